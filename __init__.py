@@ -1,0 +1,1 @@
+"""hypersplit: a complete neural-network verifier. The public names arrive here as they land."""

@@ -1,0 +1,8 @@
+"""`python -m hypersplit.bab` is the command `hypersplit`."""
+
+import sys
+
+from hypersplit.bab.cli import main
+
+if __name__ == "__main__":
+    sys.exit(main())

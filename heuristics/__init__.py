@@ -1,0 +1,1 @@
+"""What to try next: partition rules, ReLU scores, attacks, and which encoding to spend on."""

@@ -1,0 +1,180 @@
+"""Networks as a DAG of affine maps and activations, in topological order.
+
+The paper's notation is kept: x_0 = x is the input, z_k = sum_j W_kj x_j + b_k the *pre-activation* of
+layer k, x_k = act_k(z_k) its *value*. A layer may read several earlier values, so residual sums stay edges.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    import networkx as nx
+
+__all__ = ["ACTIVATIONS", "Array", "Layer", "Matrix", "Network", "sequential"]
+
+Array = NDArray[np.float64]
+Matrix = Any  # Array, or scipy.sparse.csr_array of float64 where that is cheaper
+
+ACTIVATIONS = ("identity", "relu", "sigmoid", "tanh")
+
+
+@dataclass(frozen=True, eq=False)
+class Layer:
+    """One affine map and the activation behind it: x_k = act(sum_j weights[j] @ x_{sources[j]} + bias)."""
+
+    sources: tuple[int, ...]  # values read, ascending, each once; 0 is the network's input, k the value of layers[k - 1]
+    weights: tuple[Matrix, ...]  # one [size, size of that source] per source, float64, dense or csr_array
+    bias: Array  # [size]
+    kind: str = "identity"  # one of ACTIVATIONS, applied to every neuron of the layer
+    name: str = ""  # the ONNX node that the layer comes from, for messages
+    bias_error: float = 0.0  # bound on |bias - exact folded bias|, per entry (folding rounds)
+    roundings: int = 0  # each weight is the exact one up to a relative error of roundings * 2**-53
+
+    @property
+    def size(self) -> int:
+        """Number of neurons."""
+        return int(self.bias.shape[0])
+
+
+@dataclass(frozen=True, eq=False)
+class Network:
+    """A feed-forward network R^input_size -> R^output_size. The value of the last layer is the output."""
+
+    input_size: int
+    layers: tuple[Layer, ...]
+    input_shape: tuple[int, ...] = ()  # shape that the ONNX file expects, batch axis included
+    output_shape: tuple[int, ...] = ()
+    input_name: str = "X"
+    output_name: str = "Y"
+    source: str = ""  # path of the file, "" when built in memory
+    operators: dict[str, int] = field(default_factory=dict)  # ONNX operator -> how many nodes
+
+    def __post_init__(self) -> None:
+        sizes = [self.input_size]
+        for k, layer in enumerate(self.layers, start=1):
+            if layer.kind not in ACTIVATIONS:
+                raise ValueError(f"layer {k} ({layer.name}): activation {layer.kind!r}, expected one of {ACTIVATIONS}")
+            if list(layer.sources) != sorted(set(layer.sources)) or any(not 0 <= s < k for s in layer.sources):
+                raise ValueError(f"layer {k} ({layer.name}): sources {layer.sources} must ascend and lie in 0..{k - 1}")
+            for s, w in zip(layer.sources, layer.weights, strict=True):
+                if w.shape != (layer.size, sizes[s]):
+                    raise ValueError(f"layer {k} ({layer.name}): weight {w.shape}, expected {(layer.size, sizes[s])}")
+            sizes.append(layer.size)
+        if not self.layers:
+            raise ValueError("a network needs at least one layer")
+
+    @property
+    def output_size(self) -> int:
+        """Number of outputs."""
+        return self.layers[-1].size
+
+    @cached_property
+    def sizes(self) -> tuple[int, ...]:
+        """Sizes of the values x_0, x_1, ..."""
+        return (self.input_size, *(layer.size for layer in self.layers))
+
+    @property
+    def piecewise_linear(self) -> bool:
+        """Whether splitting phases can make the network affine (no sigmoid, no tanh)."""
+        return all(layer.kind in ("identity", "relu") for layer in self.layers)
+
+    @cached_property
+    def graph(self) -> nx.DiGraph:
+        """The DAG of values: node k is x_k, with `size` and `kind`; an edge for each source read."""
+        import networkx as nx
+
+        graph = nx.DiGraph()
+        graph.add_node(0, size=self.input_size, kind="input")
+        for k, layer in enumerate(self.layers, start=1):
+            graph.add_node(k, size=layer.size, kind=layer.kind)
+            graph.add_edges_from((s, k) for s in layer.sources)
+        return graph
+
+    def values(self, x: Array) -> tuple[list[Array], list[Array]]:
+        """Run the network in float64.
+
+        x: [batch, input_size]. Returns (values, pre_activations): values[k] is x_k, [batch, size of k], and
+        pre_activations[k - 1] is z_k.
+        """
+        values, pre = [x], []
+        for layer in self.layers:
+            z = layer.bias[None, :].repeat(len(x), axis=0)
+            for s, w in zip(layer.sources, layer.weights, strict=True):
+                z += values[s] @ w.T if isinstance(w, np.ndarray) else (w @ values[s].T).T
+            pre.append(z)
+            values.append(activate(layer.kind, z))
+        return values, pre
+
+    def evaluate(self, x: Array) -> Array:
+        """f(x) in float64 for x of shape [batch, input_size] or [input_size]."""
+        x = np.asarray(x, dtype=np.float64)
+        flat = x.reshape(-1, self.input_size)
+        out = self.values(flat)[0][-1]
+        return out[0] if x.ndim == 1 else out
+
+    def pullback(self, pre: list[Array], cotangent: Array) -> Array:
+        """Gradient of sum(cotangent * f(x)) towards x (exact: the network's own slopes, 0 at a ReLU's kink).
+
+        pre: pre-activations from `values`, each [batch, size]; cotangent: [batch, output_size].
+        Returns [batch, input_size].
+        """
+        grads: dict[int, Array] = {len(self.layers): cotangent}
+        for k in range(len(self.layers), 0, -1):
+            grad = grads.pop(k, None)
+            if grad is None:
+                continue
+            layer = self.layers[k - 1]
+            grad = grad * derivative(layer.kind, pre[k - 1])
+            for s, w in zip(layer.sources, layer.weights, strict=True):
+                back = grad @ w if isinstance(w, np.ndarray) else (w.T @ grad.T).T
+                grads[s] = grads[s] + back if s in grads else back
+        return grads.get(0, np.zeros((len(cotangent), self.input_size)))
+
+
+def activate(kind: str, z: Array) -> Array:
+    """act(z), elementwise."""
+    if kind == "relu":
+        return np.maximum(z, 0.0)
+    if kind == "sigmoid":
+        return 0.5 * (1.0 + np.tanh(0.5 * z))
+    if kind == "tanh":
+        return np.tanh(z)
+    return z
+
+
+def derivative(kind: str, z: Array) -> Array:
+    """act'(z), elementwise; 0 at a ReLU's kink."""
+    if kind == "relu":
+        return (z > 0).astype(np.float64)
+    if kind == "sigmoid":
+        s = activate("sigmoid", z)
+        return s * (1.0 - s)
+    if kind == "tanh":
+        return 1.0 - np.tanh(z) ** 2
+    return np.ones_like(z)
+
+
+def sequential(weights: list[Array], biases: list[Array], last: str = "identity") -> Network:
+    """A plain chain W, b, ReLU, W, b, ReLU, ..., W, b with `last` behind the last map.
+
+    >>> net = sequential([np.array([[1.0, -1.0]]), np.array([[2.0]])], [np.zeros(1), np.ones(1)])
+    >>> net.evaluate(np.array([3.0, 1.0]))
+    array([5.])
+    """
+    kinds = ["relu"] * (len(weights) - 1) + [last]
+    layers = tuple(
+        Layer((k,), (_compact(w),), np.asarray(b, dtype=np.float64), kind, f"layer_{k + 1}")
+        for k, (w, b, kind) in enumerate(zip(weights, biases, kinds, strict=True))
+    )
+    return Network(weights[0].shape[1], layers)
+
+
+def _compact(w: Any) -> Matrix:
+    return w.tocsr().astype(np.float64) if sp.issparse(w) else np.ascontiguousarray(w, dtype=np.float64)

@@ -1,0 +1,102 @@
+"""A query: one network, one input set, one union of forbidden polyhedra, in the form that the search works on.
+
+The forbidden rows C y <= d become one more affine layer m = C y - d, the *margins*. Disjunct k is refuted on a region
+once one of its margins is positive all over the region; the query is answered `unsat` once every disjunct is.
+The layer is appended, not multiplied into the last one: the product would round, the appended rows are exact.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import scipy.sparse as sp
+
+from .network import Array, Layer, Network
+from .property import Case, InputSet, Property
+
+__all__ = ["Query", "queries"]
+
+
+@dataclass(frozen=True, eq=False)
+class Query:
+    """Is there an x in `region` and a disjunct whose margins are all <= 0?"""
+
+    network: Network  # with the margin layer appended: its output is m(x), [rows]
+    region: InputSet
+    starts: Array  # [disjuncts + 1] int: rows starts[k]:starts[k + 1] of m belong to disjunct k
+    case: Case  # what was asked, for the replay
+
+    @property
+    def rows(self) -> int:
+        """Number of margins."""
+        return self.network.output_size
+
+    @property
+    def disjuncts(self) -> int:
+        """Number of forbidden polyhedra."""
+        return len(self.starts) - 1
+
+    @cached_property
+    def slices(self) -> tuple[slice, ...]:
+        """slices[k - 1] is where layer k's pre-activations lie in a flat vector of all neurons (margins excluded)."""
+        ends = np.cumsum([0, *(layer.size for layer in self.network.layers[:-1])])
+        return tuple(slice(int(a), int(b)) for a, b in zip(ends[:-1], ends[1:], strict=True))
+
+    @property
+    def neurons(self) -> int:
+        """Length of a flat vector of pre-activations (all layers but the margins)."""
+        return self.slices[-1].stop if self.slices else 0
+
+    @cached_property
+    def kinds(self) -> tuple[str, ...]:
+        """Activation of each layer but the margins."""
+        return tuple(layer.kind for layer in self.network.layers[:-1])
+
+    @cached_property
+    def relu(self) -> Array:
+        """[neurons] bool: which pre-activations feed a ReLU."""
+        mask = np.zeros(self.neurons, dtype=bool)
+        for kind, part in zip(self.kinds, self.slices, strict=True):
+            mask[part] = kind == "relu"
+        return mask
+
+    def worst(self, margins: Array) -> Array:
+        """min over disjuncts of max over their rows: <= 0 exactly for a counterexample.
+
+        margins: [batch, rows], values or lower bounds. Returns [batch]. For lower bounds: > 0 closes the node.
+        """
+        return np.asarray(self.per_disjunct(margins).min(axis=1))
+
+    def per_disjunct(self, margins: Array) -> Array:
+        """max over each disjunct's rows: [batch, rows] -> [batch, disjuncts]."""
+        return np.maximum.reduceat(margins, self.starts[:-1], axis=1)
+
+
+def queries(network: Network, prop: Property) -> list[Query]:
+    """One query per case of the property.
+
+    A forbidden polyhedron without rows forbids every output; it gets the one row 0 y <= 0, margin 0 everywhere.
+    """
+    return [_query(network, case, prop.joint) for case in prop.cases]
+
+
+def _query(network: Network, case: Case, joint: bool) -> Query:
+    width = network.output_size + (network.input_size if joint else 0)
+    rows = [p.rows if len(p.rows) else np.zeros((1, width)) for p in case.forbidden]
+    rhs = np.concatenate([p.rhs if len(p.rows) else np.zeros(1) for p in case.forbidden])
+    starts = np.cumsum([0, *(len(r) for r in rows)])
+    matrix = np.concatenate(rows)
+    last = len(network.layers)
+    sources, weights = [last], [matrix[:, : network.output_size]]
+    if joint:
+        sources, weights = [0, last], [matrix[:, network.output_size :], weights[0]]
+    if matrix.size > 4096 and np.count_nonzero(matrix) < 0.1 * matrix.size:
+        weights = [sp.csr_array(w) for w in weights]
+    margins = Layer(tuple(sources), tuple(weights), -rhs, "identity", "margins")
+    extended = Network(
+        network.input_size, (*network.layers, margins), network.input_shape, (len(rhs),),
+        network.input_name, "margins", network.source, network.operators,
+    )  # fmt: skip
+    return Query(extended, case.region, starts, case)
