@@ -29,6 +29,7 @@ class Batch:
     phases: Array  # [B, neurons] int8: +1 / -1 where a split demanded z >= 0 / z <= 0, 0 elsewhere
     margin: Array  # [B] lower bound of the worst margin (Query.worst) proved so far
     depth: Array  # [B] int, number of splits above the node
+    changed: Array  # [B] int, first layer whose bounds the last split can move; those before keep the inherited ones
 
     def __len__(self) -> int:
         return len(self.lower)
@@ -72,7 +73,7 @@ class Node:
         """The node as a batch of one."""
         return Batch(
             self.lower[None], self.upper[None], self.cuts[None], self.pre_lower[None], self.pre_upper[None],
-            self.phases[None], np.array([self.margin]), np.array([self.depth]),
+            self.phases[None], np.array([self.margin]), np.array([self.depth]), np.ones(1, dtype=np.int64),
         )  # fmt: skip
 
 
@@ -83,5 +84,5 @@ def root(query: Query) -> Batch:
     return Batch(
         query.region.lower[None].copy(), query.region.upper[None].copy(), cuts[None],
         np.full((1, n), -np.inf), np.full((1, n), np.inf), np.zeros((1, n), dtype=np.int8),
-        np.full(1, -np.inf), np.zeros(1, dtype=np.int64),
+        np.full(1, -np.inf), np.zeros(1, dtype=np.int64), np.ones(1, dtype=np.int64),
     )  # fmt: skip

@@ -1,0 +1,166 @@
+"""One query from its root to its answer: the stages of the policy, one after another, on one frontier."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from ..encodings.linear_bounds import LinearBoundOptions, bound
+from ..heuristics.policy import Facts, Stage, batch_size, facts, plan
+from ..instances.batch import Batch, root
+from ..instances.replay import Witness
+from .closing import close_by_milp, open_disjuncts
+from .frontier import Frontier
+from .options import Options
+from .search import Steps, search, still_open
+from .steps import Run
+
+__all__ = ["Answer", "answer"]
+
+LOG = logging.getLogger(__name__)
+QUICK_STARTS, QUICK_STEPS = 16, 10  # the first attack, before any bound
+STARTS, STEPS = 64, 40  # one round of the attack stage
+FEW_ROUNDS = 2  # rounds where the search attacks inside its nodes anyway
+MOST_ROUNDS = 10_000
+
+
+@dataclass(eq=False)
+class Answer:
+    """What became of one query."""
+
+    witness: Witness | None = None
+    holds: bool = False
+    how: str = ""  # what closed it, or why it is open
+    bound: float = -np.inf  # proved lower bound of the worst margin
+    statistics: Counter[str] = field(default_factory=Counter)
+
+
+def answer(run: Run, options: Options, report: Callable[[int, Frontier], None]) -> Answer:
+    """Attack, bound the root, then go through the stages until one decides or the time is over."""
+    return _Query(run, options, report).answer()
+
+
+class _Query:
+    def __init__(self, run: Run, options: Options, report: Callable[[int, Frontier], None]) -> None:
+        self.run, self.options, self.report = run, options, report
+        self.query, self.limits = run.query, run.limits
+        self.result = Answer()
+        self.stopped = ""
+        self.stuck = 0
+
+    def answer(self) -> Answer:
+        """See `answer` of the module."""
+        result = self.result
+        if result.witness or self._attack(QUICK_STARTS, QUICK_STEPS):
+            return result
+        batch, bounds = self._bound_root(root(self.query))
+        if not len(batch):
+            return self._holds("linear bounds")
+        self.batch, self.frontier = batch, Frontier(batch)
+        known = facts(self.query, batch)
+        result.statistics["unstable"] = known.unstable
+        LOG.info("root: bound %.6g, %s", float(batch.margin[0]), known)
+        for stage in plan(known, self.options.method, self.options.rule):
+            if self.limits.exceeded():
+                break
+            started = time.monotonic()
+            self._stage(stage, known)
+            LOG.info("stage %s %s (%s): %.2f s, %s", stage.name, stage.rule, stage.why,
+                     time.monotonic() - started, "decided" if self._decided else f"open, {self.stopped}")  # fmt: skip
+            if self._decided:
+                return result
+        result.bound = max(float(self.batch.margin[0]), self.frontier.margin if len(self.frontier) else -np.inf)
+        result.how = self.limits.exceeded() or self.stopped or ("numerics" if self.stuck else "no stage decided")
+        return result
+
+    @property
+    def _decided(self) -> bool:
+        return self.result.holds or self.result.witness is not None
+
+    def _holds(self, how: str) -> Answer:
+        self.result.holds, self.result.how = True, how
+        return self.result
+
+    def _bound_root(self, batch: Batch) -> tuple[Batch, object]:
+        options = LinearBoundOptions(deadline=self.limits.deadline)
+        bounds = bound(self.query, batch, options)
+        self.result.bound = float(self.query.worst(bounds.margins)[0])
+        self.result.statistics["nodes"] += 1
+        return still_open(self.query, batch, bounds)
+
+    def _stage(self, stage: Stage, known: Facts) -> None:
+        seconds = stage.share * self.limits.remaining
+        if stage.name == "attack":
+            self._attack_rounds(seconds, FEW_ROUNDS if known.open_inputs <= 20 else MOST_ROUNDS)
+        elif stage.name == "split":
+            self._split(stage, known, seconds)
+        elif stage.name == "tighten":
+            self._tighten(seconds)
+        elif stage.name == "milp":
+            self._milp(seconds)
+
+    def _attack(self, starts: int, steps: int) -> bool:
+        self.result.witness = self.run.attack_root(starts, steps)
+        self.result.how = "attack"
+        return self.result.witness is not None
+
+    def _attack_rounds(self, seconds: float, rounds: int) -> None:
+        end = time.monotonic() + seconds
+        for _ in range(rounds):
+            if time.monotonic() >= end or self._attack(STARTS, STEPS):
+                break
+
+    def _split(self, stage: Stage, known: Facts, seconds: float) -> None:
+        end = time.monotonic() + seconds
+        run = replace(self.run, rule=stage.rule)
+
+        def stop(nodes: int) -> str:
+            return self.limits.exceeded(nodes) or ("its share of time" if time.monotonic() >= end else "")
+
+        steps = Steps(
+            run.bound, run.attack, run.clip_step, run.close, run.split, stop,
+            self.options.batch or batch_size(known, self.query), self.report,
+        )  # fmt: skip
+        outcome = search(self.query, self.frontier, steps)
+        statistics = self.result.statistics
+        statistics["nodes"] += outcome.nodes
+        statistics["depth"] = max(statistics["depth"], outcome.deepest)
+        self.stuck += sum(len(b) for b in outcome.stuck)
+        self.stopped = outcome.stopped or ("" if not self.stuck else "numerics: nodes that no float can split")
+        self.result.witness, self.result.how = outcome.witness, "search"
+        if outcome.closed and not self.stuck:
+            self._holds("linear bounds and splits")
+
+    def _tighten(self, seconds: float) -> None:
+        from ..encodings.lp import tighten
+
+        node = self.batch.node(0)
+        unstable = (node.pre_lower < 0.0) & (node.pre_upper > 0.0) & self.query.relu
+        lower, upper = tighten(self.query, node, np.flatnonzero(unstable), time.monotonic() + seconds)
+        still = (lower < 0.0) & (upper > 0.0) & self.query.relu
+        LOG.info("tighten: %d of %d unstable ReLUs left", int(still.sum()), int(unstable.sum()))
+        batch = replace(self.batch, pre_lower=lower[None], pre_upper=upper[None])
+        batch, _ = self._bound_root(batch)
+        if not len(batch):
+            self._holds("linear programs")
+            return
+        self.batch = batch
+
+    def _milp(self, seconds: float) -> None:
+        end = time.monotonic() + seconds
+        bounds = bound(self.query, self.batch, LinearBoundOptions(hidden=False))
+        open_now = open_disjuncts(self.query, bounds.margins[0])
+        outcome = close_by_milp(
+            self.query, self.batch.node(0), open_now, lambda: end - time.monotonic(),
+            self.options.memory_mb, self.options.seed, self.run.check,
+        )  # fmt: skip
+        self.result.witness, self.result.how = outcome.witness, "milp"
+        self.result.statistics["scip_nodes"] += outcome.nodes
+        self.stopped = "; ".join(outcome.notes) or "SCIP's time"
+        if not outcome.left and not outcome.witness:
+            self._holds("scip-float")

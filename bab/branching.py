@@ -1,0 +1,71 @@
+"""Children of a batch: every split is a pair of complementary closed half-spaces or phases, so nothing gets lost."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..heuristics.hyperplanes import first_layer_row, first_layers
+from ..heuristics.splits import Splits
+from ..instances.batch import Batch
+from ..instances.network import Array
+from ..instances.query import Query
+
+__all__ = ["MOST_CUTS", "children"]
+
+MOST_CUTS = 12  # half-spaces a node carries; older ones are dropped, which only enlarges the region that is bounded
+
+
+def children(query: Query, batch: Batch, splits: Splits) -> Batch:
+    """Both children of every node that has a split (see `Splits`), upper or active ones first.
+
+    An axis split halves the box at `at`. A neuron's split demands z >= 0 or z <= 0; if z is affine in the input the
+    child carries the half-space too, moved out by the rounding of the row.
+    """
+    batch, splits = _with_split(batch, splits)
+    both = Batch.concatenate([batch, batch])
+    side = np.repeat([1.0, -1.0], len(batch))
+    axis, neuron, at = (np.concatenate([a, a]) for a in (splits.axis, splits.neuron, splits.at))
+    both.depth = both.depth + 1
+    both.changed = np.ones(len(both), dtype=np.int64)
+    _split_axes(both, np.flatnonzero(axis >= 0), axis, at, side)
+    _split_neurons(query, both, np.flatnonzero(neuron >= 0), neuron, side)
+    return both
+
+
+def _with_split(batch: Batch, splits: Splits) -> tuple[Batch, Splits]:
+    has = (splits.axis >= 0) | (splits.neuron >= 0)
+    return batch[has], Splits(splits.axis[has], splits.at[has], splits.neuron[has])
+
+
+def _split_axes(both: Batch, index: Array, axis: Array, at: Array, side: Array) -> None:
+    up, down = index[side[index] > 0], index[side[index] < 0]
+    both.lower[up, axis[up]] = at[up]
+    both.upper[down, axis[down]] = at[down]
+
+
+def _split_neurons(query: Query, both: Batch, index: Array, neuron: Array, side: Array) -> None:
+    if not len(index):
+        return
+    up, down = index[side[index] > 0], index[side[index] < 0]
+    both.pre_lower[up, neuron[up]] = np.maximum(both.pre_lower[up, neuron[up]], 0.0)
+    both.pre_upper[down, neuron[down]] = np.minimum(both.pre_upper[down, neuron[down]], 0.0)
+    both.phases[index, neuron[index]] = side[index]
+    ends = np.array([part.stop for part in query.slices])
+    affine = first_layers(query)[neuron[index]]
+    both.changed[index] = np.where(affine, 1, 2 + np.searchsorted(ends, neuron[index], side="right"))
+    rows = np.zeros((len(both), query.network.input_size + 1))
+    for b in index[affine]:
+        row, slack = first_layer_row(query, int(neuron[b]))
+        rows[b] = side[b] * row
+        rows[b, -1] += slack + 2.0**-50 * abs(row[-1])
+    if affine.any():
+        both.cuts = _append_cut(both.cuts, rows, len(query.region.rows))
+
+
+def _append_cut(cuts: Array, rows: Array, permanent: int) -> Array:
+    """Cuts [B, K, n + 1] with one more row each; the property's own half-spaces (the first `permanent`) always stay."""
+    kept, moving = cuts[:, :permanent], np.concatenate([cuts[:, permanent:], rows[:, None]], axis=1)
+    used = np.any(moving != 0.0, axis=2)
+    order = np.argsort(used, axis=1, kind="stable")  # empty slots first, the others oldest first
+    moving = np.take_along_axis(moving, order[:, :, None], axis=1)
+    return np.concatenate([kept, moving[:, -min(MOST_CUTS, int(used.sum(axis=1).max())) :]], axis=1)

@@ -1,0 +1,121 @@
+"""Closing nodes by solvers: an LP where every ReLU's phase is fixed, SCIP's MILP for whole queries or leaves.
+
+A node without unstable ReLUs is an activation region: the network is affine there (Singla and Feizi 2019) and one LP
+per open disjunct decides it; its safe dual bound closes the node, its optimum is a candidate. SCIP closes only by
+`refuted`, with the forbidden rows relaxed by a margin; such verdicts are marked `scip-float`.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from ..instances.batch import Batch, Node
+from ..instances.network import Array
+from ..instances.query import Query
+from ..instances.replay import Witness
+
+__all__ = ["MilpOutcome", "close_by_milp", "close_regions", "open_disjuncts"]
+
+LOG = logging.getLogger(__name__)
+REGION_LP_SECONDS = 10.0  # one activation region's LP; they take milliseconds
+
+Check = Callable[[Array], Witness | None]  # replays candidate inputs [P, inputs]
+
+
+def open_disjuncts(query: Query, margins: Array) -> list[int]:
+    """Disjuncts that lower bounds of the margins [rows] do not refute, most suspicious first."""
+    worst = query.per_disjunct(margins[None])[0]
+    return [int(k) for k in np.argsort(worst, kind="stable") if not worst[k] > 0.0]
+
+
+def close_regions(query: Query, batch: Batch, margins: Array, check: Check) -> tuple[Array, Witness | None]:
+    """Decide those nodes of the batch in which every ReLU is stable.
+
+    Returns ([B] bool: closed, a witness or None). Networks with sigmoids have no such regions.
+    """
+    closed = np.zeros(len(batch), dtype=bool)
+    if not query.network.piecewise_linear:
+        return closed, None
+    fixed = ~((batch.pre_lower < 0.0) & (batch.pre_upper > 0.0) & query.relu).any(axis=1)
+    for b in np.flatnonzero(fixed):
+        refuted, witness = _region(query, batch.node(int(b)), margins[b], check)
+        if witness:
+            return closed, witness
+        closed[b] = refuted
+    return closed, None
+
+
+def _region(query: Query, node: Node, margins: Array, check: Check) -> tuple[bool, Witness | None]:
+    from ..encodings.lp import TriangleLP
+
+    lp = TriangleLP(query, node)
+    refuted = True
+    for k in open_disjuncts(query, margins):
+        answer = lp.minimise(k, REGION_LP_SECONDS)
+        if answer.bound > 0.0:
+            continue
+        refuted = False
+        if answer.point is not None and (witness := check(answer.point[None])):
+            return False, witness
+    return refuted, None
+
+
+@dataclass(eq=False)
+class MilpOutcome:
+    """What SCIP made of a node."""
+
+    witness: Witness | None = None
+    left: list[int] = field(default_factory=list)  # disjuncts that are still open
+    bound: float = np.inf  # lowest bound over all disjuncts that SCIP was asked about
+    nodes: int = 0  # of SCIP's own trees
+    notes: list[str] = field(default_factory=list)  # what went wrong, for the reason of an `unknown`
+
+
+def close_by_milp(
+    query: Query, node: Node, disjuncts: list[int], seconds: Callable[[], float], memory_mb: float, seed: int,
+    check: Check,
+) -> MilpOutcome:  # fmt: skip
+    """One big-M MILP per disjunct, twice around: first with a slice each, then with what is left of the time.
+
+    seconds() tells the time that is left. A disjunct counts as refuted only by SCIP's proof beyond its margin; a
+    solution counts only once it is replayed.
+    """
+    outcome, left = MilpOutcome(), list(disjuncts)
+    for last_round in (False, True):
+        for position, k in enumerate(list(left)):
+            share = seconds() / (len(left) - (position if last_round else 0))
+            slice_seconds = share if last_round or len(left) == 1 else 0.25 * share
+            if slice_seconds < 0.05:
+                break
+            if _one_disjunct(query, node, k, slice_seconds, memory_mb, seed, check, outcome):
+                left.remove(k)
+            if outcome.witness:
+                return outcome
+        if not left:
+            break
+    outcome.left = left
+    return outcome
+
+
+def _one_disjunct(
+    query: Query, node: Node, k: int, seconds: float, memory_mb: float, seed: int, check: Check, outcome: MilpOutcome
+) -> bool:
+    """Ask SCIP about one disjunct; True when it is refuted. Witness, bound and notes go into the outcome."""
+    from ..encodings.milp import close
+
+    answer = close(query, node, k, seconds, memory_mb, seed=seed)
+    outcome.nodes += answer.nodes
+    LOG.info("milp disjunct %d: %s, bound %.6g, %d nodes, %.2f s of %.2f s %s",
+             k, answer.status, answer.bound, answer.nodes, answer.seconds, seconds, answer.reason)  # fmt: skip
+    if answer.status == "refuted":
+        return True
+    outcome.bound = min(outcome.bound, answer.bound)
+    if len(answer.points):
+        outcome.witness = check(np.asarray(answer.points))
+        if not outcome.witness and answer.status == "candidate":
+            outcome.notes.append(f"SCIP's solution of disjunct {k} does not replay in the network")
+    return False

@@ -1,0 +1,36 @@
+"""All options of a run, one line each."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+__all__ = ["METHODS", "Options"]
+
+METHODS = ("auto", "split", "milp")
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a user may set. Times are seconds of wall clock, memory is in MB (10^6 bytes)."""
+
+    timeout: float = 300.0  # for the whole run, reading included
+    seed: int = 0  # of every random choice; equal seeds give equal runs up to time limits
+    jobs: int = os.cpu_count() or 1  # processor cores to use
+    memory_mb: float = 8000.0  # resident memory at which the search gives up
+    nodes: int = 10**9  # nodes at which the search gives up
+    method: str = "auto"  # "auto", "split" (branch and bound without SCIP's MILP), "milp" (one big-M MILP per disjunct)
+    rule: str = "auto"  # split rule: "auto" or one of heuristics.splits.RULES
+    batch: int = 0  # nodes bounded at a time; 0: by the network's size
+    clip: bool = True  # shrink boxes by the nodes' own bounds
+    log: str = ""  # file that the ladder's decisions are written to, "" for none
+    progress: bool = False  # show a bar
+
+    def __post_init__(self) -> None:
+        if self.method not in METHODS:
+            raise ValueError(f"method {self.method!r}: expected one of {', '.join(METHODS)}")
+        for name in ("timeout", "jobs", "memory_mb", "nodes"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"{name} = {getattr(self, name)}: expected a positive number")
+        if self.batch < 0:
+            raise ValueError(f"batch = {self.batch}: expected 0 (automatic) or a positive number")

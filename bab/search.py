@@ -1,0 +1,111 @@
+"""The search: one loop over one tree of half-spaces and phases.
+
+The steps are handed in; the loop knows neither relaxation nor heuristic. A node leaves the tree only because a step
+proved it closed; one that no step can close or split is kept aside, and forbids the verdict `unsat`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from ..encodings.linear_bounds import Bounds, smallest_margins
+from ..heuristics.splits import Splits
+from ..instances.batch import Batch
+from ..instances.query import Query
+from ..instances.replay import Witness
+from .branching import children
+from .frontier import Frontier
+
+__all__ = ["Outcome", "Steps", "search"]
+
+BoundStep = Callable[[Query, Batch], Bounds]  # proves bounds of every node of the batch
+AttackStep = Callable[[Query, Batch, Bounds], Witness | None]  # looks for a counterexample in and around the nodes
+CloseStep = Callable[[Query, Batch, Bounds], tuple[np.ndarray, Witness | None]]  # [B] bool: closed by exact means
+SplitStep = Callable[[Query, Batch, Bounds], Splits]  # one split a node, or none where nothing can be split
+ClipStep = Callable[[Query, Batch, Bounds], tuple[Batch, np.ndarray]]  # smaller regions, [B] bool: nothing left
+StopTest = Callable[[int], str]  # given the nodes so far, the reason to stop now, "" for none
+
+
+@dataclass(frozen=True)
+class Steps:
+    """The seams of the search."""
+
+    bound: BoundStep
+    attack: AttackStep
+    clip: ClipStep
+    close: CloseStep
+    split: SplitStep
+    stop: StopTest
+    batch: int  # nodes to take at a time
+    report: Callable[[int, Frontier], None] = lambda nodes, frontier: None  # progress: nodes bounded, what is open
+
+
+@dataclass(eq=False)
+class Outcome:
+    """Where a search ended: with a witness, with nothing left open, or stopped for a reason."""
+
+    witness: Witness | None = None
+    stopped: str = ""  # reason, "" when the frontier was emptied
+    nodes: int = 0  # bounded
+    deepest: int = 0
+    stuck: list[Batch] = field(default_factory=list)  # nodes that could neither be closed nor split
+
+    @property
+    def closed(self) -> bool:
+        """Every node was proved closed."""
+        return self.witness is None and not self.stopped and not self.stuck
+
+
+def search(query: Query, frontier: Frontier, steps: Steps) -> Outcome:
+    """Work on the frontier until it is empty, a witness is found, or `steps.stop` says so. The frontier keeps the rest."""
+    outcome = Outcome()
+    while len(frontier):
+        if reason := steps.stop(outcome.nodes):
+            outcome.stopped = reason
+            break
+        batch = frontier.pop(steps.batch)
+        try:
+            outcome.witness = _round(query, frontier, batch, steps, outcome)
+        except KeyboardInterrupt:
+            frontier.push(batch)
+            outcome.stopped = "interrupted"
+            break
+        if outcome.witness:
+            break
+        steps.report(outcome.nodes, frontier)
+    return outcome
+
+
+def _round(query: Query, frontier: Frontier, batch: Batch, steps: Steps, outcome: Outcome) -> Witness | None:
+    """Bound, attack, clip, close and split one batch; its children go onto the frontier."""
+    bounds = steps.bound(query, batch)
+    outcome.nodes += len(batch)
+    outcome.deepest = max(outcome.deepest, int(batch.depth.max()))
+    batch, bounds = still_open(query, batch, bounds)
+    if not len(batch):
+        return None
+    if witness := steps.attack(query, batch, bounds):
+        return witness
+    batch, empty = steps.clip(query, batch, bounds)
+    batch, bounds = batch[~empty], bounds[~empty]
+    closed, witness = steps.close(query, batch, bounds)
+    batch, bounds = batch[~closed], bounds[~closed]
+    if witness or not len(batch):
+        return witness
+    splits = steps.split(query, batch, bounds)
+    stuck = (splits.axis < 0) & (splits.neuron < 0)
+    if stuck.any():
+        outcome.stuck.append(batch[stuck])
+    frontier.push(children(query, batch, splits))
+    return None
+
+
+def still_open(query: Query, batch: Batch, bounds: Bounds) -> tuple[Batch, Bounds]:
+    """Nodes whose bounds do not close them, with what was proved written into the batch."""
+    batch.pre_lower, batch.pre_upper = bounds.pre_lower, bounds.pre_upper
+    batch.margin = np.fmax(batch.margin, smallest_margins(query, bounds))
+    keep = ~(batch.margin > 0.0)
+    return batch[keep], bounds[keep]

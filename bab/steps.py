@@ -1,0 +1,97 @@
+"""The steps that the search is given: bounding, attacking, clipping, closing and splitting, bound to one run."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..encodings.clipping import clip_batch
+from ..encodings.linear_bounds import Bounds, LinearBoundOptions, bound
+from ..heuristics.attacks import best_first, corners, points_in, projected_gradient
+from ..heuristics.splits import Splits, choose_splits
+from ..instances.batch import Batch
+from ..instances.network import Array
+from ..instances.query import Query
+from ..instances.replay import Replay, Witness
+from .closing import close_regions
+from .limits import Limits
+
+__all__ = ["Run"]
+
+NEAR = 1e-5  # share of the margins' size within which float32 may still decide otherwise than float64: worth a replay
+MOST_REPLAYS = 16  # candidates replayed at a time
+DIVE_STARTS = 8  # corners per round from which a few gradient steps are made
+DIVE_STEPS = 8
+
+
+@dataclass(eq=False)
+class Run:
+    """One query's steps with all that they share."""
+
+    query: Query
+    replay: Replay
+    joint: bool
+    limits: Limits
+    rng: np.random.Generator
+    rule: str = "inputs"
+    clip: bool = True
+    jobs: int = 1
+    replays: int = 0  # candidates handed to the replay so far
+
+    def bound(self, query: Query, batch: Batch) -> Bounds:
+        """Linear bounds, the batch in as many parts as there are cores."""
+        options = LinearBoundOptions(deadline=self.limits.deadline)
+        if self.jobs == 1 or len(batch) < 2 * self.jobs:
+            return bound(query, batch, options)
+        cuts = np.linspace(0, len(batch), self.jobs + 1).astype(int)
+        parts = [batch[a:b] for a, b in zip(cuts[:-1], cuts[1:], strict=True)]
+        with ThreadPoolExecutor(self.jobs) as pool:
+            return Bounds.concatenate(list(pool.map(lambda part: bound(query, part, options), parts)))
+
+    def check(self, points: Array) -> Witness | None:
+        """Replay the candidates that the float64 network puts into or next to the forbidden set, best first."""
+        points = points[np.isfinite(points).all(axis=1)]
+        if not len(points):
+            return None
+        points, worst = best_first(self.query, np.clip(points, self.query.region.lower, self.query.region.upper))
+        margins = self.query.network.evaluate(points[:1])
+        near = worst <= NEAR * (1.0 + np.abs(margins).max())
+        for x in points[near][:MOST_REPLAYS]:
+            self.replays += 1
+            if witness := self.replay.check(self.query.case, x, self.joint):
+                return witness
+        return None
+
+    def attack(self, query: Query, batch: Batch, bounds: Bounds) -> Witness | None:
+        """The corner that each node's bound suspects; the best few of them are the start of a short descent."""
+        starts, worst = best_first(query, corners(query, batch, bounds))
+        if worst[0] <= 0.0 and (witness := self.check(starts[:MOST_REPLAYS])):
+            return witness
+        region = query.region
+        points, _ = projected_gradient(query, starts[:DIVE_STARTS], region.lower, region.upper, DIVE_STEPS)
+        return self.check(points)
+
+    def attack_root(self, starts: int, steps: int) -> Witness | None:
+        """Projected gradient with restarts over the whole input set."""
+        region = self.query.region
+        points, _ = best_first(self.query, points_in(region.lower, region.upper, 4 * starts, self.rng))
+        if witness := self.check(points[:MOST_REPLAYS]):
+            return witness
+        found, _ = projected_gradient(self.query, points[:starts], region.lower, region.upper, steps)
+        return self.check(found)
+
+    def clip_step(self, query: Query, batch: Batch, bounds: Bounds) -> tuple[Batch, Array]:
+        """Shrink the boxes, if asked to."""
+        if not self.clip:
+            return batch, np.zeros(len(batch), dtype=bool)
+        return clip_batch(query, batch, bounds)
+
+    def close(self, query: Query, batch: Batch, bounds: Bounds) -> tuple[Array, Witness | None]:
+        """Activation regions are decided by LPs."""
+        return close_regions(query, batch, bounds.margins, self.check)
+
+    def split(self, query: Query, batch: Batch, bounds: Bounds) -> Splits:
+        """Splits by this stage's rule."""
+        return choose_splits(query, batch, bounds, self.rule)

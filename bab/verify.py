@@ -1,0 +1,131 @@
+"""From files (or objects built in memory) to a result: the one entry point of the library."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..instances.network import Network
+from ..instances.property import Property
+from ..instances.query import Query, queries
+from ..instances.replay import Replay
+from .answer import Answer, answer
+from .limits import Limits, resident_mb
+from .options import Options
+from .progress import progress
+from .result import Result
+from .steps import Run
+
+__all__ = ["verify"]
+
+LOG = logging.getLogger("hypersplit")
+
+
+def verify(
+    network: str | os.PathLike[str] | Network,
+    property: str | os.PathLike[str] | Property,
+    options: Options | None = None,
+    **overrides: Any,
+) -> Result:
+    """Decide whether some input of the property's input sets is sent into its forbidden outputs.
+
+    network: path of an ONNX file (or of it with `.gz`), or a Network; property: path of a VNN-LIB file, or a Property;
+    options: see `Options`; each may also be given by its name, e.g. `timeout=60`.
+
+    Returns a Result: `unsat` (the property holds for the real-valued network), `sat` with a replayed witness,
+    `timeout`, or `unknown` with the reason.
+
+    Raises InputError (NetworkError, PropertyError, UnsupportedOperatorError) for files that cannot be understood.
+    """
+    options = replace(options or Options(), **overrides)
+    limits = Limits(options)
+    with _log_to(options.log):
+        net, prop = _read(network, property)
+        replay = Replay(net)
+        try:
+            return _decide(queries(net, prop), replay, prop.joint, options, limits)
+        except KeyboardInterrupt:
+            return Result("unknown", reason="interrupted", seconds=limits.elapsed)
+        except MemoryError:
+            return Result("unknown", reason="memory", seconds=limits.elapsed)
+
+
+def _read(network: str | os.PathLike[str] | Network, prop: str | os.PathLike[str] | Property) -> tuple[Network, Property]:
+    if not isinstance(network, Network):
+        from ..instances.onnx_reader import read_network
+
+        network = read_network(Path(network))
+    if not isinstance(prop, Property):
+        from ..instances.vnnlib_reader import read_property
+
+        prop = read_property(Path(prop), network.input_size, network.output_size)
+    if (prop.input_size, prop.output_size) != (network.input_size, network.output_size):
+        from ..instances.errors import PropertyError
+
+        raise PropertyError(
+            f"{prop.source or 'property'}: {prop.input_size} inputs and {prop.output_size} outputs, but the network "
+            f"{network.source or ''} has {network.input_size} and {network.output_size}"
+        )
+    return network, prop
+
+
+def _decide(asked: list[Query], replay: Replay, joint: bool, options: Options, limits: Limits) -> Result:
+    """Queries one after another; the first witness ends it, and all must hold for `unsat`."""
+    statistics: Counter[str] = Counter(queries=len(asked))
+    open_reasons: list[str] = []
+    ways: list[str] = []
+    bound = np.inf
+    rng = np.random.default_rng(options.seed)
+    with progress(options.progress) as report:
+        for query in asked:
+            run = Run(query, replay, joint, limits, rng, clip=options.clip, jobs=options.jobs)
+            outcome: Answer = answer(run, options, report)
+            _add(statistics, outcome.statistics)
+            if outcome.witness:
+                return Result("sat", outcome.witness, outcome.bound, outcome.how, _final(statistics), limits.elapsed)
+            bound = min(bound, outcome.bound)
+            (ways if outcome.holds else open_reasons).append(outcome.how)
+            if limits.exceeded():
+                break
+    if not open_reasons and len(ways) == len(asked):
+        how = "scip-float" if "scip-float" in ways else max(ways, key=len, default="no case to refute")
+        return Result("unsat", None, bound, how, _final(statistics), limits.elapsed)
+    reason = open_reasons[0] if open_reasons else limits.exceeded()
+    verdict = "timeout" if limits.exceeded() == "time" else "unknown"
+    return Result(verdict, None, bound, reason, _final(statistics), limits.elapsed)
+
+
+def _add(total: Counter[str], more: Counter[str]) -> None:
+    for name, value in more.items():
+        total[name] = max(total[name], value) if name in ("depth", "unstable") else total[name] + value
+
+
+def _final(statistics: Counter[str]) -> dict[str, float]:
+    return {**statistics, "memory_mb": round(resident_mb(), 1)}
+
+
+@contextmanager
+def _log_to(path: str) -> Iterator[None]:
+    """Send the ladder's decisions to a file for the time of a run."""
+    if not path:
+        yield
+        return
+    handler = logging.FileHandler(path, mode="w")
+    handler.setFormatter(logging.Formatter("%(relativeCreated)8.0f ms  %(message)s"))
+    level = LOG.level
+    LOG.addHandler(handler)
+    LOG.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        LOG.removeHandler(handler)
+        LOG.setLevel(level)
+        handler.close()

@@ -1,0 +1,56 @@
+"""The optimal-partition rule: split the input set by the hyperplane of the weight row that costs the bound most.
+
+Anderson, Ma, Li, Sojoudi (CDC 2020), Thm 2, for one hidden layer: the triangle relaxation of max c'ReLU(Wx) is at most
+-sum_i ReLU(c_i) u_i l_i / (u_i - l_i) above the truth; splitting along w_i'x + b_i = 0 removes term i, so the best row is
+    i* = argmax_i ReLU(c_i) (-u_i l_i) / (u_i - l_i),
+and, the terms being separable, the n best rows are the n largest scores.
+
+For deeper networks there is no theorem. The extension used here replaces c_i by the multiplier with which neuron i's
+upper line enters the margin's lower bound (back-substitution). This is the intercept term of BaBSR (Bunel et al. 2020).
+For layer 1 the split is a half-space of the input and both children get a stable neuron; for deeper layers it is a
+split of the ReLU's phase.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..instances.network import Array
+from ..instances.query import Query
+
+__all__ = ["first_layer_row", "first_layers", "optimal_partition_scores"]
+
+
+def optimal_partition_scores(multipliers: Array, lower: Array, upper: Array) -> Array:
+    """multiplier (-u l) / (u - l) for unstable neurons (l < 0 < u), 0 for stable ones; any equal shapes.
+
+    >>> optimal_partition_scores(np.array([2.0, 1.0]), np.array([-1.0, 1.0]), np.array([1.0, 2.0]))
+    array([1., 0.])
+    """
+    unstable = (lower < 0.0) & (upper > 0.0)
+    low, high = np.where(unstable, lower, -1.0), np.where(unstable, upper, 1.0)
+    return np.where(unstable, multipliers * (-high * low) / (high - low), 0.0)
+
+
+def first_layers(query: Query) -> Array:
+    """[neurons] bool: neurons whose pre-activation is affine in the input (every source of the layer is the input)."""
+    mask = np.zeros(query.neurons, dtype=bool)
+    for layer, part in zip(query.network.layers, query.slices, strict=False):
+        mask[part] = layer.kind == "relu" and layer.sources == (0,)
+    return mask
+
+
+def first_layer_row(query: Query, neuron: int) -> tuple[Array, float]:
+    """The hyperplane of a neuron of `first_layers`: (row [inputs + 1], slack).
+
+    The file's own pre-activation differs from row[:-1] @ x + row[-1] by at most `slack` on the query's box (folding
+    rounds), so a half-space moved out by it keeps every point that belongs to the phase.
+    """
+    index = next(i for i, part in enumerate(query.slices) if part.start <= neuron < part.stop)
+    layer = query.network.layers[index]
+    i = neuron - query.slices[index].start
+    weight = layer.weights[0]
+    normal = np.asarray(weight[i] if isinstance(weight, np.ndarray) else weight[[i]].toarray()[0])
+    reach = np.maximum(np.abs(query.region.lower), np.abs(query.region.upper))
+    slack = layer.bias_error + layer.roundings * 2.0**-52 * float(np.abs(normal) @ reach)
+    return np.append(normal, layer.bias[i]), slack

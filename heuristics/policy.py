@@ -1,0 +1,91 @@
+"""The policy: which stages a query goes through, and how long each may take. The only place where this is decided.
+
+Measured grounds (two cores, 2026-11): with few open inputs, splitting the input set closes thousands of nodes a second
+and beats everything else. With many inputs, one big-M MILP on SCIP closes networks of a few hundred unstable neurons in
+seconds; larger ones are worth a phase search first, which is cheap where the bounds are nearly good enough, and then
+bound tightening by LP, which makes the MILP several times faster. Attacks come before all of them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..instances.batch import Batch
+from ..instances.query import Query
+
+__all__ = ["Facts", "Stage", "facts", "plan"]
+
+FEW_INPUTS = 20  # open inputs up to which the input set itself is split
+SMALL_MILP = 400  # unstable neurons up to which SCIP comes first
+LARGEST_MILP = 6000  # unstable neurons beyond which a MILP's root relaxation alone exceeds the usual limits
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What the policy looks at."""
+
+    open_inputs: int  # inputs whose interval is not a single value
+    unstable: int  # ReLUs that are unstable under the root bounds
+    hidden_layers: int  # layers with an activation
+    weights: int  # nonzero weights of the network
+    piecewise_linear: bool  # no sigmoid, no tanh
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One step of the plan."""
+
+    name: str  # "attack", "split", "tighten" or "milp"
+    share: float  # of the time that is left when the stage begins
+    rule: str = ""  # split rule of a "split" stage
+    why: str = ""  # for the log
+
+
+def facts(query: Query, batch: Batch) -> Facts:
+    """Facts of the root node(s) after bounding."""
+    unstable = (batch.pre_lower < 0.0) & (batch.pre_upper > 0.0) & query.relu
+    return Facts(
+        open_inputs=int((batch.upper > batch.lower).any(axis=0).sum()),
+        unstable=int(unstable.any(axis=0).sum()),
+        hidden_layers=sum(kind != "identity" for kind in query.kinds),
+        weights=sum(_nonzeros(w) for layer in query.network.layers for w in layer.weights),
+        piecewise_linear=query.network.piecewise_linear,
+    )
+
+
+def plan(known: Facts, method: str = "auto", rule: str = "auto") -> list[Stage]:
+    """Stages in order. The last one may use all the time that is left."""
+    few = known.open_inputs <= FEW_INPUTS
+    split = rule if rule != "auto" else "inputs" if few or not known.piecewise_linear else "phases"
+    attack = Stage("attack", 0.1, why="a counterexample ends it all")
+    if method == "milp":
+        return [attack, Stage("milp", 1.0, why="asked for")]
+    if method == "split":
+        return [attack, Stage("split", 1.0, split, "asked for")]
+    if few or not known.piecewise_linear:
+        return [attack, Stage("split", 1.0, split, f"{known.open_inputs} open inputs")]
+    if known.unstable <= SMALL_MILP and known.hidden_layers <= 1:
+        return [attack, Stage("milp", 0.9, why=f"{known.unstable} unstable ReLUs"), Stage("split", 1.0, split, "what is left")]
+    if known.unstable > LARGEST_MILP:
+        return [attack, Stage("split", 1.0, split, f"{known.unstable} unstable ReLUs are too many for a MILP")]
+    return [
+        attack,
+        Stage("split", 0.15, split, "cheap where the bounds are nearly good enough"),
+        Stage("tighten", 0.2, why="tight bounds make the MILP several times faster"),
+        Stage("milp", 1.0, why=f"{known.unstable} unstable ReLUs"),
+    ]
+
+
+def batch_size(known: Facts, query: Query) -> int:
+    """Nodes to bound at a time: about 2e9 products a round, at most 1024, and 200 MB of sensitivities."""
+    sizes = np.array([layer.size for layer in query.network.layers], dtype=float)
+    rows = float(sizes[:-1].max(initial=1.0))
+    by_work = 2e9 / max(1.0, 2.0 * rows * known.weights * max(1, known.hidden_layers) / 2)
+    by_memory = 2.5e7 / max(1, query.rows * query.neurons)
+    return int(np.clip(min(by_work, by_memory), 1, 1024))
+
+
+def _nonzeros(w: object) -> int:
+    return int(np.count_nonzero(w)) if isinstance(w, np.ndarray) else int(w.nnz)  # type: ignore[attr-defined]

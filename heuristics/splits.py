@@ -1,0 +1,118 @@
+"""One rule that chooses a node's split among axes, weight-row hyperplanes and ReLU phases.
+
+All three are scored in the margin's own units, by how much the lower bound of the margin is expected to rise:
+smear for axes, the optimal-partition score for first-layer rows, BaBSR for phases. With few open inputs the input set
+is split (rows where they beat the axes); with many, phases are.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..instances.batch import Batch
+from ..instances.network import Array
+from ..instances.query import Query
+from .axes import longest_edge_scores, smear_scores
+from .hyperplanes import first_layers, optimal_partition_scores
+from .relus import babsr_scores
+
+if TYPE_CHECKING:
+    from ..encodings.linear_bounds import Bounds
+
+__all__ = ["RULES", "Splits", "choose_splits", "focus_rows"]
+
+RULES = ("inputs", "axes", "longest-edge", "rows", "phases")
+VANISHING = 1e-12  # scores below this share of the largest margin magnitude say nothing
+
+
+@dataclass(eq=False)
+class Splits:
+    """One split a node. Exactly one of axis and neuron is >= 0."""
+
+    axis: Array  # [B] int, input whose interval is halved at `at`; -1 for none
+    at: Array  # [B]
+    neuron: Array  # [B] int, flat index of the ReLU whose phase is split; -1 for none
+
+    @staticmethod
+    def none(count: int) -> Splits:
+        """No split chosen yet."""
+        return Splits(np.full(count, -1), np.zeros(count), np.full(count, -1))
+
+
+def focus_rows(query: Query, bounds: Bounds) -> Array:
+    """[B, rows] bool: all rows of the disjuncts that are still open; these are the bounds to raise.
+
+    All rows, not only the one nearest to closing: on ACAS Xu property 3, where different rows refute different parts,
+    following the best row alone stalls.
+    """
+    focus = np.zeros(bounds.margins.shape, dtype=bool)
+    still_open = ~(query.per_disjunct(bounds.margins) > 0.0)
+    for k in range(query.disjuncts):
+        focus[:, query.starts[k] : query.starts[k + 1]] = still_open[:, [k]]
+    return focus
+
+
+def choose_splits(query: Query, batch: Batch, bounds: Bounds, rule: str = "inputs") -> Splits:
+    """Splits for every node of the batch.
+
+    rule: "inputs" (axes and first-layer rows, the better score), "axes" (smear), "longest-edge", "rows" (first-layer
+    rows, axes once all are stable), "phases" (BaBSR over all layers; axes once no ReLU is unstable).
+    Raises ValueError for another rule.
+    """
+    if rule not in RULES:
+        raise ValueError(f"split rule {rule!r}: expected one of {', '.join(RULES)}")
+    focus = focus_rows(query, bounds)
+    splits = Splits.none(len(batch))
+    axis, axis_score = _best_axis(query, batch, bounds, focus, rule)
+    neuron, neuron_score = _best_neuron(query, bounds, focus, rule)
+    usable = neuron_score > 0.0
+    use_neuron = usable & ((neuron_score > axis_score) | (axis < 0) if rule == "inputs" else True)
+    splits.neuron[use_neuron] = neuron[use_neuron]
+    splits.axis[~use_neuron] = axis[~use_neuron]
+    index = np.flatnonzero(~use_neuron & (axis >= 0))
+    splits.at[index] = 0.5 * (batch.lower[index, axis[index]] + batch.upper[index, axis[index]])
+    return splits
+
+
+def _best_axis(query: Query, batch: Batch, bounds: Bounds, focus: Array, rule: str) -> tuple[Array, Array]:
+    """(input, score) of the best axis per node; -1 where every interval is a single float."""
+    edges = longest_edge_scores(batch.lower, batch.upper, query.region.upper - query.region.lower)
+    if rule == "longest-edge":
+        scores = edges
+    else:
+        coefficients = np.abs(bounds.coefficients)
+        scores = np.einsum(
+            "brn,br->bn", smear_scores(coefficients, batch.lower[:, None], batch.upper[:, None]), focus.astype(float)
+        )  # fmt: skip
+        blind = scores.max(axis=1) <= VANISHING * np.abs(bounds.margins).max(axis=1)
+        # a bound that does not see the input: fall back on the longest edge, whose score cannot vanish
+        scores = np.where(blind[:, None], edges * VANISHING, scores)
+    middle = 0.5 * (batch.lower + batch.upper)
+    divisible = (middle > batch.lower) & (middle < batch.upper)
+    scores = np.where(divisible, scores, -1.0)
+    best = scores.argmax(axis=1)
+    value = scores[np.arange(len(batch)), best]
+    return np.where(value < 0.0, -1, best), value
+
+
+def _best_neuron(query: Query, bounds: Bounds, focus: Array, rule: str) -> tuple[Array, Array]:
+    """(neuron, score) of the best unstable ReLU that the rule may split; score 0 where there is none."""
+    count = len(bounds.margins)
+    if rule in ("axes", "longest-edge") or not query.neurons:
+        return np.full(count, -1), np.zeros(count)
+    lower, upper = bounds.pre_lower, bounds.pre_upper
+    if rule == "phases":
+        weights = np.where(focus, 1.0, 0.0)
+        score = sum(
+            babsr_scores(query, bounds.sensitivities[:, r], lower, upper) * weights[:, r, None]
+            for r in range(query.rows)
+        )
+        scores = np.asarray(score)
+    else:
+        multipliers = np.einsum("brn,br->bn", bounds.multipliers, focus.astype(float))
+        scores = optimal_partition_scores(multipliers, lower, upper) * first_layers(query)
+    best = scores.argmax(axis=1)
+    return best, scores[np.arange(count), best]

@@ -1,0 +1,41 @@
+"""Opening the files of an instance: `NAME` if it exists, else `NAME.gz`, as VNN-COMP's lists name them."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import zlib
+from pathlib import Path
+from typing import TextIO
+
+from .errors import InputError
+
+__all__ = ["open_text", "read_model_bytes"]
+
+
+def read_model_bytes(path: str | Path) -> bytes:
+    """All bytes of a file, unpacked if it is gzipped.
+
+    Raises InputError, naming the path, where neither `path` nor `path`.gz exists or can be read.
+    """
+    plain = Path(path)
+    packed = plain.with_name(plain.name + ".gz")
+    chosen = plain if plain.exists() or not packed.exists() else packed
+    try:
+        data = chosen.read_bytes()
+        return gzip.decompress(data) if chosen.suffix == ".gz" else data
+    except FileNotFoundError as error:
+        raise InputError(f"{path}: no such file, and no {packed.name} beside it") from error
+    except (OSError, EOFError, zlib.error) as error:
+        raise InputError(f"{chosen}: cannot be read ({error})") from error
+
+
+def open_text(path: str | Path) -> TextIO:
+    """A text file, found and unpacked by the same rule, ready to read; line ends come as newlines.
+
+    Raises InputError, naming the path, where it is missing or not UTF-8.
+    """
+    try:
+        return io.StringIO(read_model_bytes(path).decode("utf-8-sig"), newline=None)
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: not a text file ({error})") from error

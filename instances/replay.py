@@ -1,0 +1,158 @@
+"""Replay: a candidate input is a counterexample only if the ONNX file itself says so, with no tolerance.
+
+The candidate is rounded to the type that the file takes (float32 as a rule) *inside* the box, the
+half-spaces are checked exactly, onnxruntime runs the file, and the outputs it gives are put into the
+forbidden rows exactly. float64 decides the rows that are clear of its own rounding error, Fractions the
+others.
+
+Where an interval of the box holds no float32 at all (an input fixed to 0.1), the float32 nearest to the
+interval is taken, as the competition's checkers accept, and the witness is flagged `rounded`.
+
+A network built in memory has no file to run. There the candidate stays float64, and f(x) is the real-valued
+network's, enclosed in float64 with a rigorous radius and, where that does not decide, evaluated exactly.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from fractions import Fraction
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .errors import InputError
+from .exact_evaluation import enclose, exact_output
+from .network import Array, Network
+from .property import Case, InputSet, Polyhedron
+from .runtime import Float, Session
+from .witness import Witness
+
+__all__ = ["Replay", "round_into"]
+
+_Exact = Callable[[], Sequence[float | Fraction] | None]
+
+
+class Replay:
+    """Checks candidate inputs of one network.
+
+    model: path of the ONNX file (found as `path` or `path`.gz), its bytes, or None for `network.source`;
+    with neither, the network counts as built in memory. The onnxruntime session starts with the first
+    candidate, one thread, quiet.
+    """
+
+    def __init__(self, network: Network, model: str | Path | bytes | None = None) -> None:
+        self.network = network
+        self.model = model if model is not None else network.source or None
+        self.name = str(self.model) if isinstance(self.model, (str, Path)) else network.source or "the model"
+        self._session: Session | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"_session": None}  # sessions cannot travel to another process
+
+    @property
+    def session(self) -> Session:
+        """The running model; started when first asked for."""
+        if self._session is None:
+            if self.model is None:
+                raise InputError("the network was built in memory: there is no ONNX file to run")
+            self._session = Session(self.model, self.name, self.network)
+        return self._session
+
+    def check(self, case: Case, x: Array, joint: bool = False) -> Witness | None:
+        """The witness that candidate x [n] float64 rounds to, or None if that is no counterexample.
+
+        joint: the forbidden polyhedra are over (y, x), as Property.joint says.
+        Raises InputError where the file cannot be loaded or run.
+        """
+        dtype = np.float64 if self.model is None else self.session.dtype
+        x, rounded = round_into(case.region, x, dtype)
+        if not np.all(np.isfinite(x)):
+            return None
+        halfspaces = Polyhedron(-case.region.rows, case.region.offsets)
+        if not _contains(halfspaces, x, np.zeros(len(x)), x.tolist):
+            return None
+        y, radius, exact = self._output(x)
+        if not np.all(np.isfinite(y)):
+            return None
+        point = np.concatenate([y, x]) if joint else y
+        if joint:
+            radius, exact = np.pad(radius, (0, len(x))), _followed_by(exact, x)
+        found = any(_contains(polyhedron, point, radius, exact) for polyhedron in case.forbidden)
+        return Witness(x, y, rounded) if found else None
+
+    def run(self, x: Array) -> Array:
+        """Outputs [B, m] of the file for inputs x [B, n], in the model's own types (float32 as a rule).
+
+        Models that take batches get them whole; the last bits can then differ from those of single inputs,
+        which are what `check` uses. For a network built in memory: its float64 evaluation.
+        """
+        return self.network.evaluate(x) if self.model is None else self.session.run(x)
+
+    def _output(self, x: Array) -> tuple[Array, Array, _Exact]:
+        """f(x) in float64, a bound on its error, and a callable that gives it exactly if it can."""
+        if self.model is None:
+            y, radius = enclose(self.network, x)
+            return y, radius, cache(lambda: exact_output(self.network, x))
+        y = self.session.single(x).astype(np.float64)
+        return y, np.zeros(len(y)), y.tolist
+
+
+def round_into(region: InputSet, x: Array, dtype: Float = np.float32) -> tuple[Array, bool]:
+    """x [n] rounded to `dtype` inside the box of `region`, as float64; and whether a coordinate could not be.
+
+    Per coordinate: the value of `dtype` nearest to x among those in [lower, upper]. Where there is none, the
+    one nearest to the interval.
+    """
+    lower, upper = region.lower, region.upper
+    with np.errstate(over="ignore", invalid="ignore"):
+        near: Any = np.clip(x, lower, upper).astype(dtype)
+        near = np.where(near < lower, np.nextafter(near, dtype(np.inf)), near)
+        near = np.where(near > upper, np.nextafter(near, dtype(-np.inf)), near)
+        below = near < lower
+        if not below.any():
+            return np.asarray(near, dtype=np.float64), False
+        above = np.nextafter(near, dtype(np.inf))  # no value lies between: this one is over `upper`
+        pick = below & (above.astype(np.float64) - upper < lower - near.astype(np.float64))
+        return np.where(pick, above, near).astype(np.float64), True
+
+
+def _contains(polyhedron: Polyhedron, values: Array, radii: Array, exact: _Exact) -> bool:
+    """Whether the numbers that `values` [k] stands for, up to `radii` [k], surely lie in the polyhedron.
+
+    A row whose float64 margin exceeds any error of it is decided by that, the others by the exact numbers.
+    """
+    rows, rhs = polyhedron.rows, polyhedron.rhs
+    if not len(rows):
+        return True
+    absolute = np.abs(rows)
+    size = absolute @ (np.abs(values) + radii) + np.abs(rhs)
+    # Twice Higham's gamma for a sum of k + 1 terms, and the underflow of its products.
+    slack = (2.0 * (rows.shape[1] + 4) * 2.0**-53) * size + absolute @ radii * (1.0 + 2.0**-40) + 2.0**-1000
+    margins = rows @ values - rhs
+    if np.any(margins > slack):
+        return False
+    open_rows = np.flatnonzero(~(margins <= -slack))
+    if not len(open_rows):
+        return True
+    numbers = exact()
+    if numbers is None:
+        return False
+    return all(_row_holds(rows[i], float(rhs[i]), numbers) for i in open_rows)
+
+
+def _followed_by(exact: _Exact, x: Array) -> _Exact:
+    """The numbers of `exact` with x behind them, for rows over (y, x)."""
+
+    def both() -> Sequence[float | Fraction] | None:
+        numbers = exact()
+        return None if numbers is None else [*numbers, *x.tolist()]
+
+    return both
+
+
+def _row_holds(row: Array, rhs: float, numbers: Sequence[float | Fraction]) -> bool:
+    """row @ numbers <= rhs in rational arithmetic."""
+    used = np.flatnonzero(row).tolist()
+    return sum(Fraction(float(row[i])) * Fraction(numbers[i]) for i in used) <= Fraction(rhs)

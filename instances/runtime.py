@@ -1,0 +1,122 @@
+"""The ONNX file itself, run in onnxruntime: one thread, quiet, one flat input, one flat output."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+
+from .errors import InputError
+from .files import read_model_bytes
+from .network import Array, Network
+
+__all__ = ["Float", "Session"]
+
+Float = type[np.float16] | type[np.float32] | type[np.float64]
+_TYPES: dict[str, Float] = {
+    "tensor(float)": np.float32,
+    "tensor(double)": np.float64,
+    "tensor(float16)": np.float16,
+}
+
+
+class Session:
+    """An onnxruntime session with one flat input and one flat output."""
+
+    def __init__(self, model: str | Path | bytes, name: str, network: Network) -> None:
+        import onnxruntime as ort
+
+        options = ort.SessionOptions()
+        options.intra_op_num_threads = options.inter_op_num_threads = 1
+        options.log_severity_level = 4  # failures arrive as exceptions
+        content = model if isinstance(model, bytes) else _content(model)
+        self.name, self.output_size = name, network.output_size
+        try:
+            self.session = ort.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # onnxruntime's exceptions share no base class of their own
+            raise InputError(f"{name}: onnxruntime cannot load it ({_first_line(error)})") from error
+        inputs = self.session.get_inputs()
+        if len(inputs) != 1:
+            raise InputError(
+                f"{name}: the model takes {len(inputs)} inputs ({[i.name for i in inputs]}), expected one"
+            )
+        self.input = inputs[0]
+        if self.input.type not in _TYPES:
+            raise InputError(
+                f"{name}: input {self.input.name} is {self.input.type}, expected one of {list(_TYPES)}"
+            )
+        self.dtype = _TYPES[self.input.type]
+        outputs = [o.name for o in self.session.get_outputs()]
+        self.output = network.output_name if network.output_name in outputs else outputs[0]
+        self.shape = self._shape(network)
+        open_batch = len(self.shape) > 0 and not isinstance(self.input.shape[0], int)
+        self.batches = None if open_batch else False  # whether it takes batches; None: not tried yet
+
+    def _shape(self, network: Network) -> tuple[int, ...]:
+        """Shape of a single input; a dimension the file leaves open is 1, or what is missing to the size."""
+        shape = [d if isinstance(d, int) and d > 0 else 1 for d in self.input.shape]
+        wanted = network.input_shape
+        if (
+            len(wanted) == len(shape)
+            and min(wanted, default=1) > 0
+            and math.prod(wanted) == network.input_size
+        ):
+            shape = list(wanted)
+        free = [i for i, d in enumerate(self.input.shape) if not isinstance(d, int)]
+        if math.prod(shape) != network.input_size and free:
+            shape[free[-1]] = 1
+            shape[free[-1]] = network.input_size // math.prod(shape)
+        if math.prod(shape) != network.input_size:
+            raise InputError(
+                f"{self.name}: the model takes {self.input.shape}, "
+                f"the network has {network.input_size} inputs"
+            )
+        return tuple(shape)
+
+    def single(self, x: Array) -> Array:
+        """Output [m] for one input [n]."""
+        y: Array = self._call(np.asarray(x).reshape(self.shape), 1)[0]
+        return y
+
+    def run(self, x: Array) -> Array:
+        """Outputs [B, m] for inputs [B, n]."""
+        if len(x) == 0:
+            return np.zeros((0, self.output_size), dtype=np.float32)
+        if self.batches is None and len(x) > 1:
+            self.batches = self._takes_batches(x)
+        if self.batches:
+            return self._call(x.reshape(len(x), *self.shape[1:]), len(x))
+        return np.array([self.single(row) for row in x])
+
+    def _takes_batches(self, x: Array) -> bool:
+        """Whether a batch gives what its rows give one by one; a Reshape to a fixed shape can spoil that."""
+        if self.shape[0] != 1:
+            return False
+        try:
+            whole = self._call(x.reshape(len(x), *self.shape[1:]), len(x))
+        except InputError:
+            return False
+        ends = np.stack([self.single(x[0]), self.single(x[-1])])
+        return bool(np.allclose(whole[[0, -1]], ends, rtol=1e-3, atol=1e-5, equal_nan=True))
+
+    def _call(self, x: Array, count: int) -> Array:
+        try:
+            (y,) = self.session.run([self.output], {self.input.name: x.astype(self.dtype)})
+        except Exception as error:  # as above
+            raise InputError(f"{self.name}: onnxruntime cannot run it ({_first_line(error)})") from error
+        if y.size != count * self.output_size:
+            raise InputError(
+                f"{self.name}: {y.size} outputs for {count} inputs, expected {self.output_size} each"
+            )
+        return np.asarray(y).reshape(count, self.output_size)
+
+
+def _content(path: str | Path) -> str | bytes:
+    """The path where onnxruntime can open it (and find weights stored beside the model), else the bytes."""
+    plain = Path(path)
+    return str(plain) if plain.is_file() and plain.suffix != ".gz" else read_model_bytes(path)
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().split("\n")[0]
