@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from ..encodings.linear_bounds import LinearBoundOptions, bound
-from ..heuristics.policy import Facts, Stage, batch_size, facts, plan
+from ..heuristics.policy import FEW_INPUTS, Facts, Stage, batch_size, facts, plan
 from ..instances.batch import Batch, root
 from ..instances.replay import Witness
 from .closing import close_by_milp, open_disjuncts
@@ -27,6 +27,7 @@ QUICK_STARTS, QUICK_STEPS = 16, 10  # the first attack, before any bound
 STARTS, STEPS = 64, 40  # one round of the attack stage
 FEW_ROUNDS = 2  # rounds where the search attacks inside its nodes anyway
 MOST_ROUNDS = 10_000
+MOST_FUNCTIONS = 200_000  # weights of a network up to which rows of deeper layers are worth their memory
 
 
 @dataclass(eq=False)
@@ -74,8 +75,10 @@ class _Query:
                      time.monotonic() - started, "decided" if self._decided else f"open, {self.stopped}")  # fmt: skip
             if self._decided:
                 return result
+            if self.stopped == "interrupted":
+                break
         result.bound = max(float(self.batch.margin[0]), self.frontier.margin if len(self.frontier) else -np.inf)
-        result.how = self.limits.exceeded() or self.stopped or ("numerics" if self.stuck else "no stage decided")
+        result.how = "interrupted" if self.stopped == "interrupted" else self.limits.exceeded() or self.stopped or ("numerics" if self.stuck else "no stage decided")
         return result
 
     @property
@@ -96,7 +99,7 @@ class _Query:
     def _stage(self, stage: Stage, known: Facts) -> None:
         seconds = stage.share * self.limits.remaining
         if stage.name == "attack":
-            self._attack_rounds(seconds, FEW_ROUNDS if known.open_inputs <= 20 else MOST_ROUNDS)
+            self._attack_rounds(seconds, FEW_ROUNDS if known.open_inputs <= FEW_INPUTS else MOST_ROUNDS)
         elif stage.name == "split":
             self._split(stage, known, seconds)
         elif stage.name == "tighten":
@@ -117,7 +120,8 @@ class _Query:
 
     def _split(self, stage: Stage, known: Facts, seconds: float) -> None:
         end = time.monotonic() + seconds
-        run = replace(self.run, rule=stage.rule)
+        few = known.open_inputs <= FEW_INPUTS and known.weights <= MOST_FUNCTIONS
+        run = replace(self.run, rule=stage.rule, functions=few and stage.rule in ("inputs", "rows"))
 
         def stop(nodes: int) -> str:
             return self.limits.exceeded(nodes) or ("its share of time" if time.monotonic() >= end else "")

@@ -21,29 +21,28 @@ def children(query: Query, batch: Batch, splits: Splits) -> Batch:
     An axis split halves the box at `at`. A neuron's split demands z >= 0 or z <= 0; if z is affine in the input the
     child carries the half-space too, moved out by the rounding of the row.
     """
-    batch, splits = _with_split(batch, splits)
-    both = Batch.concatenate([batch, batch])
+    batch, splits = batch[~splits.missing], splits[~splits.missing]
+    both, twice = Batch.concatenate([batch, batch]), Splits.concatenate([splits, splits])
     side = np.repeat([1.0, -1.0], len(batch))
-    axis, neuron, at = (np.concatenate([a, a]) for a in (splits.axis, splits.neuron, splits.at))
     both.depth = both.depth + 1
     both.changed = np.ones(len(both), dtype=np.int64)
-    _split_axes(both, np.flatnonzero(axis >= 0), axis, at, side)
-    _split_neurons(query, both, np.flatnonzero(neuron >= 0), neuron, side)
+    _split_axes(both, twice, side)
+    rows = side[:, None] * twice.row
+    _split_neurons(query, both, twice.neuron, side, rows)
+    if rows.any():
+        both.cuts = _append_cut(both.cuts, rows, len(query.region.rows))
     return both
 
 
-def _with_split(batch: Batch, splits: Splits) -> tuple[Batch, Splits]:
-    has = (splits.axis >= 0) | (splits.neuron >= 0)
-    return batch[has], Splits(splits.axis[has], splits.at[has], splits.neuron[has])
+def _split_axes(both: Batch, splits: Splits, side: Array) -> None:
+    up, down = np.flatnonzero((splits.axis >= 0) & (side > 0)), np.flatnonzero((splits.axis >= 0) & (side < 0))
+    both.lower[up, splits.axis[up]] = splits.at[up]
+    both.upper[down, splits.axis[down]] = splits.at[down]
 
 
-def _split_axes(both: Batch, index: Array, axis: Array, at: Array, side: Array) -> None:
-    up, down = index[side[index] > 0], index[side[index] < 0]
-    both.lower[up, axis[up]] = at[up]
-    both.upper[down, axis[down]] = at[down]
-
-
-def _split_neurons(query: Query, both: Batch, index: Array, neuron: Array, side: Array) -> None:
+def _split_neurons(query: Query, both: Batch, neuron: Array, side: Array, rows: Array) -> None:
+    """Tighten the pre-activation bounds; `rows` receives the half-spaces of first-layer neurons."""
+    index = np.flatnonzero(neuron >= 0)
     if not len(index):
         return
     up, down = index[side[index] > 0], index[side[index] < 0]
@@ -53,13 +52,10 @@ def _split_neurons(query: Query, both: Batch, index: Array, neuron: Array, side:
     ends = np.array([part.stop for part in query.slices])
     affine = first_layers(query)[neuron[index]]
     both.changed[index] = np.where(affine, 1, 2 + np.searchsorted(ends, neuron[index], side="right"))
-    rows = np.zeros((len(both), query.network.input_size + 1))
     for b in index[affine]:
         row, slack = first_layer_row(query, int(neuron[b]))
         rows[b] = side[b] * row
         rows[b, -1] += slack + 2.0**-50 * abs(row[-1])
-    if affine.any():
-        both.cuts = _append_cut(both.cuts, rows, len(query.region.rows))
 
 
 def _append_cut(cuts: Array, rows: Array, permanent: int) -> Array:

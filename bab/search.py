@@ -96,7 +96,7 @@ def _round(query: Query, frontier: Frontier, batch: Batch, steps: Steps, outcome
     if witness or not len(batch):
         return witness
     splits = steps.split(query, batch, bounds)
-    stuck = (splits.axis < 0) & (splits.neuron < 0)
+    stuck = splits.missing
     if stuck.any():
         outcome.stuck.append(batch[stuck])
     frontier.push(children(query, batch, splits))

@@ -36,13 +36,14 @@ class Run:
     limits: Limits
     rng: np.random.Generator
     rule: str = "inputs"
+    functions: bool = False  # whether the split rule wants the hidden neurons' linear functions
     clip: bool = True
     jobs: int = 1
     replays: int = 0  # candidates handed to the replay so far
 
     def bound(self, query: Query, batch: Batch) -> Bounds:
         """Linear bounds, the batch in as many parts as there are cores."""
-        options = LinearBoundOptions(deadline=self.limits.deadline)
+        options = LinearBoundOptions(functions=self.functions, deadline=self.limits.deadline)
         if self.jobs == 1 or len(batch) < 2 * self.jobs:
             return bound(query, batch, options)
         cuts = np.linspace(0, len(batch), self.jobs + 1).astype(int)

@@ -42,6 +42,7 @@ class LinearBoundOptions:
 
     slopes: str = "adaptive"  # lower slopes of unstable ReLUs: "adaptive" (CROWN) or "parallel" (Fast-Lin)
     hidden: bool = True  # re-bound hidden neurons; otherwise the inherited bounds are taken as they are
+    functions: bool = False  # keep every unstable neuron's linear functions (Bounds.functions)
     first_layer: int = 1  # hidden layers before this one keep their inherited bounds
     deadline: float = math.inf  # time.monotonic() after which rows keep their inherited or interval bounds
 
@@ -59,6 +60,9 @@ class Bounds:
     constants: Array  # [B, rows] rounding errors already subtracted
     sensitivities: Array  # [B, rows, neurons] coefficient of each activation act(z) in the bound of each margin
     infeasible: Array  # [B] bool: the region is empty
+    # [B, 2, neurons, inputs + 1] functions (a, c) with a'x + c below (0) and above (1) each unstable pre-activation;
+    # zero for neurons that were not substituted. Only where asked for
+    functions: Array | None = None
 
     @property
     def multipliers(self) -> Array:
@@ -67,14 +71,16 @@ class Bounds:
 
     def __getitem__(self, index: Array) -> Bounds:
         """Rows `index` (bool mask or int array)."""
-        return Bounds(*(getattr(self, name)[index] for name in Bounds.__dataclass_fields__))
+        arrays = [getattr(self, name) for name in Bounds.__dataclass_fields__]
+        return Bounds(*(None if a is None else a[index] for a in arrays))
 
     @staticmethod
     def concatenate(parts: list[Bounds]) -> Bounds:
         """Rows one after another."""
         if len(parts) == 1:
             return parts[0]
-        return Bounds(*(np.concatenate([getattr(p, name) for p in parts]) for name in Bounds.__dataclass_fields__))
+        columns = [[getattr(p, name) for p in parts] for name in Bounds.__dataclass_fields__]
+        return Bounds(*(None if column[0] is None else np.concatenate(column) for column in columns))
 
 
 def gamma(terms: int) -> float:
@@ -159,6 +165,8 @@ class _Pass:
         self.magnitudes: list[Array] = []  # per layer [B, n]: |W| m + |b|
         self.pre_lower, self.pre_upper = batch.pre_lower.copy(), batch.pre_upper.copy()
         self.infeasible = cut_is_empty(batch.lower, batch.upper, batch.cuts)
+        shape = (len(batch), 2, self.query.neurons, self.query.network.input_size + 1)
+        self.functions = np.zeros(shape) if options.functions else None
         self.first_layer = max(options.first_layer, int(batch.changed.min()))
         self.sums = 2 * len(prepared.layers)  # additions that a constant or a coefficient goes through on its way
 
@@ -177,7 +185,8 @@ class _Pass:
         coefficients, constants = (np.concatenate([p[i] for p in parts], axis=1) for i in (0, 1))
         margins = np.fmax(np.concatenate([p[2] for p in parts], axis=1), floor)
         return Bounds(
-            self.pre_lower, self.pre_upper, margins, coefficients, constants, sensitivities, self.infeasible
+            self.pre_lower, self.pre_upper, margins, coefficients, constants, sensitivities, self.infeasible,
+            self.functions,
         )  # fmt: skip
 
     def _bound_layer(self, k: int, prepared: _PreparedLayer) -> None:
@@ -195,7 +204,9 @@ class _Pass:
             for rows in self._row_chunks(np.flatnonzero(open_rows.any(axis=0))):
                 if time.monotonic() > self.options.deadline:
                     break
-                _, _, values = self._substitute(k, rows, np.array([1.0, -1.0]), None)
+                coefficients, constants, values = self._substitute(k, rows, np.array([1.0, -1.0]), None)
+                if self.functions is not None:
+                    self._keep_functions(part.start + rows, coefficients, constants)
                 lower[:, rows] = np.fmax(lower[:, rows], values[:, : len(rows)])
                 upper[:, rows] = np.fmin(upper[:, rows], -values[:, len(rows) :])
         crossed = lower > upper
@@ -204,6 +215,14 @@ class _Pass:
             # an empty region: any bounds are true; keep them ordered so that the arithmetic stays finite
             np.minimum(lower, upper, out=lower)
         self._append_values(kind, lower, upper)
+
+    def _keep_functions(self, neurons: Array, coefficients: Array, constants: Array) -> None:
+        """Lower functions come first, negated upper ones behind them."""
+        assert self.functions is not None
+        count = len(neurons)
+        for side, sign, part in ((0, 1.0, slice(0, count)), (1, -1.0, slice(count, None))):
+            self.functions[:, side, neurons, :-1] = sign * coefficients[:, part]
+            self.functions[:, side, neurons, -1] = sign * constants[:, part]
 
     def _append_values(self, kind: str, lower: Array, upper: Array) -> None:
         """Bounds of x_k and its lines from the bounds of z_k."""

@@ -16,7 +16,6 @@ All bounds are the safe ones of `safe_lp`: with w_r >= 0 the multipliers of the 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -219,9 +218,9 @@ class _Relaxation:
                 lower[column], upper[column] = low, high
         return lower, upper
 
-    def set_caps(self, node: Node, blocks: Iterable[tuple[Block, Array]] | None = None) -> None:
-        """Numbers of the triangle rows and lines, of all of them or of the given blocks."""
-        for block, flat in self.caps if blocks is None else blocks:
+    def set_caps(self, node: Node) -> None:
+        """Numbers of the triangle rows and lines."""
+        for block, flat in self.caps:
             low, high, count = node.pre_lower[flat], node.pre_upper[flat], len(flat)
             if self.query.relu[flat[0]]:
                 a, b, side = _triangle(low, high)
@@ -285,29 +284,71 @@ def tighten(query: Query, node: Node, neurons: Array, deadline: float) -> tuple[
     """Bounds of pre-activations by LPs, layer by layer, each over the layers before it and the phases of its own.
 
     neurons: flat indices; deadline: time.monotonic() at which the rest keeps its bounds. Each layer starts with linear
-    bounds from what the layers before it have won. Returns (pre_lower, pre_upper) [neurons], never worse than the node's.
-    Raises ValueError as TriangleLP does.
+    bounds from what the layers before it have won. Returns (pre_lower, pre_upper) [neurons], never worse than the node's;
+    some lower bound is above its upper bound only where the region is proved empty. Raises ValueError as TriangleLP does.
     """
     wanted = np.zeros(query.neurons, dtype=bool)
     wanted[neurons] = True
     node = replace(node, pre_lower=node.pre_lower.copy(), pre_upper=node.pre_upper.copy())
     relaxation, won = _Relaxation(query, node), False
     for k, part in enumerate(query.slices, start=1):
-        if not wanted[part.start :].any() or time.monotonic() >= deadline:
+        if not wanted[part.start :].any() or time.monotonic() >= deadline or (node.pre_lower > node.pre_upper).any():
             break
         if won:
-            options = LinearBoundOptions(first_layer=k, deadline=deadline)
-            bounds = bound(query, node.batch, options)
-            if bounds.infeasible[0]:
-                break
+            bounds = bound(query, node.batch, LinearBoundOptions(first_layer=k, deadline=deadline))
             node = replace(node, pre_lower=bounds.pre_lower[0], pre_upper=bounds.pre_upper[0])
+            if bounds.infeasible[0]:
+                _declare_empty(node, part.start)
+                break
         before = node.pre_lower[part].copy(), node.pre_upper[part].copy()
         relaxation.add_neurons(k, node.phases[part] != 0, node)
-        relaxation.set_caps(node, relaxation.caps[-1:])
+        relaxation.set_node(node)
         index = np.flatnonzero(wanted[part])
-        if len(index) and relaxation.lp.solver.nrows():
+        if len(index) and len(relaxation.lp.row_lower):
             _tighten_layer(relaxation, k, index, node, deadline)
         won = won or bool((node.pre_lower[part] != before[0]).any() or (node.pre_upper[part] != before[1]).any())
         relaxation.add_neurons(k, np.ones(len(before[0]), dtype=bool), node)
-        relaxation.set_node(node)
     return node.pre_lower, node.pre_upper
+
+
+def _tighten_layer(relaxation: _Relaxation, k: int, index: Array, node: Node, deadline: float) -> None:
+    """Minimise and maximise the pre-activations `index` of layer k; the node's bounds change in place.
+
+    A bound is skipped where the point of an earlier LP already comes near it: the LP could not win more.
+    """
+    part, layer, lp = relaxation.query.slices[k - 1], relaxation.layers[k - 1], relaxation.lp
+    low, high = node.pre_lower[part], node.pre_upper[part]  # views
+    rows, bias = relaxation.affine(k, index), layer.bias[index]
+    reached = np.full((2, len(index)), -np.inf)  # largest -z and z at the LPs' points
+    for i, j in enumerate(index.tolist()):
+        for side in (0, 1) if -low[j] < high[j] else (1, 0):
+            stable = layer.kind == "relu" and (low[j] >= 0.0 or high[j] <= 0.0)
+            hope = (-low[j] if side == 0 else high[j]) - reached[side, i]
+            if stable or not hope > WORTH * (high[j] - low[j]):
+                continue
+            if time.monotonic() >= deadline:
+                return
+            sign = 1.0 if side == 0 else -1.0
+            objective = sign * rows[[i]].toarray()[0]
+            lp.set_objective(objective)
+            status = lp.solve(deadline - time.monotonic(), dual=False)
+            if status.startswith("error"):
+                return
+            value = lp.lower_bound(lp.multipliers(), objective, sign * bias[i])
+            value -= layer.bias_error * (1.0 + 2.0**-40) + abs(value) * 2.0**-52
+            if side == 0:
+                low[j] = max(low[j], value)
+            else:
+                high[j] = min(high[j], -value)
+            if status == "optimal":
+                z = rows @ lp.point() + bias
+                reached = np.maximum(reached, [-z, z])
+            elif (ray := lp.ray()) is not None and lp.lower_bound(ray) > 0.0:
+                _declare_empty(node, part.start + j)
+            if low[j] > high[j]:
+                return
+
+
+def _declare_empty(node: Node, neuron: int) -> None:
+    """No input is left: every bound is true, also one that says so."""
+    node.pre_lower[neuron], node.pre_upper[neuron] = 1.0, -1.0

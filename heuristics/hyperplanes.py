@@ -7,8 +7,12 @@ and, the terms being separable, the n best rows are the n largest scores.
 
 For deeper networks there is no theorem. The extension used here replaces c_i by the multiplier with which neuron i's
 upper line enters the margin's lower bound (back-substitution). This is the intercept term of BaBSR (Bunel et al. 2020).
-For layer 1 the split is a half-space of the input and both children get a stable neuron; for deeper layers it is a
-split of the ReLU's phase.
+For layer 1 the split is a half-space of the input and both children get a stable neuron. For an unstable neuron of a
+deeper layer {z >= 0} is no half-space; the input is cut along the mean of the neuron's linear lower and upper functions,
+g(x) = (L(x) + U(x)) / 2. The neuron does not become stable: with delta = max over the region of (U - L) / 2 one child has
+l' >= -delta, the other u' <= delta. So rows of all layers are scored by the gain
+    multiplier [ F(l, u) - max(F(-delta, u), F(l, delta)) ],    F(l, u) = -u l / (u - l),
+which for layer 1 (delta = 0) is the rule above.
 """
 
 from __future__ import annotations
@@ -18,7 +22,7 @@ import numpy as np
 from ..instances.network import Array
 from ..instances.query import Query
 
-__all__ = ["first_layer_row", "first_layers", "optimal_partition_scores"]
+__all__ = ["first_layer_row", "first_layers", "gain_scores", "mean_rows", "optimal_partition_scores"]
 
 
 def optimal_partition_scores(multipliers: Array, lower: Array, upper: Array) -> Array:
@@ -30,6 +34,30 @@ def optimal_partition_scores(multipliers: Array, lower: Array, upper: Array) -> 
     unstable = (lower < 0.0) & (upper > 0.0)
     low, high = np.where(unstable, lower, -1.0), np.where(unstable, upper, 1.0)
     return np.where(unstable, multipliers * (-high * low) / (high - low), 0.0)
+
+
+def gain_scores(multipliers: Array, lower: Array, upper: Array, functions: Array, box: tuple[Array, Array]) -> Array:
+    """The optimal-partition score less what the better cut along the neuron's mean function leaves of it, >= 0.
+
+    multipliers, lower, upper: [B, neurons]; functions: [B, 2, neurons, inputs + 1] as in Bounds.functions;
+    box: lower and upper, each [B, inputs]. Neurons without functions (all zero) score 0. Returns [B, neurons].
+    """
+    gap = functions[:, 1] - functions[:, 0]
+    low, high = box
+    delta = np.matmul(np.maximum(gap[:, :, :-1], 0.0), high[:, :, None])[:, :, 0]
+    delta += np.matmul(np.minimum(gap[:, :, :-1], 0.0), low[:, :, None])[:, :, 0]
+    delta = np.maximum(0.5 * (delta + gap[:, :, -1]), 0.0)
+    known = np.any(functions[:, 0] != 0.0, axis=2)
+    before = optimal_partition_scores(multipliers, lower, upper)
+    above = optimal_partition_scores(multipliers, np.maximum(lower, -delta), upper)
+    below = optimal_partition_scores(multipliers, lower, np.minimum(upper, delta))
+    return np.where(known, before - np.maximum(above, below), 0.0)
+
+
+def mean_rows(functions: Array, neurons: Array) -> Array:
+    """(L + U) / 2 of one neuron per node: [B] indices -> [B, inputs + 1]."""
+    batch = np.arange(len(neurons))
+    return 0.5 * (functions[batch, 0, neurons] + functions[batch, 1, neurons])
 
 
 def first_layers(query: Query) -> Array:

@@ -16,7 +16,7 @@ from ..instances.batch import Batch
 from ..instances.network import Array
 from ..instances.query import Query
 from .axes import longest_edge_scores, smear_scores
-from .hyperplanes import first_layers, optimal_partition_scores
+from .hyperplanes import first_layers, gain_scores, mean_rows, optimal_partition_scores
 from .relus import babsr_scores
 
 if TYPE_CHECKING:
@@ -24,22 +24,37 @@ if TYPE_CHECKING:
 
 __all__ = ["RULES", "Splits", "choose_splits", "focus_rows"]
 
-RULES = ("inputs", "axes", "longest-edge", "rows", "phases")
+RULES = ("inputs", "axes", "longest-edge", "rows-1", "rows", "phases")
 VANISHING = 1e-12  # scores below this share of the largest margin magnitude say nothing
 
 
 @dataclass(eq=False)
 class Splits:
-    """One split a node. Exactly one of axis and neuron is >= 0."""
+    """One split a node: an axis, or a ReLU's phase, or a hyperplane; none of them where nothing can be split."""
 
     axis: Array  # [B] int, input whose interval is halved at `at`; -1 for none
     at: Array  # [B]
     neuron: Array  # [B] int, flat index of the ReLU whose phase is split; -1 for none
+    row: Array  # [B, inputs + 1] hyperplane g'x + h = 0 that cuts the input set; all zero for none
 
     @staticmethod
-    def none(count: int) -> Splits:
+    def none(count: int, inputs: int) -> Splits:
         """No split chosen yet."""
-        return Splits(np.full(count, -1), np.zeros(count), np.full(count, -1))
+        return Splits(np.full(count, -1), np.zeros(count), np.full(count, -1), np.zeros((count, inputs + 1)))
+
+    def __getitem__(self, index: Array) -> Splits:
+        """Rows `index` (bool mask or int array)."""
+        return Splits(self.axis[index], self.at[index], self.neuron[index], self.row[index])
+
+    @staticmethod
+    def concatenate(parts: list[Splits]) -> Splits:
+        """Rows one after another."""
+        return Splits(*(np.concatenate([getattr(p, name) for p in parts]) for name in Splits.__dataclass_fields__))
+
+    @property
+    def missing(self) -> Array:
+        """[B] bool: nodes without a split."""
+        return (self.axis < 0) & (self.neuron < 0) & ~np.any(self.row != 0.0, axis=1)
 
 
 def focus_rows(query: Query, bounds: Bounds) -> Array:
@@ -58,19 +73,24 @@ def focus_rows(query: Query, bounds: Bounds) -> Array:
 def choose_splits(query: Query, batch: Batch, bounds: Bounds, rule: str = "inputs") -> Splits:
     """Splits for every node of the batch.
 
-    rule: "inputs" (axes and first-layer rows, the better score), "axes" (smear), "longest-edge", "rows" (first-layer
-    rows, axes once all are stable), "phases" (BaBSR over all layers; axes once no ReLU is unstable).
+    rule: "inputs" (axes, first-layer rows and, where `bounds.functions` are given, rows of deeper layers: the best
+    score), "axes" (smear), "longest-edge", "rows-1" (first-layer rows; axes once all are stable), "rows" (rows of all
+    layers; axes once none gains), "phases" (BaBSR over all layers; axes once no ReLU is unstable).
     Raises ValueError for another rule.
     """
     if rule not in RULES:
         raise ValueError(f"split rule {rule!r}: expected one of {', '.join(RULES)}")
     focus = focus_rows(query, bounds)
-    splits = Splits.none(len(batch))
+    splits = Splits.none(len(batch), query.network.input_size)
     axis, axis_score = _best_axis(query, batch, bounds, focus, rule)
-    neuron, neuron_score = _best_neuron(query, bounds, focus, rule)
+    neuron, neuron_score = _best_neuron(query, batch, bounds, focus, rule)
     usable = neuron_score > 0.0
     use_neuron = usable & ((neuron_score > axis_score) | (axis < 0) if rule == "inputs" else True)
-    splits.neuron[use_neuron] = neuron[use_neuron]
+    as_phase = use_neuron & (first_layers(query)[neuron] if rule != "phases" else True) if query.neurons else use_neuron
+    splits.neuron[as_phase] = neuron[as_phase]
+    as_row = use_neuron & ~as_phase
+    if as_row.any() and bounds.functions is not None:
+        splits.row[as_row] = mean_rows(bounds.functions[as_row], neuron[as_row])
     splits.axis[~use_neuron] = axis[~use_neuron]
     index = np.flatnonzero(~use_neuron & (axis >= 0))
     splits.at[index] = 0.5 * (batch.lower[index, axis[index]] + batch.upper[index, axis[index]])
@@ -98,7 +118,7 @@ def _best_axis(query: Query, batch: Batch, bounds: Bounds, focus: Array, rule: s
     return np.where(value < 0.0, -1, best), value
 
 
-def _best_neuron(query: Query, bounds: Bounds, focus: Array, rule: str) -> tuple[Array, Array]:
+def _best_neuron(query: Query, batch: Batch, bounds: Bounds, focus: Array, rule: str) -> tuple[Array, Array]:
     """(neuron, score) of the best unstable ReLU that the rule may split; score 0 where there is none."""
     count = len(bounds.margins)
     if rule in ("axes", "longest-edge") or not query.neurons:
@@ -114,5 +134,8 @@ def _best_neuron(query: Query, bounds: Bounds, focus: Array, rule: str) -> tuple
     else:
         multipliers = np.einsum("brn,br->bn", bounds.multipliers, focus.astype(float))
         scores = optimal_partition_scores(multipliers, lower, upper) * first_layers(query)
+        if bounds.functions is not None and rule != "rows-1":
+            gains = gain_scores(multipliers, lower, upper, bounds.functions, (batch.lower, batch.upper))
+            scores = np.where(first_layers(query), scores, gains * query.relu)
     best = scores.argmax(axis=1)
     return best, scores[np.arange(count), best]

@@ -119,13 +119,14 @@ class _Normaliser:
         groups: dict[tuple[bytes, ...], tuple[InputSet, list[Conjunction]]] = {}
         contradiction: _Contradiction | None = None
         for conjunction in conjunctions:
-            region = self.region(tuple(a for a in conjunction if _on_inputs_only(a)))
+            on_inputs, residual = _split(conjunction)
+            region = self.region(on_inputs)
             if isinstance(region, _Contradiction):
                 contradiction = contradiction or region
                 continue
             key = tuple(a.tobytes() for a in (region.lower, region.upper, region.rows, region.offsets))
             _, residuals = groups.setdefault(key, (region, []))
-            residuals.append(tuple(a for a in conjunction if not _on_inputs_only(a)))
+            residuals.append(residual)
         if contradiction and not groups:
             self.report(contradiction)
         return list(groups.values())
@@ -256,6 +257,14 @@ def _plain_box(formula: Formula) -> tuple[Array, Array]:
 def _bound_atom(variable: int, is_upper: bool, value: float, position: int) -> Atom:
     sign = 1 if is_upper else -1
     return Atom(((variable, sign),), -sign * value, position)
+
+
+def _split(conjunction: Conjunction) -> tuple[Conjunction, Conjunction]:
+    """Atoms on inputs alone, and the others."""
+    sides: tuple[list[Atom], list[Atom]] = ([], [])
+    for atom in conjunction:
+        sides[not _on_inputs_only(atom)].append(atom)
+    return tuple(sides[0]), tuple(sides[1])
 
 
 def _on_inputs(atom: Atom) -> bool:

@@ -1,0 +1,123 @@
+"""Random VNN-LIB texts, and a reader of them that shares nothing with the one under test: recursive and slow."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import numpy as np
+
+from hypersplit.instances.property import Property
+
+CONSTANTS = ("0", "1", "-1", "0.5", "-.25", "+0.75", "1.5e0", "25e-2", "-2.", "(- 1)", "(/ 1 3)", "(- (/ 1 2))", "(+ 1 0.25)")
+BLANKS = (" ", "  ", "\n", "\t", " ; a comment (or )\n")
+
+
+def random_text(rng: np.random.Generator, inputs: int, outputs: int, mixed: bool = True) -> str:
+    """Declarations, a box around all inputs, and up to four random assertions."""
+    names = [f"X_{i}" for i in range(inputs)] + [f"Y_{i}" for i in range(outputs)]
+    parts = [f"(declare-const {name} Real)" for name in names]
+    parts += [f"(assert (>= X_{i} -2))(assert (<= X_{i} {rng.integers(0, 3)}))" for i in range(inputs)]
+    for _ in range(rng.integers(0, 5)):
+        parts.append(f"(assert{blank(rng)}{formula(rng, names, int(rng.integers(0, 4)), mixed)}{blank(rng)})")
+    return blank(rng).join(parts)
+
+
+def blank(rng: np.random.Generator) -> str:
+    return str(rng.choice(BLANKS))
+
+
+def formula(rng: np.random.Generator, names: list[str], depth: int, mixed: bool) -> str:
+    """A random nest of and, or and comparisons. mixed: whether one comparison may have inputs and outputs."""
+    if depth and rng.random() < 0.8:
+        parts = [formula(rng, names, depth - 1, mixed) for _ in range(rng.integers(1, 4))]
+        return f"({rng.choice(['and', 'or'])} {rng.choice(['', ' ']).join(parts)})"
+    if not mixed:
+        names = [name for name in names if name[0] == rng.choice(["X", "Y"])] or names[:1]
+    compare = rng.choice(["<=", ">=", "<=", ">=", "<", ">", "="])
+    kind = rng.random()
+    if kind < 0.5:
+        return f"({compare} {rng.choice(names)} {rng.choice(CONSTANTS)})"
+    if kind < 0.7:
+        return f"({compare} {rng.choice(names)}{blank(rng)}{rng.choice(names)})"
+    return f"({compare} {term(rng, names, 2)} {term(rng, names, 2)})"
+
+
+def term(rng: np.random.Generator, names: list[str], depth: int) -> str:
+    """A random linear term."""
+    if not depth or rng.random() < 0.3:
+        return str(rng.choice(names if rng.random() < 0.7 else CONSTANTS))
+    kind = rng.choice(["+", "-", "*", "/", "negate"])
+    if kind == "*":
+        factors = [str(rng.choice(CONSTANTS)), term(rng, names, depth - 1)]
+        return f"(* {factors[0]} {factors[1]})" if rng.random() < 0.5 else f"(* {factors[1]} {factors[0]})"
+    if kind == "/":
+        return f"(/ {term(rng, names, depth - 1)} {rng.choice([c for c in CONSTANTS if c != '0'])})"
+    if kind == "negate":
+        return f"(- {term(rng, names, depth - 1)})"
+    return f"({kind} {' '.join(term(rng, names, depth - 1) for _ in range(rng.integers(2, 4)))})"
+
+
+def satisfied(text: str, x: list[Fraction], y: list[Fraction]) -> bool:
+    """Whether x and y satisfy every assertion, in rational arithmetic."""
+    lines = (line.split(";")[0] for line in text.split("\n"))
+    tokens = " ".join(lines).replace("(", " ( ").replace(")", " ) ").split()
+    commands, position = [], 0
+    while position < len(tokens):
+        command, position = _tree(tokens, position)
+        commands.append(command)
+    values = {f"X_{i}": v for i, v in enumerate(x)} | {f"Y_{i}": v for i, v in enumerate(y)}
+    return all(_value(c[1], values) for c in commands if c[0] == "assert")
+
+
+def member(prop: Property, x: list[Fraction], y: list[Fraction]) -> bool:
+    """Whether x and y solve some case of the property, in rational arithmetic."""
+    for case in prop.cases:
+        box = zip(case.region.lower, case.region.upper, x, strict=True)
+        inside = all(low <= v <= high for low, high, v in box)
+        inside = inside and all(_dot(r, x) + Fraction(h) >= 0 for r, h in zip(case.region.rows, case.region.offsets, strict=True))
+        point = [*y, *x] if prop.joint else y
+        for p in case.forbidden if inside else ():
+            if all(_dot(row, point) <= Fraction(rhs) for row, rhs in zip(p.rows, p.rhs, strict=True)):
+                return True
+    return False
+
+
+def _dot(row: np.ndarray, point: list[Fraction]) -> Fraction:
+    return sum((Fraction(float(c)) * v for c, v in zip(row, point, strict=True)), Fraction(0))
+
+
+def _tree(tokens: list[str], position: int):
+    if tokens[position] != "(":
+        return tokens[position], position + 1
+    children, position = [], position + 1
+    while tokens[position] != ")":
+        child, position = _tree(tokens, position)
+        children.append(child)
+    return children, position + 1
+
+
+def _value(tree, values: dict[str, Fraction]):
+    if isinstance(tree, str):
+        return values[tree] if tree in values else Fraction(float(tree))
+    operator, arguments = tree[0], [_value(a, values) for a in tree[1:]]
+    first, rest = arguments[0], arguments[1:]
+    match operator:
+        case "and":
+            return all(arguments)
+        case "or":
+            return any(arguments)
+        case "<=" | "<":
+            return first <= rest[0]
+        case ">=" | ">":
+            return first >= rest[0]
+        case "=":
+            return first == rest[0]
+        case "+":
+            return sum(arguments)
+        case "-":
+            return first - sum(rest) if rest else -first
+        case "*":
+            return first * rest[0]
+        case "/":
+            return first / rest[0]
+    raise ValueError(operator)
