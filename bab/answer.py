@@ -24,8 +24,9 @@ __all__ = ["Answer", "answer"]
 
 LOG = logging.getLogger(__name__)
 QUICK_STARTS, QUICK_STEPS = 16, 10  # the first attack, before any bound
-STARTS, STEPS = 64, 40  # one round of the attack stage
-FEW_ROUNDS = 2  # rounds where the search attacks inside its nodes anyway
+STEPS = 40  # of one round of the attack stage
+STARTS_WORK = 5e8  # products of a round over all starts and steps: a fraction of a second
+FEW_ROUNDS = 1  # rounds where the search attacks inside its nodes anyway
 MOST_ROUNDS = 10_000
 MOST_FUNCTIONS = 200_000  # weights of a network up to which rows of deeper layers are worth their memory
 
@@ -99,7 +100,8 @@ class _Query:
     def _stage(self, stage: Stage, known: Facts) -> None:
         seconds = stage.share * self.limits.remaining
         if stage.name == "attack":
-            self._attack_rounds(seconds, FEW_ROUNDS if known.open_inputs <= FEW_INPUTS else MOST_ROUNDS)
+            rounds = FEW_ROUNDS if known.open_inputs <= FEW_INPUTS else MOST_ROUNDS
+            self._attack_rounds(seconds, rounds, int(np.clip(STARTS_WORK / (STEPS * known.weights), 16, 2048)))
         elif stage.name == "split":
             self._split(stage, known, seconds)
         elif stage.name == "tighten":
@@ -112,10 +114,10 @@ class _Query:
         self.result.how = "attack"
         return self.result.witness is not None
 
-    def _attack_rounds(self, seconds: float, rounds: int) -> None:
+    def _attack_rounds(self, seconds: float, rounds: int, starts: int) -> None:
         end = time.monotonic() + seconds
         for _ in range(rounds):
-            if time.monotonic() >= end or self._attack(STARTS, STEPS):
+            if time.monotonic() >= end or self._attack(starts, STEPS):
                 break
 
     def _split(self, stage: Stage, known: Facts, seconds: float) -> None:

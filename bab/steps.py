@@ -22,7 +22,7 @@ __all__ = ["Run"]
 
 NEAR = 1e-5  # share of the margins' size within which float32 may still decide otherwise than float64: worth a replay
 MOST_REPLAYS = 16  # candidates replayed at a time
-DIVE_STARTS = 8  # corners per round from which a few gradient steps are made
+MOST_DIVES = 256  # nodes per round inside which a few gradient steps are made
 DIVE_STEPS = 8
 
 
@@ -66,12 +66,17 @@ class Run:
         return None
 
     def attack(self, query: Query, batch: Batch, bounds: Bounds) -> Witness | None:
-        """The corner that each node's bound suspects; the best few of them are the start of a short descent."""
-        starts, worst = best_first(query, corners(query, batch, bounds))
-        if worst[0] <= 0.0 and (witness := self.check(starts[:MOST_REPLAYS])):
+        """A short descent inside each of the most suspicious nodes, from the corner that its bound suspects.
+
+        Every node gets one start (up to MOST_DIVES): about a tenth of what bounding it costs.
+        """
+        starts = corners(query, batch, bounds)
+        if witness := self.check(starts):
             return witness
-        region = query.region
-        points, _ = projected_gradient(query, starts[:DIVE_STARTS], region.lower, region.upper, DIVE_STEPS)
+        picked = np.argsort(batch.margin, kind="stable")[:MOST_DIVES]
+        targets = query.per_disjunct(bounds.margins[picked]).argmin(axis=1)
+        box = batch.lower[picked], batch.upper[picked]
+        points, _ = projected_gradient(query, starts[picked], *box, DIVE_STEPS, targets)
         return self.check(points)
 
     def attack_root(self, starts: int, steps: int) -> Witness | None:

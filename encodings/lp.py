@@ -66,10 +66,11 @@ class TriangleLP:
         lp, margins = self.relaxation.lp, self.query.network.layers[-1]
         self.t = int(lp.add_columns(np.array([-np.inf]), np.array([np.inf]))[0])
         matrix = self.relaxation.affine(len(self.query.network.layers), np.arange(margins.size))
-        off = np.full(margins.size, np.inf)
-        self.margins = lp.add_rows(matrix, -off, off, margins.bias_error, free=self.t)
+        nowhere = np.full(margins.size, -np.inf)
+        self.margins = lp.add_rows(matrix, nowhere, np.zeros(margins.size), margins.bias_error, free=self.t)
         self.rows = self.margins.first + np.arange(margins.size)
         lp.set_objective((np.arange(lp.columns) == self.t).astype(np.float64))
+        self.mine = np.zeros(margins.size, dtype=bool)  # margins of the disjunct at hand
         self._set(node)
 
     def _set(self, node: Node) -> None:
@@ -94,9 +95,10 @@ class TriangleLP:
         if self.empty:
             return LPBound(np.inf, None, nothing, 0, "infeasible")
         lp, bias = self.relaxation.lp, self.query.network.layers[-1].bias
-        mine = np.zeros(len(bias), dtype=bool)
-        mine[self.query.starts[disjunct] : self.query.starts[disjunct + 1]] = True
-        lp.set_sides(self.rows, np.full(len(bias), -np.inf), np.where(mine, -bias, np.inf))
+        self.mine = np.zeros(len(bias), dtype=bool)
+        self.mine[self.query.starts[disjunct] : self.query.starts[disjunct + 1]] = True
+        sides = np.where(self.mine, -bias, self._spread() - bias)
+        lp.set_sides(self.rows, np.full(len(bias), -np.inf), sides)
         status = lp.solve(time_limit)
         if status.startswith("error"):
             self.relaxation.broken = True
@@ -120,6 +122,7 @@ class TriangleLP:
         """
         lp = self.relaxation.lp
         p = lp.project(multipliers)
+        p[self.rows[~self.mine]] = 0.0
         weights = -p[self.rows]
         if weights.sum() < LEAST_WEIGHT:
             p[self.rows] = 0.0
@@ -128,6 +131,13 @@ class TriangleLP:
         rounding = gamma(len(weights) + 2)
         total = float(weights.sum()) * (1.0 + rounding if value > 0.0 else 1.0 - rounding)
         return float(value / total - abs(value / total) * 2.0**-50)
+
+
+    def _spread(self) -> float:
+        """More than any margin can exceed another one by: m_r - spread <= t never binds."""
+        lower, upper = self.relaxation.lp.lower[:-1], self.relaxation.lp.upper[:-1]
+        reach = self.margins.absolute[:, :-1] @ np.maximum(np.abs(lower), np.abs(upper))
+        return 2.0 * float(reach.max() + np.abs(self.query.network.layers[-1].bias).max()) + 1.0
 
 
 class _Relaxation:
@@ -142,8 +152,7 @@ class _Relaxation:
         self.second = np.full(query.neurons, -1)  # column of s (ReLU) or of the value (sigmoid, tanh)
         self.caps: list[tuple[Block, Array]] = []  # triangle rows and pairs of lines, with the neurons they belong to
         self.capped = np.zeros(query.neurons, dtype=bool)
-        self.cuts: dict[bytes, int] = {}  # half-space (g, h) -> its row
-        self.cuts_on: set[bytes] = set()
+        self.cuts: dict[bytes, tuple[Block, float]] = {}  # half-space (g, h) -> its row, -h
         self.lp.add_columns(node.lower, node.upper)
         self.set_cuts(node.cuts)
 
@@ -180,8 +189,8 @@ class _Relaxation:
         rows = sp.csr_array(
             (np.ones(pairs.size), pairs.ravel(), 2 * np.arange(len(flat) + 1)), (len(flat), self.lp.columns)
         )  # fmt: skip
-        off = np.full(len(flat), np.inf)
-        self.caps.append((self.lp.add_rows(rows, -off, off), flat))
+        nowhere = np.full(len(flat), -np.inf)
+        self.caps.append((self.lp.add_rows(rows, nowhere, np.zeros(len(flat))), flat))
         self.capped[flat] = True
 
     def affine(self, k: int, index: Array) -> Matrix:
@@ -223,7 +232,7 @@ class _Relaxation:
         for block, flat in self.caps:
             low, high, count = node.pre_lower[flat], node.pre_upper[flat], len(flat)
             if self.query.relu[flat[0]]:
-                a, b, side = _triangle(low, high)
+                a, b, side = _triangle(low, high, block.matrix.data.reshape(count, 2))
                 sides = np.full(count, -np.inf), side
             else:
                 kind = next(kind for kind, part in zip(self.query.kinds, self.query.slices, strict=True) if part.stop > flat[0])
@@ -236,17 +245,17 @@ class _Relaxation:
             self.lp.set_sides(block.first + rows, *sides)
 
     def set_cuts(self, cuts: Array) -> None:
-        """Switch on exactly these half-spaces g'x + h >= 0; new ones are appended."""
+        """Switch on exactly these half-spaces g'x + h >= 0; new ones are appended, the others get a side out of reach."""
         wanted = {row.tobytes(): row for row in cuts}
-        for key in self.cuts_on - wanted.keys():
-            self.lp.set_sides(np.array([self.cuts[key]]), np.array([-np.inf]), np.array([np.inf]))
         for key, row in wanted.items():
             if key not in self.cuts:
                 matrix = sp.csr_array(row[None, :-1])
-                self.cuts[key] = self.lp.add_rows(matrix, np.array([-row[-1]]), np.array([np.inf])).first
-            elif key not in self.cuts_on:
-                self.lp.set_sides(np.array([self.cuts[key]]), np.array([-row[-1]]), np.array([np.inf]))
-        self.cuts_on = set(wanted)
+                self.cuts[key] = self.lp.add_rows(matrix, np.array([-row[-1]]), np.array([np.inf])), float(-row[-1])
+        n = self.query.network.input_size
+        reach = np.maximum(np.abs(self.lp.lower[:n]), np.abs(self.lp.upper[:n]))
+        for key, (block, side) in self.cuts.items():
+            low = side if key in wanted else -2.0 * float((block.absolute @ reach)[0]) - 1.0
+            self.lp.set_sides(np.array([block.first]), np.array([low]), np.array([np.inf]))
 
     def triangle_multipliers(self, multipliers: Array) -> Array:
         """[neurons] multipliers of the triangle rows, >= 0."""
@@ -266,12 +275,17 @@ def _columns(kind: str, low: Array, high: Array) -> list[tuple[Array, Array]]:
     return [(low, high), (activate(kind, low) - ACTIVATION_SLACK, activate(kind, high) + ACTIVATION_SLACK)]
 
 
-def _triangle(low: Array, high: Array) -> tuple[Array, Array, Array]:
-    """a, b, side of a y + b s <= side; it holds at (u, 0) and (0, -l), whatever a, b >= 0 round to. Off where stable."""
+def _triangle(low: Array, high: Array, old: Array) -> tuple[Array, Array, Array]:
+    """a, b, side of a y + b s <= side; it holds at (u, 0) and (0, -l), whatever a, b >= 0 round to.
+
+    Where the neuron is stable the row keeps its `old` coefficients [rows, 2] and gets a side out of reach: SoPlex loses
+    its basis when a side becomes infinite, and a changed coefficient costs a factorisation.
+    """
     unstable = (low < 0.0) & (high > 0.0)
     width = np.where(unstable, high - low, 1.0)
-    a, b = np.where(unstable, -low / width, 1.0), np.where(unstable, high / width, 1.0)
-    return a, b, np.where(unstable, np.maximum(a * high, b * -low) * ROUND_UP + TINY, np.inf)
+    a, b = np.where(unstable, -low / width, old[:, 0]), np.where(unstable, high / width, old[:, 1])
+    y, s = a * np.maximum(high, 0.0), b * np.maximum(-low, 0.0)
+    return a, b, np.where(unstable, np.maximum(y, s) * ROUND_UP + TINY, 2.0 * (y + s) + 1.0)
 
 
 def _unit(columns: Array, value: float, width: int) -> Matrix:

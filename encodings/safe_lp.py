@@ -22,6 +22,7 @@ from .linear_bounds import gamma
 
 __all__ = ["Block", "SafeLP"]
 
+_AT_LOWER, _BASIC = 0, 1  # SCIP_BASESTAT; spelled out here because pyscipopt is imported late
 TINY = 1e-300  # keeps an error term above zero when its products underflow
 
 
@@ -37,7 +38,10 @@ class Block:
     def set_coefficients(self, lp: SafeLP, rows: Array, position: int, values: Array) -> None:
         """Give the entry number `position` of each of the block's rows a new value."""
         place = self.matrix.indptr[rows] + position
-        for i in np.flatnonzero(self.matrix.data[place] != values).tolist():
+        changed = np.flatnonzero(self.matrix.data[place] != values).tolist()
+        if changed:
+            lp.hold_basis()
+        for i in changed:
             lp.solver.chgCoef(self.first + int(rows[i]), int(self.matrix.indices[place[i]]), float(values[i]))
         self.matrix.data[place], self.absolute.data[place] = values, np.abs(values)
 
@@ -55,6 +59,8 @@ class SafeLP:
         self.row_lower, self.row_upper = np.zeros(0), np.zeros(0)
         self.row_error = np.zeros(0)  # bound on |side - exact side|
         self.blocks: list[Block] = []
+        self._solved = False
+        self._basis: tuple[list[int], list[int]] | None = None  # of columns and rows, to be given back before solving
 
     @property
     def columns(self) -> int:
@@ -68,6 +74,8 @@ class SafeLP:
         self.solver.addCols([[]] * count, [0.0] * count, *ends)
         self.lower, self.upper = np.concatenate([self.lower, lower]), np.concatenate([self.upper, upper])
         self.objective = np.concatenate([self.objective, np.zeros(count)])
+        if self._basis:
+            self._basis[0].extend([_AT_LOWER] * count)
         return np.arange(self.columns - count, self.columns)
 
     def add_rows(self, matrix: Matrix, low: Array, high: Array, error: float = 0.0, free: int | None = None) -> Block:
@@ -85,6 +93,8 @@ class SafeLP:
         self.solver.addRows(entries, np.maximum(low, -self.huge).tolist(), np.minimum(high, self.huge).tolist())
         self.row_lower, self.row_upper = np.concatenate([self.row_lower, low]), np.concatenate([self.row_upper, high])
         self.row_error = np.concatenate([self.row_error, np.full(len(entries), error)])
+        if self._basis:
+            self._basis[1].extend([_BASIC] * len(entries))
         block = Block(first, matrix, abs(matrix), np.bincount(matrix.indices, minlength=matrix.shape[1]))
         self.blocks.append(block)
         return block
@@ -108,11 +118,19 @@ class SafeLP:
             self.solver.chgObj(j, float(objective[j]))
         self.objective = objective
 
+    def hold_basis(self) -> None:
+        """Call before a change of coefficients: SoPlex forgets its basis then, and `solve` gives it back."""
+        if self._solved and self._basis is None:
+            self._basis = self.solver.getBase()
+
     def solve(self, seconds: float, dual: bool = True) -> str:
         """Solve, by the dual simplex or the primal one; returns "optimal", "infeasible", "stopped" or an error's words."""
         from pyscipopt import SCIP_LPPARAM
 
         self.solver.setRealParam(SCIP_LPPARAM.LPTILIM, max(seconds, 1e-3))
+        if self._basis:
+            self.solver.setBase(*self._basis)
+        self._basis, self._solved = None, True
         try:
             self.solver.solve(dual)
         except Exception as error:  # noqa: BLE001  pyscipopt raises bare Exceptions; the words become the status

@@ -56,14 +56,10 @@ class Session:
     def _shape(self, network: Network) -> tuple[int, ...]:
         """Shape of a single input; a dimension the file leaves open is 1, or what is missing to the size."""
         shape = [d if isinstance(d, int) and d > 0 else 1 for d in self.input.shape]
-        wanted = network.input_shape
-        if (
-            len(wanted) == len(shape)
-            and min(wanted, default=1) > 0
-            and math.prod(wanted) == network.input_size
-        ):
-            shape = list(wanted)
         free = [i for i, d in enumerate(self.input.shape) if not isinstance(d, int)]
+        if len(network.input_shape) == len(shape):
+            for i in free:
+                shape[i] = max(network.input_shape[i], 1)
         if math.prod(shape) != network.input_size and free:
             shape[free[-1]] = 1
             shape[free[-1]] = network.input_size // math.prod(shape)

@@ -107,7 +107,7 @@ class _Normaliser:
                 f"{text.name}: more than {MAX_CONJUNCTIONS} forbidden polyhedra; "
                 "split the property into several files"
             )
-        shared = [self.polyhedron(conjunction) for conjunction in forbidden]
+        shared = {c: self.polyhedron(c) for c in forbidden}  # most cases demand nothing besides
         cases = tuple(Case(region, self.union(residuals, shared)) for region, residuals in regions)
         return cases, self.joint
 
@@ -135,7 +135,7 @@ class _Normaliser:
         """The input set of plain bounds and of one conjunction of atoms on inputs."""
         lower, upper = self.base[0].copy(), self.base[1].copy()
         rows, offsets = [], []
-        for atom in atoms:
+        for atom in sorted(atoms, key=_position):
             if len(atom.terms) == 1:
                 variable, is_upper, value = self.bound(atom)
                 if is_upper:
@@ -156,7 +156,9 @@ class _Normaliser:
         """An atom in one variable as (variable, is an upper bound, value rounded outward)."""
         ((variable, coefficient),) = atom.terms
         is_upper = coefficient > 0
-        if isinstance(coefficient, int) and isinstance(atom.constant, float):  # plain_atom's: 1 or -1, and exact
+        if isinstance(coefficient, int) and isinstance(
+            atom.constant, float
+        ):  # plain_atom's: 1 or -1, and exact
             return variable, is_upper, -coefficient * atom.constant
         exact = -Fraction(atom.constant) / Fraction(coefficient)
         value = _upward(exact) if is_upper else -_upward(-exact)
@@ -169,21 +171,18 @@ class _Normaliser:
     def polyhedron(self, atoms: Conjunction) -> Polyhedron:
         """The output polyhedron of atoms, over (y, x) if the property is joint."""
         width = self.outputs + (self.inputs if self.joint else 0)
-        pairs = [self.row(atom, width) for atom in atoms]
+        pairs = [self.row(atom, width) for atom in sorted(atoms, key=_position)]
         rows = np.array([row for row, _ in pairs]).reshape(len(pairs), width)
         return Polyhedron(rows, np.array([rhs for _, rhs in pairs], dtype=np.float64))
 
-    def union(self, residuals: Iterable[Conjunction], shared: list[Polyhedron]) -> tuple[Polyhedron, ...]:
-        """Residuals times the polyhedra that all cases share, duplicates left out."""
+    def union(
+        self, residuals: Iterable[Conjunction], shared: dict[Conjunction, Polyhedron]
+    ) -> tuple[Polyhedron, ...]:
+        """Residuals times the conjunctions that all cases share, duplicates left out."""
         found: dict[tuple[bytes, bytes], Polyhedron] = {}
         for residual in residuals:
-            own = self.polyhedron(residual)
-            for other in shared:
-                both = other
-                if residual:
-                    both = Polyhedron(
-                        np.concatenate([own.rows, other.rows]), np.concatenate([own.rhs, other.rhs])
-                    )
+            for atoms, polyhedron in shared.items():
+                both = self.polyhedron(residual + atoms) if residual else polyhedron
                 found.setdefault((both.rows.tobytes(), both.rhs.tobytes()), both)
         return tuple(found.values())
 
@@ -265,6 +264,10 @@ def _split(conjunction: Conjunction) -> tuple[Conjunction, Conjunction]:
     for atom in conjunction:
         sides[not _on_inputs_only(atom)].append(atom)
     return tuple(sides[0]), tuple(sides[1])
+
+
+def _position(atom: Atom) -> int:
+    return atom.position
 
 
 def _on_inputs(atom: Atom) -> bool:

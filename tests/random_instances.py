@@ -49,6 +49,7 @@ class Shape:
     identity: float = 0.15  # share of hidden layers without activation
     final_relu: float = 0.15
     halfspaces: float = 0.4  # share of regions with half-spaces
+    flat: float = 0.0  # share of half-spaces that leave a face or a point instead of room around a point
     fixed: float = 0.15  # share of inputs with lower == upper
     scale: float = 1.0  # neurons' weights are multiplied by scale, 1 or 1 / scale
     rough: bool = False  # weights with all 53 bits instead of multiples of 1/4
@@ -118,7 +119,8 @@ def random_region(rng: np.random.Generator, inputs: int, shape: Shape | None = N
         return InputSet.box(lower, upper)
     rows = _dyadic(rng, (int(rng.integers(1, 4)), inputs))
     inside = lower + (upper - lower) * rng.integers(0, 5, inputs) / 4.0  # a point that stays; often on a face
-    offsets = -rows @ inside + rng.integers(0, 3, len(rows)) / 4.0
+    room = np.where(rng.random(len(rows)) < shape.flat, 0.0, rng.integers(1, 5, len(rows)) / 8.0)
+    offsets = -rows @ inside + room
     return InputSet(lower, upper, rows, offsets)
 
 

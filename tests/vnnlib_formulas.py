@@ -1,4 +1,4 @@
-"""Random VNN-LIB texts, and a reader of them that shares nothing with the one under test: recursive and slow."""
+"""Random VNN-LIB texts, and a slow recursive evaluator of them that shares nothing with the reader under test."""
 
 from __future__ import annotations
 
@@ -8,7 +8,21 @@ import numpy as np
 
 from hypersplit.instances.property import Property
 
-CONSTANTS = ("0", "1", "-1", "0.5", "-.25", "+0.75", "1.5e0", "25e-2", "-2.", "(- 1)", "(/ 1 3)", "(- (/ 1 2))", "(+ 1 0.25)")
+CONSTANTS = (
+    "0",
+    "1",
+    "-1",
+    "0.5",
+    "-.25",
+    "+0.75",
+    "1.5e0",
+    "25e-2",
+    "-2.",
+    "(- 1)",
+    "(/ 1 3)",
+    "(- (/ 1 2))",
+    "(+ 1 0.25)",
+)
 BLANKS = (" ", "  ", "\n", "\t", " ; a comment (or )\n")
 
 
@@ -74,7 +88,9 @@ def member(prop: Property, x: list[Fraction], y: list[Fraction]) -> bool:
     for case in prop.cases:
         box = zip(case.region.lower, case.region.upper, x, strict=True)
         inside = all(low <= v <= high for low, high, v in box)
-        inside = inside and all(_dot(r, x) + Fraction(h) >= 0 for r, h in zip(case.region.rows, case.region.offsets, strict=True))
+        inside = inside and all(
+            _dot(r, x) + Fraction(h) >= 0 for r, h in zip(case.region.rows, case.region.offsets, strict=True)
+        )
         point = [*y, *x] if prop.joint else y
         for p in case.forbidden if inside else ():
             if all(_dot(row, point) <= Fraction(rhs) for row, rhs in zip(p.rows, p.rhs, strict=True)):

@@ -81,7 +81,7 @@ def test_bounds_contain_the_exact_ranges(seed: int) -> None:
     """Boxes, half-spaces, phases, residual edges: bounds and linear functions hold exactly, under every option."""
     alive = 0
     for s in range(seed, seed + CHUNK):
-        instance = random_instance(s)
+        instance = random_instance(s, shape=Shape(flat=0.2))
         for query in queries(instance.network, instance.prop):
             batch = nodes_of(instance, query, 4)
             options = OPTIONS[s % len(OPTIONS)]
