@@ -30,7 +30,7 @@ def children(query: Query, batch: Batch, splits: Splits) -> Batch:
     rows = side[:, None] * twice.row
     _split_neurons(query, both, twice.neuron, side, rows)
     if rows.any():
-        both.cuts = _append_cut(both.cuts, rows, len(query.region.rows))
+        both.cuts = _append_cut(both.cuts, rows, query.reserved)
     return both
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..encodings.clipping import clip_batch
-from ..encodings.linear_bounds import Bounds, LinearBoundOptions, bound
+from ..encodings.linear_bounds import Bounds, LinearBoundOptions, bound, refute_conjunctions
 from ..heuristics.attacks import best_first, corners, points_in, projected_gradient
 from ..heuristics.splits import Splits, choose_splits
 from ..instances.batch import Batch
@@ -45,11 +45,14 @@ class Run:
         """Linear bounds, the batch in as many parts as there are cores."""
         options = LinearBoundOptions(functions=self.functions, deadline=self.limits.deadline)
         if self.jobs == 1 or len(batch) < 2 * self.jobs:
-            return bound(query, batch, options)
-        cuts = np.linspace(0, len(batch), self.jobs + 1).astype(int)
-        parts = [batch[a:b] for a, b in zip(cuts[:-1], cuts[1:], strict=True)]
-        with ThreadPoolExecutor(self.jobs) as pool:
-            return Bounds.concatenate(list(pool.map(lambda part: bound(query, part, options), parts)))
+            bounds = bound(query, batch, options)
+        else:
+            ends = np.linspace(0, len(batch), self.jobs + 1).astype(int)
+            parts = [batch[a:b] for a, b in zip(ends[:-1], ends[1:], strict=True)]
+            with ThreadPoolExecutor(self.jobs) as pool:
+                bounds = Bounds.concatenate(list(pool.map(lambda part: bound(query, part, options), parts)))
+        refute_conjunctions(query, batch, bounds)
+        return bounds
 
     def check(self, points: Array) -> Witness | None:
         """Replay the candidates that the float64 network puts into or next to the forbidden set, best first."""

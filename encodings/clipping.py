@@ -53,6 +53,12 @@ def clip_batch(query: Query, batch: Batch, bounds: Bounds) -> tuple[Batch, Array
         alive = (bounds.margins[:, part].max(axis=1) <= 0.0) & (low <= high).all(axis=1)
         hull_lower[alive] = np.minimum(hull_lower[alive], low[alive])
         hull_upper[alive] = np.maximum(hull_upper[alive], high[alive])
+    if query.disjuncts == 1:
+        # a counterexample lies where every margin's bound is <= 0: half-spaces for the children's bounds
+        own = slice(query.reserved - query.rows, query.reserved)
+        batch.cuts = batch.cuts.copy()
+        batch.cuts[:, own, :n] = -bounds.coefficients
+        batch.cuts[:, own, n] = -bounds.constants
     empty = (hull_lower > hull_upper).any(axis=1)
     batch.lower, batch.upper = np.where(empty[:, None], lower, hull_lower), np.where(empty[:, None], upper, hull_upper)
     batch.cuts = _without_redundant(batch)

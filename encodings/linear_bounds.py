@@ -30,7 +30,7 @@ from ..instances.query import Query
 from .halfspaces import absorb_cuts, cut_is_empty
 from .relaxations import Lines, lines
 
-__all__ = ["Bounds", "LinearBoundOptions", "bound", "gamma", "smallest_margins"]
+__all__ = ["Bounds", "LinearBoundOptions", "bound", "gamma", "refute_conjunctions", "smallest_margins"]
 
 NODE_CHUNK = 2**17  # float64s of coefficients at a time: fits the second-level cache, nodes of narrow networks
 ROW_CHUNK = 2**22  # the same for one wide node: rows enough for fast matrix products, 32 MB
@@ -329,3 +329,30 @@ def _norm(a: Array) -> Array:
 def smallest_margins(query: Query, bounds: Bounds) -> Array:
     """[B] lower bound of the worst margin of each node; +inf where the region is empty."""
     return np.where(bounds.infeasible, np.inf, query.worst(bounds.margins))
+
+
+def refute_conjunctions(query: Query, batch: Batch, bounds: Bounds) -> None:
+    """Raise `bounds.margins` of disjuncts with several rows by testing the rows together, in place.
+
+    A point of the disjunct has all its margins <= 0, so each row is minimised with the other rows' linear bounds as
+    half-spaces. A raised margin holds on that part of the region only: it refutes the disjunct, and says no more.
+    """
+    for k in range(query.disjuncts):
+        part = slice(query.starts[k], query.starts[k + 1])
+        rows = part.stop - part.start
+        open_nodes = np.flatnonzero(~(bounds.margins[:, part].max(axis=1) > 0.0) & ~bounds.infeasible)
+        if rows < 2 or not len(open_nodes):
+            continue
+        coefficients, constants = bounds.coefficients[open_nodes, part], bounds.constants[open_nodes, part]
+        lower, upper = batch.lower[open_nodes], batch.upper[open_nodes]
+        reach = _norm(np.maximum(np.abs(lower), np.abs(upper)))[:, None]
+        for r in range(rows):
+            others = np.delete(np.arange(rows), r)
+            cuts = np.concatenate([-coefficients[:, others], -constants[:, others, None]], axis=2)
+            cuts = np.concatenate([batch.cuts[open_nodes], cuts], axis=1)
+            lowered, offset, error = absorb_cuts(coefficients[:, [r]], constants[:, [r]], lower, upper, cuts)
+            values = np.matmul(np.maximum(lowered, 0.0), lower[:, :, None])[:, :, 0] + offset
+            values += np.matmul(np.minimum(lowered, 0.0), upper[:, :, None])[:, :, 0]
+            values -= (error + gamma(lower.shape[1]) * (_norm(lowered) * reach + np.abs(offset))) * (1.0 + 2.0**-40)
+            row = query.starts[k] + r
+            bounds.margins[open_nodes, row] = np.fmax(bounds.margins[open_nodes, row], values[:, 0])

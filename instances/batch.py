@@ -19,7 +19,10 @@ __all__ = ["Batch", "Node", "root"]
 
 @dataclass(eq=False)
 class Batch:
-    """B nodes of one query. `cuts[b, i] = (g, h)` is the half-space g'x + h >= 0; an all-zero row is no cut."""
+    """B nodes of one query. `cuts[b, i] = (g, h)` is the half-space g'x + h >= 0; an all-zero row is no cut.
+
+    The first Query.reserved slots are the property's own half-spaces and the margins' bounds, the others come of splits.
+    """
 
     lower: Array  # [B, inputs] box
     upper: Array  # [B, inputs]
@@ -80,9 +83,11 @@ class Node:
 def root(query: Query) -> Batch:
     """The whole input set as a batch of one, nothing proved yet."""
     n = query.neurons
-    cuts = np.concatenate([query.region.rows, query.region.offsets[:, None]], axis=1)
+    cuts = np.zeros((1, query.reserved, query.network.input_size + 1))
+    cuts[0, : len(query.region.rows), :-1] = query.region.rows
+    cuts[0, : len(query.region.rows), -1] = query.region.offsets
     return Batch(
-        query.region.lower[None].copy(), query.region.upper[None].copy(), cuts[None],
+        query.region.lower[None].copy(), query.region.upper[None].copy(), cuts,
         np.full((1, n), -np.inf), np.full((1, n), np.inf), np.zeros((1, n), dtype=np.int8),
         np.full(1, -np.inf), np.zeros(1, dtype=np.int64), np.ones(1, dtype=np.int64),
     )  # fmt: skip

@@ -38,6 +38,14 @@ class Query:
         """Number of forbidden polyhedra."""
         return len(self.starts) - 1
 
+    @property
+    def reserved(self) -> int:
+        """Half-space slots at the head of every node's list: the property's own, then one per row of a lone disjunct.
+
+        With one disjunct, a counterexample needs every margin <= 0, so the margins' linear bounds are half-spaces.
+        """
+        return len(self.region.rows) + (self.rows if self.disjuncts == 1 else 0)
+
     @cached_property
     def slices(self) -> tuple[slice, ...]:
         """slices[k - 1] is where layer k's pre-activations lie in a flat vector of all neurons (margins excluded)."""

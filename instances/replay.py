@@ -29,7 +29,7 @@ from .property import Case, InputSet, Polyhedron
 from .runtime import Float, Session
 from .witness import Witness
 
-__all__ = ["Replay", "round_into"]
+__all__ = ["Replay", "Witness", "round_into"]
 
 _Exact = Callable[[], Sequence[float | Fraction] | None]
 

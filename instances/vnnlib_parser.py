@@ -21,10 +21,11 @@ from .vnnlib_formula import Atom, Conjunction, Formula, Linear, Text, add, compa
 __all__ = ["parse"]
 
 _SKIP = r"(?:\s++|;[^\n]*+)*+"
+_GAP = r"(?:\s++|;[^\n]*+)++"
 _NUMBER = r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?"
 _COMPARE = r"(<=|>=|<|>)"
 _SKIPPED = re.compile(_SKIP)
-_DECLARE = re.compile(rf"{_SKIP}\(\s*+declare-const\s++([XY]_(0|[1-9][0-9]{{0,8}}))\s++Real\s*+\)")
+_DECLARE = re.compile(rf"{_SKIP}\({_SKIP}declare-const{_GAP}([XY]_(0|[1-9][0-9]{{0,8}})){_GAP}Real{_SKIP}\)")
 _BOUND = re.compile(rf"{_SKIP}\(\s*+assert\s*+\(\s*+{_COMPARE}\s++([XY]_[0-9]+)\s++({_NUMBER})\s*+\)\s*+\)")
 _ATOM = re.compile(rf"{_SKIP}\(\s*+{_COMPARE}\s++([XY]_[0-9]+)\s++(?:([XY]_[0-9]+)|({_NUMBER}))\s*+\)")
 _TOKEN = re.compile(rf"{_SKIP}([()]|[^\s();]++)")

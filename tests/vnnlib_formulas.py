@@ -1,4 +1,4 @@
-"""Random VNN-LIB texts, and a slow recursive evaluator of them that shares nothing with the reader under test."""
+"""Random VNN-LIB texts, and a slow recursive evaluator that shares nothing with the reader under test."""
 
 from __future__ import annotations
 

@@ -15,88 +15,91 @@ from random_instances import Instance, Shape, random_instance
 
 from hypersplit.bab.result import Result
 from hypersplit.bab.verify import verify
+from hypersplit.instances.property import Case
 
 CHUNK = 50
-TIMEOUT = 30.0  # far beyond what any instance needs: only a stalled search meets it
+TIMEOUT = 60.0  # far beyond what any instance needs, so that loaded machines change nothing
+NODES = {"touching": 200}  # at a boundary point that is no float the search cannot end; elsewhere it must
+MOST_NODES = 4000
 
 
 def run(instance: Instance, **options: Any) -> Result:
     """The verdict on an instance, checked against the truth; `unknown` passes here."""
-    result = verify(instance.network, instance.prop, timeout=TIMEOUT, seed=instance.seed, **options)
-    label = f"{instance}, {options}: said {result.verdict} ({result.reason})"
+    options = {"jobs": 1, "nodes": NODES.get(instance.kind, MOST_NODES), "seed": instance.seed, **options}
+    result = verify(instance.network, instance.prop, timeout=TIMEOUT, **options)
+    label = f"{instance}, {options}: said {result.verdict} ({result.reason}), bound {result.bound}"
     assert result.verdict in (instance.truth, "unknown"), label
     assert (result.witness is not None) == (result.verdict == "sat"), label
     if result.witness is not None:
-        assert any(is_counterexample(instance, case, result.witness.input) for case in instance.prop.cases), (
-            label
-        )
+        x = [Fraction(float(a)) for a in result.witness.input]
+        assert any(is_counterexample(instance, case, x) for case in instance.prop.cases), label
     if result.verdict != "unsat" and len(instance.prop.cases) == 1:
-        assert result.bound <= instance.worst, f"{label}, bound {result.bound}"
+        assert result.bound <= instance.worst, label
     return result
 
 
-def is_counterexample(instance: Instance, case: Any, x: Any) -> bool:
+def is_counterexample(instance: Instance, case: Case, x: list[Fraction]) -> bool:
     """Whether x is one, in rational arithmetic."""
-    point = [Fraction(float(a)) for a in x]
     region = case.region
-    inside = all(
-        low <= a <= high for low, a, high in zip(region.lower, point, region.upper, strict=True)
-    ) and all(
-        oracle.exact_dot(g, point) + Fraction(float(h)) >= 0
-        for g, h in zip(region.rows, region.offsets, strict=True)
+    inside = all(low <= a <= high for low, a, high in zip(region.lower, x, region.upper, strict=True)) and all(
+        oracle.exact_dot(g, x) + Fraction(float(h)) >= 0 for g, h in zip(region.rows, region.offsets, strict=True)
     )
-    y = oracle.exact_values(instance.network, point)[-1] + (point if instance.prop.joint else [])
+    y = oracle.exact_values(instance.network, x)[-1] + (x if instance.prop.joint else [])
     return inside and any(
         all(oracle.exact_dot(c, y) <= Fraction(float(d)) for c, d in zip(p.rows, p.rhs, strict=True))
         for p in case.forbidden
     )
 
 
-def undecided(seeds: range, may_stay_open: tuple[str, ...], **options: Any) -> list[str]:
+def undecided(seeds: range, may_stay_open: tuple[str, ...] = ("touching",), **options: Any) -> list[str]:
     """Instances that should have been decided but were not."""
     failed = []
     for seed in seeds:
         instance = random_instance(seed)
         result = run(instance, **options)
         if result.verdict == "unknown" and instance.kind not in may_stay_open:
-            failed.append(f"{instance}: {result.reason}")
+            failed.append(f"{instance}: {result.reason}, {result.statistics}")
     return failed
 
 
-@pytest.mark.parametrize("start", range(0, 1500, CHUNK))
+@pytest.mark.parametrize("start", range(0, 1000, CHUNK))
 def test_auto_is_right_and_decides(start: int) -> None:
     """The default method decides everything but what touches the boundary, and is never wrong."""
-    assert not undecided(range(start, start + CHUNK), ("touching",), method="auto", jobs=1)
+    assert not undecided(range(start, start + CHUNK), method="auto")
 
 
 @pytest.mark.parametrize("batch", [1, 3, 64])
-@pytest.mark.parametrize("start", range(5000, 5400, 2 * CHUNK))
-def test_split_is_right_for_every_batch_size(start: int, batch: int) -> None:
-    """Branch and bound alone, one node at a time or many, decides the same instances."""
-    assert not undecided(range(start, start + 2 * CHUNK), ("touching",), method="split", batch=batch, jobs=1)
+@pytest.mark.parametrize("rule", ["inputs", "rows", "phases"])
+def test_split_is_right_for_every_rule_and_batch_size(rule: str, batch: int) -> None:
+    """Branch and bound alone, one node at a time or many, decides the same instances under each complete rule."""
+    start = 5000 + {"inputs": 0, "rows": 200, "phases": 400}[rule] + batch
+    assert not undecided(range(start, start + CHUNK), method="split", rule=rule, batch=batch)
 
 
-@pytest.mark.parametrize("rule", ["inputs", "axes", "longest-edge", "rows", "phases"])
-def test_split_is_right_under_every_rule(rule: str) -> None:
-    """Each split rule leads to the same verdicts. Axes alone may run out of floats near the boundary."""
-    open_kinds = ("touching", "near-sat", "near-unsat") if rule in ("axes", "longest-edge") else ("touching",)
+@pytest.mark.parametrize("rule", ["axes", "longest-edge"])
+def test_axes_alone_are_right(rule: str) -> None:
+    """Boxes alone close clear instances; next to the boundary they may take too many nodes."""
     assert not undecided(
-        range(6000, 6000 + CHUNK), open_kinds, method="split", rule=rule, jobs=1, nodes=20_000
+        range(6000, 6000 + CHUNK), ("touching", "near-sat", "near-unsat"), method="split", rule=rule, nodes=1000
     )
 
 
-@pytest.mark.parametrize("start", range(7000, 7200, CHUNK))
+@pytest.mark.parametrize("start", range(7000, 7100, CHUNK))
 def test_milp_is_right(start: int) -> None:
     """One MILP per disjunct; what lies within SCIP's tolerances of the boundary may stay open, and is never guessed."""
-    assert not undecided(
-        range(start, start + CHUNK), ("touching", "near-sat", "near-unsat"), method="milp", jobs=1
-    )
+    assert not undecided(range(start, start + CHUNK), ("touching", "near-sat", "near-unsat"), method="milp")
 
 
 def test_without_clipping_and_with_workers() -> None:
     """Boxes that are not shrunk, and batches bounded on two cores, lead to the same verdicts."""
-    assert not undecided(range(8000, 8000 + CHUNK), ("touching",), method="split", clip=False, jobs=1)
-    assert not undecided(range(8000, 8000 + CHUNK), ("touching",), method="auto", jobs=2)
+    assert not undecided(range(8000, 8000 + CHUNK), method="split", clip=False)
+    assert not undecided(range(8000, 8000 + CHUNK), method="auto", jobs=2)
+
+
+def test_flat_regions_are_never_misjudged() -> None:
+    """Half-spaces that leave a face, an edge or a point: right or unknown (its points need not be floats)."""
+    for seed in range(8500, 8500 + CHUNK):
+        run(random_instance(seed, shape=Shape(flat=1.0, halfspaces=1.0)), nodes=200)
 
 
 @pytest.mark.parametrize("kind", ["clear-sat", "clear-unsat"])
@@ -105,22 +108,22 @@ def test_extreme_weights_are_never_misjudged(kind: str) -> None:
     decided = 0
     for seed in range(9000, 9000 + CHUNK):
         instance = random_instance(seed, kind, Shape(scale=1e6, rough=True))
-        decided += run(instance, method="auto", jobs=1, nodes=5_000).verdict != "unknown"
-    assert decided >= 0.7 * CHUNK
+        decided += run(instance, nodes=200).verdict != "unknown"
+    assert decided >= 0.7 * CHUNK, decided
 
 
 def test_the_bound_of_a_property_that_holds_is_positive() -> None:
     """`Result.bound` is a proved bound of what is left open: above 0 once nothing is."""
     for seed in range(40):
         instance = random_instance(seed, "clear-unsat")
-        result = run(instance, jobs=1)
+        result = run(instance)
         assert result.verdict == "unsat" and result.bound > 0.0, f"{instance}: {result.verdict}, {result.bound}"
 
 
 def test_a_seed_gives_one_answer() -> None:
     """Equal seeds give equal verdicts, witnesses and node counts."""
     for seed in range(40):
-        first, second = (run(random_instance(seed), jobs=1) for _ in range(2))
+        first, second = (run(random_instance(seed)) for _ in range(2))
         assert first.verdict == second.verdict
         assert first.statistics.get("nodes") == second.statistics.get("nodes")
         if first.witness is not None and second.witness is not None:
@@ -131,5 +134,5 @@ def test_touching_instances_are_mostly_found() -> None:
     """Where the forbidden set is reached by equality alone the witness is a corner or a kink; most of them are hit."""
     touching = [random_instance(seed, "touching") for seed in range(9500, 9600)]
     touching = [i for i in touching if i.kind == "touching"]
-    found = sum(run(i, jobs=1, nodes=5_000).verdict == "sat" for i in touching)
+    found = sum(run(i).verdict == "sat" for i in touching)
     assert len(touching) >= 50 and found >= 0.6 * len(touching), (found, len(touching))

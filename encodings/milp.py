@@ -1,0 +1,317 @@
+"""The big-M MILP of a node on SCIP (Tjeng, Xiao and Tedrake 2019), for closing queries and leaves.
+
+As in `lp`, a pre-activation is split into its halves, z = y - s. A binary per unstable ReLU says which half may be used,
+    0 <= y <= u a,    0 <= s <= -l (1 - a);
+stable neurons need none, and neurons that are inactive by their bounds vanish. One disjunct is min t over m_r <= t; several
+at once choose one by binaries p_k, with m_r <= t + M_r (1 - p_k). Sigmoid and tanh are relaxed by two lines, so their
+networks can be refuted but not proved unsafe: the points are mere candidates.
+
+SCIP computes in floats with tolerances. It is asked for t below SCIP_MARGIN, not below 0, so its "infeasible" excludes near
+misses as well; still nothing here is rigorous, and a verdict built on it is `scip-float`. Its solutions are inputs to replay.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+
+from ..instances.batch import Node
+from ..instances.network import Array, activate
+from ..instances.query import Query
+from .relaxations import lines
+
+__all__ = ["SCIP_MARGIN", "MilpResult", "close"]
+
+SCIP_MARGIN = 1e-6  # times the margins' scale: SCIP's feasibility tolerance; t beyond it counts as positive
+SNAP = 1e-5  # a coordinate this near to its bound (times the box's width) may mean the bound: SCIP's integrality noise
+INFINITY = 1e20  # SCIP's
+
+Accept = Callable[[Array], bool]
+
+
+@dataclass(frozen=True, eq=False)
+class MilpResult:
+    """What SCIP made of a node."""
+
+    status: str  # "refuted": no t <= SCIP_MARGIN; "candidate": some solution has t <= SCIP_MARGIN; "open"
+    bound: float  # SCIP's lower bound of t, in floats; -inf when it has none
+    points: list[Array]  # candidate inputs inside the box, best first, each solution also with coordinates snapped
+    nodes: int  # of SCIP's tree
+    seconds: float
+    reason: str = ""  # why it is open, or SCIP's status
+
+
+def close(
+    query: Query, node: Node, disjunct: int | None, time_limit: float, memory_mb: float, threads: int = 1,
+    cutoff: float | None = None, start: Array | None = None, seed: int = 0, accept: Accept | None = None,
+) -> MilpResult:  # fmt: skip
+    """Look for an input of the node whose margins of the disjunct (None: of any) are all <= 0, or refute it.
+
+    time_limit: seconds, building included; memory_mb: SCIP's limit; threads: of SCIP's LP solver; cutoff: t from which on SCIP
+    may prune, default SCIP_MARGIN times the scale; start: [inputs], its forward values become SCIP's first solution;
+    accept: called with candidate inputs [P, inputs] of every improving solution, True stops SCIP; default: some
+    candidate's margins are <= 0 in float64. Runs without the GIL, so several may run in threads.
+
+    Raises ValueError when a neuron that matters has no finite pre-activation bounds; KeyboardInterrupt on Ctrl-C.
+    """
+    began = time.monotonic()
+    if (node.lower > node.upper).any() or (node.pre_lower > node.pre_upper).any():
+        return MilpResult("refuted", np.inf, [], 0, 0.0, "empty region")
+    model = _Model(query, node, disjunct)
+    limit = SCIP_MARGIN * model.scale if cutoff is None else cutoff
+    model.configure(memory_mb, threads, seed, limit)
+    if start is not None:
+        model.add_start(start)
+    left = time_limit - (time.monotonic() - began)
+    if left <= 0.0:
+        return MilpResult("open", -np.inf, [], 0, time.monotonic() - began, "time went into building the model")
+    status = model.run(left, accept or _Float64Check(query, model.disjuncts))
+    points = model.points()
+    nodes, seconds = int(model.scip.getNTotalNodes()), time.monotonic() - began
+    if status in ("infeasible", "optimal", "bestsollimit", "primallimit", "userinterrupt", "gaplimit") and points:
+        return MilpResult("candidate", model.bound(), points, nodes, seconds, status)
+    if status == "infeasible":
+        return MilpResult("refuted", limit, points, nodes, seconds, status)
+    return MilpResult("open", model.bound(), points, nodes, seconds, f"SCIP stopped: {status}")
+
+
+@dataclass
+class _Float64Check:
+    """The default for `accept`: the margins of the asked disjuncts, evaluated in float64."""
+
+    query: Query
+    disjuncts: list[int]
+
+    def __call__(self, points: Array) -> bool:
+        margins = self.query.network.evaluate(points)
+        return bool((self.query.per_disjunct(margins)[:, self.disjuncts] <= 0.0).any())
+
+
+@dataclass(eq=False)
+class _Neurons:
+    """SCIP variables of a layer: `value[i]` is None where the value is 0."""
+
+    value: list[Any] = field(default_factory=list)
+    pre: list[list[tuple[Any, float]]] = field(default_factory=list)  # z_i as terms over variables; [] where not modelled
+    binary: list[Any] = field(default_factory=list)
+
+
+class _Model:
+    """Variables and rows of one node."""
+
+    def __init__(self, query: Query, node: Node, disjunct: int | None) -> None:
+        from pyscipopt import Expr, ExprCons, Model
+        from pyscipopt.scip import Term
+
+        self.query, self.node = query, node
+        self.expr, self.row, self.term = Expr, ExprCons, Term
+        self.disjuncts = list(range(query.disjuncts)) if disjunct is None else [disjunct]
+        self.scip = Model()
+        self.scip.hideOutput()
+        self.inputs = [self._variable(a, b) for a, b in zip(node.lower.tolist(), node.upper.tolist(), strict=True)]
+        self.neurons = [_Neurons(value=self.inputs)]
+        self.ranges = [(node.lower, node.upper)]
+        for cut in node.cuts:
+            chosen = np.flatnonzero(cut[:-1])
+            self._row([(self.inputs[j], float(cut[j])) for j in chosen.tolist()], -float(cut[-1]), None)
+        for k in range(1, len(query.network.layers)):
+            self._layer(k)
+        self._margins()
+
+    # ---------------------------------------------------------------- variables and rows
+
+    def _variable(self, low: float, high: float, kind: str = "C") -> Any:
+        """A new variable, as the term that expressions are made of; `handle[0]` is SCIP's own object."""
+        return self.term(self.scip.addVar(lb=low, ub=high, vtype=kind))
+
+    def _row(self, entries: list[tuple[Any, float]], low: float | None, high: float | None) -> None:
+        """low <= sum of value * variable <= high; a dictionary of terms is the fastest way into SCIP."""
+        if entries:
+            self.scip.addCons(self.row(self.expr(dict(entries)), lhs=low, rhs=high))
+        elif (low or 0.0) > 0.0 or (high or 0.0) < 0.0:
+            impossible = self._variable(0.0, 0.0)
+            self._row([(impossible, 1.0)], 1.0, None)
+
+    def _affine(self, k: int, index: Array) -> Iterator[list[tuple[Any, float]]]:
+        """Per row of `index` of layer k: W x as terms."""
+        layer = self.query.network.layers[k - 1]
+        blocks = [sp.csr_array(w[index]) for w in layer.weights]
+        sources = [self.neurons[s].value for s in layer.sources]
+        for i in range(len(index)):
+            entries: list[tuple[Any, float]] = []
+            for block, values in zip(blocks, sources, strict=True):
+                a, b = block.indptr[i], block.indptr[i + 1]
+                columns = (values[j] for j in block.indices[a:b].tolist())
+                entries += [(v, c) for v, c in zip(columns, block.data[a:b].tolist(), strict=True) if v is not None]
+            yield entries
+
+    def _layer(self, k: int) -> None:
+        part, layer = self.query.slices[k - 1], self.query.network.layers[k - 1]
+        low, high, phases = self.node.pre_lower[part], self.node.pre_upper[part], self.node.phases[part]
+        needed = np.ones(layer.size, dtype=bool)
+        if layer.kind == "relu":
+            needed = (high > 0.0) | (phases != 0)
+        index = np.flatnonzero(needed)
+        if not (np.isfinite(low[index]).all() and np.isfinite(high[index]).all()):
+            raise ValueError(f"layer {k} ({layer.name}): big-M needs finite pre-activation bounds; bound the node first")
+        mine = _Neurons([None] * layer.size, [[] for _ in range(layer.size)], [None] * layer.size)
+        self.neurons.append(mine)
+        for i, entries in zip(index.tolist(), self._affine(k, index), strict=True):
+            pre = self._neuron(mine, i, layer.kind, float(low[i]), float(high[i]))
+            mine.pre[i] = pre
+            bias = float(layer.bias[i])
+            self._row([*entries, *((v, -c) for v, c in pre)], -bias, -bias)
+        self.ranges.append(_value_range(layer.kind, np.where(needed, low, 0.0), np.where(needed, high, 0.0)))
+
+    def _neuron(self, mine: _Neurons, i: int, kind: str, low: float, high: float) -> list[tuple[Any, float]]:
+        """Variables of a neuron and what ties them together; returns z as terms."""
+        if kind == "relu":
+            return self._relu(mine, i, low, high)
+        z = mine.value[i] = self._variable(low, high)
+        if kind != "identity":
+            value = mine.value[i] = self._variable(*(float(end) for end in _value_range(kind, np.array(low), np.array(high))))
+            line = lines(kind, np.array([low]), np.array([high]))
+            self._row([(value, 1.0), (z, -float(line.upper_slope[0]))], None, float(line.upper_intercept[0]))
+            self._row([(value, 1.0), (z, -float(line.lower_slope[0]))], float(line.lower_intercept[0]), None)
+        return [(z, 1.0)]
+
+    def _relu(self, mine: _Neurons, i: int, low: float, high: float) -> list[tuple[Any, float]]:
+        if low >= 0.0:
+            mine.value[i] = self._variable(low, high)
+            return [(mine.value[i], 1.0)]
+        s = self._variable(max(-high, 0.0), -low)
+        if high <= 0.0:
+            return [(s, -1.0)]
+        y = mine.value[i] = self._variable(0.0, high)
+        a = mine.binary[i] = self._variable(0.0, 1.0, "B")
+        self._row([(y, 1.0), (a, -high)], None, 0.0)
+        self._row([(s, 1.0), (a, -low)], None, -low)
+        return [(y, 1.0), (s, -1.0)]
+
+    def _margins(self) -> None:
+        """min t, m_r <= t + M_r (1 - p_k)."""
+        layer, starts = self.query.network.layers[-1], self.query.starts
+        blocks = [sp.csr_array(w) for w in layer.weights]
+        radius, middle = np.zeros(layer.size), layer.bias.astype(np.float64)
+        for s, block in zip(layer.sources, blocks, strict=True):
+            low, high = self.ranges[s]
+            middle = middle + block @ (0.5 * (low + high))
+            radius = radius + abs(block) @ (0.5 * (high - low))
+        lowest, highest = middle - radius - 1e-6 * (1.0 + radius), middle + radius + 1e-6 * (1.0 + radius)
+        rows = np.concatenate([np.arange(starts[k], starts[k + 1]) for k in self.disjuncts])
+        self.scale = max(1.0, float(np.abs(layer.bias[rows]).max()), *(float(abs(b[rows]).max()) for b in blocks if b.nnz))
+        floor = float(min(lowest[starts[k] : starts[k + 1]].max() for k in self.disjuncts))
+        self.floor = floor
+        self.t = self._variable(floor, float(highest[rows].max()) + 1.0)
+        self.scip.setObjective(self.expr({self.t: 1.0}), "minimize")
+        self.choices = [self._variable(0.0, 1.0, "B") for _ in self.disjuncts] if len(self.disjuncts) > 1 else [None]
+        if len(self.disjuncts) > 1:
+            self._row([(p, 1.0) for p in self.choices], 1.0, 1.0)
+        for k, choice in zip(self.disjuncts, self.choices, strict=True):
+            index = np.arange(starts[k], starts[k + 1])
+            for r, entries in zip(index.tolist(), self._affine(len(self.query.network.layers), index), strict=True):
+                side = -float(layer.bias[r])
+                entries = [*entries, (self.t, -1.0)]
+                if choice is not None:
+                    big = max(float(highest[r]) - floor, 0.0)
+                    entries, side = [*entries, (choice, big)], side + big
+                self._row(entries, None, side)
+
+    # ---------------------------------------------------------------- solving
+
+    def configure(self, memory_mb: float, threads: int, seed: int, limit: float) -> None:
+        """Limits that do not change while SCIP runs."""
+        self.scip.setParam("limits/memory", max(float(memory_mb), 1.0))
+        self.scip.setParam("lp/threads", int(threads))
+        self.scip.setParam("randomization/randomseedshift", int(seed) % 2**31)
+        self.scip.setObjlimit(limit)
+
+    def add_start(self, x: Array) -> None:
+        """The network's own values at x as a solution; SCIP drops it if it violates the node's rows."""
+        scip, network = self.scip, self.query.network
+        solution = scip.createSol()
+        values, pre = network.values(np.clip(x, self.node.lower, self.node.upper)[None])
+        for variable, value in zip(self.inputs, values[0][0].tolist(), strict=True):
+            scip.setSolVal(solution, variable[0], value)
+        for k, mine in enumerate(self.neurons[1:], start=1):
+            for i, terms in enumerate(mine.pre):
+                z = float(pre[k - 1][0, i])
+                for variable, sign in terms:
+                    scip.setSolVal(solution, variable[0], max(sign * z, 0.0) if len(terms) > 1 else sign * z)
+                if mine.binary[i] is not None:
+                    scip.setSolVal(solution, mine.binary[i][0], float(z > 0.0))
+                elif mine.value[i] is not None:
+                    scip.setSolVal(solution, mine.value[i][0], float(values[k][0, i]))
+        worst = self.query.per_disjunct(values[-1])[0, self.disjuncts]
+        scip.setSolVal(solution, self.t[0], max(float(worst.min()), self.floor))
+        if len(self.disjuncts) > 1:
+            scip.setSolVal(solution, self.choices[int(np.argmin(worst))][0], 1.0)
+        scip.addSol(solution)
+
+    def run(self, seconds: float, accept: Accept) -> str:
+        """Let SCIP work; returns its status. "userinterrupt" is ours: some candidate was accepted."""
+        self.scip.setParam("limits/time", max(seconds, 0.01))
+        stopper = _stopper(self, accept)
+        self.scip.includeEventhdlr(stopper, "accept", "stops once a solution replays")
+        self.scip.optimizeNogil()
+        if stopper.failure is not None:
+            raise stopper.failure
+        status = str(self.scip.getStatus())
+        if status == "userinterrupt" and not stopper.accepted:
+            raise KeyboardInterrupt
+        return status
+
+    def bound(self) -> float:
+        """SCIP's dual bound of t."""
+        value = float(self.scip.getDualbound())
+        return value if abs(value) < INFINITY else float(np.copysign(np.inf, value))
+
+    def points(self) -> list[Array]:
+        """All solutions as inputs in the box, best first, each also snapped to the box where it is near."""
+        found = [p for solution in self.scip.getSols() for p in self.candidates(solution)]
+        return list({p.tobytes(): p for p in found}.values())
+
+    def candidates(self, solution: Any) -> list[Array]:
+        """One solution's input, clipped into the box, and the same with coordinates snapped to near bounds."""
+        low, high = self.node.lower, self.node.upper
+        x = np.clip(np.array([self.scip.getSolVal(solution, v[0]) for v in self.inputs]), low, high)
+        near = SNAP * np.maximum(high - low, 1e-12)
+        snapped = np.where(x - low <= near, low, np.where(high - x <= near, high, x))
+        return [x] if np.array_equal(x, snapped) else [x, snapped]
+
+
+def _stopper(model: _Model, accept: Accept) -> Any:
+    """An event handler that shows improving solutions to `accept` and interrupts SCIP once it is content."""
+    from pyscipopt import SCIP_EVENTTYPE, Eventhdlr
+
+    class Stopper(Eventhdlr):  # type: ignore[misc]  # pyscipopt is imported late, so the class is made late
+        accepted = False
+        failure: BaseException | None = None
+
+        def eventinit(self) -> None:
+            self.model.catchEvent(SCIP_EVENTTYPE.BESTSOLFOUND, self)
+
+        def eventexit(self) -> None:
+            self.model.dropEvent(SCIP_EVENTTYPE.BESTSOLFOUND, self)
+
+        def eventexec(self, event: Any) -> None:
+            # SCIP's C code cannot pass exceptions on: keep it for the caller
+            try:
+                self.accepted = self.accepted or accept(np.array(model.candidates(self.model.getBestSol())))
+            except BaseException as error:  # noqa: BLE001
+                self.failure = error
+            if self.accepted or self.failure is not None:
+                self.model.interruptSolve()
+
+    return Stopper()
+
+
+def _value_range(kind: str, low: Array, high: Array) -> tuple[Array, Array]:
+    """Range of act(z) for z in [low, high], a little wide for sigmoid and tanh."""
+    slack = 1e-9 if kind in ("sigmoid", "tanh") else 0.0
+    return activate(kind, low) - slack, activate(kind, high) + slack
