@@ -1,9 +1,10 @@
 """Exact second opinion on tiny ReLU networks: every activation pattern, in rational arithmetic.
 
-On the inputs of one activation pattern the network is affine, and these inputs form a polytope. The walk keeps that
-polytope by its *vertices*, as integers in homogeneous coordinates, and splits it by the hyperplane of one pre-activation
-after the other (the double description method; Motzkin et al. 1953), so patterns without an input are never entered.
-Minima of affine functions are then minima over vertices: there is no solver, no float, no tolerance.
+On the inputs of one activation pattern the network is affine, and these inputs form a polytope. The walk
+keeps that polytope by its *vertices*, as integers in homogeneous coordinates, and splits it by the hyperplane
+of one pre-activation after the other (double description method; Motzkin et al. 1953), so patterns without an
+input are never entered. Minima of affine functions are minima over vertices: no solver, no float, no
+tolerance.
 
 Floats are taken for the rationals they are. Meant for at most five inputs and some fifteen ReLUs.
 """
@@ -24,7 +25,8 @@ from hypersplit.instances.network import Array, Layer, Network
 from hypersplit.instances.property import Case, InputSet
 
 __all__ = [
-    "Affine", "Leaf", "Polytope", "decide", "exact_dot", "exact_values", "leaves", "minimum", "pre_activation_range",
+    "Affine", "Leaf", "Polytope", "decide", "exact_dot", "exact_values", "leaves", "minimum",
+    "pre_activation_range",
     "pre_activation_ranges", "worst_margin",
 ]  # fmt: skip
 
@@ -124,7 +126,7 @@ class Leaf:
 def leaves(network: Network, region: InputSet, phases: Array | None = None) -> Iterator[Leaf]:
     """All activation patterns that some input of the region has. Their polytopes cover the region.
 
-    phases: flat over the neurons of all layers (missing ones count as 0), +1 / -1 restricts to z >= 0 / z <= 0.
+    phases: flat over the neurons of all layers (missing ones count as 0), +1 demands z >= 0, -1 z <= 0.
     Raises ValueError for a network with sigmoid or tanh.
     """
     if not network.piecewise_linear:
@@ -158,7 +160,7 @@ def _walk(
 def _patterns(
     polytope: Polytope, rows: Array, demands: list[int], done: tuple[int, ...], relu: bool
 ) -> Iterator[tuple[Polytope, tuple[int, ...]]]:
-    """Split by the hyperplanes of a layer's rows, one neuron at a time; a neuron that never changes sign is not split."""
+    """Split by the hyperplanes of a layer's rows, one neuron at a time, where both signs occur."""
     i = len(done)
     if i == len(demands):
         yield polytope, done
@@ -205,7 +207,7 @@ def decide(network: Network, case: Case, joint: bool = False) -> tuple[str, Poin
 
 
 def worst_margin(network: Network, case: Case, joint: bool = False) -> tuple[Fraction, Point] | None:
-    """min over x and disjuncts of the largest margin C y - d, and where: <= 0 exactly if there is a counterexample.
+    """min over x and disjuncts of the largest margin C y - d, and where; <= 0 iff there is a counterexample.
 
     None where the region is empty. A polyhedron without rows has margin 0 everywhere.
     """
@@ -238,7 +240,7 @@ def _margins(leaf: Leaf, case: Case, joint: bool) -> Iterator[Affine]:
 def minimum(
     network: Network, region: InputSet, row: Array, const: float = 0.0, phases: Array | None = None
 ) -> Fraction | None:
-    """Exact minimum of row @ f(x) + const over the region (and phases, as in `leaves`); None where it is empty."""
+    """Exact minimum of row @ f(x) + const over the region (phases as in `leaves`); None where it is empty."""
     last = len(network.layers)
     objective = Layer((last,), (np.asarray(row, dtype=np.float64)[None],), np.array([const]))
     lows = [

@@ -1,8 +1,8 @@
 """Seeded random instances, small enough for the oracle, with boundaries that are touched exactly.
 
-Weights are small multiples of 1/4 and boxes of 1/8, so pre-activations, margins and most minima are floats without
-rounding. A forbidden set is drawn first; then its right-hand sides are moved so that the exact worst margin (`oracle`)
-becomes what the kind of instance wants:
+Weights are small multiples of 1/4 and boxes of 1/8, so pre-activations, margins and most minima are floats
+without rounding. A forbidden set is drawn first; then its right-hand sides are moved so that the exact worst
+margin (`oracle`) becomes what the kind of instance wants:
     clear      +-(1/8 or more)        decided by any sensible bound
     near       +-2^-20                decided only by bounds that are nearly exact
     touching   0                      sat, by equality, at single points
@@ -72,7 +72,8 @@ class Instance:
 
     def __str__(self) -> str:
         sizes = "-".join(map(str, self.network.sizes))
-        return f"random_instance({self.seed}): {self.kind}, {self.truth}, worst margin {float(self.worst)}, sizes {sizes}"
+        worst = float(self.worst)
+        return f"random_instance({self.seed}): {self.kind}, {self.truth}, worst margin {worst}, sizes {sizes}"
 
 
 def random_network(rng: np.random.Generator, shape: Shape | None = None) -> Network:
@@ -110,7 +111,7 @@ def random_network(rng: np.random.Generator, shape: Shape | None = None) -> Netw
 
 
 def random_region(rng: np.random.Generator, inputs: int, shape: Shape | None = None) -> InputSet:
-    """A box with ends in multiples of 1/8, some inputs fixed, sometimes one to three half-spaces. Never empty."""
+    """A box with ends in multiples of 1/8, some inputs fixed, sometimes half-spaces. Never empty."""
     shape = shape or Shape()
     lower = rng.integers(-16, 9, inputs) / 8.0
     width = rng.integers(1, 17, inputs) / 8.0
@@ -134,7 +135,7 @@ def random_points(rng: np.random.Generator, region: InputSet, count: int) -> Arr
 
 
 def random_phases(rng: np.random.Generator, network: Network, region: InputSet, share: float = 0.3) -> Array:
-    """[neurons of all layers] int8 phases of ReLUs; about half of the draws follow a real input, so hold somewhere."""
+    """[neurons of all layers] int8 phases of ReLUs; half of the draws follow an input, so hold somewhere."""
     relu = np.concatenate([np.full(layer.size, layer.kind == "relu") for layer in network.layers])
     middle = (region.lower + region.upper)[None] / 2
     signs = np.where(np.concatenate(network.values(middle)[1], axis=1)[0] >= 0, 1, -1)
@@ -144,7 +145,7 @@ def random_phases(rng: np.random.Generator, network: Network, region: InputSet, 
 
 
 def random_nodes(rng: np.random.Generator, query: Query, count: int) -> Batch:
-    """Nodes as a search makes them: smaller boxes, up to two more half-spaces, phases. A few of them are empty."""
+    """Nodes as a search makes them: smaller boxes, up to two more half-spaces, phases. Some are empty."""
     batches = []
     for _ in range(count):
         node = root(query)
@@ -167,7 +168,7 @@ def random_nodes(rng: np.random.Generator, query: Query, count: int) -> Batch:
 def random_instance(seed: int, kind: str | None = None, shape: Shape | None = None) -> Instance:
     """The instance of a seed; its kind is drawn from KINDS in equal shares unless given.
 
-    A touching worst margin must be a float: after TRIES forbidden sets without one the instance becomes a near one.
+    A touching worst margin must be a float: after TRIES forbidden sets without one it becomes a near one.
     """
     shape = shape or Shape()
     rng = np.random.default_rng(seed)
@@ -199,7 +200,7 @@ def _aim(rng: np.random.Generator, kind: str) -> Fraction:
 
 
 def _moved(network: Network, case: Case, joint: bool, aim: Fraction) -> tuple[Case, Fraction]:
-    """The case with all right-hand sides moved so that its exact worst margin is `aim` up to one rounding, and that margin."""
+    """The case with right-hand sides moved to a worst margin of `aim` up to one rounding, and that margin."""
     found = oracle.worst_margin(network, case, joint)
     if found is None:
         raise AssertionError("random regions are never empty")

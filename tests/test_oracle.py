@@ -1,4 +1,4 @@
-"""The oracle against hand examples, scipy's LP over all 2^n patterns, and dense sampling; and the instances it serves."""
+"""The oracle against hand examples, scipy's LP over all 2^n patterns, samples; and its instances."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ SQUARE = InputSet.box(np.full(2, -1.0), np.ones(2))
 
 
 def pattern_minimum(network: Network, region: InputSet, row: Array) -> float:
-    """min row @ f over the region by one LP per pattern, all 2^n of them, feasible or not. +inf for an empty region."""
+    """min row @ f over the region by one LP per pattern, all 2^n of them; +inf for an empty region."""
     relus = [layer.size if layer.kind == "relu" else 0 for layer in network.layers]
     best = np.inf
     for pattern in product((0.0, 1.0), repeat=sum(relus)):
@@ -89,7 +89,7 @@ def test_exact_ranges_hold_and_are_nearly_reached_by_samples(chunk: int) -> None
 
 
 def test_ranges_of_phases_agree_with_filtered_samples() -> None:
-    """Under phases the ranges hold for exactly the samples that have these phases, and are empty only without samples."""
+    """Under phases the ranges hold for the samples that have these phases, and are empty only without any."""
     seen = empty = 0
     for seed in range(60):
         rng = np.random.default_rng(seed)
@@ -125,7 +125,7 @@ def test_range_of_one_neuron_is_that_of_the_table() -> None:
 
 
 def test_hand_examples() -> None:
-    """max(x1, x2) on the unit square, |x|, and section 2 of the k-ReLU paper have the minima that paper and pencil give."""
+    """max(x1, x2), |x| and section 2 of the k-ReLU paper have the minima that paper and pencil give."""
     unit = InputSet.box(np.zeros(2), np.ones(2))
     maximum = Network(2, (
         Layer((0,), (np.array([[1.0, -1.0]]),), np.zeros(1), "relu"),
@@ -153,7 +153,7 @@ def test_polytope_cut_down_to_faces_keeps_exactly_its_vertices() -> None:
 
 
 def test_a_fixed_input_and_an_empty_region() -> None:
-    """An input with lower == upper is a flat polytope, not an empty one; contradicting half-spaces leave none."""
+    """An input with lower == upper is flat, not empty; contradicting half-spaces leave nothing."""
     network = sequential([np.array([[1.0, 2.0]])], [np.zeros(1)], last="relu")
     flat = InputSet.box(np.array([0.5, -1.0]), np.array([0.5, 1.0]))
     assert oracle.minimum(network, flat, np.array([-1.0])) == Fraction(-5, 2)
@@ -185,14 +185,14 @@ def margins_at(instance: Instance, case: Case, x: list[Fraction]) -> list[list[F
     """Per forbidden polyhedron the exact margins C y - d at x."""
     y = oracle.exact_values(instance.network, x)[-1] + (list(x) if instance.prop.joint else [])
     return [
-        [sum(Fraction(float(c)) * v for c, v in zip(row, y, strict=True)) - Fraction(float(d)) for row, d in zip(p.rows, p.rhs, strict=True)]
+        [oracle.exact_dot(row, y) - Fraction(float(d)) for row, d in zip(p.rows, p.rhs, strict=True)]
         for p in case.forbidden
     ]  # fmt: skip
 
 
 @pytest.mark.parametrize("chunk", range(4))
 def test_decisions_worst_margins_and_witnesses_agree(chunk: int) -> None:
-    """`decide` (half-spaces of the forbidden set) and `worst_margin` (largest margin) agree; witnesses check out exactly."""
+    """`decide` (half-spaces) and `worst_margin` (largest margins) agree; witnesses check out exactly."""
     for seed in range(50 * chunk, 50 * chunk + 50):
         instance = random_instance(seed)
         verdicts = set()
@@ -231,7 +231,7 @@ def test_exact_values_equal_the_network() -> None:
 
 
 def test_instances_come_in_comparable_shares_and_repeat() -> None:
-    """All kinds are frequent, each has the margin it promises, regions and cases vary, and a seed gives one instance."""
+    """All kinds are frequent and have the margin they promise, regions and cases vary, seeds repeat."""
     instances = [random_instance(seed) for seed in range(300)]
     kinds = Counter(i.kind for i in instances)
     assert min(kinds[k] for k in KINDS) >= 30, kinds

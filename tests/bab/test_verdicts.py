@@ -1,7 +1,7 @@
-"""Thousands of seeded random instances against the oracle: no verdict is ever wrong, and nearly all are decided.
+"""Seeded random instances against the oracle: no verdict is ever wrong, and nearly all are decided.
 
-Each instance has an exact worst margin: clear, off by 2^-20, or zero (`random_instances`). A network built in memory is
-replayed in exact arithmetic, so that `sat` may be claimed of boundary points too, and a wrong one would show.
+Each instance has an exact worst margin: clear, off by 2^-20, or zero (`random_instances`). A network built in
+memory is replayed in exact arithmetic, so `sat` may be claimed of boundary points too, and a wrong one shows.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ MOST_NODES = 4000
 
 def run(instance: Instance, **options: Any) -> Result:
     """The verdict on an instance, checked against the truth; `unknown` passes here."""
-    options = {"jobs": 1, "nodes": NODES.get(instance.kind, MOST_NODES), "seed": instance.seed, **options}
+    nodes = NODES.get(instance.kind, MOST_NODES)
+    options = {"jobs": 1, "batch": 64, "nodes": nodes, "seed": instance.seed, **options}
     result = verify(instance.network, instance.prop, timeout=TIMEOUT, **options)
     label = f"{instance}, {options}: said {result.verdict} ({result.reason}), bound {result.bound}"
     assert result.verdict in (instance.truth, "unknown"), label
@@ -41,8 +42,11 @@ def run(instance: Instance, **options: Any) -> Result:
 def is_counterexample(instance: Instance, case: Case, x: list[Fraction]) -> bool:
     """Whether x is one, in rational arithmetic."""
     region = case.region
-    inside = all(low <= a <= high for low, a, high in zip(region.lower, x, region.upper, strict=True)) and all(
-        oracle.exact_dot(g, x) + Fraction(float(h)) >= 0 for g, h in zip(region.rows, region.offsets, strict=True)
+    inside = all(
+        low <= a <= high for low, a, high in zip(region.lower, x, region.upper, strict=True)
+    ) and all(
+        oracle.exact_dot(g, x) + Fraction(float(h)) >= 0
+        for g, h in zip(region.rows, region.offsets, strict=True)
     )
     y = oracle.exact_values(instance.network, x)[-1] + (x if instance.prop.joint else [])
     return inside and any(
@@ -69,24 +73,28 @@ def test_auto_is_right_and_decides(start: int) -> None:
 
 
 @pytest.mark.parametrize("batch", [1, 3, 64])
-@pytest.mark.parametrize("rule", ["inputs", "rows", "phases"])
+@pytest.mark.parametrize("rule", ["inputs", "phases"])
 def test_split_is_right_for_every_rule_and_batch_size(rule: str, batch: int) -> None:
-    """Branch and bound alone, one node at a time or many, decides the same instances under each complete rule."""
-    start = 5000 + {"inputs": 0, "rows": 200, "phases": 400}[rule] + batch
+    """Branch and bound alone, one node at a time or many, decides all instances under each complete rule."""
+    start = 5000 + {"inputs": 0, "phases": 200}[rule] + batch
     assert not undecided(range(start, start + CHUNK), method="split", rule=rule, batch=batch)
 
 
-@pytest.mark.parametrize("rule", ["axes", "longest-edge"])
-def test_axes_alone_are_right(rule: str) -> None:
-    """Boxes alone close clear instances; next to the boundary they may take too many nodes."""
+@pytest.mark.parametrize("rule", ["axes", "longest-edge", "rows"])
+def test_incomplete_rules_are_right(rule: str) -> None:
+    """Boxes or rows alone close clear instances; near the boundary they may take too many nodes."""
     assert not undecided(
-        range(6000, 6000 + CHUNK), ("touching", "near-sat", "near-unsat"), method="split", rule=rule, nodes=1000
+        range(6000, 6000 + CHUNK),
+        ("touching", "near-sat", "near-unsat"),
+        method="split",
+        rule=rule,
+        nodes=1000,
     )
 
 
 @pytest.mark.parametrize("start", range(7000, 7100, CHUNK))
 def test_milp_is_right(start: int) -> None:
-    """One MILP per disjunct; what lies within SCIP's tolerances of the boundary may stay open, and is never guessed."""
+    """One MILP per disjunct; what lies within SCIP's tolerances of the boundary may stay open."""
     assert not undecided(range(start, start + CHUNK), ("touching", "near-sat", "near-unsat"), method="milp")
 
 
@@ -117,12 +125,14 @@ def test_the_bound_of_a_property_that_holds_is_positive() -> None:
     for seed in range(40):
         instance = random_instance(seed, "clear-unsat")
         result = run(instance)
-        assert result.verdict == "unsat" and result.bound > 0.0, f"{instance}: {result.verdict}, {result.bound}"
+        assert result.verdict == "unsat" and result.bound > 0.0, (
+            f"{instance}: {result.verdict}, {result.bound}"
+        )
 
 
 def test_a_seed_gives_one_answer() -> None:
     """Equal seeds give equal verdicts, witnesses and node counts."""
-    for seed in range(40):
+    for seed in range(20):
         first, second = (run(random_instance(seed)) for _ in range(2))
         assert first.verdict == second.verdict
         assert first.statistics.get("nodes") == second.statistics.get("nodes")
@@ -131,8 +141,8 @@ def test_a_seed_gives_one_answer() -> None:
 
 
 def test_touching_instances_are_mostly_found() -> None:
-    """Where the forbidden set is reached by equality alone the witness is a corner or a kink; most of them are hit."""
-    touching = [random_instance(seed, "touching") for seed in range(9500, 9600)]
+    """Where the forbidden set is reached by equality only the witness is a corner or a kink: most are hit."""
+    touching = [random_instance(seed, "touching") for seed in range(9500, 9560)]
     touching = [i for i in touching if i.kind == "touching"]
     found = sum(run(i).verdict == "sat" for i in touching)
-    assert len(touching) >= 50 and found >= 0.6 * len(touching), (found, len(touching))
+    assert len(touching) >= 30 and found >= 0.6 * len(touching), (found, len(touching))

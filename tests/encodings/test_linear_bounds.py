@@ -1,13 +1,14 @@
-"""Linear bounds against the oracle: nothing is lost, no linear function crosses its margin, in exact arithmetic."""
+"""Linear bounds against the oracle: no bound, no linear function is wrong by a single bit."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
 import oracle
 import pytest
-from random_instances import Instance, Shape, random_instance, random_nodes
+from random_instances import Instance, Shape, random_instance, random_nodes, random_points
 
 from hypersplit.encodings.linear_bounds import Bounds, LinearBoundOptions, bound, gamma, smallest_margins
 from hypersplit.instances.batch import Batch, Node, root
@@ -33,7 +34,7 @@ def region_of(node: Node) -> InputSet:
 def assert_valid(query: Query, batch: Batch, bounds: Bounds, label: str) -> int:
     """Exact check of every row of `bounds`; returns how many nodes were not empty.
 
-    On a leaf of the oracle the margins are affine, so a linear function is below them iff it is at the leaf's vertices.
+    On a leaf of the oracle margins are affine: a linear function is below iff it is at the leaf's vertices.
     """
     alive = 0
     for b in range(len(batch)):
@@ -78,7 +79,7 @@ def nodes_of(instance: Instance, query: Query, count: int) -> Batch:
 
 @pytest.mark.parametrize("seed", range(0, 300, CHUNK))
 def test_bounds_contain_the_exact_ranges(seed: int) -> None:
-    """Boxes, half-spaces, phases, residual edges: bounds and linear functions hold exactly, under every option."""
+    """Boxes, half-spaces, phases, residual edges: bounds and linear functions hold under every option."""
     alive = 0
     for s in range(seed, seed + CHUNK):
         instance = random_instance(s, shape=Shape(flat=0.2))
@@ -92,7 +93,7 @@ def test_bounds_contain_the_exact_ranges(seed: int) -> None:
 @pytest.mark.parametrize("scale", [1e-8, 1e4, 1e8])
 @pytest.mark.parametrize("slopes", ["adaptive", "parallel"])
 def test_extreme_and_ragged_weights_stay_valid(scale: float, slopes: str) -> None:
-    """Neurons scaled by 1e-8 and 1e8 side by side, weights of 53 bits: bounds hold in exact arithmetic, not nearly."""
+    """Neurons scaled by 1e-8 and 1e8 side by side, weights of 53 bits: bounds hold exactly, not nearly."""
     for s in range(1000, 1025):
         instance = random_instance(s, shape=Shape(scale=scale, rough=True))
         for query in queries(instance.network, instance.prop):
@@ -103,7 +104,7 @@ def test_extreme_and_ragged_weights_stay_valid(scale: float, slopes: str) -> Non
 
 
 def test_a_batch_equals_its_nodes() -> None:
-    """Row b of a batch is what node b gets alone, up to rounding; batches of more than one chunk of nodes too."""
+    """Row b of a batch is what node b gets alone, up to rounding: neighbours have no influence."""
     for s in range(2000, 2040):
         instance = random_instance(s)
         for query in queries(instance.network, instance.prop):
@@ -158,7 +159,7 @@ def stable_or_not(instance: Instance) -> tuple[Query, Bounds, list[Fraction]]:
 
 
 def test_bounds_are_exact_without_unstable_neurons() -> None:
-    """On a box where every ReLU is stable, with at most one half-space, back-substitution loses nothing but rounding."""
+    """Where every ReLU is stable and there is at most one half-space nothing is lost but rounding."""
     seen = cut = 0
     for s in range(400):
         instance = random_instance(s)
@@ -174,7 +175,7 @@ def test_bounds_are_exact_without_unstable_neurons() -> None:
 
 
 def test_the_triangle_of_one_neuron() -> None:
-    """-ReLU(x) on [-1, 2]: the upper line has slope 2/3 and intercept 2/3, so the bound is -2 with multiplier 1."""
+    """-ReLU(x) on [-1, 2]: upper line 2/3 x + 2/3, so the bound is -2, with multiplier 1."""
     network = sequential([np.ones((1, 1)), -np.ones((1, 1))], [np.zeros(1), np.zeros(1)])
     case = Case(InputSet.box(np.array([-1.0]), np.array([2.0])), (Polyhedron(np.ones((1, 1)), np.zeros(1)),))
     query = queries(network, Property((case,), 1, 1))[0]
@@ -186,7 +187,7 @@ def test_the_triangle_of_one_neuron() -> None:
 
 
 def test_slopes_of_the_worked_example() -> None:
-    """x1 + x2 and x1 - x2 on [-1, 1]^2 (k-ReLU paper, section 2): triangles bound max y1 + 2 y2 by 5, with both slopes."""
+    """x1 + x2 and x1 - x2 on [-1, 1]^2 (k-ReLU paper, section 2): triangles bound max y1 + 2 y2 by 5."""
     network = sequential(
         [np.array([[1.0, 1.0], [1.0, -1.0]]), np.array([[1.0, 2.0]])], [np.zeros(2), np.zeros(1)]
     )
@@ -208,6 +209,26 @@ def test_empty_regions_are_seen_and_count_as_closed() -> None:
     node.cuts = np.concatenate([node.cuts, row[None, None]], axis=1)
     bounds = bound(query, node)
     assert bounds.infeasible.all() and np.isposinf(smallest_margins(query, bounds)).all()
+
+
+@pytest.mark.parametrize("kind", ["sigmoid", "tanh"])
+def test_smooth_networks_stay_within_their_bounds(kind: str) -> None:
+    """Samples of sigmoid and tanh networks stay within bounds and above the margins' linear functions."""
+    for s in range(3000, 3040):
+        instance = random_instance(s)
+        layers = tuple(replace(x, kind=kind if x.kind == "relu" else x.kind) for x in instance.network.layers)
+        network = replace(instance.network, layers=layers)
+        for query in queries(network, instance.prop):
+            bounds = bound(query, root(query))
+            x = random_points(np.random.default_rng(s), query.region, 500)
+            pre = np.concatenate(query.network.values(x)[1], axis=1)
+            z, margins = np.split(pre, [query.neurons], axis=1)
+            slack = 1e-12 * (1.0 + np.abs(pre).max(initial=0.0))  # of the samples' own evaluation
+            assert np.all(bounds.pre_lower[0] <= z + slack), f"seed {s}"
+            assert np.all(bounds.pre_upper[0] >= z - slack), f"seed {s}"
+            below = x @ bounds.coefficients[0].T + bounds.constants[0]
+            assert np.all(below <= margins + slack), f"seed {s}"
+            assert np.all(bounds.margins[0] <= margins + slack), f"seed {s}"
 
 
 def test_overflow_proves_nothing_wrong() -> None:

@@ -1,4 +1,4 @@
-"""Lines of single activations: valid at every point of the interval, however narrow, wide or badly placed it is."""
+"""Lines of single activations: valid all over the interval, however narrow, wide or badly placed it is."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def exact_line(slope: float, intercept: float, z: float) -> Fraction:
 
 @pytest.mark.parametrize("slopes", ["adaptive", "parallel"])
 def test_relu_lines_hold_exactly(slopes: str) -> None:
-    """Both lines are right at l, 0 and u in rational arithmetic; ReLU being linear in between, they hold everywhere."""
+    """Both lines are right at l, 0 and u in rational arithmetic, and so everywhere in between."""
     lower, upper = intervals()
     found = lines("relu", lower, upper, slopes)
     for low, high, *line in zip(lower, upper, *found, strict=True):
@@ -67,7 +67,7 @@ def test_relu_lines_of_stable_neurons_are_exact() -> None:
 
 
 def test_relu_slopes_are_those_of_the_papers() -> None:
-    """Upper line u (z - l) / (u - l); below 1 or 0 by the larger area (adaptive), or the upper line's slope (parallel)."""
+    """Upper line u (z - l) / (u - l); lower slope 1 or 0 (adaptive) or the upper line's (parallel)."""
     lower, upper = np.array([-1.0, -3.0]), np.array([3.0, 1.0])
     adaptive, parallel = lines("relu", lower, upper), lines("relu", lower, upper, "parallel")
     assert adaptive.lower_slope.tolist() == [1.0, 0.0]
@@ -104,7 +104,7 @@ def samples(lower: Array, upper: Array) -> Array:
 
 @pytest.mark.parametrize("kind", ["sigmoid", "tanh"])
 def test_s_shaped_lines_hold_at_dense_samples(kind: str) -> None:
-    """No sample of the curve crosses its lines; the comparison is made in extended precision without a tolerance."""
+    """No sample of the curve crosses its lines, in extended precision and without a tolerance."""
     if np.finfo(Wide).nmant <= np.finfo(np.float64).nmant:
         pytest.skip("no extended precision on this platform")
     lower, upper = intervals()
@@ -122,7 +122,7 @@ def test_s_shaped_lines_hold_at_dense_samples(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", ["sigmoid", "tanh"])
 def test_s_shaped_lines_touch_the_curve(kind: str) -> None:
-    """On intervals of moderate size each line comes close to the curve somewhere, and both shrink with the interval."""
+    """On moderate intervals each line comes close to the curve, and both shrink with the interval."""
     lower = np.array([-3.0, -1.0, -4.0, 0.5, -2.0, -0.25])
     upper = np.array([2.0, 4.0, -1.0, 3.0, 2.0, 0.5])
     found, z = lines(kind, lower, upper), samples(lower, upper)

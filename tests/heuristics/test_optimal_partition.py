@@ -1,7 +1,7 @@
-"""The optimal-partition paper (Anderson, Ma, Li, Sojoudi, CDC 2020) checked statement by statement, one hidden layer.
+"""Optimal partitions (Anderson, Ma, Li, Sojoudi, CDC 2020), statement by statement, one hidden layer.
 
-f* = max c'ReLU(W x + b) over a polytope X comes from the oracle, the triangle relaxation's f^ from scipy's LP with
-exact pre-activation bounds.
+f* = max c'ReLU(W x + b) over a polytope X comes from the oracle, the triangle relaxation's f^ from scipy's LP
+with exact pre-activation bounds.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class Problem:
         return -np.inf if low is None else -float(low)
 
     def relaxation(self) -> tuple[float, Array]:
-        """(f^, its optimal x) of the triangle relaxation [2], [5]; (-inf, empty) where the region is empty."""
+        """(f^, its optimal x) of the triangle relaxation [2], [5]; f^ = -inf where the region is empty."""
         ends = self.ranges()
         if ends is None:
             return -np.inf, np.zeros(0)
@@ -117,7 +117,7 @@ def partitioned(parts: list[Problem]) -> float:
 
 
 def test_theorem_1_without_a_common_optimum() -> None:
-    """f^ - f* <= - sum ReLU(c_i) u_i l_i / (u_i - l_i), also where relaxation and truth have no common optimal x."""
+    """f^ - f* <= - sum ReLU(c_i) u_i l_i / (u_i - l_i), also where the optimal x of f^ and f* differ."""
     apart = loose = 0
     for seed in SEEDS:
         p = problem(seed)
@@ -151,7 +151,7 @@ def test_corollary_1_worst_case_error_scales_with_the_bounds() -> None:
 
 
 def test_scores_are_the_formula_and_zero_for_stable_rows() -> None:
-    """multiplier (-u l) / (u - l) in rational arithmetic; 0 where l >= 0 or u <= 0, ends at 0 included; any shape."""
+    """multiplier (-u l) / (u - l) in rational arithmetic; 0 where l >= 0 or u <= 0; any shape."""
     rng = np.random.default_rng(1)
     weight, lower, upper = rng.random((3, 4)), -rng.random((3, 4)), rng.random((3, 4))
     got = optimal_partition_scores(weight, lower, upper)
@@ -163,7 +163,7 @@ def test_scores_are_the_formula_and_zero_for_stable_rows() -> None:
 
 
 def test_lemma_2_a_split_removes_its_own_term() -> None:
-    """On both sides of row i's hyperplane term i is gone, the others have not grown, and so the bound is below B - term i."""
+    """On both sides of row i's hyperplane term i is gone, the others have not grown: f^ <= f* + B - term."""
     split = 0
     for seed in SEEDS:
         p = problem(seed)
@@ -181,7 +181,7 @@ def test_lemma_2_a_split_removes_its_own_term() -> None:
 
 @pytest.mark.parametrize("count", [1, 2])
 def test_theorem_2_the_largest_scores_minimise_the_worst_case(count: int) -> None:
-    """Over all choices of n_p rows the largest scores leave the smallest worst-case bound, and the LPs obey that bound."""
+    """Of all choices of n_p rows the largest scores leave the smallest worst-case bound; the LPs obey it."""
     compared = 0
     for seed in SEEDS:
         p = problem(seed)
@@ -199,7 +199,7 @@ def test_theorem_2_the_largest_scores_minimise_the_worst_case(count: int) -> Non
 
 
 def test_theorem_2_is_about_the_worst_case_only() -> None:
-    """A row with the largest score gains nothing where the relaxation's optimum lies at its end; a smaller one gains all.
+    """The largest score gains nothing where the relaxation's optimum is at its end; a smaller one gains all.
 
     2 ReLU(x1) is relaxed without error at x1 = 1; all error comes from x2 (`test_theorem_1_is_attained`).
     """
@@ -232,7 +232,7 @@ def test_propositions_1_and_2_a_partition_bounds_and_never_loosens() -> None:
 
 
 def test_the_search_scores_rows_as_the_paper_does() -> None:
-    """For one hidden layer the multipliers of back-substitution are ReLU(c_i), so the search's scores are Thm 2's."""
+    """For one hidden layer back-substitution's multipliers are ReLU(c_i): the search's scores are Thm 2's."""
     for seed in SEEDS:
         p = problem(seed)
         network = sequential([p.weights, p.objective[None]], [p.bias, np.zeros(1)])
