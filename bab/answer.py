@@ -54,15 +54,16 @@ class _Query:
         self.result = Answer()
         self.stopped = ""
         self.stuck = 0
+        self.lowest = np.inf  # smallest bound by which a node of the tree was closed
 
     def answer(self) -> Answer:
         """See `answer` of the module."""
         result = self.result
         if result.witness or self._attack(QUICK_STARTS, QUICK_STEPS):
             return result
-        batch, bounds = self._bound_root(root(self.query))
+        batch = self._bound_root(root(self.query))
         if not len(batch):
-            return self._holds("linear bounds")
+            return self._holds("linear bounds", self.result.bound)
         self.batch, self.frontier = batch, Frontier(batch)
         known = facts(self.query, batch)
         result.statistics["unstable"] = known.unstable
@@ -86,16 +87,17 @@ class _Query:
     def _decided(self) -> bool:
         return self.result.holds or self.result.witness is not None
 
-    def _holds(self, how: str) -> Answer:
-        self.result.holds, self.result.how = True, how
+    def _holds(self, how: str, bound: float) -> Answer:
+        self.result.holds, self.result.how, self.result.bound = True, how, bound
         return self.result
 
-    def _bound_root(self, batch: Batch) -> tuple[Batch, object]:
-        options = LinearBoundOptions(deadline=self.limits.deadline)
-        bounds = bound(self.query, batch, options)
-        self.result.bound = float(self.query.worst(bounds.margins)[0])
+    def _bound_root(self, batch: Batch) -> Batch:
+        """The root with its bounds, empty where they close it; the result's bound is set."""
+        bounds = self.run.bound(self.query, batch)
         self.result.statistics["nodes"] += 1
-        return still_open(self.query, batch, bounds)
+        batch, _, closing = still_open(self.query, batch, bounds)
+        self.result.bound = float(batch.margin[0]) if len(batch) else closing
+        return batch
 
     def _stage(self, stage: Stage, known: Facts) -> None:
         seconds = stage.share * self.limits.remaining
@@ -139,8 +141,9 @@ class _Query:
         self.stuck += sum(len(b) for b in outcome.stuck)
         self.stopped = outcome.stopped or ("" if not self.stuck else "numerics: nodes that no float can split")
         self.result.witness, self.result.how = outcome.witness, "search"
+        self.lowest = min(self.lowest, outcome.lowest)
         if outcome.closed and not self.stuck:
-            self._holds("linear bounds and splits")
+            self._holds("linear bounds and splits", self.lowest)
 
     def _tighten(self, seconds: float) -> None:
         from ..encodings.lp import tighten
@@ -151,9 +154,9 @@ class _Query:
         still = (lower < 0.0) & (upper > 0.0) & self.query.relu
         LOG.info("tighten: %d of %d unstable ReLUs left", int(still.sum()), int(unstable.sum()))
         batch = replace(self.batch, pre_lower=lower[None], pre_upper=upper[None])
-        batch, _ = self._bound_root(batch)
+        batch = self._bound_root(batch)
         if not len(batch):
-            self._holds("linear programs")
+            self._holds("linear programs", self.result.bound)
             return
         self.batch = batch
 
@@ -169,4 +172,4 @@ class _Query:
         self.result.statistics["scip_nodes"] += outcome.nodes
         self.stopped = "; ".join(outcome.notes) or "SCIP's time"
         if not outcome.left and not outcome.witness:
-            self._holds("scip-float")
+            self._holds("scip-float", outcome.bound)

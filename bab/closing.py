@@ -21,6 +21,8 @@ from ..instances.replay import Witness
 __all__ = ["MilpOutcome", "close_by_milp", "close_regions", "open_disjuncts"]
 
 LOG = logging.getLogger(__name__)
+TOUCHING = 1e-9  # share of the margins' size below which an affine region's negative bound is only rounding
+SNAP = 1e-6  # relative distance within which an LP's coordinate is taken for the end of its interval
 REGION_LP_SECONDS = 10.0  # one activation region's LP; they take milliseconds
 
 Check = Callable[[Array], Witness | None]  # replays candidate inputs [P, inputs]
@@ -35,33 +37,43 @@ def open_disjuncts(query: Query, margins: Array) -> list[int]:
 def close_regions(query: Query, batch: Batch, margins: Array, check: Check) -> tuple[Array, Witness | None]:
     """Decide those nodes of the batch in which every ReLU is stable.
 
-    Returns ([B] bool: closed, a witness or None). Networks with sigmoids have no such regions.
+    Returns ([B] proved lower bounds of the worst margin: > 0 closes, NaN where the region is affine but touches its
+    boundary so closely that no float decides, -inf where nothing was learnt; a witness or None).
+    Networks with sigmoids have no such regions.
     """
-    closed = np.zeros(len(batch), dtype=bool)
+    proved = np.full(len(batch), -np.inf)
     if not query.network.piecewise_linear:
-        return closed, None
+        return proved, None
     fixed = ~((batch.pre_lower < 0.0) & (batch.pre_upper > 0.0) & query.relu).any(axis=1)
     for b in np.flatnonzero(fixed):
-        refuted, witness = _region(query, batch.node(int(b)), margins[b], check)
+        proved[b], witness = _region(query, batch.node(int(b)), margins[b], check)
         if witness:
-            return closed, witness
-        closed[b] = refuted
-    return closed, None
+            return proved, witness
+    return proved, None
 
 
-def _region(query: Query, node: Node, margins: Array, check: Check) -> tuple[bool, Witness | None]:
+def _region(query: Query, node: Node, margins: Array, check: Check) -> tuple[float, Witness | None]:
     from ..encodings.lp import TriangleLP
 
     lp = TriangleLP(query, node)
-    refuted = True
+    bound, size = np.inf, 1.0 + float(np.abs(margins).max())
     for k in open_disjuncts(query, margins):
         answer = lp.minimise(k, REGION_LP_SECONDS)
-        if answer.bound > 0.0:
+        bound = min(bound, answer.bound)
+        if answer.bound > 0.0 or answer.point is None:
             continue
-        refuted = False
-        if answer.point is not None and (witness := check(answer.point[None])):
-            return False, witness
-    return refuted, None
+        if witness := check(_snapped(answer.point, node)):
+            return bound, witness
+    return (np.nan if -TOUCHING * size < bound <= 0.0 else bound), None
+
+
+def _snapped(point: Array, node: Node) -> Array:
+    """The LP's point, and the same moved to near ends of its box and to nearby short binary fractions: where a
+    counterexample exists by equality only, it is a vertex that the LP's floats just miss."""
+    near = SNAP * (1.0 + np.abs(point))
+    ends = np.where(np.abs(point - node.lower) <= near, node.lower, point)
+    ends = np.where(np.abs(point - node.upper) <= near, node.upper, ends)
+    return np.stack([point, ends, np.round(ends * 2.0**20) / 2.0**20, np.round(ends * 2.0**10) / 2.0**10])
 
 
 @dataclass(eq=False)

@@ -23,7 +23,7 @@ __all__ = ["Outcome", "Steps", "search"]
 
 BoundStep = Callable[[Query, Batch], Bounds]  # proves bounds of every node of the batch
 AttackStep = Callable[[Query, Batch, Bounds], Witness | None]  # looks for a counterexample in and around the nodes
-CloseStep = Callable[[Query, Batch, Bounds], tuple[np.ndarray, Witness | None]]  # [B] bool: closed by exact means
+CloseStep = Callable[[Query, Batch, Bounds], tuple[np.ndarray, Witness | None]]  # [B] bounds by costlier means, NaN: hopeless
 SplitStep = Callable[[Query, Batch, Bounds], Splits]  # one split a node, or none where nothing can be split
 ClipStep = Callable[[Query, Batch, Bounds], tuple[Batch, np.ndarray]]  # smaller regions, [B] bool: nothing left
 StopTest = Callable[[int], str]  # given the nodes so far, the reason to stop now, "" for none
@@ -50,6 +50,7 @@ class Outcome:
     witness: Witness | None = None
     stopped: str = ""  # reason, "" when the frontier was emptied
     nodes: int = 0  # bounded
+    lowest: float = np.inf  # smallest bound of the worst margin by which a node was closed
     deepest: int = 0
     stuck: list[Batch] = field(default_factory=list)  # nodes that could neither be closed nor split
 
@@ -84,28 +85,37 @@ def _round(query: Query, frontier: Frontier, batch: Batch, steps: Steps, outcome
     bounds = steps.bound(query, batch)
     outcome.nodes += len(batch)
     outcome.deepest = max(outcome.deepest, int(batch.depth.max()))
-    batch, bounds = still_open(query, batch, bounds)
+    batch, bounds, lowest = still_open(query, batch, bounds)
+    outcome.lowest = min(outcome.lowest, lowest)
     if not len(batch):
         return None
     if witness := steps.attack(query, batch, bounds):
         return witness
     batch, empty = steps.clip(query, batch, bounds)
     batch, bounds = batch[~empty], bounds[~empty]
-    closed, witness = steps.close(query, batch, bounds)
-    batch, bounds = batch[~closed], bounds[~closed]
+    proved, witness = steps.close(query, batch, bounds)
+    batch, bounds = _sort_out(batch, bounds, proved, outcome)
     if witness or not len(batch):
         return witness
     splits = steps.split(query, batch, bounds)
-    stuck = splits.missing
-    if stuck.any():
-        outcome.stuck.append(batch[stuck])
+    if splits.missing.any():
+        outcome.stuck.append(batch[splits.missing])
     frontier.push(children(query, batch, splits))
     return None
 
 
-def still_open(query: Query, batch: Batch, bounds: Bounds) -> tuple[Batch, Bounds]:
-    """Nodes whose bounds do not close them, with what was proved written into the batch."""
+def _sort_out(batch: Batch, bounds: Bounds, proved: np.ndarray, outcome: Outcome) -> tuple[Batch, Bounds]:
+    """Put aside what `proved` closes (> 0) or gives up on (NaN); what is left goes on."""
+    closed, hopeless = proved > 0.0, np.isnan(proved)
+    outcome.lowest = min(outcome.lowest, float(proved[closed].min(initial=np.inf)))
+    if hopeless.any():
+        outcome.stuck.append(batch[hopeless])
+    return batch[~closed & ~hopeless], bounds[~closed & ~hopeless]
+
+
+def still_open(query: Query, batch: Batch, bounds: Bounds) -> tuple[Batch, Bounds, float]:
+    """Nodes whose bounds do not close them, with what was proved written into the batch, and the lowest closing bound."""
     batch.pre_lower, batch.pre_upper = bounds.pre_lower, bounds.pre_upper
     batch.margin = np.fmax(batch.margin, smallest_margins(query, bounds))
     keep = ~(batch.margin > 0.0)
-    return batch[keep], bounds[keep]
+    return batch[keep], bounds[keep], float(batch.margin[~keep].min(initial=np.inf))

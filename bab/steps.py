@@ -24,6 +24,8 @@ NEAR = 1e-5  # share of the margins' size within which float32 may still decide 
 MOST_REPLAYS = 16  # candidates replayed at a time
 MOST_DIVES = 256  # nodes per round inside which a few gradient steps are made
 DIVE_STEPS = 8
+PATIENCE = 2  # splits per unstable ReLU after which a node with few of them resists
+FEW_UNSTABLE = 16  # unstable ReLUs up to which a resisting node's phases are split
 
 
 @dataclass(eq=False)
@@ -102,5 +104,14 @@ class Run:
         return close_regions(query, batch, bounds.margins, self.check)
 
     def split(self, query: Query, batch: Batch, bounds: Bounds) -> Splits:
-        """Splits by this stage's rule."""
-        return choose_splits(query, batch, bounds, self.rule)
+        """Splits by this stage's rule; phases where a deep node with few unstable ReLUs resists.
+
+        Next to a kink of the network halving the input set never ends, fixing the few phases does.
+        """
+        unstable = ((bounds.pre_lower < 0.0) & (bounds.pre_upper > 0.0) & query.relu).sum(axis=1)
+        resists = (unstable > 0) & (unstable <= FEW_UNSTABLE) & (batch.depth >= PATIENCE * unstable)
+        if self.rule == "phases" or not resists.any():
+            return choose_splits(query, batch, bounds, self.rule)
+        splits = choose_splits(query, batch, bounds, self.rule)
+        splits[resists] = choose_splits(query, batch[resists], bounds[resists], "phases")
+        return splits

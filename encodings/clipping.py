@@ -33,9 +33,9 @@ def shrink_box(lower: Array, upper: Array, normals: Array, offsets: Array) -> tu
     need = -(offsets + error)[:, :, None] - (tops.sum(axis=2)[:, :, None] - tops)
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         limit = need / normals
-    slack = np.abs(limit) * 2.0**-50 + 1e-300
-    least = np.where(normals > 0.0, limit - slack, -np.inf).max(axis=1)
-    most = np.where(normals < 0.0, limit + slack, np.inf).min(axis=1)
+        slack = np.abs(limit) * 2.0**-50 + 1e-300
+        least = np.where(normals > 0.0, limit - slack, -np.inf).max(axis=1)
+        most = np.where(normals < 0.0, limit + slack, np.inf).min(axis=1)
     return np.fmax(lower, least), np.fmin(upper, most)
 
 

@@ -200,15 +200,17 @@ class _Pass:
         np.fmin(upper, ceiling, out=upper)
         if kind != "identity" and k >= self.first_layer and self.options.hidden:
             open_rows = (lower < 0.0) & (upper > 0.0) if kind == "relu" else lower < upper
-            open_rows &= ~self.infeasible[:, None]
+            # a node's bounds must not depend on its neighbours in the batch: each takes only what it asked for
+            open_rows &= (~self.infeasible & (self.batch.changed <= k))[:, None]
             for rows in self._row_chunks(np.flatnonzero(open_rows.any(axis=0))):
                 if time.monotonic() > self.options.deadline:
                     break
                 coefficients, constants, values = self._substitute(k, rows, np.array([1.0, -1.0]), None)
                 if self.functions is not None:
                     self._keep_functions(part.start + rows, coefficients, constants)
-                lower[:, rows] = np.fmax(lower[:, rows], values[:, : len(rows)])
-                upper[:, rows] = np.fmin(upper[:, rows], -values[:, len(rows) :])
+                asked = open_rows[:, rows]
+                lower[:, rows] = np.where(asked, np.fmax(lower[:, rows], values[:, : len(rows)]), lower[:, rows])
+                upper[:, rows] = np.where(asked, np.fmin(upper[:, rows], -values[:, len(rows) :]), upper[:, rows])
         crossed = lower > upper
         if crossed.any():
             self.infeasible |= crossed.any(axis=1)

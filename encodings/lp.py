@@ -20,6 +20,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import scipy.sparse as sp
+from numpy.typing import NDArray
 
 from ..instances.batch import Node
 from ..instances.network import Array, Matrix, activate
@@ -44,7 +45,9 @@ class LPBound:
 
     bound: float  # rigorous lower bound of t = max of the disjunct's margins; +inf: the region is empty; -inf: nothing
     point: Array | None  # [inputs] the LP's input, clipped into the box; None when the solver has none
-    dual_upper: Array  # [neurons] multiplier of y <= u(z-l)/(u-l) in the bound, >= 0; 0 where there is no such row
+    dual_upper: (
+        Array  # [neurons] multiplier of y <= u(z-l)/(u-l) in the bound, >= 0; 0 where there is no such row
+    )
     iterations: int  # simplex steps
     status: str  # "optimal", "infeasible", "stopped" or the solver's error
 
@@ -132,7 +135,6 @@ class TriangleLP:
         total = float(weights.sum()) * (1.0 + rounding if value > 0.0 else 1.0 - rounding)
         return float(value / total - abs(value / total) * 2.0**-50)
 
-
     def _spread(self) -> float:
         """More than any margin can exceed another one by: m_r - spread <= t never binds."""
         lower, upper = self.relaxation.lp.lower[:-1], self.relaxation.lp.upper[:-1]
@@ -147,10 +149,15 @@ class _Relaxation:
         self.query, self.layers = query, query.network.layers
         self.lp = SafeLP(max(layer.roundings for layer in self.layers))
         self.broken = False  # the solver failed; build afresh
-        self.value_column = [np.arange(query.network.input_size), *(np.full(layer.size, -1) for layer in self.layers)]
+        self.value_column = [
+            np.arange(query.network.input_size),
+            *(np.full(layer.size, -1) for layer in self.layers),
+        ]
         self.first = np.full(query.neurons, -1)  # column of y (ReLU) or of z
         self.second = np.full(query.neurons, -1)  # column of s (ReLU) or of the value (sigmoid, tanh)
-        self.caps: list[tuple[Block, Array]] = []  # triangle rows and pairs of lines, with the neurons they belong to
+        self.caps: list[
+            tuple[Block, Array]
+        ] = []  # triangle rows and pairs of lines, with the neurons they belong to
         self.capped = np.zeros(query.neurons, dtype=bool)
         self.cuts: dict[bytes, tuple[Block, float]] = {}  # half-space (g, h) -> its row, -h
         self.lp.add_columns(node.lower, node.upper)
@@ -167,7 +174,9 @@ class _Relaxation:
         flat = index + part.start
         low, high = lower[index], upper[index]
         if not (np.isfinite(low).all() and np.isfinite(high).all()):
-            raise ValueError(f"layer {k} ({layer.name}): an LP needs finite pre-activation bounds; bound the node first")
+            raise ValueError(
+                f"layer {k} ({layer.name}): an LP needs finite pre-activation bounds; bound the node first"
+            )
         columns = [self.lp.add_columns(*ends) for ends in _columns(layer.kind, low, high)]
         self.first[flat], self.second[flat] = columns[0], columns[-1]
         self.value_column[k][index] = columns[-1] if layer.kind in ("sigmoid", "tanh") else columns[0]
@@ -235,10 +244,17 @@ class _Relaxation:
                 a, b, side = _triangle(low, high, block.matrix.data.reshape(count, 2))
                 sides = np.full(count, -np.inf), side
             else:
-                kind = next(kind for kind, part in zip(self.query.kinds, self.query.slices, strict=True) if part.stop > flat[0])
+                kind = next(
+                    kind
+                    for kind, part in zip(self.query.kinds, self.query.slices, strict=True)
+                    if part.stop > flat[0]
+                )
                 line, upper = lines(kind, low, high), np.arange(count) % 2 == 0
                 a, b = -np.where(upper, line.upper_slope, line.lower_slope), np.ones(count)
-                sides = np.where(upper, -np.inf, line.lower_intercept), np.where(upper, line.upper_intercept, np.inf)
+                sides = (
+                    np.where(upper, -np.inf, line.lower_intercept),
+                    np.where(upper, line.upper_intercept, np.inf),
+                )
             rows = np.arange(count)
             block.set_coefficients(self.lp, rows, 0, a)
             block.set_coefficients(self.lp, rows, 1, b)
@@ -250,7 +266,10 @@ class _Relaxation:
         for key, row in wanted.items():
             if key not in self.cuts:
                 matrix = sp.csr_array(row[None, :-1])
-                self.cuts[key] = self.lp.add_rows(matrix, np.array([-row[-1]]), np.array([np.inf])), float(-row[-1])
+                self.cuts[key] = (
+                    self.lp.add_rows(matrix, np.array([-row[-1]]), np.array([np.inf])),
+                    float(-row[-1]),
+                )
         n = self.query.network.input_size
         reach = np.maximum(np.abs(self.lp.lower[:n]), np.abs(self.lp.upper[:n]))
         for key, (block, side) in self.cuts.items():
@@ -269,7 +288,10 @@ class _Relaxation:
 def _columns(kind: str, low: Array, high: Array) -> list[tuple[Array, Array]]:
     """Boxes of a neuron's columns: (y, s) for a ReLU, (z, value) for sigmoid and tanh, (z) for identity."""
     if kind == "relu":
-        return [(np.maximum(low, 0.0), np.maximum(high, 0.0)), (np.maximum(-high, 0.0), np.maximum(-low, 0.0))]
+        return [
+            (np.maximum(low, 0.0), np.maximum(high, 0.0)),
+            (np.maximum(-high, 0.0), np.maximum(-low, 0.0)),
+        ]
     if kind == "identity":
         return [(low, high)]
     return [(low, high), (activate(kind, low) - ACTIVATION_SLACK, activate(kind, high) + ACTIVATION_SLACK)]
@@ -306,7 +328,11 @@ def tighten(query: Query, node: Node, neurons: Array, deadline: float) -> tuple[
     node = replace(node, pre_lower=node.pre_lower.copy(), pre_upper=node.pre_upper.copy())
     relaxation, won = _Relaxation(query, node), False
     for k, part in enumerate(query.slices, start=1):
-        if not wanted[part.start :].any() or time.monotonic() >= deadline or (node.pre_lower > node.pre_upper).any():
+        if (
+            not wanted[part.start :].any()
+            or time.monotonic() >= deadline
+            or (node.pre_lower > node.pre_upper).any()
+        ):
             break
         if won:
             bounds = bound(query, node.batch, LinearBoundOptions(first_layer=k, deadline=deadline))
@@ -320,7 +346,9 @@ def tighten(query: Query, node: Node, neurons: Array, deadline: float) -> tuple[
         index = np.flatnonzero(wanted[part])
         if len(index) and len(relaxation.lp.row_lower):
             _tighten_layer(relaxation, k, index, node, deadline)
-        won = won or bool((node.pre_lower[part] != before[0]).any() or (node.pre_upper[part] != before[1]).any())
+        won = won or bool(
+            (node.pre_lower[part] != before[0]).any() or (node.pre_upper[part] != before[1]).any()
+        )
         relaxation.add_neurons(k, np.ones(len(before[0]), dtype=bool), node)
     return node.pre_lower, node.pre_upper
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import scipy.sparse as sp
+from numpy.typing import NDArray
 
 from ..instances.network import Array, Matrix
 from .linear_bounds import gamma
@@ -60,7 +61,9 @@ class SafeLP:
         self.row_error = np.zeros(0)  # bound on |side - exact side|
         self.blocks: list[Block] = []
         self._solved = False
-        self._basis: tuple[list[int], list[int]] | None = None  # of columns and rows, to be given back before solving
+        self._basis: tuple[list[int], list[int]] | None = (
+            None  # of columns and rows, to be given back before solving
+        )
 
     @property
     def columns(self) -> int:
@@ -78,7 +81,9 @@ class SafeLP:
             self._basis[0].extend([_AT_LOWER] * count)
         return np.arange(self.columns - count, self.columns)
 
-    def add_rows(self, matrix: Matrix, low: Array, high: Array, error: float = 0.0, free: int | None = None) -> Block:
+    def add_rows(
+        self, matrix: Matrix, low: Array, high: Array, error: float = 0.0, free: int | None = None
+    ) -> Block:
         """Append rows low <= matrix @ v <= high whose finite sides are known up to `error`.
 
         free: a free column that gets -1 in these rows for the solver's eyes only. Proofs leave it out, so that
@@ -87,11 +92,18 @@ class SafeLP:
         matrix = sp.csr_array(matrix)
         first = self.solver.nrows()
         ends, indices, data = matrix.indptr.tolist(), matrix.indices.tolist(), matrix.data.tolist()
-        entries = [list(zip(indices[a:b], data[a:b], strict=True)) for a, b in zip(ends[:-1], ends[1:], strict=True)]
+        entries = [
+            list(zip(indices[a:b], data[a:b], strict=True)) for a, b in zip(ends[:-1], ends[1:], strict=True)
+        ]
         if free is not None:
             entries = [[*row, (free, -1.0)] for row in entries]
-        self.solver.addRows(entries, np.maximum(low, -self.huge).tolist(), np.minimum(high, self.huge).tolist())
-        self.row_lower, self.row_upper = np.concatenate([self.row_lower, low]), np.concatenate([self.row_upper, high])
+        self.solver.addRows(
+            entries, np.maximum(low, -self.huge).tolist(), np.minimum(high, self.huge).tolist()
+        )
+        self.row_lower, self.row_upper = (
+            np.concatenate([self.row_lower, low]),
+            np.concatenate([self.row_upper, high]),
+        )
         self.row_error = np.concatenate([self.row_error, np.full(len(entries), error)])
         if self._basis:
             self._basis[1].extend([_BASIC] * len(entries))
@@ -137,7 +149,11 @@ class SafeLP:
             return f"error: {error}"
         if self.solver.isOptimal():
             return "optimal"
-        return "infeasible" if self.solver.isDualFeasible() or self.solver.getDualRay() is not None else "stopped"
+        return (
+            "infeasible"
+            if self.solver.isDualFeasible() or self.solver.getDualRay() is not None
+            else "stopped"
+        )
 
     def multipliers(self) -> Array:
         """The last solve's row multipliers, of the signs that the formula wants."""

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["RULES", "Splits", "choose_splits", "focus_rows"]
 
 RULES = ("inputs", "axes", "longest-edge", "rows-1", "rows", "phases")
+PARALLEL = 1.0 - 1e-9  # cosine from which two hyperplanes count as one
 VANISHING = 1e-12  # scores below this share of the largest margin magnitude say nothing
 
 
@@ -45,6 +46,11 @@ class Splits:
     def __getitem__(self, index: Array) -> Splits:
         """Rows `index` (bool mask or int array)."""
         return Splits(self.axis[index], self.at[index], self.neuron[index], self.row[index])
+
+    def __setitem__(self, index: Array, other: Splits) -> None:
+        """Replace rows `index` (bool mask or int array)."""
+        for name in Splits.__dataclass_fields__:
+            getattr(self, name)[index] = getattr(other, name)
 
     @staticmethod
     def concatenate(parts: list[Splits]) -> Splits:
@@ -88,13 +94,26 @@ def choose_splits(query: Query, batch: Batch, bounds: Bounds, rule: str = "input
     use_neuron = usable & ((neuron_score > axis_score) | (axis < 0) if rule == "inputs" else True)
     as_phase = use_neuron & (first_layers(query)[neuron] if rule != "phases" else True) if query.neurons else use_neuron
     splits.neuron[as_phase] = neuron[as_phase]
-    as_row = use_neuron & ~as_phase
-    if as_row.any() and bounds.functions is not None:
-        splits.row[as_row] = mean_rows(bounds.functions[as_row], neuron[as_row])
+    as_row = np.flatnonzero(use_neuron & ~as_phase)
+    if len(as_row) and bounds.functions is not None:
+        rows = mean_rows(bounds.functions[as_row], neuron[as_row])
+        again = already_cut(batch.cuts[as_row], rows)
+        splits.row[as_row[~again]] = rows[~again]
+        use_neuron[as_row[again]] = False
     splits.axis[~use_neuron] = axis[~use_neuron]
     index = np.flatnonzero(~use_neuron & (axis >= 0))
     splits.at[index] = 0.5 * (batch.lower[index, axis[index]] + batch.upper[index, axis[index]])
     return splits
+
+
+def already_cut(cuts: Array, rows: Array) -> Array:
+    """[B] bool: the node was cut along (nearly) this hyperplane before; again would change nothing.
+
+    cuts: [B, K, inputs + 1]; rows: [B, inputs + 1].
+    """
+    lengths = np.linalg.norm(cuts, axis=2) * np.linalg.norm(rows, axis=1)[:, None]
+    cosines = np.abs(np.matmul(cuts, rows[:, :, None])[:, :, 0]) / np.where(lengths > 0.0, lengths, 1.0)
+    return np.asarray((cosines > PARALLEL).any(axis=1))
 
 
 def _best_axis(query: Query, batch: Batch, bounds: Bounds, focus: Array, rule: str) -> tuple[Array, Array]:

@@ -28,7 +28,12 @@ def bounded(query: Query, node: Node) -> Node | None:
     bounds = bound(query, node.batch)
     if bounds.infeasible[0]:
         return None
-    return replace(node, pre_lower=bounds.pre_lower[0], pre_upper=bounds.pre_upper[0], margin=float(smallest_margins(query, bounds)[0]))
+    return replace(
+        node,
+        pre_lower=bounds.pre_lower[0],
+        pre_upper=bounds.pre_upper[0],
+        margin=float(smallest_margins(query, bounds)[0]),
+    )
 
 
 def region_of(node: Node) -> InputSet:
@@ -105,7 +110,9 @@ def test_bounds_hold_exactly_and_beat_linear_bounds(first: int) -> None:
                 label = f"seed {seed}, node {number}, disjunct {k}: {answer}, exact {exact[k]}"
                 assert exact[k] is None or answer.bound <= exact[k], label
                 if answer.status == "optimal":
-                    assert answer.bound >= linear[k] - 1e-6 * max(1.0, abs(linear[k])), f"{label}, linear {linear[k]}"
+                    assert answer.bound >= linear[k] - 1e-6 * max(1.0, abs(linear[k])), (
+                        f"{label}, linear {linear[k]}"
+                    )
                     assert answer.point is not None
                     assert np.all((answer.point >= node.lower) & (answer.point <= node.upper)), label
 
@@ -133,7 +140,9 @@ def test_an_activation_region_is_solved_exactly() -> None:
                     continue
                 solved += 1
                 scale = max(1.0, abs(float(truth)), float(np.abs(node.pre_upper).max(initial=1.0)))
-                assert truth - Fraction(1e-6 * scale) <= answer.bound <= truth, f"seed {seed}, disjunct {k}: {answer}"
+                assert truth - Fraction(1e-6 * scale) <= answer.bound <= truth, (
+                    f"seed {seed}, disjunct {k}: {answer}"
+                )
 
     assert solved > 100
 
@@ -174,21 +183,34 @@ def test_any_multipliers_give_a_valid_bound() -> None:
                     continue
                 duals = lp.relaxation.lp.multipliers()
                 noise = rng.standard_normal((6, len(duals)))
-                tries = [duals, -duals, *(duals * (1.0 + 0.1 * noise[:2])), *noise[2:4], 1e9 * noise[4], 1e-9 * noise[5]]
+                tries = [
+                    duals,
+                    -duals,
+                    *(duals * (1.0 + 0.1 * noise[:2])),
+                    *noise[2:4],
+                    1e9 * noise[4],
+                    1e-9 * noise[5],
+                ]
                 broken = duals.copy()
                 broken[rng.integers(len(duals))] = rng.choice([np.nan, np.inf, -np.inf])
                 for multipliers in [*tries, broken, np.full(len(duals), np.nan)]:
                     value = lp.safe_bound(multipliers)
-                    assert value <= truth, f"seed {seed}, disjunct {k}: {value} above {float(truth)} from {multipliers}"
+                    assert value <= truth, (
+                        f"seed {seed}, disjunct {k}: {value} above {float(truth)} from {multipliers}"
+                    )
 
 
 def test_an_empty_region_is_proved_by_multipliers() -> None:
     """Two phases that contradict each other only through the weights: the bound is +inf, and so is a crossed box's."""
-    network = sequential([np.array([[1.0, 1.0], [-1.0, -1.0]]), np.ones((1, 2))], [-0.25 * np.ones(2), np.zeros(1)])
+    network = sequential(
+        [np.array([[1.0, 1.0], [-1.0, -1.0]]), np.ones((1, 2))], [-0.25 * np.ones(2), np.zeros(1)]
+    )
     query = output_query(network, -np.ones(2), np.ones(2), np.array([[1.0]]))
     node = bounded(query, root(query).node(0))
     assert node is not None
-    both = replace(node, phases=np.array([1, 1, 0], dtype=np.int8), pre_lower=np.array([0.0, 0.0, node.pre_lower[2]]))
+    both = replace(
+        node, phases=np.array([1, 1, 0], dtype=np.int8), pre_lower=np.array([0.0, 0.0, node.pre_lower[2]])
+    )
     crossed = replace(node, lower=node.upper + 1.0)
     lp = TriangleLP(query, node)
     alone = lp.minimise(0, SECONDS)
@@ -239,7 +261,12 @@ def test_tightened_bounds_keep_every_reachable_value(first: int) -> None:
 def test_tightening_gains_on_deep_networks_and_stops_at_the_deadline() -> None:
     """LP bounds of a second hidden layer are clearly tighter than linear ones; with no time left nothing changes."""
     rng = np.random.default_rng(4)
-    weights = [rng.standard_normal((8, 4)), rng.standard_normal((8, 8)), rng.standard_normal((8, 8)), np.ones((1, 8))]
+    weights = [
+        rng.standard_normal((8, 4)),
+        rng.standard_normal((8, 8)),
+        rng.standard_normal((8, 8)),
+        np.ones((1, 8)),
+    ]
     network = sequential(weights, [0.1 * rng.standard_normal(len(w)) for w in weights])
     query = output_query(network, -np.ones(4), np.ones(4), np.array([[1.0]]))
     node = bounded(query, root(query).node(0))
@@ -272,7 +299,10 @@ def test_s_shaped_activations_are_relaxed_soundly(kind: str) -> None:
         flat = np.concatenate(pre[:-1], axis=1)
         last = query.slices[1]
         ends = activate(kind, np.array([lower[last], upper[last]]))
-        interval = np.minimum(layers[2].weights[0] * ends[0], layers[2].weights[0] * ends[1]).sum() + layers[2].bias[0]
+        interval = (
+            np.minimum(layers[2].weights[0] * ends[0], layers[2].weights[0] * ends[1]).sum()
+            + layers[2].bias[0]
+        )
 
         assert answer.bound <= values[-1].min(), f"seed {seed}"
         assert np.all(flat >= lower) and np.all(flat <= upper), f"seed {seed}"
@@ -297,14 +327,19 @@ def test_inexact_weights_and_biases_enter_the_bound() -> None:
             moved = tuple(
                 Layer(
                     layer.sources,
-                    tuple(w * (1.0 + rng.choice([-1.0, 1.0], w.shape) * 0.9 * roundings * 2.0**-53) for w in layer.weights),
+                    tuple(
+                        w * (1.0 + rng.choice([-1.0, 1.0], w.shape) * 0.9 * roundings * 2.0**-53)
+                        for w in layer.weights
+                    ),
                     layer.bias + rng.choice([-1.0, 1.0], layer.size) * bias_error,
                     layer.kind,
                 )
                 for layer in network.layers
             )
             truth = oracle.minimum(Network(n, moved), InputSet.box(-np.ones(n), np.ones(n)), row[0])
-            assert truth is not None and answer.bound <= truth, f"seed {seed}: {answer.bound} above {float(truth)}"
+            assert truth is not None and answer.bound <= truth, (
+                f"seed {seed}: {answer.bound} above {float(truth)}"
+            )
 
 
 def test_unbounded_neurons_are_refused() -> None:

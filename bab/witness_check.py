@@ -1,0 +1,97 @@
+"""A second look at a witness, that of a competition's judge: the ONNX file run on it, the VNN-LIB file evaluated.
+
+It shares nothing with the search or with `instances/replay.py` but the reader of VNN-LIB. The input is cast to the
+model's type; each coordinate must lie in the box, except where the interval holds no number of that type: there
+the nearest below or above the interval will do. Half-spaces and outputs are evaluated exactly, in Fractions.
+"""
+
+from __future__ import annotations
+
+import math
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..instances.errors import InputError
+from ..instances.files import read_model_bytes
+from ..instances.network import Array
+from ..instances.property import Case, Property
+from ..instances.vnnlib_reader import read_property
+from ..instances.witness import read_witness
+
+__all__ = ["check_witness"]
+
+_TYPES: dict[str, Any] = {"tensor(float)": np.float32, "tensor(double)": np.float64, "tensor(float16)": np.float16}
+
+
+def check_witness(network: Path, prop: Path, result: Path) -> str:
+    """ "valid", or what is wrong with the witness in result file `result`."""
+    try:
+        x = read_witness(result.read_text(encoding="utf-8"), str(result)).input
+        x, y, kind = _run(network, x)
+        return _judge(read_property(prop, len(x), len(y)), x, y, kind)
+    except (InputError, OSError) as error:
+        return str(error)
+
+
+def _run(network: Path, x: Array) -> tuple[Array, Array, Any]:
+    """The input as the model takes it and the output, both float64, and the model's input type."""
+    import onnxruntime as ort
+
+    options = ort.SessionOptions()
+    options.intra_op_num_threads, options.log_severity_level = 1, 4
+    model = str(network) if network.suffix != ".gz" and network.exists() else read_model_bytes(network)
+    try:
+        session = ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+        asked = session.get_inputs()[0]
+        cast = x.astype(_TYPES[asked.type])
+        shape = [d if isinstance(d, int) and d > 0 else 1 for d in asked.shape]
+        if math.prod(shape) != len(x):
+            raise InputError(f"the witness has {len(x)} inputs, the model takes {asked.shape}")
+        y = session.run(None, {asked.name: cast.reshape(shape)})[0]
+    except InputError:
+        raise
+    except Exception as error:  # onnxruntime's exceptions share no base class of their own
+        raise InputError(f"{network}: onnxruntime: {str(error).strip().splitlines()[0]}") from error
+    return cast.astype(np.float64), np.asarray(y, dtype=np.float64).ravel(), cast.dtype.type
+
+
+def _judge(prop: Property, x: Array, y: Array, kind: Any) -> str:
+    if not np.all(np.isfinite(y)):
+        return "the output is not finite"
+    wrong = [_case(case, x, y, kind, prop.joint) for case in prop.cases]
+    return "valid" if "" in wrong else (wrong[0] if wrong else "the property has no case to violate")
+
+
+def _case(case: Case, x: Array, y: Array, kind: Any, joint: bool) -> str:
+    """What is wrong with (x, y) as a solution of this case, "" for nothing."""
+    region = case.region
+    outside = np.flatnonzero(~_in_box(region.lower, region.upper, x, kind))
+    if len(outside):
+        i = outside[0]
+        return f"X_{i} = {float(x[i])!r} is outside [{float(region.lower[i])!r}, {float(region.upper[i])!r}]"
+    if any(_value(row, x) + Fraction(float(d)) < 0 for row, d in zip(region.rows, region.offsets, strict=True)):
+        return "the input violates a linear constraint on inputs"
+    point = np.concatenate([y, x]) if joint else y
+    for polyhedron in case.forbidden:
+        if all(_value(r, point) <= Fraction(float(d)) for r, d in zip(polyhedron.rows, polyhedron.rhs, strict=True)):
+            return ""
+    return "the output is not forbidden"
+
+
+def _in_box(lower: Array, upper: Array, x: Array, kind: Any) -> Array:
+    inside = (lower <= x) & (x <= upper)
+    if kind is np.float64:
+        return inside
+    low = lower.astype(kind)
+    first = np.where(low.astype(np.float64) < lower, np.nextafter(low, kind(np.inf)), low)  # at or above `lower`
+    last = np.nextafter(first, kind(-np.inf))
+    empty = first.astype(np.float64) > upper
+    return inside | (empty & ((x == first) | (x == last)))
+
+
+def _value(row: Array, numbers: Array) -> Fraction:
+    used = np.flatnonzero(row)
+    return sum((Fraction(float(row[i])) * Fraction(float(numbers[i])) for i in used), Fraction(0))

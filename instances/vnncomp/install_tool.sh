@@ -1,0 +1,14 @@
+#!/usr/bin/env bash
+# install_tool.sh v1: install hypersplit for the competition's machine, once.
+set -euo pipefail
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+root=$(cd "$here/../.." && pwd)
+
+[ "${1:-}" = v1 ] || { echo "install_tool.sh: expected version v1, got '${1:-}'" >&2; exit 1; }
+if [ ! -f "$root/pyproject.toml" ]; then
+    echo "hypersplit is installed already: $root"
+    exit 0
+fi
+"${PYTHON:-python3}" -m venv "$root/.venv"
+"$root/.venv/bin/python" -m pip install "$root"
+"$root/.venv/bin/hypersplit" --version
