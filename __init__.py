@@ -7,30 +7,52 @@
 Networks and properties can also be built in memory: see `Network`, `sequential`, `Property`, `Case`, `InputSet`.
 """
 
-from hypersplit.bab.options import Options
-from hypersplit.bab.result import Result
-from hypersplit.bab.verify import verify
-from hypersplit.instances.errors import InputError, NetworkError, PropertyError, UnsupportedOperatorError
-from hypersplit.instances.network import Layer, Network, sequential
-from hypersplit.instances.property import Case, InputSet, Polyhedron, Property
-from hypersplit.instances.replay import Witness
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from hypersplit.bab.options import Options as Options
+    from hypersplit.bab.result import Result as Result
+    from hypersplit.bab.verify import verify as verify
+    from hypersplit.instances.errors import InputError as InputError
+    from hypersplit.instances.errors import NetworkError as NetworkError
+    from hypersplit.instances.errors import PropertyError as PropertyError
+    from hypersplit.instances.errors import UnsupportedOperatorError as UnsupportedOperatorError
+    from hypersplit.instances.network import Layer as Layer
+    from hypersplit.instances.network import Network as Network
+    from hypersplit.instances.network import sequential as sequential
+    from hypersplit.instances.property import Case as Case
+    from hypersplit.instances.property import InputSet as InputSet
+    from hypersplit.instances.property import Polyhedron as Polyhedron
+    from hypersplit.instances.property import Property as Property
+    from hypersplit.instances.witness import Witness as Witness
 
 __version__ = "0.1.0"
 
-__all__ = [
-    "Case",
-    "InputError",
-    "InputSet",
-    "Layer",
-    "Network",
-    "NetworkError",
-    "Options",
-    "Polyhedron",
-    "Property",
-    "PropertyError",
-    "Result",
-    "UnsupportedOperatorError",
-    "Witness",
-    "sequential",
-    "verify",
-]
+# Where each public name lives. They arrive on first use: the command line must set the number of threads before numpy
+# starts, and answers `--help` without it.
+_HOMES = {
+    "Case": "instances.property",
+    "InputError": "instances.errors",
+    "InputSet": "instances.property",
+    "Layer": "instances.network",
+    "Network": "instances.network",
+    "NetworkError": "instances.errors",
+    "Options": "bab.options",
+    "Polyhedron": "instances.property",
+    "Property": "instances.property",
+    "PropertyError": "instances.errors",
+    "Result": "bab.result",
+    "UnsupportedOperatorError": "instances.errors",
+    "Witness": "instances.witness",
+    "sequential": "instances.network",
+    "verify": "bab.verify",
+}
+
+__all__ = sorted(_HOMES)  # pyright: ignore[reportUnsupportedDunderAll]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'hypersplit' has no attribute {name!r}")
+    return getattr(import_module(f"hypersplit.{_HOMES[name]}"), name)

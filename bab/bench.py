@@ -1,8 +1,9 @@
 """`hypersplit bench`: instance lists run as a competition runs them.
 
-Each instance is a process of its own whose limits are enforced from outside. Its seconds are those of the whole
-process; an answer after the limit is not counted. Every answer is appended to the results at once, so that a run
-can be ended and resumed. Every `sat` is judged anew from the files, every verdict against those known.
+Each instance is a process of its own whose limits are enforced from outside. Its seconds are those of the
+whole process; an answer after the limit is not counted. Every answer is appended to the results at once, so
+that a run can be ended and resumed. Every `sat` is judged anew from the files, and every verdict compared
+with those known.
 """
 
 from __future__ import annotations
@@ -21,9 +22,9 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from ..instances.errors import InputError
+from .arguments import options_from
 from .bench_instances import Instance, read_instances, select
 from .bench_table import COLUMNS, Row, complaints, csv_line, read_rows, read_truth, table, values
-from .cli import options_from
 from .limited_process import Ended, run_limited
 from .options import Options
 from .witness_check import check_witness
@@ -68,7 +69,7 @@ class Bench:
 def bench(args: Namespace) -> int:
     """The command: run, print the table, and say by the exit code whether anything was wrong."""
     options = options_from(args)  # what is wrong with them should not be said once an instance
-    if args.jobs < 1 or (args.limit is not None and args.limit < 1):
+    if args.processes < 1 or (args.limit is not None and args.limit < 1):
         raise InputError("--jobs and --limit: expected a positive number")
     if args.resume and not args.result:
         raise InputError("--resume needs --result, the csv to go on with")
@@ -76,7 +77,7 @@ def bench(args: Namespace) -> int:
     if not instances:
         raise InputError(f"--only {' '.join(args.only)}: matches no instance")
     truth = read_truth(args.truth) if args.truth else {}
-    runner = Bench(_flags(args), options.memory_mb, args.timeout_cap, args.jobs)
+    runner = Bench(_flags(args), options.memory_mb, args.timeout_cap, args.processes)
     former = read_rows(args.result) if args.resume and args.result.exists() else []
     order = {instance.key: place for place, instance in enumerate(instances)}
     rows = [row for row in former if row.key in order]
@@ -103,8 +104,8 @@ def _flags(args: Namespace) -> tuple[str, ...]:
     for name in ("seed", "method"):
         if getattr(args, name) is not None:
             flags += [f"--{name}", str(getattr(args, name))]
-    if args.jobs > 1 and not any(text.startswith("jobs=") for text in args.option):
-        flags += ["--jobs", str(max(1, (os.cpu_count() or 1) // args.jobs))]
+    if args.processes > 1 and not any(text.startswith("jobs=") for text in args.option):
+        flags += ["--jobs", str(max(1, (os.cpu_count() or 1) // args.processes))]
     return tuple(flags)
 
 

@@ -63,7 +63,7 @@ def read_instances(lists: Iterable[Path]) -> list[Instance]:
 
 
 def select(instances: Sequence[Instance], globs: Sequence[str], limit: int | None) -> list[Instance]:
-    """Those whose family, network or property (or the three with blanks between) matches one of `globs`, if any.
+    """Those of which family, network, property or the three with blanks between match one of `globs`, if any.
 
     limit: at most so many of each family, evenly spread over its list.
     """
@@ -105,8 +105,12 @@ def _read(path: Path) -> list[Instance]:
             if not any(row) or (number == 1 and row[:2] == ["onnx", "vnnlib"]):
                 continue
             if len(row) < 3 or not row[0] or not row[1]:
-                raise InputError(f"{path}, line {number}: expected `onnx,vnnlib,timeout`, found {','.join(row)!r}")
-            instances.append(Instance(folder.name, row[0], row[1], _seconds(row[2], f"{path}, line {number}"), folder))
+                raise InputError(
+                    f"{path}, line {number}: expected `onnx,vnnlib,timeout`, found {','.join(row)!r}"
+                )
+            instances.append(
+                Instance(folder.name, row[0], row[1], _seconds(row[2], f"{path}, line {number}"), folder)
+            )
     return instances
 
 

@@ -1,6 +1,7 @@
 """Rows of results, the csv they are kept in, known verdicts, and a table a family in Markdown.
 
-PAR-2, as in the SAT competitions: the mean over instances of the seconds taken, or twice the limit if unsolved.
+PAR-2, as in the SAT competitions: the mean over instances of the seconds taken, or of twice the limit where
+unsolved.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The command `hypersplit`.
 
-Exit codes: 0 the property holds (`unsat`), 1 it is violated (`sat`), 3 `unknown` or `timeout`, 2 bad input or
-usage, 4 an internal error. Bad input is one line on stderr and no verdict. Only what `--help` needs is imported
-here; the rest comes with the command that uses it.
+Exit codes: 0 the property holds (`unsat`), 1 it is violated (`sat`), 3 `unknown` or `timeout`, 2 bad input
+or usage, 4 an internal error. Bad input is one line on stderr and no verdict. Only what `--help` needs is
+imported here; the rest comes with the command that uses it.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import logging
-import math
 import os
 import signal
 import sys
@@ -19,20 +18,20 @@ import time
 import traceback
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import fields
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 from ..instances.errors import InputError, UnsupportedOperatorError
-from .options import METHODS, Options
+from .arguments import BAD_INPUT, Command, options_from, parser
 
 if TYPE_CHECKING:
+    from .options import Options
     from .result import Result
 
-__all__ = ["main", "options_from"]
+__all__ = ["main"]
 
-BAD_INPUT, UNDECIDED, INTERNAL = 2, 3, 4
+UNDECIDED, INTERNAL = 3, 4
 LEAST_TIMEOUT = 0.01  # seconds left to a run whose limit went by while Python was starting
 
 
@@ -44,14 +43,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     started = time.monotonic() - (_process_age() if arguments is None else 0.0)
     try:
-        args = _parser().parse_args(arguments)
+        args = parser(COMMANDS).parse_args(arguments)
     except SystemExit as stop:  # --help, --version, or a usage error, already printed
         return int(stop.code or 0)
     args.started = started
     verbose = getattr(args, "verbose", False)
     try:
         with _quiet(verbose), _terminable():
-            run: Callable[[argparse.Namespace], int] = args.run
+            run: Command = args.run
             return run(args)
     except BrokenPipeError:  # the reader of our output has gone: nobody is left to tell
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -67,26 +66,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _complain(f"internal error: {type(error).__name__}: {error}{hint}", INTERNAL)
 
 
-def options_from(args: argparse.Namespace, **more: object) -> Options:
-    """Options from the flags that were given, then `--option NAME=VALUE`, then `more`.
-
-    Raises InputError where a name is unknown or a value is out of range.
-    """
-    flags = {"timeout": "timeout", "seed": "seed", "jobs": "jobs", "memory": "memory_mb", "method": "method", "log": "log"}
-    chosen: dict[str, object] = {
-        name: getattr(args, flag) for flag, name in flags.items() if getattr(args, flag, None) is not None
-    }
-    chosen |= dict(_option(text) for text in args.option)
-    try:
-        return Options(**(chosen | more))  # type: ignore[arg-type]
-    except (TypeError, ValueError) as error:
-        raise InputError(str(error)) from error
-
-
 def _verify(args: argparse.Namespace) -> int:
+    # before numpy starts: the search's own threads are the parallelism, and two kinds of them get in each other's way
+    for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ.setdefault(name, "1")
+    options = options_from(args, progress=not args.json)
     from .report import EXIT_CODES, json_text, result_file_text, summary
 
-    options = options_from(args, progress=not args.json)
     _spare_inputs(args)
     with _result_file(args.result) as write:
         result = _decide(args, options)
@@ -131,87 +117,7 @@ def _demo(args: argparse.Namespace) -> int:
     return demo(args.out)
 
 
-class _Parser(argparse.ArgumentParser):
-    """Says what is wrong in one line, without the whole usage."""
-
-    def error(self, message: str) -> NoReturn:
-        self.exit(BAD_INPUT, f"hypersplit: error: {message}; see `{self.prog} --help`\n")
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(prog="hypersplit", description="Decide whether a neural network can violate a property.")
-    parser.add_argument("--version", action=_Version, nargs=0, help="show the version and end")
-    commands = parser.add_subparsers(metavar="COMMAND", required=True)
-
-    verify = commands.add_parser("verify", help="decide one property of one network")
-    verify.add_argument("network", metavar="NET.onnx", type=Path)
-    verify.add_argument("property", metavar="PROP.vnnlib", type=Path)
-    verify.add_argument("--timeout", type=_number, metavar="S", help=f"seconds in all (default: {Options.timeout:g})")
-    verify.add_argument("--result", type=Path, metavar="FILE", help="verdict and witness in VNN-COMP's form")
-    verify.add_argument("--json", action="store_true", help="print one JSON object")
-    verify.add_argument("--jobs", type=int, metavar="N", help="processor cores to use (default: all)")
-    verify.add_argument("--log", metavar="FILE", help="what was tried, why, and what it brought")
-    verify.set_defaults(run=_verify)
-
-    info = commands.add_parser("info", help="what the files hold")
-    info.add_argument("network", metavar="NET.onnx", type=Path)
-    info.add_argument("property", metavar="PROP.vnnlib", type=Path, nargs="?")
-    info.set_defaults(run=_info)
-
-    bench = commands.add_parser("bench", help="run VNN-COMP instance lists, one process an instance")
-    bench.add_argument("lists", metavar="INSTANCES.csv", type=Path, nargs="+", help="or a folder of FAMILY/instances.csv")
-    bench.add_argument("--result", type=Path, metavar="FILE", help="csv that every answer is appended to at once")
-    bench.add_argument("--truth", type=Path, metavar="FILE", help="csv of known verdicts; a disagreement ends with code 1")
-    bench.add_argument("--timeout-cap", type=_number, default=math.inf, metavar="S", help="no instance gets more seconds")
-    bench.add_argument("--jobs", type=int, default=1, metavar="N", help="instances at a time (default: 1)")
-    bench.add_argument("--resume", action="store_true", help="keep the answers that --result holds, run the others")
-    bench.add_argument("--only", action="append", default=[], metavar="GLOB", help="family, network or property to run")
-    bench.add_argument("--limit", type=int, metavar="N", help="at most N instances a family, evenly spread")
-    bench.set_defaults(run=_bench)
-
-    for command in (verify, bench):
-        command.add_argument("--seed", type=int, metavar="N", help="of every random choice (default: 0)")
-        command.add_argument("--memory", type=_number, metavar="MB", help=f"limit (default: {Options.memory_mb:g})")
-        command.add_argument("--method", choices=METHODS, help="auto, branch and bound only, or SCIP's MILP only")
-        command.add_argument("--option", action="append", default=[], metavar="NAME=VALUE", help="any other option")
-    demo = commands.add_parser("demo", help="two questions about a real network, answered in under a minute")
-    demo.add_argument("--out", type=Path, metavar="DIR", help="where to put the picture (default: hypersplit-demo)")
-    demo.set_defaults(run=_demo)
-    for command in (verify, info, bench, demo):
-        command.add_argument("-v", "--verbose", action="store_true", help="tell more")
-    return parser
-
-
-class _Version(argparse.Action):
-    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
-        from importlib.metadata import version
-
-        print(f"hypersplit {version('hypersplit')}")
-        parser.exit()
-
-
-def _number(text: str) -> float:
-    value = float(text)
-    if not 0.0 < value < math.inf:
-        raise argparse.ArgumentTypeError(f"{text}: expected a positive number")
-    return value
-
-
-def _option(text: str) -> tuple[str, object]:
-    """`name=value` with the value read as the type of that option's default."""
-    name, separator, value = text.partition("=")
-    defaults = {f.name: f.default for f in fields(Options)}
-    if not separator or name not in defaults:
-        raise InputError(f"--option {text}: expected NAME=VALUE with one of {', '.join(sorted(defaults))}")
-    kind = type(defaults[name])
-    if kind is bool:
-        if value not in ("true", "false"):
-            raise InputError(f"--option {text}: expected true or false")
-        return name, value == "true"
-    try:
-        return name, kind(value)
-    except ValueError as error:
-        raise InputError(f"--option {text}: {value!r} is no {kind.__name__}") from error
+COMMANDS = {"verify": _verify, "info": _info, "bench": _bench, "demo": _demo}
 
 
 def _spare_inputs(args: argparse.Namespace) -> None:
@@ -231,8 +137,11 @@ def _result_file(path: Path | None) -> Iterator[Callable[[str], object]]:
     if path is None:
         yield lambda text: None
         return
+    file = open(
+        path, "w", encoding="utf-8"
+    )  # outside the try: a file that cannot be opened is not ours to remove
     try:
-        with open(path, "w", encoding="utf-8") as file:
+        with file:
             yield file.write
     except (InputError, OSError):
         if path.is_file():

@@ -1,7 +1,8 @@
 """Run a command under a time and a memory limit enforced from outside.
 
-The command gets a session of its own, so that it and all its workers can be ended together. Memory is resident
-memory, polled: a limit on address space (RLIMIT_AS) counts what threads merely reserve and kills healthy runs.
+The command gets a session of its own, so that it and all its workers can be ended together. Memory is
+resident memory, polled: a limit on address space (RLIMIT_AS) counts what threads merely reserve, and kills
+healthy runs.
 """
 
 from __future__ import annotations
@@ -31,7 +32,9 @@ class Ended:
     stdout: str
     stderr: str
     seconds: float  # wall clock of the whole process
-    peak_mb: float  # largest sum of resident memory over its processes that was seen; 0 where /proc is missing
+    peak_mb: (
+        float  # largest sum of resident memory over its processes that was seen; 0 where /proc is missing
+    )
     limit: str = ""  # "time", "memory" or "interrupted" where that ended it
 
 
@@ -46,7 +49,10 @@ def run_limited(
 
     environment: added to this process's own.
     """
-    with tempfile.TemporaryFile("w+", errors="replace") as out, tempfile.TemporaryFile("w+", errors="replace") as err:
+    with (
+        tempfile.TemporaryFile("w+", errors="replace") as out,
+        tempfile.TemporaryFile("w+", errors="replace") as err,
+    ):
         started = time.monotonic()
         process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=out, stderr=err, env={**os.environ, **environment},
@@ -76,7 +82,9 @@ def _wait(process: subprocess.Popen[bytes]) -> float:
     return time.monotonic()
 
 
-def _exceeded(elapsed: float, seconds: float, peak: float, memory_mb: float, stop: threading.Event | None) -> str:
+def _exceeded(
+    elapsed: float, seconds: float, peak: float, memory_mb: float, stop: threading.Event | None
+) -> str:
     if stop is not None and stop.is_set():
         return "interrupted"
     if elapsed > seconds:
@@ -85,7 +93,9 @@ def _exceeded(elapsed: float, seconds: float, peak: float, memory_mb: float, sto
 
 
 def _kill(group: int) -> None:
-    with contextlib.suppress(ProcessLookupError, PermissionError):  # nobody is left (macOS says it the second way)
+    with contextlib.suppress(
+        ProcessLookupError, PermissionError
+    ):  # nobody is left (macOS says it the second way)
         os.killpg(group, signal.SIGKILL)
 
 

@@ -1,4 +1,4 @@
-"""A result as people, scripts and competitions read it: a few lines, one JSON object, VNN-COMP's result file."""
+"""A result for people, scripts and competitions: a few lines, one JSON object, VNN-COMP's result file."""
 
 from __future__ import annotations
 
@@ -12,7 +12,12 @@ from .result import Result
 
 __all__ = ["EXIT_CODES", "json_text", "result_file_text", "summary"]
 
-EXIT_CODES = {"unsat": 0, "sat": 1, "unknown": 3, "timeout": 3}  # 2 is bad input or usage, 4 an internal error
+EXIT_CODES = {
+    "unsat": 0,
+    "sat": 1,
+    "unknown": 3,
+    "timeout": 3,
+}  # 2 is bad input or usage, 4 an internal error
 SHOWN = 10  # inputs (or outputs) up to which a vector is printed in full
 
 

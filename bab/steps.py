@@ -24,7 +24,7 @@ NEAR = 1e-5  # share of the margins' size within which float32 may still decide 
 MOST_REPLAYS = 16  # candidates replayed at a time
 MOST_DIVES = 256  # nodes per round inside which a few gradient steps are made
 DIVE_STEPS = 8
-PATIENCE = 2  # splits per unstable ReLU after which a node with few of them resists
+PATIENCE = 4  # splits per unstable ReLU after which a node with few of them resists
 FEW_UNSTABLE = 16  # unstable ReLUs up to which a resisting node's phases are split
 
 

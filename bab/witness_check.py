@@ -1,8 +1,8 @@
-"""A second look at a witness, that of a competition's judge: the ONNX file run on it, the VNN-LIB file evaluated.
+"""A second look at a witness, as a competition's judge takes it: the ONNX file is run, the VNN-LIB evaluated.
 
-It shares nothing with the search or with `instances/replay.py` but the reader of VNN-LIB. The input is cast to the
-model's type; each coordinate must lie in the box, except where the interval holds no number of that type: there
-the nearest below or above the interval will do. Half-spaces and outputs are evaluated exactly, in Fractions.
+It shares nothing with the search or with `instances/replay.py` but the reader of VNN-LIB. The input is cast
+to the model's type; each coordinate must lie in the box, except where the interval holds no number of that
+type: there the nearest below or above the interval will do. Half-spaces and outputs are evaluated in Fractions.
 """
 
 from __future__ import annotations
@@ -23,7 +23,11 @@ from ..instances.witness import read_witness
 
 __all__ = ["check_witness"]
 
-_TYPES: dict[str, Any] = {"tensor(float)": np.float32, "tensor(double)": np.float64, "tensor(float16)": np.float16}
+_TYPES: dict[str, Any] = {
+    "tensor(float)": np.float32,
+    "tensor(double)": np.float64,
+    "tensor(float16)": np.float16,
+}
 
 
 def check_witness(network: Path, prop: Path, result: Path) -> str:
@@ -68,25 +72,32 @@ def _judge(prop: Property, x: Array, y: Array, kind: Any) -> str:
 def _case(case: Case, x: Array, y: Array, kind: Any, joint: bool) -> str:
     """What is wrong with (x, y) as a solution of this case, "" for nothing."""
     region = case.region
-    outside = np.flatnonzero(~_in_box(region.lower, region.upper, x, kind))
+    outside = np.flatnonzero(np.logical_not(_in_box(region.lower, region.upper, x, kind)))
     if len(outside):
         i = outside[0]
         return f"X_{i} = {float(x[i])!r} is outside [{float(region.lower[i])!r}, {float(region.upper[i])!r}]"
-    if any(_value(row, x) + Fraction(float(d)) < 0 for row, d in zip(region.rows, region.offsets, strict=True)):
+    if any(
+        _value(row, x) + Fraction(float(d)) < 0 for row, d in zip(region.rows, region.offsets, strict=True)
+    ):
         return "the input violates a linear constraint on inputs"
     point = np.concatenate([y, x]) if joint else y
     for polyhedron in case.forbidden:
-        if all(_value(r, point) <= Fraction(float(d)) for r, d in zip(polyhedron.rows, polyhedron.rhs, strict=True)):
+        if all(
+            _value(r, point) <= Fraction(float(d))
+            for r, d in zip(polyhedron.rows, polyhedron.rhs, strict=True)
+        ):
             return ""
     return "the output is not forbidden"
 
 
-def _in_box(lower: Array, upper: Array, x: Array, kind: Any) -> Array:
+def _in_box(lower: Array, upper: Array, x: Array, kind: Any) -> Any:
+    """[n] bool: coordinates that lie in the interval, or next to one that holds no number of type `kind`."""
     inside = (lower <= x) & (x <= upper)
     if kind is np.float64:
         return inside
     low = lower.astype(kind)
-    first = np.where(low.astype(np.float64) < lower, np.nextafter(low, kind(np.inf)), low)  # at or above `lower`
+    below = low.astype(np.float64) < lower
+    first = np.where(below, np.nextafter(low, kind(np.inf)), low)  # at or above `lower`
     last = np.nextafter(first, kind(-np.inf))
     empty = first.astype(np.float64) > upper
     return inside | (empty & ((x == first) | (x == last)))

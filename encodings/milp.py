@@ -1,21 +1,21 @@
 """The big-M MILP of a node on SCIP (Tjeng, Xiao and Tedrake 2019), for closing queries and leaves.
 
-As in `lp`, a pre-activation is split into its halves, z = y - s. A binary per unstable ReLU says which half may
-be used,
+As in `lp`, a pre-activation is split into its halves, z = y - s. A binary per unstable ReLU says which half
+may be used,
     0 <= y <= u a,    0 <= s <= -l (1 - a);
-stable neurons need none, and neurons that are inactive by their bounds vanish. A disjunct of one row is min t over
-m_r <= t. One of several rows is first asked as a mere feasibility problem, m_r <= SCIP_MARGIN: where rows meet only by
-equality (sat_relu) every relaxation has t = 0, and an objective only leads astray. Several disjuncts at once choose
-one by binaries p_k, m_r <= t + M_r (1 - p_k). Sigmoid and tanh are relaxed by two lines, so their networks can be
-refuted but not proved unsafe: the points are mere candidates.
+stable neurons need none, and neurons that are inactive by their bounds vanish. A disjunct of one row is min
+t over m_r <= t. One of several rows is first asked as a mere feasibility problem, m_r <= SCIP_MARGIN: where
+rows meet only by equality (sat_relu) every relaxation has t = 0, and an objective only leads astray.
+Several disjuncts at once choose one by binaries p_k, m_r <= t + M_r (1 - p_k). Sigmoid and tanh are relaxed
+by two lines, so their networks can be refuted but not proved unsafe: the points are mere candidates.
 
-SCIP computes in floats with tolerances. It is asked for t below SCIP_MARGIN, not below 0, so its "infeasible" excludes
-near misses as well; still nothing here is rigorous, and a verdict built on it is `scip-float`. Its solutions are inputs
-to replay.
+SCIP computes in floats with tolerances. It is asked for t below SCIP_MARGIN, not below 0, so its
+"infeasible" excludes near misses as well; still nothing here is rigorous, and a verdict built on it is
+`scip-float`. Its solutions are inputs to replay.
 
-SCIP's flow cover and mixed-integer rounding cuts find the single-neuron hulls of Anderson et al. (2020) by themselves.
-A few rounds of them win most of the bound; SCIP's default, rounds until the root stalls, spends minutes there
-(mnist_fc 256x4, property 8, eps 0.03, worst disjunct: more than 40 s, against 3 s).
+SCIP's flow cover and mixed-integer rounding cuts find the single-neuron hulls of Anderson et al. (2020) by
+themselves. A few rounds of them win most of the bound; SCIP's default, rounds until the root stalls, spends
+minutes there (mnist_fc 256x4, property 8, eps 0.03, worst disjunct: more than 40 s, against 3 s).
 """
 
 from __future__ import annotations

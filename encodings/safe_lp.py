@@ -1,12 +1,14 @@
 """A boxed LP on SoPlex that is believed only through its multipliers.
 
-Safe bounds (Neumaier and Shcherbina 2004): for rows low <= A v <= high, lower <= v <= upper and *any* multipliers p,
+Safe bounds (Neumaier and Shcherbina 2004): for rows low <= A v <= high, lower <= v <= upper and *any*
+multipliers p,
     c'v >= sum_i (p_i low_i if p_i > 0 else p_i high_i) + sum_j min over [lower_j, upper_j] of (c - A'p)_j v_j.
-p comes from the solver; everything else is evaluated here, rounding errors subtracted. With c = 0 a positive value
-proves that there is no v at all (Farkas). The solver's own objective and its word "infeasible" are never used.
+p comes from the solver; everything else is evaluated here, rounding errors subtracted. With c = 0 a
+positive value proves that there is no v at all (Farkas). The solver's own objective and its word
+"infeasible" are never used.
 
-Rounding: a float sum of n products is off by at most gamma(n) sum |a_i b_i|, see `linear_bounds.gamma`. Entries that
-are themselves off by `roundings` roundings count as that many terms more.
+Rounding: a float sum of n products is off by at most gamma(n) sum |a_i b_i|, see `linear_bounds.gamma`.
+Entries that are themselves off by `roundings` roundings count as that many terms more.
 """
 
 from __future__ import annotations
@@ -23,6 +25,8 @@ from .linear_bounds import gamma
 
 __all__ = ["Block", "SafeLP"]
 
+Index = NDArray[np.intp]
+
 _AT_LOWER, _BASIC = 0, 1  # SCIP_BASESTAT; spelled out here because pyscipopt is imported late
 TINY = 1e-300  # keeps an error term above zero when its products underflow
 
@@ -34,9 +38,9 @@ class Block:
     first: int
     matrix: Matrix  # csr_array [rows, columns at that time]
     absolute: Matrix  # its absolute values
-    entries: Array  # number of entries per column
+    entries: Index  # number of entries per column
 
-    def set_coefficients(self, lp: SafeLP, rows: Array, position: int, values: Array) -> None:
+    def set_coefficients(self, lp: SafeLP, rows: Index, position: int, values: Array) -> None:
         """Give the entry number `position` of each of the block's rows a new value."""
         place = self.matrix.indptr[rows] + position
         changed = np.flatnonzero(self.matrix.data[place] != values).tolist()
@@ -70,7 +74,7 @@ class SafeLP:
         """Number of columns."""
         return len(self.lower)
 
-    def add_columns(self, lower: Array, upper: Array) -> Array:
+    def add_columns(self, lower: Array, upper: Array) -> Index:
         """Append boxed columns; returns their numbers. A free column is [-inf, inf]: see `add_rows`."""
         count = len(lower)
         ends = np.maximum(lower, -self.huge).tolist(), np.minimum(upper, self.huge).tolist()
@@ -117,7 +121,7 @@ class SafeLP:
             self.solver.chgBound(j, max(lower[j], -self.huge), min(upper[j], self.huge))
         self.lower, self.upper = lower, upper
 
-    def set_sides(self, rows: Array, low: Array, high: Array) -> None:
+    def set_sides(self, rows: Index, low: Array, high: Array) -> None:
         """New sides of the given rows."""
         changed = (low != self.row_lower[rows]) | (high != self.row_upper[rows])
         for i in np.flatnonzero(changed).tolist():
@@ -136,7 +140,7 @@ class SafeLP:
             self._basis = self.solver.getBase()
 
     def solve(self, seconds: float, dual: bool = True) -> str:
-        """Solve, by the dual simplex or the primal one; returns "optimal", "infeasible", "stopped" or an error's words."""
+        """Solve by the dual or primal simplex: "optimal", "infeasible", "stopped" or an error's words."""
         from pyscipopt import SCIP_LPPARAM
 
         self.solver.setRealParam(SCIP_LPPARAM.LPTILIM, max(seconds, 1e-3))

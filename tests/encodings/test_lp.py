@@ -181,7 +181,7 @@ def test_any_multipliers_give_a_valid_bound() -> None:
                 answer = lp.minimise(k, SECONDS)
                 if truth is None or answer.status != "optimal":
                     continue
-                duals = lp.relaxation.lp.multipliers()
+                duals = lp.triangles.lp.multipliers()
                 noise = rng.standard_normal((6, len(duals)))
                 tries = [
                     duals,

@@ -1,0 +1,80 @@
+"""Network -> plain ONNX file: MatMul, Add and activations, which every ONNX tool can run.
+
+Layer k becomes one MatMul per source, the Adds that sum them, an Add of the bias, and its activation. The graph takes
+`X` of shape [1, inputs] and gives `Y` of shape [1, outputs], whatever shapes the network was read with. Weights are
+stored as float32, so a network whose weights are float64 is rounded; those of an ONNX file in float32 are kept exactly.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .network import Layer, Matrix, Network
+
+__all__ = ["write_network"]
+
+OPSET = 13
+_OPERATORS = {"identity": "Identity", "relu": "Relu", "sigmoid": "Sigmoid", "tanh": "Tanh"}
+
+
+def write_network(network: Network, path: str | Path) -> None:
+    """Write a network as ONNX, opset 13. The same network gives the same bytes.
+
+    Raises ValueError for a weight or bias that float32 cannot hold (too large, or NaN).
+    """
+    import onnx
+    from onnx import TensorProto, helper
+
+    nodes: list[Any] = []
+    tensors: list[Any] = []
+    for k, layer in enumerate(network.layers, start=1):
+        _append(k, layer, "Y" if k == len(network.layers) else f"x{k}", nodes, tensors)
+    graph = helper.make_graph(
+        nodes,
+        "network",
+        [helper.make_tensor_value_info("X", TensorProto.FLOAT, [1, network.input_size])],
+        [helper.make_tensor_value_info("Y", TensorProto.FLOAT, [1, network.output_size])],
+        tensors,
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], producer_name="hypersplit")
+    model.ir_version = 8  # of the time of opset 13: readable by old runtimes too
+    onnx.checker.check_model(model)
+    Path(path).write_bytes(model.SerializeToString(deterministic=True))
+
+
+def _append(k: int, layer: Layer, output: str, nodes: list[Any], tensors: list[Any]) -> None:
+    """Nodes and weights of layer k, which writes the tensor `output`."""
+    from onnx import helper, numpy_helper
+
+    total = ""
+    for source, weight in zip(layer.sources, layer.weights, strict=True):
+        name = f"W{k}_{source}"
+        tensors.append(numpy_helper.from_array(_float32(weight, layer).T.copy(), name))
+        product = f"p{k}_{source}"
+        nodes.append(helper.make_node("MatMul", [f"x{source}" if source else "X", name], [product], name=f"matmul{k}_{source}"))
+        if total:
+            nodes.append(helper.make_node("Add", [total, product], [f"s{k}_{source}"], name=f"sum{k}_{source}"))
+            product = f"s{k}_{source}"
+        total = product
+    tensors.append(numpy_helper.from_array(_float32(layer.bias, layer)[None] if not total else _float32(layer.bias, layer), f"b{k}"))
+    plain = layer.kind == "identity"
+    biased = output if plain else f"z{k}"
+    if total:
+        nodes.append(helper.make_node("Add", [total, f"b{k}"], [biased], name=f"bias{k}"))
+    else:  # a layer that reads nothing is its bias
+        nodes.append(helper.make_node("Identity", [f"b{k}"], [biased], name=f"bias{k}"))
+    if not plain:
+        nodes.append(helper.make_node(_OPERATORS[layer.kind], [biased], [output], name=f"{layer.kind}{k}"))
+
+
+def _float32(values: Matrix, layer: Layer) -> Any:
+    """Dense float32, each entry rounded to nearest."""
+    dense = values if isinstance(values, np.ndarray) else values.toarray()
+    with np.errstate(over="ignore"):
+        rounded = dense.astype(np.float32)
+    if not np.isfinite(rounded).all():
+        raise ValueError(f"layer {layer.name!r}: a weight is NaN or too large for float32")
+    return rounded
