@@ -100,7 +100,7 @@ class _Query:
         return batch
 
     def _stage(self, stage: Stage, known: Facts) -> None:
-        seconds = stage.share * self.limits.remaining
+        seconds = min(stage.most, stage.share * self.limits.remaining)
         if stage.name == "attack":
             rounds = FEW_ROUNDS if known.open_inputs <= FEW_INPUTS else MOST_ROUNDS
             self._attack_rounds(seconds, rounds, int(np.clip(STARTS_WORK / (STEPS * known.weights), 16, 2048)))

@@ -2,7 +2,7 @@
 
 It shares nothing with the search or with `instances/replay.py` but the reader of VNN-LIB. The input is cast
 to the model's type; each coordinate must lie in the box, except where the interval holds no number of that
-type: there the nearest below or above the interval will do. Half-spaces and outputs are evaluated in Fractions.
+type: there the nearest below or above it will do. Half-spaces and outputs are evaluated in Fractions.
 """
 
 from __future__ import annotations

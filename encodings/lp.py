@@ -79,8 +79,8 @@ class TriangleLP:
     def update(self, node: Node) -> None:
         """Turn to another node of the query. Bounds, sides and short rows change in place; the basis is kept.
 
-        The LP is built afresh where the node needs rows that were never made (a neuron unstable here and stable at
-        the first node), or where too many half-spaces of other nodes have piled up.
+        The LP is built afresh where the node needs rows that were never made (a neuron unstable here and
+        stable at the first node), or where too many half-spaces of other nodes have piled up.
         """
         if self.triangles.covers(node):
             self._set(node)
@@ -139,9 +139,9 @@ class TriangleLP:
 def tighten(query: Query, node: Node, neurons: Array, deadline: float) -> tuple[Array, Array]:
     """Bounds of pre-activations by LPs, layer by layer, over the layers before and the phases of its own.
 
-    neurons: flat indices; deadline: time.monotonic() at which the rest keeps its bounds. Each layer starts with
-    linear bounds from what the layers before it have won. Returns (pre_lower, pre_upper) [neurons], never worse than
-    the node's; some lower bound is above its upper bound only where the region is proved empty.
+    neurons: flat indices; deadline: time.monotonic() at which the rest keeps its bounds. Each layer starts
+    with linear bounds from what the layers before it have won. Returns (pre_lower, pre_upper) [neurons], never
+    worse than the node's; some lower bound is above its upper bound only where the region is proved empty.
 
     Raises ValueError as TriangleLP does.
     """
@@ -235,4 +235,5 @@ def _tour(rows: Array, near: Array) -> Iterator[tuple[int, float]]:
 
 def _declare_empty(node: Node, neuron: int) -> None:
     """No input is left: every bound is true, also one that says so."""
-    node.pre_lower[neuron], node.pre_upper[neuron] = 1.0, -1.0
+    low, high = node.pre_lower[neuron], node.pre_upper[neuron]
+    node.pre_lower[neuron], node.pre_upper[neuron] = max(low, high) + 1.0, min(low, high) - 1.0

@@ -13,9 +13,9 @@ SCIP computes in floats with tolerances. It is asked for t below SCIP_MARGIN, no
 "infeasible" excludes near misses as well; still nothing here is rigorous, and a verdict built on it is
 `scip-float`. Its solutions are inputs to replay.
 
-SCIP's flow cover and mixed-integer rounding cuts find the single-neuron hulls of Anderson et al. (2020) by
-themselves. A few rounds of them win most of the bound; SCIP's default, rounds until the root stalls, spends
-minutes there (mnist_fc 256x4, property 8, eps 0.03, worst disjunct: more than 40 s, against 3 s).
+SCIP's flow cover and mixed-integer rounding cuts strengthen the big-M rows, as the single-neuron hulls of
+Anderson et al. (2020) do. A few rounds win most of the bound; SCIP's default, rounds until the root stalls,
+can spend minutes there (mnist_fc 256x4, property 8, eps 0.03, worst disjunct: over 40 s, against 3 s).
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ ROUNDS = {
     "minimise": (2, 2),
     "feasible": (5, 1),
 }  # of separation, at SCIP's root and below: measured, see above
-SNAP = 1e-5  # a coordinate this near to its bound (times the box's width) may mean the bound: SCIP's integrality noise
+SNAP = 1e-5  # of a box's width: a coordinate this near to its bound may mean the bound, but for SCIP's noise
 INFINITY = 1e20  # SCIP's
 
 Accept = Callable[[Array], bool]
@@ -67,9 +67,9 @@ def close(
 ) -> MilpResult:  # fmt: skip
     """Look for an input of the node whose margins of the disjunct (None: of any) are all <= 0, or refute it.
 
-    time_limit: seconds, building included; memory_mb: SCIP's limit; threads: of SCIP's LP solver; cutoff: t from which on SCIP
-    may prune, default SCIP_MARGIN times the scale; start: [inputs], its forward values become SCIP's first solution;
-    accept: called with candidate inputs [P, inputs] of every improving solution, True stops SCIP; default: some
+    time_limit: seconds, building included; memory_mb: SCIP's limit; threads: of SCIP's LP solver; cutoff: t from
+    which on SCIP may prune, default SCIP_MARGIN times the scale; start: [inputs], its forward values become SCIP's
+    first solution; accept: called with candidate inputs [P, inputs] of every improving solution, True stops SCIP; default: some
     candidate's margins are <= 0 in float64. Runs without the GIL, so several may run in threads.
 
     Raises ValueError when a neuron that matters has no finite pre-activation bounds; KeyboardInterrupt on Ctrl-C.
@@ -273,7 +273,7 @@ class _Model:
     # ---------------------------------------------------------------- solving
 
     def configure(self, mode: str, memory_mb: float, threads: int, seed: int) -> None:
-        """Everything that does not change while SCIP runs. mode: a key of ROUNDS; limit: t's that matter are below."""
+        """Everything that does not change while SCIP runs. mode: a key of ROUNDS."""
         from pyscipopt import SCIP_PARAMSETTING
 
         root, below = ROUNDS[mode]
@@ -312,7 +312,7 @@ class _Model:
         scip.addSol(solution)
 
     def run(self, seconds: float, accept: Accept) -> tuple[str, bool]:
-        """Let SCIP work; returns its status, and whether a candidate was accepted ("userinterrupt" is that)."""
+        """Let SCIP work; returns its status, and whether a candidate was accepted."""
         self.scip.setParam("limits/time", max(seconds, 0.01))
         stopper = _stopper(self, accept)
         self.scip.includeEventhdlr(stopper, "accept", "stops once a solution replays")
@@ -334,7 +334,7 @@ class _Model:
         return [p for solution in self.scip.getSols() for p in self.candidates(solution)]
 
     def candidates(self, solution: Any) -> list[Array]:
-        """One solution's input, clipped into the box, and the same with coordinates snapped to near bounds."""
+        """One solution's input, clipped into the box, and the same snapped to near bounds."""
         low, high = self.node.lower, self.node.upper
         x = np.clip(np.array([self.scip.getSolVal(solution, v[0]) for v in self.inputs]), low, high)
         near = SNAP * np.maximum(high - low, 1e-12)

@@ -2,7 +2,7 @@
 
 Safe bounds (Neumaier and Shcherbina 2004): for rows low <= A v <= high, lower <= v <= upper and *any*
 multipliers p,
-    c'v >= sum_i (p_i low_i if p_i > 0 else p_i high_i) + sum_j min over [lower_j, upper_j] of (c - A'p)_j v_j.
+    c'v >= sum_i (p_i low_i if p_i > 0 else p_i high_i) + sum_j min over the box of (c - A'p)_j v_j.
 p comes from the solver; everything else is evaluated here, rounding errors subtracted. With c = 0 a
 positive value proves that there is no v at all (Farkas). The solver's own objective and its word
 "infeasible" are never used.
@@ -52,7 +52,7 @@ class Block:
 
 
 class SafeLP:
-    """min c'v with rows and boxed columns that may be appended and changed; the basis is kept from solve to solve."""
+    """min c'v with rows and boxed columns that may be appended and changed; the basis stays."""
 
     def __init__(self, roundings: int = 0) -> None:
         from pyscipopt import LP
@@ -90,8 +90,8 @@ class SafeLP:
     ) -> Block:
         """Append rows low <= matrix @ v <= high whose finite sides are known up to `error`.
 
-        free: a free column that gets -1 in these rows for the solver's eyes only. Proofs leave it out, so that
-        `lower_bound` speaks of the rows' left-hand sides weighted by their multipliers.
+        free: a free column that gets -1 in these rows for the solver's eyes only. Proofs leave it out, so
+        that `lower_bound` speaks of the rows' left-hand sides weighted by their multipliers.
         """
         matrix = sp.csr_array(matrix)
         first = self.solver.nrows()

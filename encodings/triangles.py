@@ -105,7 +105,7 @@ class Triangles:
 
     def covers(self, node: Node) -> bool:
         """Whether the columns and rows at hand suffice for the node."""
-        relu, open_above = self.query.relu, node.pre_upper > 0.0
+        relu, open_above = self.query.relu.astype(bool), node.pre_upper > 0.0
         lacks_column = relu & open_above & (self.first < 0)
         lacks_row = relu & open_above & (node.pre_lower < 0.0) & ~self.capped
         idle = len(self.cuts.keys() - {cut.tobytes() for cut in node.cuts})
@@ -192,7 +192,7 @@ def _triangle(low: Array, high: Array, old: Array) -> tuple[Array, Array, Array]
     """a, b, side of a y + b s <= side; it holds at (u, 0) and (0, -l), whatever a, b >= 0 round to.
 
     Where the neuron is stable the row keeps its `old` coefficients [rows, 2] and gets a side out of
-    reach: SoPlex loses its basis when a side becomes infinite, and a changed coefficient costs a factorisation.
+    reach: SoPlex loses its basis when a side becomes infinite, and changed coefficients cost a factorisation.
     """
     unstable = (low < 0.0) & (high > 0.0)
     width = np.where(unstable, high - low, 1.0)
@@ -201,7 +201,7 @@ def _triangle(low: Array, high: Array, old: Array) -> tuple[Array, Array, Array]
     return a, b, np.where(unstable, np.maximum(y, s) * ROUND_UP + TINY, 2.0 * (y + s) + 1.0)
 
 
-def _unit(columns: Array, value: float, width: int) -> Matrix:
+def _unit(columns: Index, value: float, width: int) -> Matrix:
     """A row per column listed, with one entry."""
     count = len(columns)
     return sp.csr_array((np.full(count, value), columns, np.arange(count + 1)), (count, width))

@@ -3,7 +3,8 @@
 Measured grounds (two cores, 2026-11): with few open inputs, splitting the input set closes thousands of nodes a second
 and beats everything else. With many inputs, one big-M MILP on SCIP closes networks of a few hundred unstable neurons in
 seconds; larger ones are worth a phase search first, which is cheap where the bounds are nearly good enough, and then
-bound tightening by LP, which makes the MILP several times faster. Attacks come before all of them.
+bound tightening by LP, which makes the MILP several times faster. An attack that takes no longer than the work behind it comes
+before all of them; a longer one follows where that was not enough.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from ..instances.query import Query
 __all__ = ["Facts", "Stage", "facts", "plan"]
 
 FEW_INPUTS = 20  # open inputs up to which the input set itself is split
-SMALL_MILP = 400  # unstable neurons up to which SCIP comes first
+SHALLOW_MILP = 1500  # unstable neurons of a single hidden layer up to which SCIP comes before a long search
 LARGEST_MILP = 6000  # unstable neurons beyond which a MILP's root relaxation alone exceeds the usual limits
 
 
@@ -40,6 +41,7 @@ class Stage:
     name: str  # "attack", "split", "tighten" or "milp"
     share: float  # of the time that is left when the stage begins
     rule: str = ""  # split rule of a "split" stage
+    most: float = float("inf")  # seconds that it may take at most
     why: str = ""  # for the log
 
 
@@ -59,20 +61,30 @@ def plan(known: Facts, method: str = "auto", rule: str = "auto") -> list[Stage]:
     """Stages in order. The last one may use all the time that is left."""
     few = known.open_inputs <= FEW_INPUTS
     split = rule if rule != "auto" else "inputs" if few or not known.piecewise_linear else "phases"
-    attack = Stage("attack", 0.1, why="a counterexample ends it all")
+    attack = Stage("attack", 0.1, most=0.2 if few or known.hidden_layers <= 1 else 1.0, why="the easy counterexamples")
+    attack_again = Stage("attack", 0.15, why="the harder counterexamples")
+    rest = Stage("split", 1.0, split, "what is left")
+    shallow = known.piecewise_linear and known.hidden_layers <= 1 and known.unstable <= SHALLOW_MILP
     if method == "milp":
         return [attack, Stage("milp", 1.0, why="asked for")]
     if method == "split":
         return [attack, Stage("split", 1.0, split, "asked for")]
+    if shallow:
+        first = [Stage("split", 0.05, split, "few inputs")] if few else []
+        return [attack, *first, Stage("milp", 0.9, why=f"one hidden layer, {known.unstable} unstable ReLUs"), rest]
     if few or not known.piecewise_linear:
         return [attack, Stage("split", 1.0, split, f"{known.open_inputs} open inputs")]
-    if known.unstable <= SMALL_MILP and known.hidden_layers <= 1:
-        return [attack, Stage("milp", 0.9, why=f"{known.unstable} unstable ReLUs"), Stage("split", 1.0, split, "what is left")]
     if known.unstable > LARGEST_MILP:
-        return [attack, Stage("split", 1.0, split, f"{known.unstable} unstable ReLUs are too many for a MILP")]
+        return [
+            attack,
+            Stage("split", 0.3, split, f"{known.unstable} unstable ReLUs are too many for a MILP"),
+            attack_again,
+            rest,
+        ]
     return [
         attack,
         Stage("split", 0.15, split, "cheap where the bounds are nearly good enough"),
+        attack_again,
         Stage("tighten", 0.2, why="tight bounds make the MILP several times faster"),
         Stage("milp", 1.0, why=f"{known.unstable} unstable ReLUs"),
     ]

@@ -17,7 +17,7 @@ from .network import Layer, Matrix, Network
 __all__ = ["write_network"]
 
 OPSET = 13
-_OPERATORS = {"identity": "Identity", "relu": "Relu", "sigmoid": "Sigmoid", "tanh": "Tanh"}
+_OPERATORS = {"relu": "Relu", "sigmoid": "Sigmoid", "tanh": "Tanh"}
 
 
 def write_network(network: Network, path: str | Path) -> None:
@@ -31,7 +31,8 @@ def write_network(network: Network, path: str | Path) -> None:
     nodes: list[Any] = []
     tensors: list[Any] = []
     for k, layer in enumerate(network.layers, start=1):
-        _append(k, layer, "Y" if k == len(network.layers) else f"x{k}", nodes, tensors)
+        output = "Y" if k == len(network.layers) else f"x{k}"
+        _append(k, layer, network.input_size, output, nodes, tensors)
     graph = helper.make_graph(
         nodes,
         "network",
@@ -45,27 +46,26 @@ def write_network(network: Network, path: str | Path) -> None:
     Path(path).write_bytes(model.SerializeToString(deterministic=True))
 
 
-def _append(k: int, layer: Layer, output: str, nodes: list[Any], tensors: list[Any]) -> None:
+def _append(k: int, layer: Layer, inputs: int, output: str, nodes: list[Any], tensors: list[Any]) -> None:
     """Nodes and weights of layer k, which writes the tensor `output`."""
     from onnx import helper, numpy_helper
 
+    reads = list(zip(layer.sources, layer.weights, strict=True))
     total = ""
-    for source, weight in zip(layer.sources, layer.weights, strict=True):
-        name = f"W{k}_{source}"
+    for source, weight in reads or [(0, np.zeros((layer.size, inputs)))]:
+        name, product = f"W{k}_{source}", f"p{k}_{source}"
         tensors.append(numpy_helper.from_array(_float32(weight, layer).T.copy(), name))
-        product = f"p{k}_{source}"
-        nodes.append(helper.make_node("MatMul", [f"x{source}" if source else "X", name], [product], name=f"matmul{k}_{source}"))
+        value = f"x{source}" if source else "X"
+        nodes.append(helper.make_node("MatMul", [value, name], [product], name=f"matmul{k}_{source}"))
         if total:
-            nodes.append(helper.make_node("Add", [total, product], [f"s{k}_{source}"], name=f"sum{k}_{source}"))
-            product = f"s{k}_{source}"
+            added = f"s{k}_{source}"
+            nodes.append(helper.make_node("Add", [total, product], [added], name=f"sum{k}_{source}"))
+            product = added
         total = product
-    tensors.append(numpy_helper.from_array(_float32(layer.bias, layer)[None] if not total else _float32(layer.bias, layer), f"b{k}"))
+    tensors.append(numpy_helper.from_array(_float32(layer.bias, layer), f"b{k}"))
     plain = layer.kind == "identity"
     biased = output if plain else f"z{k}"
-    if total:
-        nodes.append(helper.make_node("Add", [total, f"b{k}"], [biased], name=f"bias{k}"))
-    else:  # a layer that reads nothing is its bias
-        nodes.append(helper.make_node("Identity", [f"b{k}"], [biased], name=f"bias{k}"))
+    nodes.append(helper.make_node("Add", [total, f"b{k}"], [biased], name=f"bias{k}"))
     if not plain:
         nodes.append(helper.make_node(_OPERATORS[layer.kind], [biased], [output], name=f"{layer.kind}{k}"))
 

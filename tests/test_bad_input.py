@@ -1,0 +1,134 @@
+"""Bad input to `hypersplit verify`: exit code 2, one line that names the file, no traceback, no verdict."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import small_files
+
+from hypersplit.bab.cli import main
+
+Captured = pytest.CaptureFixture[str]
+DECLARED = "(declare-const X_0 Real)(declare-const X_1 Real)(declare-const Y_0 Real)"
+BOXED = DECLARED + "(assert (>= X_0 0))(assert (<= X_0 1))(assert (>= X_1 0))(assert (<= X_1 1))"
+
+
+def refused(network: Path, prop: Path, named: Path, capsys: Captured) -> str:
+    """Run `verify`, check that it refuses naming the file, and return the line."""
+    code = main(["verify", str(network), str(prop), "--timeout", "10"])
+    out, err = capsys.readouterr()
+    assert (code, out) == (2, ""), err
+    assert len(err.splitlines()) == 1
+    assert err.startswith("hypersplit: error: ") and "Traceback" not in err
+    assert named.name in err
+    return err
+
+
+def not_a_number(path: Path) -> None:
+    """A weight that is NaN."""
+    small_files.write_network(path, [(np.array([[np.nan, 1.0]], dtype=np.float32), None)])
+
+
+def infinite(path: Path) -> None:
+    """A bias that is infinite."""
+    weight, bias = np.ones((1, 2), dtype=np.float32), np.array([np.inf], dtype=np.float32)
+    small_files.write_network(path, [(weight, bias)])
+
+
+def truncated(path: Path) -> None:
+    """The first half of a good file."""
+    data = small_files.absolute(path).read_bytes()
+    path.write_bytes(data[: len(data) // 2])
+
+
+def shapes_that_do_not_fit(path: Path) -> None:
+    """A second layer that wants 4 inputs where the first gives 3."""
+    layers = [(np.ones((3, 2), dtype=np.float32), None), (np.ones((1, 4), dtype=np.float32), None)]
+    small_files.write_network(path, layers)
+
+
+NETWORKS: dict[str, Callable[[Path], object]] = {
+    "absent": lambda path: None,
+    "folder": lambda path: path.mkdir(),
+    "empty": lambda path: path.write_bytes(b""),
+    "truncated": truncated,
+    "binary garbage": lambda path: path.write_bytes(np.random.default_rng(0).bytes(5000)),
+    "zeros": lambda path: path.write_bytes(bytes(5000)),
+    "text": lambda path: path.write_text("not a network\n" * 100),
+    "NaN weight": not_a_number,
+    "infinite bias": infinite,
+    "shapes": shapes_that_do_not_fit,
+}
+
+
+@pytest.mark.parametrize("kind", NETWORKS)
+def test_bad_networks(kind: str, tmp_path: Path, capsys: Captured) -> None:
+    """Networks that are absent, cut off, garbage, not finite or ill-shaped are refused."""
+    network = tmp_path / "net.onnx"
+    NETWORKS[kind](network)
+    refused(network, small_files.holds(tmp_path / "prop.vnnlib"), network, capsys)
+
+
+PROPERTIES: dict[str, Callable[[Path], object]] = {
+    "absent": lambda path: None,
+    "folder": lambda path: path.mkdir(),
+    "empty": lambda path: path.write_bytes(b""),
+    "binary garbage": lambda path: path.write_bytes(np.random.default_rng(0).bytes(5000)),
+    "prose": lambda path: path.write_text("the output shall be positive"),
+    "no declarations": lambda path: path.write_text("(assert (<= X_0 1))"),
+    "unclosed": lambda path: path.write_text(BOXED + "(assert (<= Y_0 0)"),
+    "overclosed": lambda path: path.write_text(BOXED + "(assert (<= Y_0 0)))"),
+    "unknown operator": lambda path: path.write_text(BOXED + "(assert (~ Y_0 0))"),
+    "unknown variable": lambda path: path.write_text(BOXED + "(assert (<= Y_7 0))"),
+    "no number": lambda path: path.write_text(BOXED + "(assert (<= Y_0 zero))"),
+    "NaN": lambda path: path.write_text(BOXED + "(assert (<= Y_0 nan))"),
+    "one operand": lambda path: path.write_text(BOXED + "(assert (<= Y_0))"),
+    "product of variables": lambda path: path.write_text(BOXED + "(assert (<= (* Y_0 Y_0) 1))"),
+    "missing bound": lambda path: path.write_text(DECLARED + "(assert (<= X_0 1))(assert (<= Y_0 0))"),
+    "empty box": lambda path: path.write_text(BOXED + "(assert (<= X_0 -1))(assert (<= Y_0 0))"),
+    "wrong inputs": lambda path: small_files.property_of(path, "(<= Y_0 0)", ((0.0, 1.0),) * 3),
+    "wrong outputs": lambda path: path.write_text(
+        BOXED.replace("(declare-const Y_0 Real)", "(declare-const Y_0 Real)(declare-const Y_1 Real)")
+        + "(assert (<= Y_1 0))"
+    ),
+    "deeply nested": lambda path: path.write_text(BOXED + "(assert " + "(and " * 20000 + "(<= Y_0 0)"),
+    "huge text": lambda path: path.write_text("lorem ipsum " * 300_000),
+    "huge line of brackets": lambda path: path.write_text("(" * 1_000_000),
+}
+
+
+@pytest.mark.parametrize("kind", PROPERTIES)
+def test_bad_properties(kind: str, tmp_path: Path, capsys: Captured) -> None:
+    """Properties that are absent, malformed, contradictory or of another network are refused."""
+    prop = tmp_path / "prop.vnnlib"
+    PROPERTIES[kind](prop)
+    refused(small_files.absolute(tmp_path / "net.onnx"), prop, prop, capsys)
+
+
+def test_swapped_files(tmp_path: Path, capsys: Captured) -> None:
+    """Network and property in the wrong order are refused."""
+    network, prop = small_files.absolute(tmp_path / "net.onnx"), small_files.holds(tmp_path / "prop.vnnlib")
+    refused(prop, network, prop, capsys)
+
+
+@pytest.mark.parametrize("command", ["info", "bench"])
+def test_other_commands_refuse_too(command: str, tmp_path: Path, capsys: Captured) -> None:
+    """`info` and `bench` of an absent file: the same one line and exit code."""
+    assert main([command, str(tmp_path / "absent.file")]) == 2
+    out, err = capsys.readouterr()
+    assert out == "" and len(err.splitlines()) == 1 and "absent.file" in err
+
+
+def test_a_real_process_refuses_quietly(tmp_path: Path) -> None:
+    """The whole process, libraries included, says one line on stderr and nothing on stdout."""
+    network = tmp_path / "net.onnx"
+    truncated(network)
+    command = [sys.executable, "-m", "hypersplit.bab", "verify", str(network), str(tmp_path / "prop.vnnlib")]
+    run = subprocess.run(command, capture_output=True, text=True)
+    assert (run.returncode, run.stdout) == (2, "")
+    assert len(run.stderr.splitlines()) == 1
