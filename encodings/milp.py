@@ -68,11 +68,11 @@ def close(
     """Look for an input of the node whose margins of the disjunct (None: of any) are all <= 0, or refute it.
 
     time_limit: seconds, building included; memory_mb: SCIP's limit; threads: of SCIP's LP solver; cutoff: t from
-    which on SCIP may prune, default SCIP_MARGIN times the scale; start: [inputs], its forward values become SCIP's
-    first solution; accept: called with candidate inputs [P, inputs] of every improving solution, True stops SCIP; default: some
-    candidate's margins are <= 0 in float64. Runs without the GIL, so several may run in threads.
+    which on SCIP may prune, default SCIP_MARGIN times the scale; start: [inputs], its forward values become
+    SCIP's first solution; accept: called with candidate inputs [P, inputs] of every improving solution, True
+    stops SCIP; default: some candidate's margins are <= 0 in float64. Several may run in threads: no GIL.
 
-    Raises ValueError when a neuron that matters has no finite pre-activation bounds; KeyboardInterrupt on Ctrl-C.
+    Raises ValueError when a neuron that matters has no finite bounds; KeyboardInterrupt on Ctrl-C.
     """
     began = time.monotonic()
     if (node.lower > node.upper).any() or (node.pre_lower > node.pre_upper).any():

