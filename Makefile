@@ -6,7 +6,7 @@ PYTEST_ARGS ?= -n 2 -q
 .PHONY: demo test check lint types wheel clean
 
 demo: .venv/run.stamp
-	$(BIN)/hypersplit demo
+	$(BIN)/hypersplit demo --out out
 
 test: .venv/dev.stamp
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
@@ -29,7 +29,7 @@ wheel: .venv/run.stamp
 	$(BIN)/python -m build
 
 clean:
-	rm -rf .venv .types build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis hypersplit-demo
+	rm -rf .venv .types build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis out
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .venv/bin/python:

@@ -101,7 +101,12 @@ def _decide(args: argparse.Namespace, options: Options) -> Result:
 def _info(args: argparse.Namespace) -> int:
     from ..instances.info import describe
 
-    print(describe(args.network, args.property))
+    unstable = None
+    if args.property:
+        from .inspection import unstable_neurons
+
+        unstable = unstable_neurons(args.network, args.property)
+    print(describe(args.network, args.property, unstable))
     return 0
 
 

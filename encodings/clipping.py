@@ -59,7 +59,7 @@ def clip_batch(query: Query, batch: Batch, bounds: Bounds) -> tuple[Batch, Array
         batch.cuts = batch.cuts.copy()
         batch.cuts[:, own, :n] = -bounds.coefficients
         batch.cuts[:, own, n] = -bounds.constants
-    empty = (hull_lower > hull_upper).any(axis=1)
+    empty: Array = np.any(hull_lower > hull_upper, axis=1)
     batch.lower, batch.upper = np.where(empty[:, None], lower, hull_lower), np.where(empty[:, None], upper, hull_upper)
     batch.cuts = _without_redundant(batch)
     return batch, empty

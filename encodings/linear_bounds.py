@@ -71,16 +71,18 @@ class Bounds:
 
     def __getitem__(self, index: Array) -> Bounds:
         """Rows `index` (bool mask or int array)."""
-        arrays = [getattr(self, name) for name in Bounds.__dataclass_fields__]
-        return Bounds(*(None if a is None else a[index] for a in arrays))
+        arrays: list[Any] = [getattr(self, name) for name in Bounds.__dataclass_fields__]
+        picked: list[Any] = [None if a is None else a[index] for a in arrays]
+        return Bounds(*picked)
 
     @staticmethod
     def concatenate(parts: list[Bounds]) -> Bounds:
         """Rows one after another."""
         if len(parts) == 1:
             return parts[0]
-        columns = [[getattr(p, name) for p in parts] for name in Bounds.__dataclass_fields__]
-        return Bounds(*(None if column[0] is None else np.concatenate(column) for column in columns))
+        columns: list[list[Any]] = [[getattr(p, name) for p in parts] for name in Bounds.__dataclass_fields__]
+        joined: list[Any] = [None if column[0] is None else np.concatenate(column) for column in columns]
+        return Bounds(*joined)
 
 
 def gamma(terms: int) -> float:

@@ -316,10 +316,14 @@ class _Model:
         self.scip.setParam("limits/time", max(seconds, 0.01))
         stopper = _stopper(self, accept)
         self.scip.includeEventhdlr(stopper, "accept", "stops once a solution replays")
-        self.scip.optimizeNogil()
+        try:
+            self.scip.optimizeNogil()
+        except Exception as error:  # pyscipopt raises bare Exceptions for SCIP's own; the words become the status
+            status = f"error: {error}"
+        else:
+            status = str(self.scip.getStatus())
         if stopper.failure is not None:
             raise stopper.failure
-        status = str(self.scip.getStatus())
         if status == "userinterrupt" and not stopper.accepted:
             raise KeyboardInterrupt
         return status, stopper.accepted
@@ -348,25 +352,32 @@ def _distinct(points: list[Array]) -> list[Array]:
 
 def _stopper(model: _Model, accept: Accept) -> Any:
     """An event handler that shows improving solutions to `accept` and interrupts SCIP once it is content."""
-    from pyscipopt import SCIP_EVENTTYPE, Eventhdlr
+    from pyscipopt import SCIP_EVENTTYPE, SCIP_STAGE, Eventhdlr
+
+    # SCIP refuses to be interrupted between its stages; then the next node is early enough
+    interruptible = (SCIP_STAGE.TRANSFORMED, SCIP_STAGE.PRESOLVING, SCIP_STAGE.PRESOLVED, SCIP_STAGE.SOLVING)
+    events = (SCIP_EVENTTYPE.BESTSOLFOUND, SCIP_EVENTTYPE.NODEFOCUSED)
 
     class Stopper(Eventhdlr):  # type: ignore[misc]  # pyscipopt is imported late, so the class is made late
         accepted = False
         failure: BaseException | None = None
 
         def eventinit(self) -> None:
-            self.model.catchEvent(SCIP_EVENTTYPE.BESTSOLFOUND, self)
+            for kind in events:
+                self.model.catchEvent(kind, self)
 
         def eventexit(self) -> None:
-            self.model.dropEvent(SCIP_EVENTTYPE.BESTSOLFOUND, self)
+            for kind in events:
+                self.model.dropEvent(kind, self)
 
         def eventexec(self, event: Any) -> None:
-            # SCIP's C code cannot pass exceptions on: keep it for the caller
+            # SCIP's C code cannot pass exceptions on: keep them for the caller
             try:
-                self.accepted = self.accepted or accept(np.array(model.candidates(self.model.getBestSol())))
-            except BaseException as error:  # noqa: BLE001
+                if event.getType() == SCIP_EVENTTYPE.BESTSOLFOUND and not self.accepted:
+                    self.accepted = accept(np.array(model.candidates(self.model.getBestSol())))
+            except BaseException as error:
                 self.failure = error
-            if self.accepted or self.failure is not None:
+            if (self.accepted or self.failure is not None) and self.model.getStage() in interruptible:
                 self.model.interruptSolve()
 
     return Stopper()

@@ -1,9 +1,10 @@
 """Symbolic affine expressions over a network's values: what an ONNX tensor is while its graph is being read.
 
-An expression is sum_v M_v x_v + b over earlier values x_v, with a shape. Chains of linear operators compose into one
-expression as long as each composed weight is a single product of two weights (one relative rounding); anything that
-would add products, and so might cancel, becomes an `identity` layer in between. That keeps the network the file's own
-up to declared roundings (Layer.roundings, Layer.bias_error), and keeps sparse maps sparse.
+An expression is sum_v M_v x_v + b over earlier values x_v, with a shape. Chains of linear operators compose
+into one expression as long as each composed weight is a single product of two weights (one relative
+rounding); anything that would add products, and so might cancel, becomes an `identity` layer in between. That
+keeps the network the file's own up to declared roundings (Layer.roundings, Layer.bias_error), and sparse maps
+sparse.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ class Expression:
         return len(self.bias)
 
     def rearrange(self, move: Callable[[Array], Array], fill: float = 0.0) -> Expression:
-        """Entries moved as `move` moves an index array of the expression's shape; index -1 stands for the constant `fill`."""
+        """Entries moved as `move` moves an index array of this shape; index -1 is the constant `fill`."""
         index = np.asarray(move(np.arange(self.size).reshape(self.shape)))
         flat = index.ravel()
         if np.array_equal(flat, np.arange(self.size)):
@@ -58,8 +59,11 @@ class Expression:
         error = self.bias_error * float(np.abs(factors).max(initial=0.0)) + roundings * EPS * _top(bias)
         exact = bool(np.all(np.abs(factors) == 1.0))
         return replace(
-            self, terms={v: diagonal @ m for v, m in self.terms.items()}, bias=bias,
-            bias_error=self.bias_error if exact else error, roundings=self.roundings + (0 if exact else roundings),
+            self,
+            terms={v: diagonal @ m for v, m in self.terms.items()},
+            bias=bias,
+            bias_error=self.bias_error if exact else error,
+            roundings=self.roundings + (0 if exact else roundings),
         )  # fmt: skip
 
     def shift(self, offset: Array | float) -> Expression:
@@ -70,7 +74,7 @@ class Expression:
 
     @property
     def selects(self) -> bool:
-        """Whether every weight matrix has at most one nonzero a row, and the terms together too, and none shares a column."""
+        """Whether the terms together have at most one nonzero a row, and each at most one a column."""
         per_row = sum((np.diff(m.indptr) for m in self.terms.values()), np.zeros(self.size, dtype=int))
         columns = all(np.bincount(m.indices, minlength=1).max(initial=0) <= 1 for m in self.terms.values())
         return bool(per_row.max(initial=0) <= 1 and columns)
@@ -99,7 +103,9 @@ class Builder:
         self.sizes.append(expression.size)
         return self.value(len(self.layers), expression.shape)
 
-    def apply(self, matrix: Matrix, expression: Expression, shape: tuple[int, ...], name: str, roundings: int = 0) -> Expression:
+    def apply(
+        self, matrix: Matrix, expression: Expression, shape: tuple[int, ...], name: str, roundings: int = 0
+    ) -> Expression:
         """matrix @ expression with a new shape; `roundings` of the matrix' own entries."""
         matrix = sp.csr_array(matrix)
         single = np.diff(matrix.indptr).max(initial=0) <= 1
@@ -121,16 +127,24 @@ class Builder:
 
     def is_plain(self, expression: Expression) -> bool:
         """Whether the expression is one value, untouched."""
-        if len(expression.terms) != 1 or expression.bias.any() or expression.roundings or expression.bias_error:
+        if (
+            len(expression.terms) != 1
+            or expression.bias.any()
+            or expression.roundings
+            or expression.bias_error
+        ):
             return False
         ((v, m),) = expression.terms.items()
         n = self.sizes[v]
         return bool(
-            m.shape == (n, n) and m.nnz == n and (m.data == 1.0).all() and np.array_equal(m.indices, np.arange(n))
+            m.shape == (n, n)
+            and m.nnz == n
+            and (m.data == 1.0).all()
+            and np.array_equal(m.indices, np.arange(n))
         )
 
     def add(self, a: Expression, b: Expression, name: str) -> Expression:
-        """a + b of one shape. Entries that both read become a layer first, so that no two weights are added."""
+        """a + b of one shape. Where both read an entry, b becomes a layer first: no two weights are added."""
         if any(v in b.terms and _overlap(a.terms[v], b.terms[v]) for v in a.terms):
             b = self.layer(b, "identity", name)
         terms = dict(a.terms)

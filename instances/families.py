@@ -1,9 +1,9 @@
 """Instance families built in memory: nested maxima, random networks, robustness questions.
 
-`nested_max(d)` computes max(x_1, ..., x_d) by max(a, b) = b + relu(a - b), d - 1 ReLUs in a chain. Mao, Zhang and
-Vechev (On the expressiveness of multi-neuron convex relaxations, arXiv 2410.06816): branch and bound with a
-layer-wise multi-neuron relaxation needs one subproblem, with single-neuron relaxations 2^(d-1). On two inputs the
-triangle already gives 1.5 where the maximum over [0, 1]^2 is 1.
+`nested_max(d)` computes max(x_1, ..., x_d) by max(a, b) = b + relu(a - b), d - 1 ReLUs in a chain. Mao,
+Zhang and Vechev (On the expressiveness of multi-neuron convex relaxations, arXiv 2410.06816): branch and
+bound with a layer-wise multi-neuron relaxation needs one subproblem, with single-neuron relaxations
+2^(d-1). On two inputs the triangle already gives 1.5 where the maximum over [0, 1]^2 is 1.
 """
 
 from __future__ import annotations
@@ -38,13 +38,13 @@ def nested_max(d: int) -> Network:
 
 
 def nested_max_property(d: int, threshold: float = 1.01) -> Property:
-    """Forbidden: y >= threshold on [0, 1]^d. It holds for thresholds above 1; at 1 the boundary alone violates it."""
+    """Forbidden: y >= threshold on [0, 1]^d. It holds above 1; at 1 the boundary alone violates it."""
     region = InputSet.box(np.zeros(d), np.ones(d))
     return Property((Case(region, (Polyhedron(np.array([[-1.0]]), np.array([-threshold])),)),), d, 1)
 
 
 def random_network(sizes: Sequence[int], seed: int, last: str = "identity") -> Network:
-    """A ReLU chain of the sizes (inputs first, outputs last), weights normal of variance 2 / fan-in, as float32s.
+    """A ReLU chain of the sizes (inputs first, outputs last), float32 weights, normal, variance 2 / fan-in.
 
     last: activation of the output layer.
 
@@ -60,8 +60,8 @@ def random_network(sizes: Sequence[int], seed: int, last: str = "identity") -> N
 def random_property(network: Network, seed: int, radius: float = 0.1, slack: float = 0.0) -> Property:
     """Robustness of the network's own answer at a random point of [-1, 1]^inputs.
 
-    Forbidden: another output reaches the largest one up to `slack` (with a single output: it moves from its value at
-    the point by `slack` or more). The larger the slack, the easier the property is to hold.
+    Forbidden: another output exceeds the one that is largest there by `slack` or more; with a single output,
+    it moves from its value there by `slack` or more.
     """
     rng = np.random.default_rng(seed)
     centre = _float32(rng.uniform(-1.0, 1.0, network.input_size))
@@ -69,7 +69,7 @@ def random_property(network: Network, seed: int, radius: float = 0.1, slack: flo
     region = InputSet.box(centre - radius, centre + radius)
     if network.output_size == 1:
         up, down = np.array([[-1.0]]), np.array([[1.0]])
-        forbidden = (Polyhedron(up, -(y + slack)), Polyhedron(down, y - slack))
+        forbidden: tuple[Polyhedron, ...] = (Polyhedron(up, -(y + slack)), Polyhedron(down, y - slack))
     else:
         forbidden = _others(network.output_size, int(np.argmax(y)), -slack)
     return Property((Case(region, forbidden),), network.input_size, network.output_size)
@@ -78,11 +78,17 @@ def random_property(network: Network, seed: int, radius: float = 0.1, slack: flo
 def robustness(
     centre: Array, label: int, outputs: int, radius: float, lower: float = -np.inf, upper: float = np.inf
 ) -> Property:
-    """Some input within `radius` of the centre (per coordinate, cut to [lower, upper]) is not answered `label`.
+    """Is some input within `radius` of the centre, in each coordinate, not answered `label`?
 
-    centre: [n]. Forbidden: y_label <= y_j for some j != label, so a tie is a violation.
+    centre: [n]; the box is cut to [lower, upper]. Forbidden: y_label <= y_j for a j != label, so ties too.
+
+    Raises ValueError for a label outside 0..outputs - 1, and where the cut leaves nothing of the box.
     """
     centre = np.asarray(centre, dtype=np.float64)
+    if not 0 <= label < outputs:
+        raise ValueError(f"robustness: label {label}, expected one of 0..{outputs - 1}")
+    if radius < 0 or np.any(centre + radius < lower) or np.any(centre - radius > upper):
+        raise ValueError(f"robustness: no input within {radius} of the centre lies in [{lower}, {upper}]")
     region = InputSet.box(np.maximum(centre - radius, lower), np.minimum(centre + radius, upper))
     return Property((Case(region, _others(outputs, label, 0.0)),), len(centre), outputs)
 
@@ -90,7 +96,9 @@ def robustness(
 def _others(outputs: int, label: int, rhs: float) -> tuple[Polyhedron, ...]:
     """y_label - y_j <= rhs, one polyhedron for each j != label."""
     unit = np.eye(outputs)
-    return tuple(Polyhedron((unit[label] - unit[j])[None], np.array([rhs])) for j in range(outputs) if j != label)
+    return tuple(
+        Polyhedron((unit[label] - unit[j])[None], np.array([rhs])) for j in range(outputs) if j != label
+    )
 
 
 def _float32(values: Array) -> Array:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ACTIVATIONS", "Array", "Layer", "Matrix", "Network", "sequential"]
 
-Array = NDArray[np.float64]
+Array = NDArray[Any]  # float64 where nothing else is said
 Matrix = Any  # Array, or scipy.sparse.csr_array of float64 where that is cheaper
 
 ACTIVATIONS = ("identity", "relu", "sigmoid", "tanh")

@@ -12,6 +12,11 @@ from .network import Array
 __all__ = ["convolution", "matmul_left", "matmul_right", "pooling_windows", "window_mean"]
 
 
+MOST_ENTRIES = (
+    10**9
+)  # that the windows of an image may read: more is a damaged file, or needs gigabytes of indices
+
+
 def matmul_right(shape: tuple[int, ...], weight: Array) -> tuple[sp.csr_array, tuple[int, ...]]:
     """x @ weight for x of `shape` [..., k] and weight [k, n]: matrix on the flat x, shape of the result."""
     k, n = weight.shape
@@ -43,8 +48,8 @@ def pooling_windows(
 ) -> tuple[Array, tuple[int, ...]]:
     """Flat indices that each window reads: ([channels, windows, entries], spatial shape of the result).
 
-    shape: [1, channels, *spatial]. Entries outside the image are -1; those beyond even the explicit padding (a last
-    window that ceil_mode adds) are -2.
+    shape: [1, channels, *spatial]. Entries outside the image are -1; those beyond even the explicit
+    padding (a last window that ceil_mode adds) are -2.
     """
     spatial = shape[2:]
     strides = list(attributes.get("strides") or [1] * len(spatial))
@@ -60,12 +65,22 @@ def pooling_windows(
         count = (-(-room // strides[d]) if ceil else room // strides[d]) + 1
         if ceil and (count - 1) * strides[d] >= size + pads[0][d]:
             count -= 1  # a window must start inside the image or its left padding
-        position = np.arange(count)[:, None] * strides[d] + np.arange(kernel[d])[None] * dilations[d] - pads[0][d]
-        axes.append(np.where(position >= size + pads[1][d], -2, np.where((position < 0) | (position >= size), -1, position)))
+        if count * kernel[d] > MOST_ENTRIES:
+            raise ValueError(f"{count} windows of {kernel[d]} entries")
+        position = (
+            np.arange(count)[:, None] * strides[d] + np.arange(kernel[d])[None] * dilations[d] - pads[0][d]
+        )
+        axes.append(
+            np.where(
+                position >= size + pads[1][d], -2, np.where((position < 0) | (position >= size), -1, position)
+            )
+        )
         out.append(count)
     flat = np.zeros((1, 1), dtype=np.int64)
     for d, position in enumerate(axes):
         windows, entries = flat.shape
+        if flat.size * position.size * shape[1] > MOST_ENTRIES:
+            raise ValueError(f"windows of more than {MOST_ENTRIES:.0e} entries in all")
         joined = flat[:, None, :, None] * spatial[d] + np.maximum(position, 0)[None, :, None, :]
         outside = np.minimum(np.minimum(flat, 0)[:, None, :, None], np.minimum(position, 0)[None, :, None, :])
         flat = np.where(outside < 0, outside, joined).reshape(windows * out[d], entries * kernel[d])
@@ -74,7 +89,11 @@ def pooling_windows(
 
 
 def _pads(
-    spatial: tuple[int, ...], kernel: list[int], strides: list[int], dilations: list[int], attributes: dict[str, Any]
+    spatial: tuple[int, ...],
+    kernel: list[int],
+    strides: list[int],
+    dilations: list[int],
+    attributes: dict[str, Any],
 ) -> tuple[list[int], list[int]]:
     """Padding before and after each axis."""
     dims = len(spatial)
@@ -107,7 +126,9 @@ def convolution(
     # [groups, windows, depth * kernel entries]
     read = windows.reshape(groups, depth, count, -1).transpose(0, 2, 1, 3).reshape(groups, count, -1)
     per_group = filters // groups
-    columns = np.broadcast_to(read[:, None], (groups, per_group, *read.shape[1:])).reshape(filters * count, -1)
+    columns = np.broadcast_to(read[:, None], (groups, per_group, *read.shape[1:])).reshape(
+        filters * count, -1
+    )
     flat = weight.reshape(filters, 1, -1)
     data = np.broadcast_to(flat, (filters, count, flat.shape[2])).reshape(filters * count, -1)
     return _rows(columns, data, int(np.prod(shape))), (1, filters, *out)
@@ -122,11 +143,11 @@ def window_mean(windows: Array, size: int, include_pad: bool) -> sp.csr_array:
 
 
 def _rows(columns: Array, data: Array, width: int) -> sp.csr_array:
-    """A csr matrix from padded rows: entries whose column is negative or whose weight is zero are left out."""
+    """A csr matrix from padded rows, without the entries whose column is negative or whose weight is zero."""
     keep = (columns >= 0) & (data != 0.0)
     pointers = np.concatenate([[0], np.cumsum(keep.sum(axis=1))])
-    matrix = sp.csr_array((data[keep].astype(np.float64), columns[keep], pointers), shape=(len(columns), width))
+    matrix = sp.csr_array(
+        (data[keep].astype(np.float64), columns[keep], pointers), shape=(len(columns), width)
+    )
     matrix.sum_duplicates()
     return matrix
-
-

@@ -1,65 +1,48 @@
-"""ONNX operators as affine expressions and layers: one small function an operator, found by its name in OPERATORS.
+"""ONNX operators as affine expressions and layers: one small function an operator, by name in OPERATORS.
 
-Every function takes (call, inputs) and returns the output (or a list of outputs); an input is an Expression or a numpy
-constant. What ONNX calls Relu, Sigmoid and Tanh become layers. LeakyRelu, Clip and MaxPool are written with ReLUs:
-    leaky(z) = a z + (1 - a) relu(z),   clip(z) = lo + relu(z - lo) - relu(z - hi),   max(a, b) = b + relu(a - b).
+Every function takes (call, inputs) and returns the output (or a list of outputs); an input is an Expression
+or a numpy constant. Relu, Sigmoid and Tanh become layers. LeakyRelu, Clip, MaxPool and Max are written
+with ReLUs:
+
+    leaky(z) = a z + (1 - a) relu(z),  max(a, b) = b + relu(a - b),  clip(z) = min(hi, max(lo, z)).
+
+Operators that only move entries are in onnx_moves.py.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+import functools
 
 import numpy as np
 
-from .affine import Builder, Expression
+from .affine import Expression
 from .network import Array
+from .onnx_call import Call, Operand, Operator, axes_of
 from .onnx_linear import convolution, matmul_left, matmul_right, pooling_windows, window_mean
+from .onnx_moves import MOVES
 
-__all__ = ["OPERATORS", "Call"]
-
-
-@dataclass(frozen=True, eq=False)
-class Call:
-    """One node of the graph."""
-
-    builder: Builder
-    name: str  # for messages and layers
-    attributes: dict[str, Any]
-    outputs: int  # how many outputs the node has
-
-
-Operand = Any  # Expression or numpy array
-Operator = Callable[[Call, list[Operand]], Any]
-
-
-def _axes(call: Call, inputs: list[Operand], position: int = 1) -> list[int] | None:
-    """The `axes` of a node, an attribute in old opsets and an input in new ones."""
-    if "axes" in call.attributes:
-        return [int(a) for a in call.attributes["axes"]]
-    if len(inputs) > position and inputs[position] is not None:
-        return [int(a) for a in np.asarray(inputs[position]).ravel()]
-    return None
+__all__ = ["OPERATORS"]
 
 
 def _broadcast(a: Operand, b: Operand) -> tuple[Operand, Operand]:
     """Both operands in their common shape."""
     shape = np.broadcast_shapes(a.shape, b.shape)
     return tuple(
-        x.rearrange(lambda i: np.broadcast_to(i, shape)) if isinstance(x, Expression) else np.broadcast_to(x, shape)
+        x.rearrange(lambda i: np.broadcast_to(i, shape))
+        if isinstance(x, Expression)
+        else np.broadcast_to(x, shape)
         for x in (a, b)
     )  # type: ignore[return-value]
 
 
-def _add(call: Call, inputs: list[Operand]) -> Expression:
+def _add(call: Call, inputs: list[Operand]) -> Operand:
     a, b = _broadcast(inputs[0], inputs[1])
     if isinstance(a, Expression) and isinstance(b, Expression):
         return call.builder.add(a, b, call.name)
     return a.shift(b) if isinstance(a, Expression) else b.shift(a)
 
 
-def _neg(call: Call, inputs: list[Operand]) -> Expression:
+def _neg(call: Call, inputs: list[Operand]) -> Operand:
     return inputs[0].scale(-1.0)
 
 
@@ -68,14 +51,14 @@ def _sub(call: Call, inputs: list[Operand]) -> Expression:
     return _add(call, [a, b.scale(-1.0) if isinstance(b, Expression) else -np.asarray(b, dtype=np.float64)])
 
 
-def _mul(call: Call, inputs: list[Operand]) -> Expression:
+def _mul(call: Call, inputs: list[Operand]) -> Operand:
     a, b = _broadcast(inputs[0], inputs[1])
     if isinstance(a, Expression) and isinstance(b, Expression):
         raise ValueError("a product of two tensors that both depend on the input is not piecewise linear")
     return a.scale(b) if isinstance(a, Expression) else b.scale(a)
 
 
-def _div(call: Call, inputs: list[Operand]) -> Expression:
+def _div(call: Call, inputs: list[Operand]) -> Operand:
     if isinstance(inputs[1], Expression):
         raise ValueError("a division by a tensor that depends on the input is not piecewise linear")
     a, b = _broadcast(inputs[0], inputs[1])
@@ -88,15 +71,14 @@ def _matmul(call: Call, inputs: list[Operand]) -> Expression:
     a, b = inputs[:2]
     if isinstance(a, Expression) and isinstance(b, Expression):
         raise ValueError("a product of two tensors that both depend on the input is not piecewise linear")
+    moving, weight = (a, b) if isinstance(a, Expression) else (b, a)
+    weight = np.asarray(weight, dtype=np.float64)
+    shape = np.matmul(np.zeros(a.shape), np.zeros(b.shape)).shape
     if isinstance(a, Expression):
-        weight = np.asarray(b, dtype=np.float64)
-        column = weight.ndim == 1
-        matrix, shape = matmul_right(a.shape, _matrix(weight[:, None] if column else weight))
-        return call.builder.apply(matrix, a, shape[:-1] if column else shape, call.name)
-    weight = np.asarray(a, dtype=np.float64)
-    row = weight.ndim == 1
-    matrix, shape = matmul_left(_matrix(weight[None] if row else weight), b.shape)
-    return call.builder.apply(matrix, b, (*shape[:-2], *shape[-1:]) if row else shape, call.name)
+        matrix, _ = matmul_right(a.shape, _matrix(weight[:, None] if weight.ndim == 1 else weight))
+    else:
+        matrix, _ = matmul_left(_matrix(weight[None] if weight.ndim == 1 else weight), b.shape)
+    return call.builder.apply(matrix, moving, shape, call.name)
 
 
 def _matrix(weight: Array) -> Array:
@@ -117,7 +99,7 @@ def _gemm(call: Call, inputs: list[Operand]) -> Expression:
             operands[i] = x.rearrange(lambda k: k.T) if isinstance(x, Expression) else np.asarray(x).T
     out = _matmul(call, operands)
     if get("alpha", 1.0) != 1.0:
-        out = out.scale(get("alpha"))
+        out = out.scale(float(call.attributes["alpha"]))
     if len(inputs) > 2 and inputs[2] is not None:
         c, beta = inputs[2], get("beta", 1.0)
         if beta != 1.0:
@@ -136,6 +118,8 @@ def _conv(call: Call, inputs: list[Operand]) -> Expression:
 
 
 def _batch_normalization(call: Call, inputs: list[Operand]) -> Expression:
+    if call.attributes.get("training_mode", 0):
+        raise ValueError("training mode; export the model for inference")
     x, (scale, shift, mean, variance) = inputs[0], (np.asarray(c, dtype=np.float64) for c in inputs[1:5])
     factor = scale / np.sqrt(variance + call.attributes.get("epsilon", 1e-5))
     offset = shift - mean * factor
@@ -159,6 +143,8 @@ def _global_average_pool(call: Call, inputs: list[Operand]) -> Expression:
 
 
 def _reduce(call: Call, x: Expression, axes: list[int] | None, keep: bool, mean: bool) -> Expression:
+    if not axes and call.attributes.get("noop_with_empty_axes", 0):
+        return x
     dims = len(x.shape)
     gone = sorted({a % dims for a in axes}) if axes else list(range(dims))
     kept = [d for d in range(dims) if d not in gone]
@@ -173,139 +159,25 @@ def _reduce(call: Call, x: Expression, axes: list[int] | None, keep: bool, mean:
 
 
 def _reduce_mean(call: Call, inputs: list[Operand]) -> Expression:
-    return _reduce(call, inputs[0], _axes(call, inputs), bool(call.attributes.get("keepdims", 1)), mean=True)
+    return _reduce(
+        call, inputs[0], axes_of(call, inputs), bool(call.attributes.get("keepdims", 1)), mean=True
+    )
 
 
 def _reduce_sum(call: Call, inputs: list[Operand]) -> Expression:
-    return _reduce(call, inputs[0], _axes(call, inputs), bool(call.attributes.get("keepdims", 1)), mean=False)
+    return _reduce(
+        call, inputs[0], axes_of(call, inputs), bool(call.attributes.get("keepdims", 1)), mean=False
+    )
 
 
 def _same(call: Call, inputs: list[Operand]) -> Operand:
     return inputs[0]
 
 
-def _flatten(call: Call, inputs: list[Operand]) -> Expression:
-    shape = inputs[0].shape
-    axis = call.attributes.get("axis", 1)
-    axis = axis + len(shape) if axis < 0 else axis
-    return inputs[0].rearrange(lambda i: i.reshape(int(np.prod(shape[:axis])), -1))
-
-
-def _reshape(call: Call, inputs: list[Operand]) -> Expression:
-    old = inputs[0].shape
-    wanted = [int(n) for n in np.asarray(inputs[1] if len(inputs) > 1 else call.attributes["shape"]).ravel()]
-    if not call.attributes.get("allowzero", 0):
-        wanted = [old[d] if n == 0 else n for d, n in enumerate(wanted)]
-    size = int(np.prod(old))
-    if -1 not in wanted and int(np.prod(wanted)) != size and int(np.prod(wanted[1:])) == size:
-        wanted[0] = 1  # a fixed batch size in the file; one input is read at a time
-    return inputs[0].rearrange(lambda i: i.reshape(wanted))
-
-
-def _transpose(call: Call, inputs: list[Operand]) -> Expression:
-    return inputs[0].rearrange(lambda i: np.transpose(i, call.attributes.get("perm")))
-
-
-def _squeeze(call: Call, inputs: list[Operand]) -> Expression:
-    axes = _axes(call, inputs)
-    return inputs[0].rearrange(lambda i: np.squeeze(i, None if axes is None else tuple(axes)))
-
-
-def _unsqueeze(call: Call, inputs: list[Operand]) -> Expression:
-    axes = _axes(call, inputs) or []
-    return inputs[0].rearrange(lambda i: np.expand_dims(i, tuple(axes)))
-
-
-def _concat(call: Call, inputs: list[Operand]) -> Expression:
-    axis = call.attributes["axis"]
-    starts = np.cumsum([0] + [int(np.prod(x.shape)) for x in inputs])
-    index = np.concatenate(
-        [s + np.arange(int(np.prod(x.shape))).reshape(x.shape) for s, x in zip(starts, inputs, strict=False)], axis=axis
-    )
-    out: Expression | None = None
-    for start, end, x in zip(starts[:-1], starts[1:], inputs, strict=True):
-        mine = np.where((index >= start) & (index < end), index - start, -1)
-        if not isinstance(x, Expression):
-            constant = np.append(np.asarray(x, dtype=np.float64).ravel(), 0.0)
-            part = Expression(mine.shape, {}, constant[mine.ravel()])
-        else:
-            part = x.rearrange(lambda _, mine=mine: mine)  # type: ignore[misc]
-        out = part if out is None else call.builder.add(out, part, call.name)
-    assert out is not None
-    return out
-
-
-def _slice(call: Call, inputs: list[Operand]) -> Expression:
-    get = call.attributes.get
-    rest = [None if x is None else [int(v) for v in np.asarray(x).ravel()] for x in inputs[1:]]
-    starts = rest[0] if rest else list(get("starts"))
-    ends = rest[1] if len(rest) > 1 else list(get("ends"))
-    axes = (rest[2] if len(rest) > 2 else get("axes")) or list(range(len(starts or [])))
-    steps = (rest[3] if len(rest) > 3 else None) or [1] * len(starts or [])
-    cut = [slice(None)] * len(inputs[0].shape)
-    for axis, start, end, step in zip(axes, starts or [], ends or [], steps, strict=True):
-        size = inputs[0].shape[axis]
-        # with a negative step an end before the first entry means "to the very start"
-        stop: int | None = end
-        if step < 0 and end < -size:
-            stop = None
-        cut[axis] = slice(start, stop, step)
-    return inputs[0].rearrange(lambda i: i[tuple(cut)])
-
-
-def _gather(call: Call, inputs: list[Operand]) -> Expression:
-    if isinstance(inputs[1], Expression):
-        raise ValueError("indices that depend on the input")
-    index = np.asarray(inputs[1]).astype(int)
-    return inputs[0].rearrange(lambda i: np.take(i, index, axis=call.attributes.get("axis", 0)))
-
-
-def _split(call: Call, inputs: list[Operand]) -> list[Expression]:
-    x, axis = inputs[0], call.attributes.get("axis", 0)
-    sizes = call.attributes.get("split")
-    if sizes is None and len(inputs) > 1 and inputs[1] is not None:
-        sizes = [int(v) for v in np.asarray(inputs[1]).ravel()]
-    if sizes is None:
-        count = call.attributes.get("num_outputs", call.outputs)
-        chunk = -(-x.shape[axis] // count)
-        sizes = [min(chunk, x.shape[axis] - chunk * i) for i in range(count)]
-    ends = np.cumsum(sizes)
-    return [
-        x.rearrange(lambda i, a=end - size, b=end: np.take(i, np.arange(a, b), axis=axis))  # type: ignore[misc]
-        for size, end in zip(sizes, ends, strict=True)
-    ]
-
-
-def _pad(call: Call, inputs: list[Operand]) -> Expression:
-    mode = call.attributes.get("mode", b"constant")
-    mode = mode.decode() if isinstance(mode, bytes) else mode
-    pads = call.attributes.get("pads")
-    if pads is None:
-        pads = np.asarray(inputs[1]).ravel()
-    value = call.attributes.get("value", 0.0)
-    if len(inputs) > 2 and inputs[2] is not None:
-        value = float(np.asarray(inputs[2]).ravel()[0])
-    dims = len(inputs[0].shape)
-    axes = list(range(dims))
-    if len(inputs) > 3 and inputs[3] is not None:
-        axes = [int(a) % dims for a in np.asarray(inputs[3]).ravel()]
-    width = [(0, 0)] * dims
-    for k, axis in enumerate(axes):
-        width[axis] = (int(pads[k]), int(pads[k + len(axes)]))
-    kept = tuple(slice(max(0, -a), n - max(0, -b)) for (a, b), n in zip(width, inputs[0].shape, strict=True))
-    grow = [(max(0, a), max(0, b)) for a, b in width]
-
-    def move(index: Array) -> Array:
-        if mode == "constant":
-            return np.pad(index[kept], grow, constant_values=-1)
-        return np.pad(index[kept], grow, mode={"reflect": "reflect", "edge": "edge", "wrap": "wrap"}[mode])  # type: ignore[call-overload]
-
-    return inputs[0].rearrange(move, fill=value)
-
-
-def _expand(call: Call, inputs: list[Operand]) -> Expression:
-    shape = np.broadcast_shapes(inputs[0].shape, tuple(int(n) for n in np.asarray(inputs[1]).ravel()))
-    return inputs[0].rearrange(lambda i: np.broadcast_to(i, shape))
+def _dropout(call: Call, inputs: list[Operand]) -> Operand:
+    if len(inputs) > 2 and inputs[2] is not None and np.any(inputs[2]):
+        raise ValueError("training mode; export the model for inference")
+    return inputs[0]
 
 
 def _activation(kind: str) -> Operator:
@@ -314,7 +186,11 @@ def _activation(kind: str) -> Operator:
 
 def _leaky_relu(call: Call, inputs: list[Operand]) -> Expression:
     slope = float(call.attributes.get("alpha", 0.01))
-    z = inputs[0] if call.builder.is_plain(inputs[0]) else call.builder.layer(inputs[0], "identity", call.name)
+    z = (
+        inputs[0]
+        if call.builder.is_plain(inputs[0])
+        else call.builder.layer(inputs[0], "identity", call.name)
+    )
     positive = call.builder.layer(z, "relu", call.name)
     return call.builder.add(z.scale(slope), positive.scale(1.0 - slope, roundings=2), call.name)
 
@@ -358,32 +234,29 @@ def _maximum(call: Call, a: Expression, b: Expression) -> Expression:
     return call.builder.layer(out, "identity", call.name)
 
 
-def _max(call: Call, inputs: list[Operand]) -> Expression:
-    out = inputs[0]
-    for other in inputs[1:]:
-        a, b = _broadcast(out, other)
-        if not isinstance(a, Expression):
-            a, b = b, a
-        if isinstance(b, Expression):
-            out = _maximum(call, a, b)
-        else:
-            out = call.builder.layer(a.shift(-np.asarray(b, dtype=np.float64)), "relu", call.name).shift(b)
+def _max(call: Call, inputs: list[Operand]) -> Operand:
+    moving = [x for x in inputs if isinstance(x, Expression)]
+    constants = [x for x in inputs if not isinstance(x, Expression)]
+    out = moving[0]
+    for other in moving[1:]:
+        out = _maximum(call, *_broadcast(out, other))
+    if constants:
+        a, floor = _broadcast(out, functools.reduce(np.maximum, constants))
+        out = call.builder.layer(a.shift(-np.asarray(floor, dtype=np.float64)), "relu", call.name).shift(
+            floor
+        )
     return out
 
 
-OPERATORS: dict[str, Operator] = {
+OPERATORS: dict[str, Operator] = MOVES | {
     "Add": _add,
     "AveragePool": _average_pool,
     "BatchNormalization": _batch_normalization,
     "Cast": _same,
     "Clip": _clip,
-    "Concat": _concat,
     "Conv": _conv,
     "Div": _div,
-    "Dropout": _same,
-    "Expand": _expand,
-    "Flatten": _flatten,
-    "Gather": _gather,
+    "Dropout": _dropout,
     "Gemm": _gemm,
     "GlobalAveragePool": _global_average_pool,
     "Identity": _same,
@@ -393,17 +266,10 @@ OPERATORS: dict[str, Operator] = {
     "MaxPool": _max_pool,
     "Mul": _mul,
     "Neg": _neg,
-    "Pad": _pad,
     "ReduceMean": _reduce_mean,
     "ReduceSum": _reduce_sum,
     "Relu": _activation("relu"),
-    "Reshape": _reshape,
     "Sigmoid": _activation("sigmoid"),
-    "Slice": _slice,
-    "Split": _split,
-    "Squeeze": _squeeze,
     "Sub": _sub,
     "Tanh": _activation("tanh"),
-    "Transpose": _transpose,
-    "Unsqueeze": _unsqueeze,
 }

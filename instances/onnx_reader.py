@@ -1,14 +1,15 @@
 """ONNX files as networks: walk the graph once, every tensor an affine expression or a constant.
 
-Symbolic batch sizes become 1. Constants fold, with onnx's own reference evaluation where no small rule applies. What
-cannot be represented is refused with the operator, its node and what is supported; a file that is not a sound model
-(truncated, NaN weights, shapes that do not fit) with its node and what was expected.
+Symbolic batch sizes become 1. Constants fold, with onnx's own reference evaluation where no small rule
+applies. What cannot be represented is refused with the operator, its node and what is supported; a file that is not a
+sound model (truncated, NaN weights, shapes that do not fit) with its node and what was expected.
 """
 
 from __future__ import annotations
 
 import os
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,8 @@ from .affine import Builder, Expression
 from .errors import NetworkError, UnsupportedOperatorError
 from .files import read_model_bytes
 from .network import Network
-from .onnx_operators import OPERATORS, Call
+from .onnx_call import Call
+from .onnx_operators import OPERATORS
 
 __all__ = ["read_network"]
 
@@ -27,10 +29,10 @@ FLOAT_TYPES = (1, 10, 11)  # float, float16, double in onnx.TensorProto
 def read_network(path: str | os.PathLike[str]) -> Network:
     """Read an ONNX file (or `path` + ".gz").
 
-    Raises NetworkError for files that are not a model of one float input and one output, UnsupportedOperatorError for
-    an operator outside OPERATORS, InputError if there is no such file.
+    Raises NetworkError for files that are not a model of one float input and one output,
+    UnsupportedOperatorError for an operator outside OPERATORS, InputError if there is no such file.
     """
-    data = read_model_bytes(path)
+    data = read_model_bytes(Path(path))
     return _Reader(str(path), _parse(str(path), data)).read()
 
 
@@ -41,7 +43,9 @@ def _parse(path: str, data: bytes) -> Any:
     try:
         model = onnx.load_from_string(data)
     except (DecodeError, UnicodeDecodeError, ValueError, TypeError) as error:
-        raise NetworkError(f"{path}: not an ONNX model, or truncated ({str(error).splitlines()[0]})") from None
+        raise NetworkError(
+            f"{path}: not an ONNX model, or truncated ({str(error).splitlines()[0]})"
+        ) from None
     if not model.graph.node:
         raise NetworkError(f"{path}: the model's graph has no nodes; the file may be truncated")
     return model
@@ -75,10 +79,20 @@ class _Reader:
         from onnx import numpy_helper
 
         if tensor.data_location == 1:
-            raise self._fail(f"tensor {name!r} is stored in another file; save the model with its weights inside")
+            raise self._fail(
+                f"tensor {name!r} is stored in another file; save the model with its weights inside"
+            )
         try:
             array = numpy_helper.to_array(tensor)
-        except (ValueError, TypeError, KeyError, IndexError, RuntimeError, MemoryError, OverflowError) as error:
+        except (
+            ValueError,
+            TypeError,
+            KeyError,
+            IndexError,
+            RuntimeError,
+            MemoryError,
+            OverflowError,
+        ) as error:
             raise self._fail(f"tensor {name!r} is damaged ({_line(error)})") from None
         if array.dtype.kind == "f" and not np.isfinite(array).all():
             raise self._fail(f"tensor {name!r} holds NaN or infinite values; expected finite weights")
@@ -91,11 +105,15 @@ class _Reader:
             raise self._fail(f"expected exactly one input that is not a weight, found {len(inputs)}: {names}")
         tensor = inputs[0].type.tensor_type
         if tensor.elem_type not in FLOAT_TYPES:
-            raise self._fail(f"input {inputs[0].name!r} has element type {tensor.elem_type}, expected a float type")
+            raise self._fail(
+                f"input {inputs[0].name!r} has element type {tensor.elem_type}, expected a float type"
+            )
         dims = [d.dim_value for d in tensor.shape.dim]
         unknown = [k for k, n in enumerate(dims) if n <= 0]
         if not dims or any(k > 0 for k in unknown):
-            raise self._fail(f"input {inputs[0].name!r} has shape {dims}; only the first, batch, size may be unknown")
+            raise self._fail(
+                f"input {inputs[0].name!r} has shape {dims}; only the first, batch, size may be unknown"
+            )
         shape = tuple(1 if n <= 0 else n for n in dims)
         if np.prod([float(n) for n in shape]) > 1e8:
             raise self._fail(f"input {inputs[0].name!r} has shape {list(shape)}: more than 1e8 entries")
@@ -114,8 +132,18 @@ class _Reader:
             raise
         except MemoryError:
             raise self._fail(f"{where} needs more memory than there is") from None
-        except (ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError, ArithmeticError) as error:
-            shapes = ", ".join(str(tuple(np.shape(i)) if not isinstance(i, Expression) else i.shape) for i in inputs)
+        except (
+            ValueError,
+            TypeError,
+            KeyError,
+            IndexError,
+            AttributeError,
+            OverflowError,
+            ArithmeticError,
+        ) as error:
+            shapes = ", ".join(
+                str(tuple(np.shape(i)) if not isinstance(i, Expression) else i.shape) for i in inputs
+            )
             raise self._fail(f"{where} does not fit its inputs of shapes {shapes}: {_line(error)}") from None
         for output, value in zip(node.output, outputs, strict=False):
             self.tensors[output] = value
@@ -130,12 +158,14 @@ class _Reader:
         if node.op_type not in OPERATORS or node.domain not in ("", "ai.onnx"):
             supported = ", ".join(sorted(OPERATORS))
             raise UnsupportedOperatorError(
-                f"{self.path}: node {name!r} has operator {node.op_type}, which is not supported; supported are "
-                f"{supported}, and any operator on constants"
+                f"{self.path}: node {name!r} has operator {node.op_type}, which is not supported; "
+                f"supported are {supported}, and any operator on constants"
             )
         attributes = {a.name: _attribute(a) for a in node.attribute}
         if node.op_type == "Cast" and attributes.get("to") not in FLOAT_TYPES:
-            raise self._fail(f"node {name!r} casts a tensor that depends on the input to a type that is not float")
+            raise self._fail(
+                f"node {name!r} casts a tensor that depends on the input to a type that is not float"
+            )
         out = OPERATORS[node.op_type](Call(self.builder, name, attributes, len(node.output)), inputs)
         return out if isinstance(out, list) else [out]
 
@@ -159,10 +189,13 @@ class _Reader:
             [onnx.helper.make_empty_tensor_value_info(n) for n in node.output if n],
         )  # fmt: skip
         model = onnx.helper.make_model(graph, opset_imports=self.model.opset_import)
+        feeds = {n: v for n, v in zip(node.input, inputs, strict=True) if n}
         try:
-            return list(ReferenceEvaluator(model).run(None, {n: v for n, v in zip(node.input, inputs, strict=True) if n}))
-        except Exception as error:  # the reference implementation raises its own kinds, some derived from Exception alone
-            raise self._fail(f"node {name!r} ({node.op_type}) on constants cannot be evaluated: {_line(error)}") from None
+            with np.errstate(all="ignore"):  # what is not finite in the end is refused with the layer that it spoils
+                return list(ReferenceEvaluator(model).run(None, feeds))
+        except Exception as error:  # the reference implementation raises kinds of its own
+            what = f"node {name!r} ({node.op_type}) on constants"
+            raise self._fail(f"{what} cannot be evaluated: {_line(error)}") from None
 
     def _network(self, name: str, shape: tuple[int, ...]) -> Network:
         if len(self.graph.output) != 1:
@@ -179,10 +212,20 @@ class _Reader:
         operators = Counter(n.op_type for n in self.graph.node)
         layers = _reachable(self.builder.layers)
         for layer in layers:
-            if not np.isfinite(layer.bias).all():
-                raise self._fail(f"node {layer.name!r}: weights too large, the folded bias overflows")
+            weights = [w if isinstance(w, np.ndarray) else w.data for w in layer.weights]
+            if not all(np.isfinite(a).all() for a in (layer.bias, *weights)):
+                raise self._fail(
+                    f"node {layer.name!r}: constants are NaN or too large, the folded weights overflow"
+                )
         return Network(
-            self.builder.sizes[0], tuple(layers), shape, out.shape, name, target, self.path, dict(sorted(operators.items()))
+            self.builder.sizes[0],
+            tuple(layers),
+            shape,
+            out.shape,
+            name,
+            target,
+            self.path,
+            dict(sorted(operators.items())),
         )
 
 
@@ -197,7 +240,9 @@ def _reachable(layers: list[Any]) -> list[Any]:
             used.add(v)
             todo.extend(layers[v - 1].sources)
     number = {0: 0} | {v: k for k, v in enumerate(sorted(used), start=1)}
-    return [replace(layers[v - 1], sources=tuple(number[s] for s in layers[v - 1].sources)) for v in sorted(used)]
+    return [
+        replace(layers[v - 1], sources=tuple(number[s] for s in layers[v - 1].sources)) for v in sorted(used)
+    ]
 
 
 def _attribute(attribute: Any) -> Any:

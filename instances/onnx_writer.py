@@ -1,8 +1,9 @@
 """Network -> plain ONNX file: MatMul, Add and activations, which every ONNX tool can run.
 
-Layer k becomes one MatMul per source, the Adds that sum them, an Add of the bias, and its activation. The graph takes
-`X` of shape [1, inputs] and gives `Y` of shape [1, outputs], whatever shapes the network was read with. Weights are
-stored as float32, so a network whose weights are float64 is rounded; those of an ONNX file in float32 are kept exactly.
+Layer k becomes one MatMul per source, the Adds that sum them, an Add of the bias, and its activation. The
+graph takes `X` of shape [1, inputs] and gives `Y` of shape [1, outputs], whatever shapes the network was
+read with. Weights are rounded to float32, which keeps those of a float32 ONNX file exactly, but for folded
+constants.
 """
 
 from __future__ import annotations
@@ -40,7 +41,9 @@ def write_network(network: Network, path: str | Path) -> None:
         [helper.make_tensor_value_info("Y", TensorProto.FLOAT, [1, network.output_size])],
         tensors,
     )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], producer_name="hypersplit")
+    model = helper.make_model(
+        graph, opset_imports=[helper.make_opsetid("", OPSET)], producer_name="hypersplit"
+    )
     model.ir_version = 8  # of the time of opset 13: readable by old runtimes too
     onnx.checker.check_model(model)
     Path(path).write_bytes(model.SerializeToString(deterministic=True))

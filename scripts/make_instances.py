@@ -1,7 +1,8 @@
 """Write the carried properties and the two lists: python scripts/make_instances.py [FOLDER]
 
-Run it after the three train_*.py. Each verdict in truth.csv is reached twice, by branch and bound without a MILP and
-by one MILP per disjunct; the script stops where the two differ or one of them is undecided.
+Run it after the three train_*.py. Each verdict in truth.csv is reached three times: by the default
+search, by branch and bound without a MILP and by one MILP per disjunct; the script stops where they differ or
+one of them is undecided.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 import hypersplit
+from hypersplit.bab.options import METHODS
 from hypersplit.instances.families import nested_max, nested_max_property, robustness
 from hypersplit.instances.network import Array
 from hypersplit.instances.onnx_writer import write_network
@@ -47,7 +49,7 @@ def main(folder: Path) -> None:
     with (folder / "truth.csv").open("w", newline="", encoding="utf-8") as file:
         rows = csv.writer(file, lineterminator="\n")
         rows.writerow(["family", "onnx", "vnnlib", "verdict"])
-        rows.writerows(["carried", *row] for row in verdicts)
+        rows.writerows(["data", *row] for row in verdicts)
 
 
 def _asked(folder: Path) -> list[tuple[str, str, Property]]:
@@ -66,7 +68,7 @@ def _asked(folder: Path) -> list[tuple[str, str, Property]]:
     for name, region, limits in (
         ("control_force_1.2", everywhere, [(-1.0, -1.2), (1.0, -1.2)]),
         ("control_force_1.15", everywhere, [(-1.0, -1.15), (1.0, -1.15)]),
-        ("control_brake", right, [(-1.0, 0.38)]),
+        ("control_brake", right, [(-1.0, 0.48)]),
     ):
         asked.append(("control_2d.onnx", f"{name}.vnnlib", _limits(region, limits)))
     for threshold in (1.01, 1.0):
@@ -93,7 +95,7 @@ def _decimal(prop: Property) -> Property:
 
 
 def _verdict(network: Path, prop: Path) -> str:
-    results = [hypersplit.verify(network, prop, method=m, timeout=60, jobs=1) for m in ("auto", "split", "milp")]
+    results = [hypersplit.verify(network, prop, method=m, timeout=60, jobs=1) for m in METHODS]
     verdicts = {r.verdict for r in results}
     seconds = ", ".join(f"{r.seconds:.2f} s, {r.statistics.get('nodes', 0):g} nodes" for r in results)
     print(f"{network.name} {prop.name}: {'/'.join(sorted(verdicts))} ({seconds}; {results[0].reason})")

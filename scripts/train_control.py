@@ -1,7 +1,7 @@
 """Train control_2d.onnx: python scripts/train_control.py [FOLDER]
 
-A controller of a cart at position p with velocity v, both in [-1, 1]: force(p, v) below, a smooth rule that brings the
-cart to rest at 0 and weakens near the ends. Two hidden layers of 16 ReLUs, least squares on 4096 random states.
+A controller of a cart at position p with velocity v, both in [-1, 1], learns `force` below, a smooth rule
+that brings the cart to rest at 0. Two hidden layers of 16 ReLUs, least squares on 4096 random states.
 """
 
 from __future__ import annotations

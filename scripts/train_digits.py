@@ -1,8 +1,8 @@
 """Train the three digit nets: python scripts/train_digits.py [FOLDER]
 
-scikit-learn's 8x8 digits, pixels divided by 16: 1257 to train, 540 to test. digits_mlp_32 (64-32-10) and
-digits_mlp_24x2 (64-24-24-10) see each image with uniform noise too; digits_conv has 4 filters of 3x3 with stride 2
-and padding 1, then 16 and 10. Also writes digits_nominal.csv, the test images that the properties are about.
+scikit-learn's 8x8 digits, pixels divided by 16: 1257 to train, with uniform noise, and 540 to test.
+digits_mlp_32 is 64-32-10, digits_mlp_24x2 64-24-24-10; digits_conv has 4 filters of 3x3 with stride 2 and
+padding 1, then 16 and 10. Also writes digits_nominal.csv, the test images that the properties are about.
 """
 
 from __future__ import annotations
@@ -71,7 +71,10 @@ def train_mlp(x: Array, y: Array, sizes: list[int]) -> tuple[list[Array], list[A
 
 
 def train_conv(x: Array, y: Array) -> list[Array]:
-    """[filters [9, 4], their bias, dense [16, 64], bias, dense [10, 16], bias]; values are in (row, column, filter) order."""
+    """[filters [9, 4], bias, dense [16, 64], bias, dense [10, 16], bias].
+
+    The dense layer reads the filters' values in the order row, column, filter.
+    """
     rng = np.random.default_rng(SEED)
     filters, side = CONV[:2]
     shapes = ((side**2, filters), (16, 16 * filters), (10, 16))
@@ -143,8 +146,8 @@ def _patches(x: Array) -> Array:
     """[B, 64] -> [B, 16, 9]: what each position of the filters sees."""
     _, side, stride, padding = CONV
     padded = np.pad(x.reshape(-1, 8, 8), ((0, 0), (padding, padding), (padding, padding)))
-    windows = np.lib.stride_tricks.sliding_window_view(padded, (side, side), axis=(1, 2))[:, ::stride, ::stride]
-    return windows.reshape(len(x), -1, side**2)
+    windows = np.lib.stride_tricks.sliding_window_view(padded, (side, side), axis=(1, 2))
+    return windows[:, ::stride, ::stride].reshape(len(x), -1, side**2)
 
 
 if __name__ == "__main__":

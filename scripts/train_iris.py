@@ -1,8 +1,8 @@
 """Train iris_1layer.onnx and iris_2layer.onnx: python scripts/train_iris.py [FOLDER]
 
-The nets of Anderson et al. (CDC 2020), whose outputs end in ReLUs: f(x) = ReLU(Wx + b), and the same behind a hidden
-layer of 16. Inputs are the four lengths in cm. A third of the flowers is kept for the test. Also writes
-iris_nominal.csv: ten test flowers that both nets get right, with their species.
+Nets in the form of Anderson et al. (CDC 2020), whose outputs end in ReLUs: f(x) = ReLU(Wx + b), and the same
+behind a hidden layer of 16. Inputs are the four lengths in cm. A third of the flowers is kept for the
+test. Also writes iris_nominal.csv: ten test flowers that both nets get right, with their species.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def main(folder: Path) -> None:
 
 
 def train(x: Array, y: Array, sizes: list[int]) -> Network:
-    """A chain with ReLUs everywhere, the outputs too, trained on softmax cross entropy of the centred inputs."""
+    """A chain with ReLUs everywhere, the outputs too, trained on softmax cross entropy."""
     rng = np.random.default_rng(SEED)
     mean, scale = x.mean(axis=0), x.std(axis=0)
     inputs = (x - mean) / scale

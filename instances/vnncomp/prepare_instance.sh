@@ -9,7 +9,7 @@ set -u
 if [ -f "$PID_FILE" ]; then
     left=$(cat "$PID_FILE")
     # The number may have been given to another program since: only our own is ended.
-    if ps -o args= -p "$left" 2>/dev/null | grep -q hypersplit; then
+    if { tr '\0' ' ' <"/proc/$left/cmdline" || ps -o args= -p "$left"; } 2>/dev/null | grep -q hypersplit; then
         kill -KILL -- "-$left" 2>/dev/null
     fi
     rm -f "$PID_FILE"

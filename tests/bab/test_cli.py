@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -100,21 +101,13 @@ def test_options_reach_the_search(flag: list[str], network: str, tmp_path: Path)
 
 
 def test_log_and_verbose_tell_more(network: str, tmp_path: Path, capsys: Captured) -> None:
-    """--log fills a file; -v prints every statistic and the whole witness."""
-    log = tmp_path / "log.txt"
+    """--log writes what was tried to a file; -v prints every statistic and the whole witness."""
     main(["verify", network, str(small_files.violated(tmp_path / "p.vnnlib")), "-v"])
     out = capsys.readouterr().out
     assert "((X_0 " in out and "queries: 1" in out
-    main(
-        [
-            "verify",
-            network,
-            str(small_files.property_of(tmp_path / "q.vnnlib", "(>= Y_0 2.5)")),
-            "--log",
-            str(log),
-        ]
-    )
-    assert log.exists()
+    log = tmp_path / "log.txt"
+    main(["verify", *hard_files(tmp_path), "--option", "nodes=1", "--log", str(log)])
+    assert "root: bound" in log.read_text()
 
 
 def test_unsupported_operators_are_unknown_with_their_name(tmp_path: Path, capsys: Captured) -> None:
@@ -136,8 +129,9 @@ def test_unsupported_operators_are_unknown_with_their_name(tmp_path: Path, capsy
     "arguments",
     [
         "", "verify", "prove a b", "verify a b --timeout -1", "verify a b --timeout nan",
-        "verify a b --jobs 0", "verify a b --method magic", "verify a b --option x=1", "verify a b --option clip=1",
-        "verify a b --option nodes=many", "bench a.csv --resume", "bench a.csv --jobs 0",
+        "verify a b --jobs 0", "verify a b --method magic", "verify a b --option x=1",
+        "verify a b --option clip=1", "verify a b --option nodes=many", "bench a.csv --resume",
+        "bench a.csv --jobs 0",
     ],
 )  # fmt: skip
 def test_usage_errors_are_one_line_and_2(arguments: str, capsys: Captured) -> None:
@@ -214,8 +208,9 @@ def test_memory_and_interrupt_are_unknown(
     assert capsys.readouterr().out.splitlines()[:2] == ["unknown", f"reason: {reason}"]
 
 
-def test_sigterm_writes_what_is_known(tmp_path: Path) -> None:
-    """A run that is asked to end says `unknown` and writes its result file."""
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_signals_write_what_is_known(number: signal.Signals, tmp_path: Path) -> None:
+    """A run that is asked to end, by SIGTERM or Ctrl-C, says `unknown` and writes its result file."""
     result = tmp_path / "result.txt"
     log = tmp_path / "log.txt"
     process = subprocess.Popen(
@@ -231,7 +226,7 @@ def test_sigterm_writes_what_is_known(tmp_path: Path) -> None:
                 process.wait(0.05)
             except subprocess.TimeoutExpired:
                 continue
-        process.terminate()
+        process.send_signal(number)
         out, err = process.communicate(timeout=60)
     assert (process.returncode, err) == (3, "")
     assert out.splitlines()[:2] == ["unknown", "reason: interrupted"]
@@ -274,3 +269,23 @@ def test_summaries_of_large_witnesses_stay_short() -> None:
     assert max(map(len, lines)) < 120
     assert "784 numbers from 0 to 1" in "\n".join(lines)
     assert json.loads(json_text(result))["bound"] is None
+
+def test_the_time_limit_is_kept(tmp_path: Path, capsys: Captured) -> None:
+    """A search that finds no answer stops at its limit: at most a second later, and not long before."""
+    assert main(["verify", *hard_files(tmp_path), "--timeout", "3", "--json"]) == 3
+    answer = json.loads(capsys.readouterr().out)
+    assert answer["verdict"] == "timeout"
+    assert answer["reason"]
+    assert 2.0 <= answer["seconds"] <= 4.0
+
+
+def test_equal_seeds_give_equal_runs(tmp_path: Path, capsys: Captured) -> None:
+    """Two runs with the same seed bound the same number of nodes and prove the same bound."""
+    arguments = ["verify", *hard_files(tmp_path), "--method", "split", "--option", "nodes=100", "--seed", "5", "--json"]
+    runs = []
+    for _ in range(2):
+        assert main(arguments) == 3
+        answer = json.loads(capsys.readouterr().out)
+        runs.append((answer["reason"], answer["bound"], answer["statistics"]["nodes"]))
+    assert runs[0] == runs[1]
+    assert runs[0][2] >= 100
