@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 import tempfile
 import threading
@@ -126,10 +127,21 @@ def _run_all(runner: Bench, instances: Sequence[Instance]) -> Iterator[Row | Non
                 yield row
         except KeyboardInterrupt:
             stop.set()
-            pool.shutdown(cancel_futures=True)
+            with _undisturbed():
+                pool.shutdown(cancel_futures=True)
             yield None
         finally:
             stop.set()
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """No second Ctrl-C while the processes of the first are being ended, or they would be left behind."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _row(instance: Instance, limit: float, ended: Ended, witness: str) -> Row:

@@ -1,275 +1,296 @@
-"""ONNX operators as affine expressions and layers: one small function an operator, by name in OPERATORS.
+"""ONNX operators as affine expressions and layers: one function an operator, found by its name in OPERATORS.
 
-Every function takes (call, inputs) and returns the output (or a list of outputs); an input is an Expression
-or a numpy constant. Relu, Sigmoid and Tanh become layers. LeakyRelu, Clip, MaxPool and Max are written
-with ReLUs:
-
-    leaky(z) = a z + (1 - a) relu(z),  max(a, b) = b + relu(a - b),  clip(z) = min(hi, max(lo, z)).
-
-Operators that only move entries are in onnx_moves.py.
+Here stand the operators that move entries about and those that act entry by entry; products, convolutions
+and averages are in onnx_linear.py, ReLUs and what they express in onnx_activations.py, arithmetic on
+constants in onnx_constants.py.
 """
 
 from __future__ import annotations
 
-import functools
+import math
+from collections.abc import Callable
 
 import numpy as np
 
-from .affine import Expression
-from .network import Array
-from .onnx_call import Call, Operand, Operator, axes_of
-from .onnx_linear import convolution, matmul_left, matmul_right, pooling_windows, window_mean
-from .onnx_moves import MOVES
+from .affine import check_size
+from .errors import NetworkError, UnsupportedOperatorError
+from .onnx_activations import absolute, activation, clip, extremum, leaky_relu, max_pool, parametric_relu
+from .onnx_constants import CAST, FOLDED, SHAPES, added, divided, multiplied, negated
+from .onnx_linear import average_pool, batch_normalization, conv, gemm, global_average_pool, matmul, reduce
+from .onnx_node import Constant, Node, Tensor, finite, moved
 
-__all__ = ["OPERATORS"]
+__all__ = ["OPERATORS", "run"]
 
-
-def _broadcast(a: Operand, b: Operand) -> tuple[Operand, Operand]:
-    """Both operands in their common shape."""
-    shape = np.broadcast_shapes(a.shape, b.shape)
-    return tuple(
-        x.rearrange(lambda i: np.broadcast_to(i, shape))
-        if isinstance(x, Expression)
-        else np.broadcast_to(x, shape)
-        for x in (a, b)
-    )  # type: ignore[return-value]
+Operator = Callable[[Node], Tensor | list[Tensor]]
+FLOATS = (1, 10, 11, 16)  # float, float16, double, bfloat16 in onnx.TensorProto
 
 
-def _add(call: Call, inputs: list[Operand]) -> Operand:
-    a, b = _broadcast(inputs[0], inputs[1])
-    if isinstance(a, Expression) and isinstance(b, Expression):
-        return call.builder.add(a, b, call.name)
-    return a.shift(b) if isinstance(a, Expression) else b.shift(a)
+def run(node: Node) -> list[Tensor]:
+    """Outputs of a node.
 
-
-def _neg(call: Call, inputs: list[Operand]) -> Operand:
-    return inputs[0].scale(-1.0)
-
-
-def _sub(call: Call, inputs: list[Operand]) -> Expression:
-    a, b = inputs[:2]
-    return _add(call, [a, b.scale(-1.0) if isinstance(b, Expression) else -np.asarray(b, dtype=np.float64)])
-
-
-def _mul(call: Call, inputs: list[Operand]) -> Operand:
-    a, b = _broadcast(inputs[0], inputs[1])
-    if isinstance(a, Expression) and isinstance(b, Expression):
-        raise ValueError("a product of two tensors that both depend on the input is not piecewise linear")
-    return a.scale(b) if isinstance(a, Expression) else b.scale(a)
-
-
-def _div(call: Call, inputs: list[Operand]) -> Operand:
-    if isinstance(inputs[1], Expression):
-        raise ValueError("a division by a tensor that depends on the input is not piecewise linear")
-    a, b = _broadcast(inputs[0], inputs[1])
-    if not np.all(b):
-        raise ValueError("a division by zero")
-    return a.scale(1.0 / np.asarray(b, dtype=np.float64), roundings=2)
-
-
-def _matmul(call: Call, inputs: list[Operand]) -> Expression:
-    a, b = inputs[:2]
-    if isinstance(a, Expression) and isinstance(b, Expression):
-        raise ValueError("a product of two tensors that both depend on the input is not piecewise linear")
-    moving, weight = (a, b) if isinstance(a, Expression) else (b, a)
-    weight = np.asarray(weight, dtype=np.float64)
-    shape = np.matmul(np.zeros(a.shape), np.zeros(b.shape)).shape
-    if isinstance(a, Expression):
-        matrix, _ = matmul_right(a.shape, _matrix(weight[:, None] if weight.ndim == 1 else weight))
-    else:
-        matrix, _ = matmul_left(_matrix(weight[None] if weight.ndim == 1 else weight), b.shape)
-    return call.builder.apply(matrix, moving, shape, call.name)
-
-
-def _matrix(weight: Array) -> Array:
-    """A constant with leading axes of length one as a matrix."""
-    if weight.ndim > 2 and int(np.prod(weight.shape[:-2])) == 1:
-        weight = weight.reshape(weight.shape[-2:])
-    if weight.ndim != 2:
-        raise ValueError(f"a product with a constant of shape {weight.shape}, expected a matrix")
-    return weight
-
-
-def _gemm(call: Call, inputs: list[Operand]) -> Expression:
-    get = call.attributes.get
-    operands = list(inputs[:2])
-    for i, flag in enumerate(("transA", "transB")):
-        if get(flag, 0):
-            x = operands[i]
-            operands[i] = x.rearrange(lambda k: k.T) if isinstance(x, Expression) else np.asarray(x).T
-    out = _matmul(call, operands)
-    if get("alpha", 1.0) != 1.0:
-        out = out.scale(float(call.attributes["alpha"]))
-    if len(inputs) > 2 and inputs[2] is not None:
-        c, beta = inputs[2], get("beta", 1.0)
-        if beta != 1.0:
-            c = c.scale(beta) if isinstance(c, Expression) else beta * np.asarray(c, dtype=np.float64)
-        out = _add(call, [out, c])
-    return out
-
-
-def _conv(call: Call, inputs: list[Operand]) -> Expression:
-    matrix, shape = convolution(inputs[0].shape, np.asarray(inputs[1], dtype=np.float64), call.attributes)
-    out = call.builder.apply(matrix, inputs[0], shape, call.name)
-    if len(inputs) > 2 and inputs[2] is not None:
-        bias = np.asarray(inputs[2], dtype=np.float64).reshape(-1, *[1] * (len(shape) - 2))
-        out = out.shift(np.broadcast_to(bias[None], shape))
-    return out
-
-
-def _batch_normalization(call: Call, inputs: list[Operand]) -> Expression:
-    if call.attributes.get("training_mode", 0):
-        raise ValueError("training mode; export the model for inference")
-    x, (scale, shift, mean, variance) = inputs[0], (np.asarray(c, dtype=np.float64) for c in inputs[1:5])
-    factor = scale / np.sqrt(variance + call.attributes.get("epsilon", 1e-5))
-    offset = shift - mean * factor
-    form = (1, -1, *[1] * (len(x.shape) - 2))
-    out = x.scale(np.broadcast_to(factor.reshape(form), x.shape), roundings=6)
-    out = out.shift(np.broadcast_to(offset.reshape(form), x.shape))
-    error = 8 * 2.0**-52 * float((np.abs(shift) + np.abs(mean * factor)).max(initial=0.0))
-    return Expression(out.shape, out.terms, out.bias, out.bias_error + error, out.roundings)
-
-
-def _average_pool(call: Call, inputs: list[Operand]) -> Expression:
-    x = inputs[0]
-    windows, out = pooling_windows(x.shape, list(call.attributes["kernel_shape"]), call.attributes)
-    matrix = window_mean(windows, x.size, bool(call.attributes.get("count_include_pad", 0)))
-    return call.builder.apply(matrix, x, (1, x.shape[1], *out), call.name, roundings=1)
-
-
-def _global_average_pool(call: Call, inputs: list[Operand]) -> Expression:
-    x = inputs[0]
-    return _reduce(call, x, list(range(2, len(x.shape))), keep=True, mean=True)
-
-
-def _reduce(call: Call, x: Expression, axes: list[int] | None, keep: bool, mean: bool) -> Expression:
-    if not axes and call.attributes.get("noop_with_empty_axes", 0):
-        return x
-    dims = len(x.shape)
-    gone = sorted({a % dims for a in axes}) if axes else list(range(dims))
-    kept = [d for d in range(dims) if d not in gone]
-    index = np.arange(x.size).reshape(x.shape).transpose(*kept, *gone)
-    count = int(np.prod([x.shape[d] for d in gone]))
-    windows = index.reshape(1, -1, count)
-    matrix = window_mean(windows, x.size, True)
-    if not mean:
-        matrix.data[:] = 1.0
-    shape = tuple(1 if d in gone else n for d, n in enumerate(x.shape) if keep or d not in gone)
-    return call.builder.apply(matrix, x, shape, call.name, roundings=1 if mean else 0)
-
-
-def _reduce_mean(call: Call, inputs: list[Operand]) -> Expression:
-    return _reduce(
-        call, inputs[0], axes_of(call, inputs), bool(call.attributes.get("keepdims", 1)), mean=True
-    )
-
-
-def _reduce_sum(call: Call, inputs: list[Operand]) -> Expression:
-    return _reduce(
-        call, inputs[0], axes_of(call, inputs), bool(call.attributes.get("keepdims", 1)), mean=False
-    )
-
-
-def _same(call: Call, inputs: list[Operand]) -> Operand:
-    return inputs[0]
-
-
-def _dropout(call: Call, inputs: list[Operand]) -> Operand:
-    if len(inputs) > 2 and inputs[2] is not None and np.any(inputs[2]):
-        raise ValueError("training mode; export the model for inference")
-    return inputs[0]
-
-
-def _activation(kind: str) -> Operator:
-    return lambda call, inputs: call.builder.layer(inputs[0], kind, call.name)
-
-
-def _leaky_relu(call: Call, inputs: list[Operand]) -> Expression:
-    slope = float(call.attributes.get("alpha", 0.01))
-    z = (
-        inputs[0]
-        if call.builder.is_plain(inputs[0])
-        else call.builder.layer(inputs[0], "identity", call.name)
-    )
-    positive = call.builder.layer(z, "relu", call.name)
-    return call.builder.add(z.scale(slope), positive.scale(1.0 - slope, roundings=2), call.name)
-
-
-def _clip(call: Call, inputs: list[Operand]) -> Expression:
-    low, high = (call.attributes.get(name) for name in ("min", "max"))
-    if len(inputs) > 1 and inputs[1] is not None:
-        low = float(np.asarray(inputs[1]).ravel()[0])
-    if len(inputs) > 2 and inputs[2] is not None:
-        high = float(np.asarray(inputs[2]).ravel()[0])
-    out, build = inputs[0], call.builder
-    if low is not None and low > -3e38:
-        out = build.layer(out.shift(-low), "relu", call.name).shift(low)
-    if high is not None and high < 3e38:
-        out = build.layer(out.scale(-1.0).shift(high), "relu", call.name).scale(-1.0).shift(high)
-    return out
-
-
-def _max_pool(call: Call, inputs: list[Operand]) -> Expression:
-    if call.outputs > 1:
-        raise ValueError("MaxPool's second output (indices)")
-    x, build = inputs[0], call.builder
-    windows, out = pooling_windows(x.shape, list(call.attributes["kernel_shape"]), call.attributes)
-    flat = windows.reshape(-1, windows.shape[2])
-    if (flat >= 0).sum(axis=1).min() == 0:
-        raise ValueError("a pooling window that lies outside the image")
-    # padding is left out: it is replaced by an entry of the same window
-    flat = np.where(flat >= 0, flat, flat.max(axis=1, keepdims=True))
-    x = x if build.is_plain(x) else build.layer(x, "identity", call.name)
-    columns = [x.rearrange(lambda _, c=c: flat[:, c]) for c in range(flat.shape[1])]  # type: ignore[misc]
-    while len(columns) > 1:
-        pairs = [_maximum(call, a, b) for a, b in zip(columns[::2], columns[1::2], strict=False)]
-        columns = pairs + ([columns[-1]] if len(columns) % 2 else [])
-    return columns[0].rearrange(lambda i: i.reshape(1, x.shape[1], *out))
-
-
-def _maximum(call: Call, a: Expression, b: Expression) -> Expression:
-    """max(a, b) = b + relu(a - b)."""
-    positive = call.builder.layer(call.builder.add(a, b.scale(-1.0), call.name), "relu", call.name)
-    out = call.builder.add(b, positive, call.name)
-    return call.builder.layer(out, "identity", call.name)
-
-
-def _max(call: Call, inputs: list[Operand]) -> Operand:
-    moving = [x for x in inputs if isinstance(x, Expression)]
-    constants = [x for x in inputs if not isinstance(x, Expression)]
-    out = moving[0]
-    for other in moving[1:]:
-        out = _maximum(call, *_broadcast(out, other))
-    if constants:
-        a, floor = _broadcast(out, functools.reduce(np.maximum, constants))
-        out = call.builder.layer(a.shift(-np.asarray(floor, dtype=np.float64)), "relu", call.name).shift(
-            floor
+    Raises NetworkError, UnsupportedOperatorError, or what numpy raises where shapes do not fit.
+    """
+    constant = all(t is None or isinstance(t, Constant) for t in node.inputs)
+    if node.kind in SHAPES:
+        return [SHAPES[node.kind](node)]
+    if constant and node.kind in FOLDED:
+        return [FOLDED[node.kind](node)]
+    if node.kind not in OPERATORS:
+        on_constants = node.kind in FOLDED
+        what = (
+            "supported on constants alone"
+            if on_constants
+            else "not supported; supported are " + ", ".join(OPERATORS)
         )
+        raise UnsupportedOperatorError(f"the operator {node.kind} is {what}")
+    result = OPERATORS[node.kind](node)
+    return result if isinstance(result, list) else [result]
+
+
+def _identity(node: Node) -> Tensor:
+    return node.tensor(0)
+
+
+def _dropout(node: Node) -> Tensor:
+    if node.has(2) and bool(node.constant(2).array.any()):
+        raise UnsupportedOperatorError("training_mode; supported is inference")
+    return node.tensor(0)
+
+
+def _cast(node: Node) -> Tensor:
+    x = node.tensor(0)
+    if isinstance(x, Constant):
+        return CAST(node)
+    if int(node.attributes["to"]) not in FLOATS:
+        raise UnsupportedOperatorError(
+            "a tensor that depends on the network's input becomes other than a float"
+        )
+    return x
+
+
+def _add(node: Node) -> Tensor:
+    """Add, and Sum of any number of tensors."""
+    out = node.tensor(0)
+    for i in range(1, len(node.inputs)):
+        out = _plus(node, out, node.tensor(i))
     return out
 
 
-OPERATORS: dict[str, Operator] = MOVES | {
+def _subtract(node: Node) -> Tensor:
+    a, b = node.tensor(0), node.tensor(1)
+    return _plus(node, a, negated(b) if isinstance(b, Constant) else node.builder.scale(b, -1.0))
+
+
+def _plus(node: Node, a: Tensor, b: Tensor) -> Tensor:
+    if isinstance(a, Constant) and isinstance(b, Constant):
+        return added(a, b)
+    a, b = node.broadcast(a, b)
+    if isinstance(a, Constant):
+        a, b = b, a
+    if isinstance(b, Constant):
+        return node.builder.shift(node.affine(a), *node.offset(b))
+    return node.builder.add(node.affine(a), b)
+
+
+def _negate(node: Node) -> Tensor:
+    x = node.tensor(0)
+    return negated(x) if isinstance(x, Constant) else node.builder.scale(x, -1.0)
+
+
+def _multiply(node: Node) -> Tensor:
+    a, b = node.tensor(0), node.tensor(1)
+    if isinstance(a, Constant) and isinstance(b, Constant):
+        return multiplied(a, b)
+    a, b = node.broadcast(a, b)
+    if isinstance(a, Constant):
+        a, b = b, a
+    if not isinstance(b, Constant):
+        raise UnsupportedOperatorError(
+            "both factors depend on the network's input; supported is one constant factor"
+        )
+    return node.builder.scale(node.affine(a), finite(b).array, b.roundings)
+
+
+def _divide(node: Node) -> Tensor:
+    a, b = node.tensor(0), node.constant(1)
+    if isinstance(a, Constant):
+        return divided(a, b)
+    divisor = Constant(finite(b).array.astype(np.float64), b.roundings, b.name)
+    inverse = divided(Constant(np.ones(b.shape)), divisor)
+    shape = np.broadcast_shapes(a.shape, b.shape)
+    spread = node.builder.move(a, lambda i: np.broadcast_to(i, shape))
+    return node.builder.scale(spread, inverse.array, inverse.roundings)
+
+
+def _flatten(node: Node) -> Tensor:
+    x, axis = node.tensor(0), int(node.attributes.get("axis", 1))
+    dims = len(x.shape)
+    if not -dims <= axis <= dims:
+        raise NetworkError(f"axis {axis} of a tensor of shape {x.shape}")
+    rows = math.prod(x.shape[: axis + dims if axis < 0 else axis])
+    return moved(node, x, lambda i: i.reshape(rows, math.prod(x.shape) // max(rows, 1)))
+
+
+def _reshape(node: Node) -> Tensor:
+    x, wanted = node.tensor(0), node.integers("shape", 1)
+    if wanted is None:
+        raise NetworkError("the new shape is missing")
+    if not node.attributes.get("allowzero", 0):
+        wanted = [x.shape[d] if n == 0 else n for d, n in enumerate(wanted)]
+    size = math.prod(x.shape)
+    if -1 not in wanted and math.prod(wanted) != size and math.prod(wanted[1:]) == size:
+        wanted[0] = 1  # the batch size that the exporter saw; a network is read for one input
+    return moved(node, x, lambda i: i.reshape(wanted))
+
+
+def _transpose(node: Node) -> Tensor:
+    return moved(node, node.tensor(0), lambda i: np.transpose(i, node.attributes.get("perm")))
+
+
+def _squeeze(node: Node) -> Tensor:
+    axes = node.integers("axes", 1)
+    return moved(node, node.tensor(0), lambda i: np.squeeze(i, None if axes is None else tuple(axes)))
+
+
+def _unsqueeze(node: Node) -> Tensor:
+    axes = node.integers("axes", 1)
+    if axes is None:
+        raise NetworkError("the axes are missing")
+    return moved(node, node.tensor(0), lambda i: np.expand_dims(i, tuple(axes)))
+
+
+def _expand(node: Node) -> Tensor:
+    x, wanted = node.tensor(0), node.integers("shape", 1)
+    shape = np.broadcast_shapes(x.shape, tuple(wanted or ()))
+    check_size(float(np.prod(shape, dtype=float)))
+    return moved(node, x, lambda i: np.broadcast_to(i, shape))
+
+
+def _tile(node: Node) -> Tensor:
+    x, repeats = node.tensor(0), node.integers("repeats", 1)
+    if repeats is None or len(repeats) != len(x.shape):
+        raise NetworkError(f"repeats {repeats} of a tensor of shape {x.shape}")
+    check_size(math.prod(x.shape) * float(np.prod(repeats, dtype=float)))
+    return moved(node, x, lambda i: np.tile(i, repeats))
+
+
+def _concat(node: Node) -> Tensor:
+    axis = int(node.attributes["axis"])
+    parts = [node.tensor(i) for i in range(len(node.inputs))]
+    constants = [p for p in parts if isinstance(p, Constant)]
+    if len(constants) == len(parts):
+        array = np.concatenate([c.array for c in constants], axis=axis)
+        return Constant(array, max(c.roundings for c in constants), constants[0].name)
+    expressions = [node.affine(p) for p in parts]
+    starts = np.cumsum([0, *(e.size for e in expressions)])
+    index = np.concatenate(
+        [s + np.arange(e.size).reshape(e.shape) for s, e in zip(starts, expressions, strict=False)], axis=axis
+    )
+    return node.builder.move(node.builder.stack(expressions), lambda _: index)
+
+
+def _slice(node: Node) -> Tensor:
+    x = node.tensor(0)
+    starts, ends = node.integers("starts", 1), node.integers("ends", 2)
+    if starts is None or ends is None:
+        raise NetworkError("starts or ends are missing")
+    axes = node.integers("axes", 3) or list(range(len(starts)))
+    steps = node.integers("steps", 4) or [1] * len(starts)
+    cut = [slice(None)] * len(x.shape)
+    for axis, start, end, step in zip(axes, starts, ends, steps, strict=True):
+        cut[axis] = _clamped(start, end, step, x.shape[axis])
+    return moved(node, x, lambda i: i[tuple(cut)])
+
+
+def _clamped(start: int, end: int, step: int, length: int) -> slice:
+    """ONNX's range as numpy's: backwards, ONNX takes a start before the first entry for the first entry."""
+    start, end = (v + length if v < 0 else v for v in (start, end))
+    if step > 0:
+        return slice(min(max(start, 0), length), min(max(end, 0), length), step)
+    start, end = min(max(start, 0), length - 1), min(max(end, -1), length - 1)
+    return slice(start, None if end < 0 else end, step)
+
+
+def _gather(node: Node) -> Tensor:
+    x, index = node.tensor(0), node.constant(1).array
+    if index.dtype.kind != "i":
+        raise NetworkError(f"indices are {index.dtype}, expected integers")
+    return moved(node, x, lambda i: np.take(i, index, axis=int(node.attributes.get("axis", 0))))
+
+
+def _split(node: Node) -> list[Tensor]:
+    x, axis = node.tensor(0), int(node.attributes.get("axis", 0))
+    length, sizes = x.shape[axis], node.integers("split", 1)
+    if sizes is None:
+        count = int(node.attributes.get("num_outputs", node.outputs))
+        chunk = -(-length // count)
+        sizes = [chunk] * (count - 1) + [length - chunk * (count - 1)]
+    if sum(sizes) != length or min(sizes, default=0) < 0:
+        raise NetworkError(f"parts {sizes} of an axis of length {length}")
+    ends = np.cumsum(sizes)
+    ranges = [np.arange(end - size, end) for size, end in zip(sizes, ends, strict=True)]
+    return [moved(node, x, lambda i, r=r: np.take(i, r, axis=axis)) for r in ranges]  # type: ignore[misc]
+
+
+def _pad(node: Node) -> Tensor:
+    x, mode, dims = node.expression(0), node.text("mode", "constant"), len(node.tensor(0).shape)
+    pads, value = node.integers("pads", 1), node.number("value", 2) or 0.0
+    axes = node.integers("axes", 3) or list(range(dims))
+    if pads is None or len(pads) != 2 * len(axes) or not math.isfinite(value):
+        raise NetworkError(f"pads {pads} on {len(axes)} axes with value {value}")
+    if mode not in ("constant", "reflect", "edge", "wrap"):
+        raise UnsupportedOperatorError(f"mode {mode!r}; supported are constant, reflect, edge and wrap")
+    if node.has(2) and node.constant(2).roundings:
+        raise UnsupportedOperatorError("a value that is a rounded result of arithmetic on constants")
+    width = [(0, 0)] * dims
+    for axis, before, after in zip(axes, pads, pads[len(axes) :], strict=False):
+        width[axis] = (before, after)
+    check_size(math.prod(float(n + max(a, 0) + max(b, 0)) for (a, b), n in zip(width, x.shape, strict=True)))
+    kept = tuple(slice(max(0, -a), n - max(0, -b)) for (a, b), n in zip(width, x.shape, strict=True))
+    grow = [(max(0, a), max(0, b)) for a, b in width]
+    if mode == "constant":
+        return node.builder.move(x, lambda i: np.pad(i[kept], grow, constant_values=-1), fill=value)
+    return node.builder.move(x, lambda i: np.pad(i[kept], grow, mode=mode))  # type: ignore[call-overload]
+
+
+OPERATORS: dict[str, Operator] = {
+    "Abs": absolute,
     "Add": _add,
-    "AveragePool": _average_pool,
-    "BatchNormalization": _batch_normalization,
-    "Cast": _same,
-    "Clip": _clip,
-    "Conv": _conv,
-    "Div": _div,
+    "AveragePool": average_pool,
+    "BatchNormalization": batch_normalization,
+    "Cast": _cast,
+    "Clip": clip,
+    "Concat": _concat,
+    "Conv": conv,
+    "Div": _divide,
     "Dropout": _dropout,
-    "Gemm": _gemm,
-    "GlobalAveragePool": _global_average_pool,
-    "Identity": _same,
-    "LeakyRelu": _leaky_relu,
-    "MatMul": _matmul,
-    "Max": _max,
-    "MaxPool": _max_pool,
-    "Mul": _mul,
-    "Neg": _neg,
-    "ReduceMean": _reduce_mean,
-    "ReduceSum": _reduce_sum,
-    "Relu": _activation("relu"),
-    "Sigmoid": _activation("sigmoid"),
-    "Sub": _sub,
-    "Tanh": _activation("tanh"),
+    "Expand": _expand,
+    "Flatten": _flatten,
+    "Gather": _gather,
+    "Gemm": gemm,
+    "GlobalAveragePool": global_average_pool,
+    "Identity": _identity,
+    "LeakyRelu": leaky_relu,
+    "MatMul": matmul,
+    "Max": extremum,
+    "MaxPool": max_pool,
+    "Min": extremum,
+    "Mul": _multiply,
+    "Neg": _negate,
+    "PRelu": parametric_relu,
+    "Pad": _pad,
+    "ReduceMean": reduce,
+    "ReduceSum": reduce,
+    "Relu": activation,
+    "Reshape": _reshape,
+    "Sigmoid": activation,
+    "Slice": _slice,
+    "Split": _split,
+    "Squeeze": _squeeze,
+    "Sub": _subtract,
+    "Sum": _add,
+    "Tanh": activation,
+    "Tile": _tile,
+    "Transpose": _transpose,
+    "Unsqueeze": _unsqueeze,
 }

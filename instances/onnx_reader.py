@@ -1,8 +1,8 @@
-"""ONNX files as networks: walk the graph once, every tensor an affine expression or a constant.
+"""ONNX files as networks: walk the graph once, every tensor a constant or an affine expression over layers.
 
-Symbolic batch sizes become 1. Constants fold, with onnx's own reference evaluation where no small rule
-applies. What cannot be represented is refused with the operator, its node and what is supported; a file that is not a
-sound model (truncated, NaN weights, shapes that do not fit) with its node and what was expected.
+An unknown batch size becomes 1. Only nodes that the output depends on are read. What cannot be represented is
+refused with the operator, its node and what is supported; a file that is not a sound model (truncated, NaN
+weights, shapes that do not fit) with its node or tensor and what was expected.
 """
 
 from __future__ import annotations
@@ -14,242 +14,233 @@ from typing import Any
 
 import numpy as np
 
-from .affine import Builder, Expression
-from .errors import NetworkError, UnsupportedOperatorError
+from .affine import Builder, check_size
+from .errors import NetworkError
 from .files import read_model_bytes
 from .network import Network
-from .onnx_call import Call
-from .onnx_operators import OPERATORS
+from .onnx_node import Constant, Node, Tensor
+from .onnx_operators import run
 
-__all__ = ["read_network"]
+__all__ = ["network_from_bytes", "read_network"]
 
-FLOAT_TYPES = (1, 10, 11)  # float, float16, double in onnx.TensorProto
+FLOATS = (1, 10, 11)  # float, float16, double in onnx.TensorProto
+OLDEST_OPSET = 7  # before, Add and others broadcast by attributes
+# what numpy, protobuf and onnx raise on shapes, types and bytes that do not fit
+DAMAGE = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RuntimeError, MemoryError)
 
 
 def read_network(path: str | os.PathLike[str]) -> Network:
-    """Read an ONNX file (or `path` + ".gz").
+    """Read an ONNX file, or `path`.gz where only that exists.
 
-    Raises NetworkError for files that are not a model of one float input and one output,
-    UnsupportedOperatorError for an operator outside OPERATORS, InputError if there is no such file.
+    The network is the file's real-valued one, up to the roundings that its layers declare.
+
+    Raises InputError where there is no such file, NetworkError where it is not a sound model with one float
+    input and one output, UnsupportedOperatorError for an operator outside OPERATORS.
     """
-    data = read_model_bytes(Path(path))
-    return _Reader(str(path), _parse(str(path), data)).read()
+    return network_from_bytes(read_model_bytes(Path(path)), str(path))
 
 
-def _parse(path: str, data: bytes) -> Any:
-    import onnx
+def network_from_bytes(data: bytes, source: str = "model") -> Network:
+    """The network of an ONNX model in memory; `source` names it in messages. Raises as `read_network`."""
     from google.protobuf.message import DecodeError
+    from onnx import ModelProto
 
     try:
-        model = onnx.load_from_string(data)
-    except (DecodeError, UnicodeDecodeError, ValueError, TypeError) as error:
+        model = ModelProto.FromString(data)
+        with np.errstate(all="ignore"):  # what is not finite is found, and named, where it is used
+            return _Reader(model, source).network()
+    except NetworkError as error:
+        raise type(error)(f"{source}: {_printable(str(error))}") from error
+    except (DecodeError, *DAMAGE) as error:
         raise NetworkError(
-            f"{path}: not an ONNX model, or truncated ({str(error).splitlines()[0]})"
-        ) from None
-    if not model.graph.node:
-        raise NetworkError(f"{path}: the model's graph has no nodes; the file may be truncated")
-    return model
+            f"{source}: not an ONNX model, or a truncated one ({_printable(_line(error))})"
+        ) from error
 
 
 class _Reader:
-    def __init__(self, path: str, model: Any) -> None:
-        self.path, self.model, self.graph = path, model, model.graph
-        self.tensors: dict[str, Any] = {"": None}
+    """One pass over one graph."""
 
-    def read(self) -> Network:
+    def __init__(self, model: Any, source: str) -> None:
+        self.graph, self.source = model.graph, source
+        self.opset = _opset(model)
+        if not self.graph.node:
+            raise NetworkError("its graph has no nodes; the file may be empty or truncated")
+        if self.graph.sparse_initializer:
+            raise NetworkError("sparse initializers; expected dense weights")
+        if len(self.graph.output) != 1:
+            raise NetworkError(f"{_several(self.graph.output)} outputs, expected exactly one")
+        self.output = self.graph.output[0].name
+        self.stored = {t.name: t for t in self.graph.initializer}
+        self.tensors: dict[str, Tensor] = {}
+
+    def network(self) -> Network:
         """The network of the graph."""
-        self._constants()
         name, shape = self._input()
         self.builder = Builder(int(np.prod(shape)))
         self.tensors[name] = self.builder.value(0, shape)
-        for node in self.graph.node:
-            self._node(node)
-        return self._network(name, shape)
-
-    def _fail(self, text: str) -> NetworkError:
-        return NetworkError(f"{self.path}: {text}")
-
-    def _constants(self) -> None:
-        if self.graph.sparse_initializer:
-            raise self._fail("sparse initializers are not supported; store the weights as dense tensors")
-        for tensor in self.graph.initializer:
-            self.tensors[tensor.name] = self._array(tensor, tensor.name)
-
-    def _array(self, tensor: Any, name: str) -> Any:
-        from onnx import numpy_helper
-
-        if tensor.data_location == 1:
-            raise self._fail(
-                f"tensor {name!r} is stored in another file; save the model with its weights inside"
-            )
-        try:
-            array = numpy_helper.to_array(tensor)
-        except (
-            ValueError,
-            TypeError,
-            KeyError,
-            IndexError,
-            RuntimeError,
-            MemoryError,
-            OverflowError,
-        ) as error:
-            raise self._fail(f"tensor {name!r} is damaged ({_line(error)})") from None
-        if array.dtype.kind == "f" and not np.isfinite(array).all():
-            raise self._fail(f"tensor {name!r} holds NaN or infinite values; expected finite weights")
-        return array
-
-    def _input(self) -> tuple[str, tuple[int, ...]]:
-        inputs = [i for i in self.graph.input if i.name not in self.tensors]
-        if len(inputs) != 1:
-            names = ", ".join(i.name for i in inputs) or "none"
-            raise self._fail(f"expected exactly one input that is not a weight, found {len(inputs)}: {names}")
-        tensor = inputs[0].type.tensor_type
-        if tensor.elem_type not in FLOAT_TYPES:
-            raise self._fail(
-                f"input {inputs[0].name!r} has element type {tensor.elem_type}, expected a float type"
-            )
-        dims = [d.dim_value for d in tensor.shape.dim]
-        unknown = [k for k, n in enumerate(dims) if n <= 0]
-        if not dims or any(k > 0 for k in unknown):
-            raise self._fail(
-                f"input {inputs[0].name!r} has shape {dims}; only the first, batch, size may be unknown"
-            )
-        shape = tuple(1 if n <= 0 else n for n in dims)
-        if np.prod([float(n) for n in shape]) > 1e8:
-            raise self._fail(f"input {inputs[0].name!r} has shape {list(shape)}: more than 1e8 entries")
-        return inputs[0].name, shape
-
-    def _node(self, node: Any) -> None:
-        name = node.name or next(iter(node.output), "")
-        where = f"node {name!r} ({node.op_type})"
-        missing = [i for i in node.input if i not in self.tensors]
-        if missing:
-            raise self._fail(f"{where} reads {missing[0]!r}, which no earlier node or weight provides")
-        inputs = [self.tensors[i] for i in node.input]
-        try:
-            outputs = self._evaluate(node, name, inputs)
-        except NetworkError:
-            raise
-        except MemoryError:
-            raise self._fail(f"{where} needs more memory than there is") from None
-        except (
-            ValueError,
-            TypeError,
-            KeyError,
-            IndexError,
-            AttributeError,
-            OverflowError,
-            ArithmeticError,
-        ) as error:
-            shapes = ", ".join(
-                str(tuple(np.shape(i)) if not isinstance(i, Expression) else i.shape) for i in inputs
-            )
-            raise self._fail(f"{where} does not fit its inputs of shapes {shapes}: {_line(error)}") from None
-        for output, value in zip(node.output, outputs, strict=False):
-            self.tensors[output] = value
-
-    def _evaluate(self, node: Any, name: str, inputs: list[Any]) -> list[Any]:
-        moving = [i for i in inputs if isinstance(i, Expression)]
-        if node.op_type == "Shape" and moving:
-            ends = {a.name: a.i for a in node.attribute}
-            return [np.array(moving[0].shape[ends.get("start", 0) : ends.get("end")], dtype=np.int64)]
-        if not moving:
-            return self._fold(node, name, inputs)
-        if node.op_type not in OPERATORS or node.domain not in ("", "ai.onnx"):
-            supported = ", ".join(sorted(OPERATORS))
-            raise UnsupportedOperatorError(
-                f"{self.path}: node {name!r} has operator {node.op_type}, which is not supported; "
-                f"supported are {supported}, and any operator on constants"
-            )
-        attributes = {a.name: _attribute(a) for a in node.attribute}
-        if node.op_type == "Cast" and attributes.get("to") not in FLOAT_TYPES:
-            raise self._fail(
-                f"node {name!r} casts a tensor that depends on the input to a type that is not float"
-            )
-        out = OPERATORS[node.op_type](Call(self.builder, name, attributes, len(node.output)), inputs)
-        return out if isinstance(out, list) else [out]
-
-    def _fold(self, node: Any, name: str, inputs: list[Any]) -> list[Any]:
-        """Constants: the usual cases directly, everything else by onnx's reference implementation."""
-        if node.op_type == "Constant":
-            for a in node.attribute:
-                if a.name == "value":
-                    return [self._array(a.t, name)]
-                if a.name in ("value_float", "value_floats", "value_int", "value_ints"):
-                    return [np.asarray(_attribute(a), dtype=np.float32 if "float" in a.name else np.int64)]
-        if node.op_type == "Identity":
-            return [inputs[0]]
-        import onnx
-        from onnx.reference import ReferenceEvaluator
-
-        graph = onnx.helper.make_graph(
-            [node], "constant",
-            [onnx.helper.make_tensor_value_info(n, onnx.helper.np_dtype_to_tensor_dtype(np.asarray(v).dtype), None)
-             for n, v in dict(zip(node.input, inputs, strict=True)).items() if n],
-            [onnx.helper.make_empty_tensor_value_info(n) for n in node.output if n],
-        )  # fmt: skip
-        model = onnx.helper.make_model(graph, opset_imports=self.model.opset_import)
-        feeds = {n: v for n, v in zip(node.input, inputs, strict=True) if n}
-        try:
-            with np.errstate(all="ignore"):  # what is not finite in the end is refused with the layer that it spoils
-                return list(ReferenceEvaluator(model).run(None, feeds))
-        except Exception as error:  # the reference implementation raises kinds of its own
-            what = f"node {name!r} ({node.op_type}) on constants"
-            raise self._fail(f"{what} cannot be evaluated: {_line(error)}") from None
-
-    def _network(self, name: str, shape: tuple[int, ...]) -> Network:
-        if len(self.graph.output) != 1:
-            names = ", ".join(o.name for o in self.graph.output) or "none"
-            raise self._fail(f"expected exactly one output, found {len(self.graph.output)}: {names}")
-        target = self.graph.output[0].name
-        out = self.tensors.get(target)
-        if not isinstance(out, Expression):
-            what = "is not computed by any node" if out is None else "does not depend on the input"
-            raise self._fail(f"output {target!r} {what}")
-        last = len(self.builder.layers)
-        if not (last and self.builder.is_plain(out) and set(out.terms) == {last}):
-            self.builder.layer(out, "identity", target)
-        operators = Counter(n.op_type for n in self.graph.node)
-        layers = _reachable(self.builder.layers)
-        for layer in layers:
-            weights = [w if isinstance(w, np.ndarray) else w.data for w in layer.weights]
-            if not all(np.isfinite(a).all() for a in (layer.bias, *weights)):
-                raise self._fail(
-                    f"node {layer.name!r}: constants are NaN or too large, the folded weights overflow"
-                )
+        for node in _needed(self.graph.node, self.output):
+            self._read(node)
+        out = self._tensor(self.output)
+        if out is None:
+            raise NetworkError(f"its output {self.output!r} is not computed by any node")
+        if isinstance(out, Constant):
+            raise NetworkError(f"its output {self.output!r} does not depend on its input {name!r}")
+        self.builder.name = self.output
+        self.builder.close(out)
+        for layer in self.builder.layers:
+            if not (np.isfinite(layer.bias).all() and np.isfinite(layer.bias_error)):
+                raise NetworkError(f"node {layer.name!r}: its biases overflow float64")
+        operators = Counter(node.op_type for node in self.graph.node)
         return Network(
             self.builder.sizes[0],
-            tuple(layers),
+            tuple(self.builder.layers),
             shape,
             out.shape,
             name,
-            target,
-            self.path,
+            self.output,
+            self.source,
             dict(sorted(operators.items())),
         )
 
+    def _input(self) -> tuple[str, tuple[int, ...]]:
+        inputs = [i for i in self.graph.input if i.name not in self.stored]
+        if len(inputs) != 1:
+            raise NetworkError(f"{_several(inputs)} inputs that are not weights, expected exactly one")
+        name, tensor = inputs[0].name, inputs[0].type.tensor_type
+        if tensor.elem_type not in FLOATS:
+            raise NetworkError(
+                f"its input {name!r} has element type {tensor.elem_type}, expected float, double or float16"
+            )
+        dims = [d.dim_value for d in tensor.shape.dim]
+        if any(n <= 0 for n in dims[1:]):
+            raise NetworkError(
+                f"its input {name!r} has shape {_shown(tensor)}; only the batch size may be unknown"
+            )
+        shape = tuple(n if n > 0 else 1 for n in dims)
+        check_size(float(np.prod(shape, dtype=float)))
+        return name, shape
 
-def _reachable(layers: list[Any]) -> list[Any]:
-    """Layers that the last one depends on, renumbered."""
-    from dataclasses import replace
+    def _read(self, proto: Any) -> None:
+        """Read one node: its outputs become tensors."""
+        self.builder.name = proto.name or next(iter(proto.output), "")
+        try:
+            outputs = self._run(proto)
+        except NetworkError as error:
+            raise type(error)(f"node {self.builder.name!r} ({proto.op_type}): {error}") from error
+        except DAMAGE as error:
+            shapes = ", ".join(str(t.shape) for t in map(self.tensors.get, proto.input) if t is not None)
+            raise NetworkError(
+                f"node {self.builder.name!r} ({proto.op_type}): does not fit its inputs "
+                f"(shapes {shapes or 'none'}): {_line(error)}"
+            ) from error
+        self.tensors.update((name, out) for name, out in zip(proto.output, outputs, strict=False) if name)
 
-    used, todo = set(), [len(layers)]
-    while todo:
-        v = todo.pop()
-        if v and v not in used:
-            used.add(v)
-            todo.extend(layers[v - 1].sources)
-    number = {0: 0} | {v: k for k, v in enumerate(sorted(used), start=1)}
-    return [
-        replace(layers[v - 1], sources=tuple(number[s] for s in layers[v - 1].sources)) for v in sorted(used)
-    ]
+    def _run(self, proto: Any) -> list[Tensor]:
+        inputs = tuple(self._tensor(name) if name else None for name in proto.input)
+        for name, given in zip(proto.input, inputs, strict=True):
+            if name and given is None:
+                raise NetworkError(f"it reads {name!r}, which neither an earlier node nor a weight provides")
+        attributes = {a.name: _attribute(a, self.builder.name) for a in proto.attribute}
+        if proto.op_type == "Constant" and proto.domain in ("", "ai.onnx"):
+            return [_constant_node(attributes)]
+        kind = proto.op_type if proto.domain in ("", "ai.onnx") else f"{proto.domain}.{proto.op_type}"
+        outputs = sum(1 for name in proto.output if name)
+        return run(Node(kind, attributes, inputs, outputs, self.opset, self.builder))
+
+    def _tensor(self, name: str) -> Tensor | None:
+        """A tensor by its name; weights are read when they are first asked for."""
+        if name not in self.tensors and name in self.stored:
+            self.tensors[name] = _constant(self.stored[name], name, self.source)
+        return self.tensors.get(name)
 
 
-def _attribute(attribute: Any) -> Any:
+def _opset(model: Any) -> int:
+    versions = [o.version for o in model.opset_import if o.domain in ("", "ai.onnx")]
+    if not versions:
+        raise NetworkError(
+            "it names no ONNX operator set; the file may be truncated, or is not an ONNX model"
+        )
+    if max(versions) < OLDEST_OPSET:
+        raise NetworkError(
+            f"operator set {max(versions)}, expected {OLDEST_OPSET} or newer; convert the model"
+        )
+    return int(max(versions))
+
+
+def _needed(nodes: Any, output: str) -> list[Any]:
+    """Nodes that the output depends on, in the file's order."""
+    wanted, chosen = {output}, []
+    for node in reversed(nodes):
+        if wanted.intersection(name for name in node.output if name):
+            chosen.append(node)
+            wanted.update(node.input)
+    return chosen[::-1]
+
+
+def _constant(tensor: Any, name: str, source: str) -> Constant:
+    """A stored tensor; floats of every kind become float64, which is exact."""
+    from onnx import numpy_helper
+
+    try:
+        if tensor.data_location == 1:
+            array = numpy_helper.to_array(tensor, base_dir=str(Path(source).parent))
+        else:
+            array = numpy_helper.to_array(tensor)
+    except (*DAMAGE, OSError) as error:
+        raise NetworkError(f"tensor {name!r} cannot be read ({_line(error)})") from error
+    except Exception as error:  # onnx's check of external data raises a class derived from Exception alone
+        raise NetworkError(f"tensor {name!r}: its external data cannot be read ({_line(error)})") from error
+    return _from_array(array, name)
+
+
+def _from_array(array: Any, name: str) -> Constant:
+    kind = array.dtype.kind
+    if kind in "iu":
+        return Constant(array.astype(np.int64), 0, name)
+    if kind == "b":
+        return Constant(array, 0, name)
+    if kind == "f" or array.dtype.name == "bfloat16":
+        return Constant(array.astype(np.float64), 0, name)
+    raise NetworkError(
+        f"tensor {name!r} has element type {array.dtype}, expected floats, integers or truth values"
+    )
+
+
+def _attribute(attribute: Any, name: str) -> Any:
+    """An attribute as a Python value; tensors become constants."""
     from onnx import helper
 
-    value = helper.get_attribute_value(attribute)
-    return list(value) if attribute.type in (6, 7, 8) else value  # FLOATS, INTS, STRINGS
+    if attribute.type == 4:  # TENSOR
+        return _constant(attribute.t, name, "")
+    return helper.get_attribute_value(attribute)
+
+
+def _constant_node(attributes: dict[str, Any]) -> Constant:
+    """What a Constant node holds."""
+    for key, value in attributes.items():
+        if key == "value" and isinstance(value, Constant):
+            return value
+        if key in ("value_float", "value_floats"):
+            return Constant(np.asarray(value, dtype=np.float32).astype(np.float64), 0, key)
+        if key in ("value_int", "value_ints"):
+            return Constant(np.asarray(value, dtype=np.int64), 0, key)
+    raise NetworkError(
+        f"a constant given as {', '.join(attributes) or 'nothing'}, expected a tensor or numbers"
+    )
+
+
+def _several(values: Any) -> str:
+    names = ", ".join(v.name for v in values)
+    return f"{len(values)} ({names})" if names else "no"
+
+
+def _shown(tensor: Any) -> str:
+    return "x".join(str(d.dim_value) if d.dim_value > 0 else d.dim_param or "?" for d in tensor.shape.dim)
+
+
+def _printable(text: str) -> str:
+    """One line, whatever bytes a damaged file has for names."""
+    return "".join(c if c.isprintable() else "?" for c in text)
 
 
 def _line(error: BaseException) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import csv
 import gzip
 import sys
@@ -147,6 +148,23 @@ def test_a_bench_can_be_stopped() -> None:
     stop.set()
     instance = Instance("toy", "a.onnx", "p.vnnlib", 60.0, Path("."))
     assert Bench(command=(sys.executable, "-c", "import time; time.sleep(600)")).run(instance, stop) is None
+
+
+def test_an_interrupted_bench_keeps_what_it_has(family: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C ends what runs, prints the table of what is answered, and gives 3; the results can be resumed."""
+    answers = iter([replace(ROW, onnx="net.onnx", vnnlib="holds.vnnlib")])
+
+    def run(self: Bench, instance: Instance, stop: threading.Event) -> Row | None:
+        if answer := next(answers, None):
+            return answer
+        _thread.interrupt_main()
+        assert stop.wait(60.0)
+        return None
+
+    monkeypatch.setattr(Bench, "run", run)
+    result = tmp_path / "results.csv"
+    assert main(["bench", str(family), "--result", str(result)]) == 3
+    assert [row.vnnlib for row in read_rows(result)] == ["holds.vnnlib"]
 
 
 def test_output_and_exit_code_come_back() -> None:

@@ -1,282 +1,287 @@
-"""The ONNX reader: whole files, refusals that name what is wrong, and damaged bytes."""
+"""Reading ONNX files: graphs as layers, folded constants, element types, gzip, the benchmarks' networks."""
 
 from __future__ import annotations
 
+import csv
 import gzip
+from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import onnx
 import pytest
-from onnx import TensorProto, helper
-from onnx_graphs import Graph, compare, model_of, node, write
+from onnx import ModelProto, TensorProto, helper, numpy_helper
+from onnx.external_data_helper import convert_model_to_external_data
+from onnx_models import assert_agree, kinds, model, normal, random_graph, read, runtime, weight, whole
 
-from hypersplit.instances.errors import InputError, NetworkError, UnsupportedOperatorError
+from hypersplit.instances.errors import NetworkError, UnsupportedOperatorError
 from hypersplit.instances.files import read_model_bytes
-from hypersplit.instances.onnx_operators import OPERATORS
 from hypersplit.instances.onnx_reader import read_network
 
-ROOT = Path(__file__).resolve().parents[2]
-PACK = ROOT / ".." / "shared" / "benchmarks"
-FAMILIES = (
-    "acasxu cersyve cifar10_resnet collins_rul_cnn cora dist_shift eran_mnist linearizenn malbeware "
-    "marabou_cifar10 mnist_fc oval21 reach_prob_density rl_benchmarks safenlp "
-    "sat_relu sri_resnet_a test tllverifybench verivital"
-).split()
-MOST_PACKED = 3_000_000  # bytes of a file: larger ones take seconds to read
+node = helper.make_node
 
-RNG = np.random.default_rng(21)
-EYE, ZEROS, FAR = np.eye(3, dtype=np.float32), np.zeros(6, dtype=np.float32), np.int64([0, 2**40, 0, 0])
+BENCHMARKS = Path(__file__).resolve().parents[2] / ".." / "shared" / "benchmarks"
 
 
-def normal(*shape: int) -> np.ndarray:
-    """A random float32 constant."""
-    return RNG.normal(size=shape).astype(np.float32)
-
-
-def two_layers() -> Graph:
-    """Gemm, Relu, Gemm on three inputs."""
-    nodes = [node("Gemm", "X", "W", "c", to="z"), node("Relu", "z", to="a"), node("Gemm", "a", "V", "d")]
-    constants = {"W": normal(3, 4), "c": normal(4), "V": normal(4, 2), "d": normal(2)}
-    return Graph(nodes, (1, 3), constants)
-
-
-def refusal(model: object, path: Path) -> str:
-    """The message that the reader refuses a model with; it names the file."""
-    path.write_bytes(model.SerializeToString())  # type: ignore[attr-defined]
-    with pytest.raises(NetworkError) as caught:
-        read_network(path)
-    assert path.name in str(caught.value)
-    return str(caught.value)
-
-
-def test_layers_names_and_shapes(tmp_path: Path) -> None:
-    """A chain becomes one layer an affine map with its activation; names, shapes and operators are kept."""
-    path = write(two_layers(), tmp_path / "net.onnx")
-    network = compare(path)
-    assert [(layer.kind, layer.size, layer.sources) for layer in network.layers] == [
-        ("relu", 4, (0,)),
-        ("identity", 2, (1,)),
-    ]
-    assert (network.input_name, network.output_name, network.source) == ("X", "Y", str(path))
-    assert (network.input_shape, network.output_shape) == ((1, 3), (1, 2))
-    assert network.operators == {"Gemm": 2, "Relu": 1}
-
-
-def test_weights_are_the_files_own(tmp_path: Path) -> None:
-    """The float32 weights of a plain chain arrive without any rounding."""
-    graph = two_layers()
-    network = read_network(write(graph, tmp_path / "net.onnx"))
-    first, second = network.layers
-    np.testing.assert_array_equal(first.weights[0], graph.constants["W"].T)
-    np.testing.assert_array_equal(second.weights[0], graph.constants["V"].T)
-    np.testing.assert_array_equal(first.bias, graph.constants["c"])
-    assert all((layer.roundings, layer.bias_error) == (0, 0.0) for layer in network.layers)
-
-
-def test_folded_constants_declare_their_rounding(tmp_path: Path) -> None:
-    """Scaled weights say how far they may be from the exact product, the bias from its exact value."""
-    scale, shift = normal(3), normal(3)
+def test_normalisation_and_flattening_fold_into_the_first_layer() -> None:
+    """Sub, Div, Transpose and Flatten before a Gemm leave one ReLU layer, and a last affine layer."""
     nodes = [
-        node("Sub", "X", "m", to="a"),
-        node("Div", "a", "s", to="b"),
-        node("Gemm", "b", "W", "c"),
+        node("Sub", ["x", "mean"], ["a"]),
+        node("Div", ["a", "std"], ["b"]),
+        node("Transpose", ["b"], ["c"], perm=[0, 2, 3, 1]),
+        node("Flatten", ["c"], ["d"]),
+        node("Gemm", ["d", "W", "b1"], ["e"], transB=1),
+        node("Relu", ["e"], ["f"]),
+        node("MatMul", ["f", "V"], ["g"]),
+        node("Add", ["g", "b2"], ["y"]),
     ]
-    constants = {"m": shift, "s": scale, "W": normal(3, 4), "c": normal(4)}
-    network = compare(write(Graph(nodes, (1, 3), constants), tmp_path / "net.onnx"))
-    (layer,) = network.layers
-    exact = constants["W"].astype(np.longdouble).T / scale.astype(np.longdouble)
-    assert layer.roundings > 0 and layer.bias_error > 0.0
-    assert np.all(np.abs(layer.weights[0] - exact) <= layer.roundings * 2.0**-53 * np.abs(exact))
-    bias = constants["c"].astype(np.longdouble) - exact @ shift.astype(np.longdouble)
-    assert np.abs(layer.bias - bias).max() <= layer.bias_error
-
-
-def test_products_are_never_added(tmp_path: Path) -> None:
-    """Two matrices in a row stay two layers: their product would have to be summed, and sums can cancel."""
-    graph = Graph(
-        [node("MatMul", "X", "W", to="a"), node("MatMul", "a", "V")],
-        (1, 3),
-        {"W": normal(3, 3), "V": normal(3, 2)},
+    weights = {"mean": weight(1, 3, 1, 1), "std": weight(1, 3, 1, 1) + 2, "W": weight(5, 12), "b1": weight(5)}
+    network = assert_agree(
+        model(nodes, ["batch", 3, 2, 2], weights | {"V": weight(5, 2), "b2": weight(2)}, listed=True)
     )
-    network = compare(write(graph, tmp_path / "net.onnx"))
-    assert [layer.kind for layer in network.layers] == ["identity", "identity"]
-    assert all(layer.roundings == 0 for layer in network.layers)
+    assert kinds(network) == ["relu", "identity"]
+    assert network.input_shape == (1, 3, 2, 2) and network.output_shape == (1, 2)
+    assert network.operators == dict(sorted(Counter(n.op_type for n in nodes).items()))
 
 
-def test_residual_sums_stay_edges(tmp_path: Path) -> None:
-    """A sum of two branches is one layer with two sources."""
+def test_a_plain_chain_of_float32_weights_is_read_exactly() -> None:
+    """Gemm, ReLU, Gemm without folding keep their float32 weights as they are, with no declared roundings."""
+    weights = {"W": weight(4, 3), "b": weight(4), "V": weight(2, 4)}
     nodes = [
-        node("Relu", "X", to="r"),
-        node("MatMul", "r", "W", to="a"),
-        node("Relu", "a", to="s"),
-        node("Add", "r", "s", to="t"),
-        node("Relu", "t"),
+        node("Gemm", ["x", "W", "b"], ["z"], transB=1),
+        node("Relu", ["z"], ["a"]),
+        node("Gemm", ["a", "V"], ["y"], transB=1),
     ]
-    network = compare(write(Graph(nodes, (1, 3), {"W": normal(3, 3)}), tmp_path / "net.onnx"))
-    assert network.layers[-1].sources == (1, 2)
+    network = read(model(nodes, [1, 3], weights))
+    for layer, name in zip(network.layers, "WV", strict=True):
+        assert np.array_equal(layer.weights[0], weights[name].astype(np.float64))
+        assert layer.roundings == 0 and layer.bias_error == 0.0
+    assert np.array_equal(network.layers[0].bias, weights["b"].astype(np.float64))
 
 
-def test_branches_that_nothing_reads_are_dropped(tmp_path: Path) -> None:
-    """A layer that the output does not depend on is no layer of the network."""
-    nodes = [node("Sigmoid", "X", to="unused"), node("Relu", "X")]
-    network = compare(write(Graph(nodes, (1, 3)), tmp_path / "net.onnx"))
-    assert [layer.kind for layer in network.layers] == ["relu"]
+def test_a_network_that_ends_in_a_relu_gets_no_further_layer() -> None:
+    """The last layer may be the ReLU itself, whatever shape the output has."""
+    nodes = [
+        node("MatMul", ["x", "W"], ["z"]),
+        node("Relu", ["z"], ["a"]),
+        node("Unsqueeze", ["a"], ["y"], axes=[0]),
+    ]
+    network = assert_agree(model(nodes, [1, 3], {"W": weight(3, 2)}, opset=11))
+    assert kinds(network) == ["relu"] and network.output_shape == (1, 1, 2)
 
 
-def test_symbolic_batch_is_one(tmp_path: Path) -> None:
-    """An unknown first dimension counts as one input at a time."""
-    model = model_of(two_layers(), 13)
-    model.graph.input[0].type.tensor_type.shape.dim[0].dim_param = "batch"
-    path = tmp_path / "net.onnx"
-    path.write_bytes(model.SerializeToString())
-    assert compare(path).input_shape == (1, 3)
+def test_a_network_without_weights_is_the_identity() -> None:
+    """An Identity node alone reads as one identity layer."""
+    network = assert_agree(model([node("Identity", ["x"], ["y"])], [1, 3]))
+    assert kinds(network) == ["identity"] and np.array_equal(network.layers[0].weights[0], np.eye(3))
 
 
-def test_gzipped_files_are_found(tmp_path: Path) -> None:
+def test_residual_sums_read_two_values_without_adding_weights() -> None:
+    """relu(c + W c) keeps W and I apart: the branch W c becomes a layer, so that no two weights are added."""
+    nodes = [
+        node("MatMul", ["x", "U"], ["z"]),
+        node("Relu", ["z"], ["c"]),
+        node("MatMul", ["c", "W"], ["w"]),
+        node("Add", ["c", "w"], ["s"]),
+        node("Relu", ["s"], ["y"]),
+    ]
+    network = assert_agree(model(nodes, [1, 4], {"U": weight(4, 4), "W": weight(4, 4)}))
+    assert kinds(network) == ["relu", "identity", "relu"]
+    assert network.layers[2].sources == (1, 2)
+    assert all(np.array_equal(w, np.eye(4)) for w in network.layers[2].weights)
+
+
+def test_branches_on_different_values_join_without_a_layer_between() -> None:
+    """relu(U a + V b) of two earlier values is one layer with two sources."""
+    nodes = [
+        node("Relu", ["x"], ["a"]),
+        node("MatMul", ["a", "U"], ["u"]),
+        node("MatMul", ["x", "V"], ["v"]),
+        node("Sub", ["u", "v"], ["s"]),
+        node("Relu", ["s"], ["y"]),
+    ]
+    network = assert_agree(model(nodes, [1, 4], {"U": weight(4, 3), "V": weight(4, 3)}))
+    assert kinds(network) == ["relu", "relu"] and network.layers[1].sources == (0, 1)
+
+
+@pytest.mark.parametrize("operator", ["Add", "Sub"])
+def test_a_value_with_itself(operator: str) -> None:
+    """x + x and x - x, through one branch used twice, are what onnxruntime says."""
+    nodes = [
+        node("MatMul", ["x", "W"], ["z"]),
+        node(operator, ["z", "z"], ["s"]),
+        node("Add", ["s", "z"], ["t"]),
+        node("Relu", ["t"], ["r"]),
+        node(operator, ["r", "r"], ["y"]),
+    ]
+    assert_agree(model(nodes, [1, 4], {"W": weight(4, 4)}))
+
+
+def test_dense_after_dense_becomes_a_layer_between() -> None:
+    """Two matrices in a row are not multiplied out: products would be summed, and round with cancellation."""
+    nodes = [node("MatMul", ["x", "W"], ["z"]), node("MatMul", ["z", "V"], ["y"])]
+    network = assert_agree(model(nodes, [1, 5], {"W": weight(5, 3), "V": weight(3, 5)}))
+    assert kinds(network) == ["identity", "identity"]
+    assert [layer.roundings for layer in network.layers] == [0, 0]
+
+
+def test_max_pooling_is_a_tree_of_relus() -> None:
+    """A 2x2 MaxPool gives two levels of ReLUs: two differences a window, then one."""
+    nodes = [node("MaxPool", ["x"], ["y"], kernel_shape=[2, 2], strides=[2, 2])]
+    network = assert_agree(model(nodes, [1, 1, 4, 4]))
+    assert [(layer.kind, layer.size) for layer in network.layers] == [
+        ("relu", 8),
+        ("relu", 4),
+        ("identity", 4),
+    ]
+
+
+def test_large_convolutions_stay_sparse() -> None:
+    """A convolution's matrix is sparse and holds no more than its kernel for each output."""
+    nodes = [node("Conv", ["x", "W"], ["z"], pads=[1, 1, 1, 1]), node("Relu", ["z"], ["y"])]
+    network = read(model(nodes, [1, 2, 12, 12], {"W": weight(4, 2, 3, 3)}))
+    matrix = network.layers[0].weights[0]
+    assert not isinstance(matrix, np.ndarray) and matrix.nnz <= 4 * 144 * 18
+
+
+def test_nodes_that_the_output_does_not_need_are_ignored() -> None:
+    """An unsupported operator on a dead branch is no obstacle, and leaves no layer."""
+    nodes = [node("Sin", ["x"], ["dead"]), node("Relu", ["dead"], ["deader"]), node("Relu", ["x"], ["y"])]
+    network = read(model(nodes, [1, 3]))
+    assert len(network.layers) == 1 and network.operators == {"Relu": 2, "Sin": 1}
+
+
+def test_random_graphs_agree_with_onnxruntime() -> None:
+    """Random chains and joins of branches of many operators agree with onnxruntime."""
+    for seed in range(40):
+        assert_agree(random_graph(np.random.default_rng(seed)), seed, tolerance=1e-4)
+
+
+def test_shape_arithmetic_folds() -> None:
+    """The Reshape that PyTorch exports for x.view(x.size(0), -1) folds to a constant."""
+    nodes = [
+        node("Shape", ["x"], ["s"]),
+        node("Constant", [], ["zero"], value=numpy_helper.from_array(np.array(0, dtype=np.int64))),
+        node("Gather", ["s", "zero"], ["batch"], axis=0),
+        node("Constant", [], ["axes"], value_ints=[0]),
+        node("Unsqueeze", ["batch", "axes"], ["first"]),
+        node("Slice", ["s", "one", "many"], ["rest"]),
+        node("ReduceProd", ["rest"], ["product"], keepdims=1),
+        node("Div", ["product", "two"], ["half"]),
+        node("Cast", ["half"], ["float"], to=TensorProto.FLOAT),
+        node("Floor", ["float"], ["floor"]),
+        node("Cast", ["floor"], ["columns"], to=TensorProto.INT64),
+        node("Mul", ["first", "two"], ["rows"]),
+        node("Concat", ["rows", "columns"], ["shape"], axis=0),
+        node("Reshape", ["x", "shape"], ["r"]),
+        node(
+            "ConstantOfShape",
+            ["shape"],
+            ["ones"],
+            value=numpy_helper.from_array(np.ones(1, dtype=np.float32)),
+        ),
+        node("Add", ["r", "ones"], ["y"]),
+    ]
+    network = assert_agree(model(nodes, [1, 3, 4], {"one": whole(1), "many": whole(9), "two": whole(2)}))
+    assert network.output_shape == (2, 6)
+
+
+def test_constants_computed_in_the_graph() -> None:
+    """Weights that are transposed, scaled, inverted and shifted in the graph before they are used."""
+    nodes = [
+        node("Sqrt", ["v"], ["root"]),
+        node("Reciprocal", ["root"], ["inverse"]),
+        node("Mul", ["W", "inverse"], ["scaled"]),
+        node("Transpose", ["scaled"], ["T"]),
+        node("Neg", ["b"], ["minus"]),
+        node("Where", ["mask", "minus", "b"], ["bias"]),
+        node("MatMul", ["x", "T"], ["z"]),
+        node("Add", ["z", "bias"], ["t"]),
+        node("Relu", ["t"], ["y"]),
+    ]
+    weights = {
+        "W": weight(3, 4),
+        "v": weight(3, 1) ** 2 + 1,
+        "b": weight(3),
+        "mask": np.array([True, False, True]),
+    }
+    network = assert_agree(model(nodes, [1, 4], weights))
+    assert network.layers[0].roundings >= 3
+
+
+def test_a_difference_of_rounded_constants_is_refused() -> None:
+    """What cancels cannot keep a relative error: the reader says so instead of rounding silently."""
+    nodes = [
+        node("Sqrt", ["v"], ["root"]),
+        node("Sub", ["W", "root"], ["d"]),
+        node("MatMul", ["x", "d"], ["y"]),
+    ]
+    with pytest.raises(UnsupportedOperatorError, match=r"'d' \(Sub\): a difference of constants"):
+        read(model(nodes, [1, 4], {"W": weight(4, 3), "v": weight(4, 3) ** 2}))
+
+
+@pytest.mark.parametrize(
+    ("element", "dtype", "tolerance"),
+    [(TensorProto.DOUBLE, np.float64, 1e-13), (TensorProto.FLOAT16, np.float16, 2e-2)],
+)
+def test_other_float_types(element: int, dtype: Any, tolerance: float) -> None:
+    """Models in float64 and float16 keep their weights exactly."""
+    weights = {
+        "W": np.random.default_rng(5).standard_normal((4, 3)).astype(dtype),
+        "b": np.random.default_rng(5).standard_normal(3).astype(dtype),
+    }
+    nodes = [node("MatMul", ["x", "W"], ["z"]), node("Add", ["z", "b"], ["t"]), node("Relu", ["t"], ["y"])]
+    network = assert_agree(model(nodes, [1, 4], weights, dtype=element), tolerance=tolerance)
+    assert np.array_equal(network.layers[0].weights[0], weights["W"].T.astype(np.float64))
+
+
+def test_gzipped_files_are_found_by_their_plain_name(tmp_path: Path) -> None:
     """`net.onnx` is read from `net.onnx.gz` where only that exists."""
-    path = write(two_layers(), tmp_path / "net.onnx")
-    points = np.array([[0.5, -1.0, 2.0]])
-    expected = read_network(path).evaluate(points)
-    (tmp_path / "net.onnx.gz").write_bytes(gzip.compress(path.read_bytes()))
-    path.unlink()
-    np.testing.assert_array_equal(read_network(path).evaluate(points), expected)
-
-
-@pytest.mark.parametrize("element", [TensorProto.DOUBLE, TensorProto.FLOAT16])
-def test_other_float_types(element: int, tmp_path: Path) -> None:
-    """Double and half weights are read with their exact values."""
-    kind = helper.tensor_dtype_to_np_dtype(element)
-    graph = two_layers()
-    constants = {name: value.astype(kind) for name, value in graph.constants.items()}
-    path = tmp_path / "net.onnx"
-    path.write_bytes(model_of(Graph(graph.nodes, graph.shape, constants), 13, element).SerializeToString())
-    network = read_network(path)
-    np.testing.assert_array_equal(network.layers[0].weights[0], constants["W"].T.astype(np.float64))
-
-
-def test_unsupported_operator_names_operator_node_and_what_is_supported(tmp_path: Path) -> None:
-    """The message about an unknown operator says which, where, and lists what would do."""
-    path = write(Graph([node("Relu", "X", to="a"), node("Erf", "a")]), tmp_path / "net.onnx")
-    with pytest.raises(UnsupportedOperatorError) as caught:
-        read_network(path)
-    message = str(caught.value)
-    assert "Erf" in message and "n_Y" in message and path.name in message
-    assert all(name in message for name in OPERATORS)
-
-
-PRODUCT = Graph([node("Relu", "X", to="a"), node("Mul", "X", "a")])
-REFUSED = {
-    "product of two branches": (PRODUCT, "n_Y", "piecewise linear"),
-    "quotient": (Graph([node("Div", "c", "X")], constants={"c": normal(6)}), "n_Y", "piecewise linear"),
-    "division by zero": (Graph([node("Div", "X", "c")], constants={"c": ZEROS}), "n_Y", "zero"),
-    "shapes": (Graph([node("MatMul", "X", "W")], (1, 3), {"W": normal(4, 2)}), "n_Y", "(4, 2)"),
-    "missing tensor": (Graph([node("Add", "X", "absent")]), "n_Y", "absent"),
-    "NaN weight": (Graph([node("Mul", "X", "bad")], constants={"bad": np.float32([np.nan])}), "bad", "NaN"),
-    "folded NaN": (
-        Graph(
-            [node("Div", "z", "z", to="n"), node("Mul", "X", "n")], constants={"z": np.zeros((), np.float32)}
-        ),
-        "Y",
-        "NaN",
-    ),
-    "constant output": (Graph([node("Identity", "c")], constants={"c": EYE}), "Y", "does not depend"),
-    "integer cast": (Graph([helper.make_node("Cast", ["X"], ["Y"], to=TensorProto.INT64)]), "'Y'", "float"),
-    "training": (
-        Graph(
-            [node("BatchNormalization", "X", *"sbmv", to=["Y", "p", "q"], training_mode=1)],
-            (1, 3, 2),
-            {name: np.ones(3, np.float32) for name in "sbmv"},
-        ),
-        "n_Y",
-        "training",
-    ),
-    "indices of a pooling": (
-        Graph([node("MaxPool", "X", to=["Y", "i"], kernel_shape=[2])], (1, 1, 4)), "n_Y", "indices"
-    ),
-    "enormous windows": (
-        Graph([node("AveragePool", "X", kernel_shape=[2], pads=[2**40, 0])], (1, 1, 4)), "n_Y", "windows"
-    ),
-    "enormous padding": (Graph([node("Pad", "X", "p")], constants={"p": FAR}), "n_Y", "shape"),
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("kind", REFUSED)
-def test_refusals_name_the_place(kind: str, tmp_path: Path) -> None:
-    """What is no piecewise linear network, or no sound one, is refused with its node and the reason."""
-    graph, place, reason = REFUSED[kind]
-    message = refusal(model_of(graph, 15), tmp_path / "net.onnx")
-    assert place in message and reason in message
-
-
-def test_inputs_and_outputs_are_counted(tmp_path: Path) -> None:
-    """Two inputs, two outputs, integer inputs, and unknown inner sizes are refused by name."""
-    path = tmp_path / "net.onnx"
-    two = model_of(two_layers(), 13)
-    two.graph.input.append(helper.make_tensor_value_info("Z", TensorProto.FLOAT, [1]))
-    assert "X, Z" in refusal(two, path)
-    outputs = model_of(two_layers(), 13)
-    outputs.graph.output.append(helper.make_tensor_value_info("a", TensorProto.FLOAT, None))
-    assert "Y, a" in refusal(outputs, path)
-    assert "float" in refusal(model_of(two_layers(), 13, TensorProto.INT64), path)
-    unknown = model_of(two_layers(), 13)
-    unknown.graph.input[0].type.tensor_type.shape.dim[1].dim_param = "width"
-    assert "'X'" in refusal(unknown, path)
-
-
-def test_truncated_models_are_refused_or_read(tmp_path: Path) -> None:
-    """Every prefix of a file raises InputError or is a model by itself; nothing else escapes."""
-    data = model_of(two_layers(), 13).SerializeToString()
-    path, refused = tmp_path / "net.onnx", 0
-    for end in range(0, len(data), 3):
-        path.write_bytes(data[:end])
-        try:
-            read_network(path)
-        except InputError as error:
-            refused += 1
-            assert path.name in str(error)
-    assert refused > len(data) // 6
-
-
-@pytest.mark.parametrize("seed", range(4))
-def test_flipped_bytes_raise_input_errors_only(seed: int, tmp_path: Path) -> None:
-    """A model with a changed byte is read or refused with InputError; nothing else escapes."""
-    graph = Graph(
-        [
-            node("Conv", "X", "K", to="a", pads=[1, 1, 1, 1]),
-            node("Relu", "a", to="b"),
-            node("MaxPool", "b", to="c", kernel_shape=[2, 2], strides=[2, 2]),
-            node("Reshape", "c", "s", to="d"),
-            node("Gemm", "d", "W", "e", alpha=0.5),
-        ],
-        (1, 1, 4, 4),
-        {"K": normal(2, 1, 3, 3), "s": np.int64([1, -1]), "W": normal(8, 2), "e": normal(2)},
+    data = model([node("Relu", ["x"], ["y"])], [1, 2]).SerializeToString()
+    (tmp_path / "net.onnx.gz").write_bytes(gzip.compress(data))
+    network = read_network(tmp_path / "net.onnx")
+    assert network.source == str(tmp_path / "net.onnx") and (network.input_name, network.output_name) == (
+        "x",
+        "y",
     )
-    data = model_of(graph, 13).SerializeToString()
-    rng = np.random.default_rng(seed)
-    path = tmp_path / "net.onnx"
-    refused = 0
-    for trial in range(150):
-        damaged = bytearray(data)
-        damaged[rng.integers(len(data))] = rng.integers(256)
-        path.write_bytes(bytes(damaged))
-        try:
-            read_network(path)
-        except InputError:
-            refused += 1
-        except BaseException as error:
-            pytest.fail(f"seed {seed}, trial {trial}: {type(error).__name__}: {error}")
-    assert refused > 0
 
 
-@pytest.mark.parametrize("family", FAMILIES)
-def test_benchmark_networks_agree_with_onnxruntime(family: str, tmp_path: Path) -> None:
-    """The smallest network of a benchmark family gives what onnxruntime gives."""
-    if not PACK.is_dir():
+def test_external_data_is_read_beside_the_file(tmp_path: Path) -> None:
+    """Weights stored in another file are read; where that file is missing the tensor is named."""
+    weights = {"W": weight(40, 40)}
+    proto = model([node("MatMul", ["x", "W"], ["y"])], [1, 40], weights)
+    convert_model_to_external_data(proto, location="weights.bin", size_threshold=0)
+    onnx.save(proto, tmp_path / "net.onnx")
+    network = read_network(tmp_path / "net.onnx")
+    assert np.array_equal(network.layers[0].weights[0], weights["W"].T)
+    (tmp_path / "weights.bin").unlink()
+    with pytest.raises(NetworkError, match="tensor 'W'.*cannot be read"):
+        read_network(tmp_path / "net.onnx")
+
+
+def benchmark_networks() -> list[Path]:
+    """One network of each benchmark family, the smallest."""
+    if not BENCHMARKS.exists():
+        return []
+    with (BENCHMARKS / "networks.csv").open(newline="") as file:
+        rows = sorted(csv.DictReader(file), key=lambda row: int(row["raw_bytes"]))
+    first: dict[str, Path] = {}
+    for row in rows:
+        first.setdefault(row["family"], BENCHMARKS / row["family"] / row["onnx"])
+    return list(first.values())
+
+
+def test_benchmark_networks_agree_with_onnxruntime() -> None:
+    """The smallest network of every benchmark family gives what onnxruntime gives."""
+    paths = benchmark_networks()
+    if not paths:
         pytest.skip("benchmark pack ../shared/benchmarks is absent")
-    files = sorted((PACK / family).rglob("*.onnx*"), key=lambda p: (p.stat().st_size, p.name))
-    assert files, f"no network in {family}"
-    if files[0].stat().st_size > MOST_PACKED:
-        pytest.skip(f"the networks of {family} take too long to read here")
-    path = tmp_path / "net.onnx"
-    path.write_bytes(read_model_bytes(files[0]))
-    compare(path, points=3, scale=0.5)
+    for path in paths:
+        network = read_network(path)
+        proto = ModelProto.FromString(read_model_bytes(path))
+        for seed in range(3):
+            x = normal(np.random.default_rng(seed), *network.input_shape)
+            expected = runtime(proto, x).reshape(-1)
+            error = np.abs(network.evaluate(x.reshape(-1).astype(np.float64)) - expected).max()
+            assert error <= 1e-4 * max(1.0, np.abs(expected).max()), f"{path.name}, seed {seed}: off by {error:.2e}"
