@@ -36,7 +36,7 @@ from .relaxations import lines
 
 __all__ = ["SCIP_MARGIN", "MilpResult", "close"]
 
-SCIP_MARGIN = 1e-6  # times the margins' scale: SCIP's feasibility tolerance; t beyond it counts as positive
+SCIP_MARGIN = 1e-5  # times the margins' scale, ten times SCIP's feasibility tolerance: t beyond it counts as positive
 ROUNDS = {
     "minimise": (2, 2),
     "feasible": (5, 1),
