@@ -80,7 +80,8 @@ class _Query:
             if self.stopped == "interrupted":
                 break
         result.bound = max(float(self.batch.margin[0]), self.frontier.margin if len(self.frontier) else -np.inf)
-        result.how = "interrupted" if self.stopped == "interrupted" else self.limits.exceeded() or self.stopped or ("numerics" if self.stuck else "no stage decided")
+        interrupted = self.stopped if self.stopped == "interrupted" else ""
+        result.how = interrupted or self.limits.exceeded() or self.stopped or "no stage decided"
         return result
 
     @property

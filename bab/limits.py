@@ -10,6 +10,8 @@ from .options import Options
 
 __all__ = ["Limits", "resident_mb"]
 
+LEAST = 0.06  # seconds too few to begin anything with
+
 
 def resident_mb() -> float:
     """Resident memory of this process in MB; the peak so far where the system tells no current value."""
@@ -48,7 +50,7 @@ class Limits:
 
     def exceeded(self, nodes: int = 0) -> str:
         """Reason to stop now, "" for none."""
-        if time.monotonic() >= self.deadline:
+        if self.remaining < LEAST:
             return "time"
         if resident_mb() > self.options.memory_mb:
             return "memory"

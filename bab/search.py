@@ -23,7 +23,8 @@ __all__ = ["Outcome", "Steps", "search"]
 
 BoundStep = Callable[[Query, Batch], Bounds]  # proves bounds of every node of the batch
 AttackStep = Callable[[Query, Batch, Bounds], Witness | None]  # looks for a counterexample in and around the nodes
-CloseStep = Callable[[Query, Batch, Bounds], tuple[np.ndarray, Witness | None]]  # [B] bounds by costlier means, NaN: hopeless
+# [B] bounds by costlier means: > 0 closes, NaN gives the node up
+CloseStep = Callable[[Query, Batch, Bounds], tuple[np.ndarray, Witness | None]]
 SplitStep = Callable[[Query, Batch, Bounds], Splits]  # one split a node, or none where nothing can be split
 ClipStep = Callable[[Query, Batch, Bounds], tuple[Batch, np.ndarray]]  # smaller regions, [B] bool: nothing left
 StopTest = Callable[[int], str]  # given the nodes so far, the reason to stop now, "" for none
@@ -61,7 +62,7 @@ class Outcome:
 
 
 def search(query: Query, frontier: Frontier, steps: Steps) -> Outcome:
-    """Work on the frontier until it is empty, a witness is found, or `steps.stop` says so. The frontier keeps the rest."""
+    """Work on the frontier until it is empty, a witness is found, or `steps.stop` says so; it keeps what is open."""
     outcome = Outcome()
     while len(frontier):
         if reason := steps.stop(outcome.nodes):
@@ -114,7 +115,7 @@ def _sort_out(batch: Batch, bounds: Bounds, proved: np.ndarray, outcome: Outcome
 
 
 def still_open(query: Query, batch: Batch, bounds: Bounds) -> tuple[Batch, Bounds, float]:
-    """Nodes whose bounds do not close them, with what was proved written into the batch, and the lowest closing bound."""
+    """Nodes that their bounds do not close, with what was proved written into them, and the lowest closing bound."""
     batch.pre_lower, batch.pre_upper = bounds.pre_lower, bounds.pre_upper
     batch.margin = np.fmax(batch.margin, smallest_margins(query, bounds))
     keep = ~(batch.margin > 0.0)

@@ -58,7 +58,9 @@ def verify(
             return Result("unknown", reason="memory", seconds=limits.elapsed)
 
 
-def _read(network: str | os.PathLike[str] | Network, prop: str | os.PathLike[str] | Property) -> tuple[Network, Property]:
+def _read(
+    network: str | os.PathLike[str] | Network, prop: str | os.PathLike[str] | Property
+) -> tuple[Network, Property]:
     if not isinstance(network, Network):
         from ..instances.onnx_reader import read_network
 

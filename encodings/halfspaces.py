@@ -22,7 +22,8 @@ def absorb_cuts(
 ) -> tuple[Array, Array, Array]:
     """Replace a'x + c by a smaller function on the region whose minimum over the *box* is higher.
 
-    coefficients: [B, R, n]; constants: [B, R]; lower, upper: [B, n] box; cuts: [B, K, n + 1], rows (g, h), zero rows void.
+    coefficients: [B, R, n]; constants: [B, R]; lower, upper: [B, n] box; cuts: [B, K, n + 1], rows (g, h), zero rows
+    void.
     Returns (coefficients, constants, error): the new function may exceed the old one on the region by at most
     `error` [B, R], by rounding.
     """
@@ -88,7 +89,7 @@ def _best_multiplier(a: Array, g: Array, width: Array, slope: Array) -> Array:
 
 
 def cut_is_empty(lower: Array, upper: Array, cuts: Array) -> Array:
-    """[B] bool: some half-space misses the whole box, rigorously (max over the box of g'x + h below its rounding error)."""
+    """[B] bool: some half-space misses the whole box, rigorously (the maximum of g'x + h lies below its own error)."""
     if cuts.shape[1] == 0:
         return np.zeros(len(lower), dtype=bool)
     n = lower.shape[1]

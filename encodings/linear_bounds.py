@@ -2,11 +2,11 @@
 
 Every pre-activation z = w'x_k + b is bounded from below by a linear function of the input: walking back through the
 layers, x_k is replaced by its lower line where its coefficient is positive and by its upper line where it is negative
-(CROWN, Zhang et al. 2018; DeepPoly, Singh et al. 2019; with parallel lines Fast-Lin, Weng et al. 2018). At the input the
-linear function is minimised over box and half-spaces (`halfspaces`). Upper bounds are lower bounds of -z.
+(CROWN, Zhang et al. 2018; DeepPoly, Singh et al. 2019; with parallel lines Fast-Lin, Weng et al. 2018). At the input
+the linear function is minimised over box and half-spaces (`halfspaces`). Upper bounds are lower bounds of -z.
 
-Rounding: with u = 2^-53 a float product A W of n terms is off by at most (n + 8) 2u |A||W| (twice the textbook bound, which
-also covers the evaluation of the error term itself). Applied to values of magnitude m it can move the bound by
+Rounding: with u = 2^-53 a float product A W of n terms is off by at most (n + 8) 2u |A||W| (twice the textbook bound,
+which also covers the evaluation of the error term itself). Applied to values of magnitude m it can move the bound by
 |A| (|W| m), and |A| e <= ||A||_2 ||e||_2 keeps that cheap. The terms are summed and subtracted at the end.
 
 Cost per node: for each layer k, (rows still unstable) x (weights of all earlier layers).
@@ -91,7 +91,7 @@ def gamma(terms: int) -> float:
 
 
 def bound(query: Query, batch: Batch, options: LinearBoundOptions | None = None) -> Bounds:
-    """Linear bounds of all nodes of a batch. Inherited bounds are intersected: a child is never worse than its parent."""
+    """Linear bounds of all nodes of a batch, intersected with the inherited ones: never worse than the parent's."""
     options = options or LinearBoundOptions()
     prepared = _prepared(query)
     step = max(1, NODE_CHUNK // (2 * prepared.widest**2))
@@ -297,7 +297,8 @@ class _Pass:
                 coefficients > 0.0, line.lower_slope[:, None, :], line.upper_slope[:, None, :]
             )
         norm = _norm(coefficients)
-        error += norm * (gamma(prepared.terms + self.sums) * _norm(magnitude) + prepared.layer.bias_error * magnitude.shape[1])[:, None]
+        per_unit = gamma(prepared.terms + self.sums) * _norm(magnitude)
+        error += norm * (per_unit + prepared.layer.bias_error * magnitude.shape[1])[:, None]
         if prepared.layer.bias.any():
             constants += coefficients @ prepared.layer.bias
         for s, w, transposed in zip(

@@ -1,8 +1,9 @@
-"""Two lines per neuron: act(z) lies between lower_slope z + lower_intercept and upper_slope z + upper_intercept on [l, u].
+"""Two lines per neuron: on [l, u], lower_slope z + lower_intercept <= act(z) <= upper_slope z + upper_intercept.
 
 ReLU: the triangle relaxation's upper line through (l, 0) and (u, u); below, any slope in [0, 1] through the origin:
 *adaptive* (1 where u > -l, else 0; CROWN, Zhang et al. 2018; DeepPoly, Singh et al. 2019) or *parallel* (u / (u - l);
-Fast-Lin, Weng et al. 2018, and DeepZ). Sigmoid and tanh: the line of a chosen slope, moved out until it touches the curve.
+Fast-Lin, Weng et al. 2018, and DeepZ). Sigmoid and tanh: the line of a chosen slope, moved out until it
+touches the curve.
 
 Slopes may be any floats; intercepts are rounded outward, so every line is valid for real numbers, not only for floats.
 """
@@ -90,7 +91,7 @@ def _upper_line(kind: str, lower: Array, upper: Array) -> tuple[Array, Array]:
 
 
 def _tangent_point(kind: str, lower: Array, upper: Array) -> Array:
-    """The point d in [0, upper] whose tangent passes through (lower, act(lower)), by bisection; upper if there is none."""
+    """The d in [0, upper] whose tangent passes through (lower, act(lower)), by bisection; upper if there is none."""
     left, right = np.zeros_like(lower), upper.copy()
     base = activate(kind, lower)
     for _ in range(40):

@@ -1,16 +1,17 @@
 """The optimal-partition rule: split the input set by the hyperplane of the weight row that costs the bound most.
 
 Anderson, Ma, Li, Sojoudi (CDC 2020), Thm 2, for one hidden layer: the triangle relaxation of max c'ReLU(Wx) is at most
--sum_i ReLU(c_i) u_i l_i / (u_i - l_i) above the truth; splitting along w_i'x + b_i = 0 removes term i, so the best row is
+-sum_i ReLU(c_i) u_i l_i / (u_i - l_i) above the truth; splitting along w_i'x + b_i = 0 removes term i, so the best
+row is
     i* = argmax_i ReLU(c_i) (-u_i l_i) / (u_i - l_i),
 and, the terms being separable, the n best rows are the n largest scores.
 
 For deeper networks there is no theorem. The extension used here replaces c_i by the multiplier with which neuron i's
 upper line enters the margin's lower bound (back-substitution). This is the intercept term of BaBSR (Bunel et al. 2020).
 For layer 1 the split is a half-space of the input and both children get a stable neuron. For an unstable neuron of a
-deeper layer {z >= 0} is no half-space; the input is cut along the mean of the neuron's linear lower and upper functions,
-g(x) = (L(x) + U(x)) / 2. The neuron does not become stable: with delta = max over the region of (U - L) / 2 one child has
-l' >= -delta, the other u' <= delta. So rows of all layers are scored by the gain
+deeper layer {z >= 0} is no half-space; the input is cut along the mean of the neuron's linear lower and upper
+functions, g(x) = (L(x) + U(x)) / 2. The neuron does not become stable: with delta = max over the region of (U - L) / 2
+one child has l' >= -delta, the other u' <= delta. So rows of all layers are scored by the gain
     multiplier [ F(l, u) - max(F(-delta, u), F(l, delta)) ],    F(l, u) = -u l / (u - l),
 which for layer 1 (delta = 0) is the rule above.
 """

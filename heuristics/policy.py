@@ -3,8 +3,8 @@
 Measured grounds (two cores, 2026-11): with few open inputs, splitting the input set closes thousands of nodes a second
 and beats everything else. With many inputs, one big-M MILP on SCIP closes networks of a few hundred unstable neurons in
 seconds; larger ones are worth a phase search first, which is cheap where the bounds are nearly good enough, and then
-bound tightening by LP, which makes the MILP several times faster. An attack that takes no longer than the work behind it comes
-before all of them; a longer one follows where that was not enough.
+bound tightening by LP, which makes the MILP several times faster. A short attack comes before all of them; a longer one
+follows where that was not enough.
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ __all__ = ["Batch", "Node", "root"]
 class Batch:
     """B nodes of one query. `cuts[b, i] = (g, h)` is the half-space g'x + h >= 0; an all-zero row is no cut.
 
-    The first Query.reserved slots are the property's own half-spaces and the margins' bounds, the others come of splits.
+    The first Query.reserved slots are the property's own half-spaces and the margins' bounds, the others are splits.
     """
 
     lower: Array  # [B, inputs] box
@@ -54,7 +54,8 @@ class Batch:
         """All rows one after another; cuts are padded with zero rows to the longest list."""
         most = max(b.cuts.shape[1] for b in batches)
         padded = [np.pad(b.cuts, ((0, 0), (0, most - b.cuts.shape[1]), (0, 0))) for b in batches]
-        parts = {f.name: np.concatenate([getattr(b, f.name) for b in batches]) for f in fields(Batch) if f.name != "cuts"}
+        names = [f.name for f in fields(Batch) if f.name != "cuts"]
+        parts = {name: np.concatenate([getattr(b, name) for b in batches]) for name in names}
         return Batch(cuts=np.concatenate(padded), **parts)
 
 

@@ -29,7 +29,7 @@ ACTIVATIONS = ("identity", "relu", "sigmoid", "tanh")
 class Layer:
     """One affine map and the activation behind it: x_k = act(sum_j weights[j] @ x_{sources[j]} + bias)."""
 
-    sources: tuple[int, ...]  # values read, ascending, each once; 0 is the network's input, k the value of layers[k - 1]
+    sources: tuple[int, ...]  # values read, ascending, each once; 0 is the input, k the value of layers[k - 1]
     weights: tuple[Matrix, ...]  # one [size, size of that source] per source, float64, dense or csr_array
     bias: Array  # [size]
     kind: str = "identity"  # one of ACTIVATIONS, applied to every neuron of the layer

@@ -226,7 +226,7 @@ def test_an_empty_region_is_proved_by_multipliers() -> None:
 
 
 def test_half_spaces_are_switched_on_and_off() -> None:
-    """A node's half-spaces count in its bound and leave no trace in the next node's; many of them force a fresh build."""
+    """A node's half-spaces count in its bound and leave no trace in the next node's; many force a fresh build."""
     query, node = kpoly_example()
     lp = TriangleLP(query, node)
     rng = np.random.default_rng(0)
