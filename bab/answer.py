@@ -17,6 +17,7 @@ from ..instances.replay import Witness
 from .closing import close_by_milp, open_disjuncts
 from .frontier import Frontier
 from .options import Options
+from .result import POSITIVE
 from .search import Steps, search, still_open
 from .steps import Run
 
@@ -54,7 +55,6 @@ class _Query:
         self.result = Answer()
         self.stopped = ""
         self.stuck = 0
-        self.lowest = np.inf  # smallest bound by which a node of the tree was closed
 
     def answer(self) -> Answer:
         """See `answer` of the module."""
@@ -88,7 +88,7 @@ class _Query:
     def _decided(self) -> bool:
         return self.result.holds or self.result.witness is not None
 
-    def _holds(self, how: str, bound: float) -> Answer:
+    def _holds(self, how: str, bound: float = POSITIVE) -> Answer:
         self.result.holds, self.result.how, self.result.bound = True, how, bound
         return self.result
 
@@ -97,7 +97,8 @@ class _Query:
         bounds = self.run.bound(self.query, batch)
         self.result.statistics["nodes"] += 1
         batch, _, closing = still_open(self.query, batch, bounds)
-        self.result.bound = float(batch.margin[0]) if len(batch) else closing
+        alone = len(self.query.starts) == self.query.rows + 1  # else rows of a disjunct were tested together
+        self.result.bound = float(batch.margin[0]) if len(batch) else closing if alone else POSITIVE
         return batch
 
     def _stage(self, stage: Stage, known: Facts) -> None:
@@ -142,9 +143,8 @@ class _Query:
         self.stuck += sum(len(b) for b in outcome.stuck)
         self.stopped = outcome.stopped or ("" if not self.stuck else "numerics: nodes that no float can split")
         self.result.witness, self.result.how = outcome.witness, "search"
-        self.lowest = min(self.lowest, outcome.lowest)
         if outcome.closed and not self.stuck:
-            self._holds("linear bounds and splits", self.lowest)
+            self._holds("linear bounds and splits")
 
     def _tighten(self, seconds: float) -> None:
         from ..encodings.lp import tighten
@@ -173,4 +173,4 @@ class _Query:
         self.result.statistics["scip_nodes"] += outcome.nodes
         self.stopped = "; ".join(outcome.notes) or "SCIP's time"
         if not outcome.left and not outcome.witness:
-            self._holds("scip-float", outcome.bound)
+            self._holds("scip-float")

@@ -8,7 +8,7 @@ from typing import Any
 
 from ..instances.network import Array
 from ..instances.witness import Witness, witness_text
-from .result import Result
+from .result import POSITIVE, Result
 
 __all__ = ["EXIT_CODES", "json_text", "result_file_text", "summary"]
 
@@ -27,7 +27,7 @@ def summary(result: Result, verbose: bool = False) -> list[str]:
     if result.reason:
         lines.append(f"reason: {result.reason}")
     lines.append(f"time:   {_effort(result)}")
-    if math.isfinite(result.bound):
+    if math.isfinite(result.bound) and result.verdict != "sat" and result.bound != POSITIVE:
         lines.append(f"bound:  the worst margin is at least {result.bound:.6g}")
     if result.witness:
         lines += _witness_lines(result.witness)

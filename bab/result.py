@@ -6,7 +6,11 @@ from dataclasses import dataclass, field
 
 from ..instances.replay import Witness
 
-__all__ = ["VERDICTS", "Result"]
+__all__ = ["POSITIVE", "VERDICTS", "Result"]
+
+# The bound of an `unsat` of which no more is proved than the sign: parts of the input set that were clipped away, and
+# rows that were tested together, are only known to have a positive worst margin.
+POSITIVE = 5e-324
 
 VERDICTS = ("unsat", "sat", "unknown", "timeout")
 
@@ -17,7 +21,7 @@ class Result:
 
     verdict: str  # one of VERDICTS: unsat = the property holds, sat = a counterexample was replayed
     witness: Witness | None = None  # for sat: the input, as the ONNX file itself was run on it
-    bound: float = float("-inf")  # proved lower bound of the worst margin over what is left open; > 0 for unsat
+    bound: float = float("-inf")  # proved lower bound of the worst margin; POSITIVE for unsat by search
     reason: str = ""  # how it was decided, or why it was not: time, memory, nodes, numerics, interrupted, ...
     statistics: dict[str, float] = field(default_factory=dict)  # counts and seconds by their names
     seconds: float = 0.0  # wall clock from the call to the verdict

@@ -51,7 +51,6 @@ class Outcome:
     witness: Witness | None = None
     stopped: str = ""  # reason, "" when the frontier was emptied
     nodes: int = 0  # bounded
-    lowest: float = np.inf  # smallest bound of the worst margin by which a node was closed
     deepest: int = 0
     stuck: list[Batch] = field(default_factory=list)  # nodes that could neither be closed nor split
 
@@ -86,8 +85,7 @@ def _round(query: Query, frontier: Frontier, batch: Batch, steps: Steps, outcome
     bounds = steps.bound(query, batch)
     outcome.nodes += len(batch)
     outcome.deepest = max(outcome.deepest, int(batch.depth.max()))
-    batch, bounds, lowest = still_open(query, batch, bounds)
-    outcome.lowest = min(outcome.lowest, lowest)
+    batch, bounds, _ = still_open(query, batch, bounds)
     if not len(batch):
         return None
     if witness := steps.attack(query, batch, bounds):
@@ -108,7 +106,6 @@ def _round(query: Query, frontier: Frontier, batch: Batch, steps: Steps, outcome
 def _sort_out(batch: Batch, bounds: Bounds, proved: np.ndarray, outcome: Outcome) -> tuple[Batch, Bounds]:
     """Put aside what `proved` closes (> 0) or gives up on (NaN); what is left goes on."""
     closed, hopeless = proved > 0.0, np.isnan(proved)
-    outcome.lowest = min(outcome.lowest, float(proved[closed].min(initial=np.inf)))
     if hopeless.any():
         outcome.stuck.append(batch[hopeless])
     return batch[~closed & ~hopeless], bounds[~closed & ~hopeless]
