@@ -149,6 +149,7 @@ class _Model:
         self.inputs = [
             self._variable(a, b) for a, b in zip(node.lower.tolist(), node.upper.tolist(), strict=True)
         ]
+        self.found: list[Array] = []  # inputs that were accepted and are no solutions of SCIP's
         self.neurons = [_Neurons(value=self.inputs)]
         self.ranges = [(node.lower, node.upper)]
         for cut in node.cuts:
@@ -326,7 +327,9 @@ class _Model:
             raise stopper.failure
         if status == "userinterrupt" and not stopper.accepted:
             raise KeyboardInterrupt
-        return status, stopper.accepted
+        # solutions that SCIP took over or found while it presolved raise no event
+        points = [] if stopper.accepted else self.points()
+        return status, stopper.accepted or (bool(points) and accept(np.array(points)))
 
     def bound(self) -> float:
         """SCIP's dual bound of t."""
@@ -335,10 +338,10 @@ class _Model:
 
     def points(self) -> list[Array]:
         """All solutions as inputs in the box, best first, each also snapped to the box where it is near."""
-        return [p for solution in self.scip.getSols() for p in self.candidates(solution)]
+        return self.found + [p for solution in self.scip.getSols() for p in self.candidates(solution)]
 
     def candidates(self, solution: Any) -> list[Array]:
-        """One solution's input, clipped into the box, and the same snapped to near bounds."""
+        """One solution's input (None: the current LP's), clipped into the box, and the same snapped to near bounds."""
         low, high = self.node.lower, self.node.upper
         x = np.clip(np.array([self.scip.getSolVal(solution, v[0]) for v in self.inputs]), low, high)
         near = SNAP * np.maximum(high - low, 1e-12)
@@ -356,7 +359,7 @@ def _stopper(model: _Model, accept: Accept) -> Any:
 
     # SCIP refuses to be interrupted between its stages; then the next node is early enough
     interruptible = (SCIP_STAGE.TRANSFORMED, SCIP_STAGE.PRESOLVING, SCIP_STAGE.PRESOLVED, SCIP_STAGE.SOLVING)
-    events = (SCIP_EVENTTYPE.BESTSOLFOUND, SCIP_EVENTTYPE.NODEFOCUSED)
+    events = (SCIP_EVENTTYPE.BESTSOLFOUND, SCIP_EVENTTYPE.LPSOLVED, SCIP_EVENTTYPE.NODEFOCUSED)
 
     class Stopper(Eventhdlr):  # type: ignore[misc]  # pyscipopt is imported late, so the class is made late
         accepted = False
@@ -373,8 +376,18 @@ def _stopper(model: _Model, accept: Accept) -> Any:
         def eventexec(self, event: Any) -> None:
             # SCIP's C code cannot pass exceptions on: keep them for the caller
             try:
-                if event.getType() == SCIP_EVENTTYPE.BESTSOLFOUND and not self.accepted:
+                kind = event.getType()
+                if self.accepted or kind == SCIP_EVENTTYPE.NODEFOCUSED:
+                    pass
+                elif kind == SCIP_EVENTTYPE.BESTSOLFOUND:
                     self.accepted = accept(np.array(model.candidates(self.model.getBestSol())))
+                else:
+                    # SCIP's heuristics round binaries, which seldom fits the big-M rows; the LP's input with the
+                    # network's own values behind it always does
+                    found = model.candidates(None)
+                    if accept(np.array(found)):
+                        self.accepted = True
+                        model.found += found
             except BaseException as error:
                 self.failure = error
             if (self.accepted or self.failure is not None) and self.model.getStage() in interruptible:
