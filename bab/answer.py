@@ -63,6 +63,7 @@ class _Query:
             return result
         batch = self._bound_root(root(self.query))
         if not len(batch):
+            LOG.info("root: bound %.6g closes it", self.result.bound)
             return self._holds("linear bounds", self.result.bound)
         self.batch, self.frontier = batch, Frontier(batch)
         known = facts(self.query, batch)
@@ -113,15 +114,16 @@ class _Query:
         elif stage.name == "milp":
             self._milp(seconds)
 
-    def _attack(self, starts: int, steps: int) -> bool:
-        self.result.witness = self.run.attack_root(starts, steps)
+    def _attack(self, starts: int, steps: int, quasi: bool = False) -> bool:
+        self.result.witness = self.run.attack_root(starts, steps, quasi)
         self.result.how = "attack"
         return self.result.witness is not None
 
     def _attack_rounds(self, seconds: float, rounds: int, starts: int) -> None:
         end = time.monotonic() + seconds
-        for _ in range(rounds):
-            if time.monotonic() >= end or self._attack(starts, STEPS):
+        for number in range(rounds):
+            # spread-out starts in every second round; never in the first, scipy's sampler takes a while to import
+            if time.monotonic() >= end or self._attack(starts, STEPS, quasi=number % 2 == 1):
                 break
 
     def _split(self, stage: Stage, known: Facts, seconds: float) -> None:

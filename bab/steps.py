@@ -9,7 +9,7 @@ import numpy as np
 
 from ..encodings.clipping import clip_batch
 from ..encodings.linear_bounds import Bounds, LinearBoundOptions, bound, refute_conjunctions
-from ..heuristics.attacks import best_first, corners, points_in, projected_gradient
+from ..heuristics.attacks import best_first, corners, points_in, projected_gradient, quasi_random
 from ..heuristics.splits import Splits, choose_splits
 from ..instances.batch import Batch
 from ..instances.network import Array
@@ -24,6 +24,7 @@ NEAR = 1e-5  # share of the margins' size within which float32 may still decide 
 MOST_REPLAYS = 16  # candidates replayed at a time
 MOST_DIVES = 256  # nodes per round inside which a few gradient steps are made
 DIVE_STEPS = 8
+MOST_SOBOL = 64  # inputs up to which a Sobol sequence is set up in no time and still spreads better than chance
 PATIENCE = 4  # splits per unstable ReLU after which a node with few of them resists
 FEW_UNSTABLE = 16  # unstable ReLUs up to which a resisting node's phases are split
 
@@ -84,10 +85,14 @@ class Run:
         points, _ = projected_gradient(query, starts[picked], *box, DIVE_STEPS, targets)
         return self.check(points)
 
-    def attack_root(self, starts: int, steps: int) -> Witness | None:
-        """Projected gradient with restarts over the whole input set."""
+    def attack_root(self, starts: int, steps: int, quasi: bool = False) -> Witness | None:
+        """Projected gradient from the best of 4 * starts points of the input set: uniform ones and corners, or Sobol's."""
         region = self.query.region
-        points, _ = best_first(self.query, points_in(region.lower, region.upper, 4 * starts, self.rng))
+        if quasi and region.size <= MOST_SOBOL:
+            points = quasi_random(region.lower, region.upper, 4 * starts, int(self.rng.integers(2**31)))
+        else:
+            points = points_in(region.lower, region.upper, 4 * starts, self.rng)
+        points, _ = best_first(self.query, points)
         if witness := self.check(points[:MOST_REPLAYS]):
             return witness
         found, _ = projected_gradient(self.query, points[:starts], region.lower, region.upper, steps)

@@ -52,8 +52,9 @@ def quasi_random(lower: Array, upper: Array, count: int, seed: int) -> Array:
     """`count` scrambled Sobol points of a box (a power of two is best). [count, inputs]."""
     from scipy.stats import qmc
 
-    sampler = qmc.Sobol(len(lower), scramble=True, seed=seed)
-    return lower + sampler.random(count) * (upper - lower)
+    sampler = qmc.Sobol(len(lower), scramble=True, rng=seed)
+    power = sampler.random_base2(max(0, int(np.ceil(np.log2(count)))))
+    return lower + power[:count] * (upper - lower)
 
 
 def best_first(query: Query, points: Array) -> tuple[Array, Array]:
