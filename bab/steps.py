@@ -86,7 +86,7 @@ class Run:
         return self.check(points)
 
     def attack_root(self, starts: int, steps: int, quasi: bool = False) -> Witness | None:
-        """Projected gradient from the best of 4 * starts points of the input set: uniform ones and corners, or Sobol's."""
+        """Projected gradient from the best of 4 * starts points of the input set: uniform and corners, or Sobol's."""
         region = self.query.region
         if quasi and region.size <= MOST_SOBOL:
             points = quasi_random(region.lower, region.upper, 4 * starts, int(self.rng.integers(2**31)))
