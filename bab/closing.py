@@ -23,6 +23,8 @@ __all__ = ["MilpOutcome", "close_by_milp", "close_regions", "open_disjuncts"]
 LOG = logging.getLogger(__name__)
 TOUCHING = 1e-9  # share of the margins' size below which an affine region's negative bound is only rounding
 SNAP = 1e-6  # relative distance within which an LP's coordinate is taken for the end of its interval
+FIRST_SHARE = 0.25  # of a disjunct's fair share of the time, in the first round over several
+LEAST_SLICE = 0.05  # seconds below which SCIP is not asked
 REGION_LP_SECONDS = 10.0  # one activation region's LP; they take milliseconds
 
 Check = Callable[[Array], Witness | None]  # replays candidate inputs [P, inputs]
@@ -98,16 +100,17 @@ def close_by_milp(
     """
     outcome, left = MilpOutcome(), list(disjuncts)
     for last_round in (False, True):
-        for position, k in enumerate(list(left)):
-            share = seconds() / (len(left) - (position if last_round else 0))
-            slice_seconds = share if last_round or len(left) == 1 else 0.25 * share
-            if slice_seconds < 0.05:
-                break
-            if _one_disjunct(query, node, k, slice_seconds, memory_mb, seed, check, outcome):
-                left.remove(k)
+        asked, left = left, []
+        for position, k in enumerate(asked):
+            share = seconds() / (len(asked) - position)
+            slice_seconds = share if last_round or len(asked) == 1 else FIRST_SHARE * share
+            refuted = slice_seconds >= LEAST_SLICE and _one_disjunct(
+                query, node, k, slice_seconds, memory_mb, seed, check, outcome
+            )
             if outcome.witness:
                 return outcome
-        if not left:
+            left += [] if refuted else [k]
+        if len(asked) == 1:
             break
     outcome.left = left
     return outcome
