@@ -1,0 +1,96 @@
+"""Closing by solvers: the shares of time over several disjuncts, and activation regions."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from hypersplit.bab.closing import close_by_milp, close_regions, open_disjuncts
+from hypersplit.encodings.linear_bounds import bound
+from hypersplit.encodings.milp import MilpResult
+from hypersplit.instances.batch import root
+from hypersplit.instances.network import sequential
+from hypersplit.instances.property import Case, InputSet, Polyhedron, Property
+from hypersplit.instances.query import Query, queries
+
+
+def three_disjuncts(threshold: float = -5.0) -> Query:
+    """y = (x, -x, |x|) on [-1, 1], each output forbidden at `threshold` or below."""
+    out = np.array([[1.0, -1.0], [-1.0, 1.0], [1.0, 1.0]])
+    network = sequential([np.array([[1.0], [-1.0]]), out], [np.zeros(2), np.zeros(3)])
+    forbidden = tuple(Polyhedron(row[None], np.array([threshold])) for row in np.eye(3))
+    case = Case(InputSet.box(np.array([-1.0]), np.array([1.0])), forbidden)
+    return queries(network, Property((case,), 1, 3))[0]
+
+
+def answers(monkeypatch: pytest.MonkeyPatch, refuted_at: dict[int, int]) -> list[tuple[int, float]]:
+    """SCIP replaced by one that refutes disjunct k when asked for the refuted_at[k]-th time; returns the calls."""
+    calls: list[tuple[int, float]] = []
+
+    def close(query: object, node: object, k: int, seconds: float, memory: float, seed: int) -> MilpResult:
+        calls.append((k, seconds))
+        done = sum(c[0] == k for c in calls) >= refuted_at.get(k, 99)
+        return MilpResult("refuted" if done else "open", 1.0 if done else -1.0, [], 1, seconds, "")
+
+    monkeypatch.setattr("hypersplit.encodings.milp.close", close)
+    return calls
+
+
+@pytest.mark.parametrize("refuted_at", [{0: 1, 1: 1, 2: 1}, {0: 2, 1: 2, 2: 2}, {0: 1, 1: 2, 2: 1}, {0: 2, 1: 1, 2: 2}])
+def test_disjuncts_are_refuted_in_two_rounds(monkeypatch: pytest.MonkeyPatch, refuted_at: dict[int, int]) -> None:
+    """Whatever the order in which they fall, all disjuncts are asked until each is refuted, within the time."""
+    query = three_disjuncts()
+    calls = answers(monkeypatch, refuted_at)
+    outcome = close_by_milp(query, root(query).node(0), [0, 1, 2], lambda: 10.0, 1000.0, 0, lambda points: None)
+
+    assert outcome.left == [] and outcome.witness is None
+    assert sorted(k for k, _ in calls) == sorted(k for k, times in refuted_at.items() for _ in range(times))
+    assert all(0.0 < seconds <= 10.0 for _, seconds in calls)
+
+
+def test_what_is_not_refuted_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A disjunct that SCIP leaves open is left, with its bound; without time nothing is asked."""
+    query = three_disjuncts()
+    calls = answers(monkeypatch, {0: 1, 2: 2})
+    outcome = close_by_milp(query, root(query).node(0), [0, 1, 2], lambda: 10.0, 1000.0, 0, lambda points: None)
+
+    assert outcome.left == [1] and outcome.bound == -1.0
+
+    calls.clear()
+    outcome = close_by_milp(query, root(query).node(0), [0, 1, 2], lambda: 0.0, 1000.0, 0, lambda points: None)
+
+    assert outcome.left == [0, 1, 2] and not calls
+
+
+def test_scip_itself_refutes_several_disjuncts() -> None:
+    """The real SCIP refutes three disjuncts that linear bounds leave open."""
+    query = three_disjuncts(threshold=-1.5)
+    batch = root(query)
+    bounds = bound(query, batch)
+    batch.pre_lower, batch.pre_upper = bounds.pre_lower, bounds.pre_upper
+    outcome = close_by_milp(query, batch.node(0), [0, 1, 2], lambda: 60.0, 1000.0, 0, lambda points: None)
+
+    assert outcome.left == []
+
+
+def test_open_disjuncts_come_most_suspicious_first() -> None:
+    """Refuted disjuncts are left out, the others sorted by their bounds."""
+    assert open_disjuncts(three_disjuncts(), np.array([-1.0, 2.0, -3.0])) == [2, 0]
+
+
+def test_an_activation_region_is_decided_by_one_linear_program() -> None:
+    """With all phases fixed the bound is exact; nodes with an unstable ReLU are left alone."""
+    query = three_disjuncts(threshold=-0.5)
+    batch = root(query)
+    batch.lower[:] = 0.6  # x in [0.6, 1]: both ReLUs stable, -x <= -0.5 is reached
+    bounds = bound(query, batch)
+    batch.pre_lower, batch.pre_upper = bounds.pre_lower, bounds.pre_upper
+    proved, witness = close_regions(query, batch, bounds.margins, lambda points: None)
+
+    assert proved[0] == pytest.approx(-0.5, abs=1e-6) and witness is None
+
+    whole = root(query)
+    whole.pre_lower[:], whole.pre_upper[:] = -1.0, 1.0
+    proved, _ = close_regions(query, whole, bounds.margins, lambda points: None)
+
+    assert proved[0] == -np.inf
