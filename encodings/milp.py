@@ -36,7 +36,8 @@ from .relaxations import lines
 
 __all__ = ["SCIP_MARGIN", "MilpResult", "close"]
 
-SCIP_MARGIN = 1e-5  # times the margins' scale, ten times SCIP's feasibility tolerance: t beyond it counts as positive
+FEASIBILITY = 1e-8  # SCIP's feasibility tolerance; with its default, 1e-6, presolving refuted solvable models
+SCIP_MARGIN = 1e-6  # times the margins' scale, a hundred tolerances: t beyond it counts as positive
 ROUNDS = {
     "minimise": (2, 2),
     "feasible": (5, 1),
@@ -97,10 +98,8 @@ def close(
         status, accepted = model.run(left, accept)
         points = _distinct([*model.points(), *points])
         nodes += int(model.scip.getNTotalNodes())
-        bound = model.bound() if mode == "minimise" else -np.inf
-        solved = (
-            solved or status == "optimal"
-        )  # SCIP also keeps solutions beyond the limit: those do not count
+        bound = model.bound() if mode == "minimise" and not status.startswith("error") else -np.inf
+        solved = solved or status == "optimal"  # SCIP also keeps solutions beyond the limit: they do not count
         if accepted or not solved:
             break
     seconds = time.monotonic() - began
@@ -279,6 +278,7 @@ class _Model:
 
         root, below = ROUNDS[mode]
         self.scip.setHeuristics(SCIP_PARAMSETTING.FAST)
+        self.scip.setParam("numerics/feastol", FEASIBILITY)
         self.scip.setParam("separating/maxroundsroot", root)
         self.scip.setParam("separating/maxrounds", below)
         self.scip.setParam("limits/memory", max(float(memory_mb), 1.0))
@@ -320,9 +320,10 @@ class _Model:
         try:
             self.scip.optimizeNogil()
         except Exception as error:  # pyscipopt raises bare Exceptions for SCIP's own; the words become the status
-            status = f"error: {error}"
-        else:
-            status = str(self.scip.getStatus())
+            if stopper.failure is not None:
+                raise stopper.failure from error
+            return f"error: {error}", stopper.accepted
+        status = str(self.scip.getStatus())
         if stopper.failure is not None:
             raise stopper.failure
         if status == "userinterrupt" and not stopper.accepted:
