@@ -5,8 +5,8 @@ w_r >= 0 of the margin rows every bound of sum_r w_r m_r bounds t sum_r w_r: t n
 
 `tighten` is the bound refinement of kPoly and LP-ALL (papers 2, 5): over the layers before a neuron,
 minimise and maximise its pre-activation. Only the objective changes, so the primal simplex goes on from the
-last optimum, and the next neuron is the one whose weights point most nearly the same way. Measured on one
-core (2026-11): 2.4 ms a bound on mnist_fc 256x2, 6 to 10 ms on 256x4 and 256x6.
+last optimum, and the next neuron is the one whose weights point most nearly the same way. Measured
+(2026-11), CPU time a bound: 2 to 3 ms on mnist_fc 256x2, 7 to 9 on 256x4, 11 to 17 on 256x6.
 
 All bounds are the safe ones of `safe_lp`. Columns and rows are those of `triangles`.
 """
