@@ -29,6 +29,7 @@ STEPS = 40  # of one round of the attack stage
 STARTS_WORK = 5e8  # products of a round over all starts and steps: a fraction of a second
 FEW_ROUNDS = 1  # rounds where the search attacks inside its nodes anyway
 MOST_ROUNDS = 10_000
+SOBOL_SECONDS = 3.0  # left to the attack from which on a second's import is worth it
 MOST_FUNCTIONS = 200_000  # weights of a network up to which rows of deeper layers are worth their memory
 
 
@@ -122,8 +123,9 @@ class _Query:
     def _attack_rounds(self, seconds: float, rounds: int, starts: int) -> None:
         end = time.monotonic() + seconds
         for number in range(rounds):
-            # spread-out starts in every second round; never in the first, scipy's sampler takes a while to import
-            if time.monotonic() >= end or self._attack(starts, STEPS, quasi=number % 2 == 1):
+            # spread-out starts in every second round, where there is time to import scipy's sampler
+            left = end - time.monotonic()
+            if left <= 0.0 or self._attack(starts, STEPS, quasi=number % 2 == 1 and left > SOBOL_SECONDS):
                 break
 
     def _split(self, stage: Stage, known: Facts, seconds: float) -> None:

@@ -38,10 +38,8 @@ __all__ = ["SCIP_MARGIN", "MilpResult", "close"]
 
 FEASIBILITY = 1e-8  # SCIP's feasibility tolerance; with its default, 1e-6, presolving refuted solvable models
 SCIP_MARGIN = 1e-6  # times the margins' scale, a hundred tolerances: t beyond it counts as positive
-ROUNDS = {
-    "minimise": (2, 2),
-    "feasible": (5, 1),
-}  # of separation, at SCIP's root and below: measured, see above
+# rounds of separation, at SCIP's root and below it: measured, see above
+ROUNDS = {"minimise": (2, 2), "feasible": (5, 1)}
 SNAP = 1e-5  # of a box's width: a coordinate this near to its bound may mean the bound, but for SCIP's noise
 INFINITY = 1e20  # SCIP's
 
@@ -54,9 +52,7 @@ class MilpResult:
 
     status: str  # "refuted": no t <= SCIP_MARGIN; "candidate": some solution has t <= SCIP_MARGIN; "open"
     bound: float  # SCIP's lower bound of t, in floats; -inf when it has none
-    points: list[
-        Array
-    ]  # candidate inputs inside the box, best first, each solution also with coordinates snapped
+    points: list[Array]  # candidate inputs inside the box, best first, each solution also snapped
     nodes: int  # of SCIP's tree
     seconds: float
     reason: str = ""  # why it is open, or SCIP's status
@@ -127,9 +123,7 @@ class _Neurons:
     """SCIP variables of a layer: `value[i]` is None where the value is 0."""
 
     value: list[Any] = field(default_factory=list)
-    pre: list[list[tuple[Any, float]]] = field(
-        default_factory=list
-    )  # z_i as terms over variables; [] where not modelled
+    pre: list[list[tuple[Any, float]]] = field(default_factory=list)  # z_i as terms over variables; or []
     binary: list[Any] = field(default_factory=list)
 
 
