@@ -19,6 +19,7 @@ from ..instances.query import Query
 __all__ = ["Facts", "Stage", "facts", "plan"]
 
 FEW_INPUTS = 20  # open inputs up to which the input set itself is split
+SMALL = 50_000  # weights of a network whose tree is searched as fast as an attack runs
 SHALLOW_MILP = 1500  # unstable neurons of a single hidden layer up to which SCIP comes before a long search
 LARGEST_MILP = 6000  # unstable neurons beyond which a MILP's root relaxation alone exceeds the usual limits
 
@@ -61,7 +62,8 @@ def plan(known: Facts, method: str = "auto", rule: str = "auto") -> list[Stage]:
     """Stages in order. The last one may use all the time that is left."""
     few = known.open_inputs <= FEW_INPUTS
     split = rule if rule != "auto" else "inputs" if few or not known.piecewise_linear else "phases"
-    attack = Stage("attack", 0.1, most=0.2 if few or known.hidden_layers <= 1 else 1.0, why="the easy counterexamples")
+    quick = few or known.hidden_layers <= 1 or known.weights <= SMALL
+    attack = Stage("attack", 0.1, most=0.2 if quick else 1.0, why="the easy counterexamples")
     attack_again = Stage("attack", 0.15, why="the harder counterexamples")
     rest = Stage("split", 1.0, split, "what is left")
     shallow = known.piecewise_linear and known.hidden_layers <= 1 and known.unstable <= SHALLOW_MILP
