@@ -60,7 +60,7 @@ class _Query:
     def answer(self) -> Answer:
         """See `answer` of the module."""
         result = self.result
-        if result.witness or self._attack(QUICK_STARTS, QUICK_STEPS):
+        if self._attack(QUICK_STARTS, QUICK_STEPS):
             return result
         batch = self._bound_root(root(self.query))
         if not len(batch):

@@ -42,7 +42,6 @@ class Run:
     functions: bool = False  # whether the split rule wants the hidden neurons' linear functions
     clip: bool = True
     jobs: int = 1
-    replays: int = 0  # candidates handed to the replay so far
 
     def bound(self, query: Query, batch: Batch) -> Bounds:
         """Linear bounds, the batch in as many parts as there are cores."""
@@ -66,7 +65,6 @@ class Run:
         margins = self.query.network.evaluate(points[:1])
         near = worst <= NEAR * (1.0 + np.abs(margins).max())
         for x in points[near][:MOST_REPLAYS]:
-            self.replays += 1
             if witness := self.replay.check(self.query.case, x, self.joint):
                 return witness
         return None
