@@ -170,9 +170,8 @@ class _Query:
         bounds = bound(self.query, self.batch, LinearBoundOptions(hidden=False))
         open_now = open_disjuncts(self.query, bounds.margins[0])
         outcome = close_by_milp(
-            self.query, self.batch.node(0), open_now, lambda: end - time.monotonic(),
-            self.options.memory_mb, self.options.seed, self.run.check,
-        )  # fmt: skip
+            self.query, self.batch.node(0), open_now, lambda: end - time.monotonic(), self.options, self.run.check
+        )
         self.result.witness, self.result.how = outcome.witness, "milp"
         self.result.statistics["scip_nodes"] += outcome.nodes
         self.stopped = "; ".join(outcome.notes) or "SCIP's time"

@@ -8,8 +8,11 @@ per open disjunct decides it; its safe dual bound closes the node, its optimum i
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from threading import Event, Lock
 
 import numpy as np
 
@@ -17,6 +20,7 @@ from ..instances.batch import Batch, Node
 from ..instances.network import Array
 from ..instances.query import Query
 from ..instances.replay import Witness
+from .options import Options
 
 __all__ = ["MilpOutcome", "close_by_milp", "close_regions", "open_disjuncts"]
 
@@ -90,47 +94,76 @@ class MilpOutcome:
 
 
 def close_by_milp(
-    query: Query, node: Node, disjuncts: list[int], seconds: Callable[[], float], memory_mb: float, seed: int,
-    check: Check,
-) -> MilpOutcome:  # fmt: skip
+    query: Query, node: Node, disjuncts: list[int], seconds: Callable[[], float], options: Options, check: Check
+) -> MilpOutcome:
     """One big-M MILP per disjunct, twice around: first with a slice each, then with what is left of the time.
 
-    seconds() tells the time that is left. A disjunct counts as refuted only by SCIP's proof beyond its margin; a
-    solution counts only once it is replayed.
+    seconds() tells the time that is left; options: jobs (MILPs at a time, in threads: SCIP runs without Python's lock),
+    memory_mb, seed. A disjunct counts as refuted only by SCIP's proof beyond its margin; a solution counts only once
+    it is replayed.
     """
     outcome, left = MilpOutcome(), list(disjuncts)
-    for last_round in (False, True):
-        asked, left = left, []
-        for position, k in enumerate(asked):
-            share = seconds() / (len(asked) - position)
-            slice_seconds = share if last_round or len(asked) == 1 else FIRST_SHARE * share
-            refuted = slice_seconds >= LEAST_SLICE and _one_disjunct(
-                query, node, k, slice_seconds, memory_mb, seed, check, outcome
-            )
-            if outcome.witness:
-                return outcome
-            left += [] if refuted else [k]
-        if len(asked) == 1:
-            break
+    jobs = max(1, min(options.jobs, len(left)))
+    asks = _Asks(query, node, replace(options, memory_mb=options.memory_mb / jobs), check, outcome)
+    with ThreadPoolExecutor(jobs) as pool:
+        for share in (FIRST_SHARE, 1.0) if len(left) > 1 else (1.0,):
+            # a MILP that begins when others are done gets its part of what is left then
+            waiting = Counter(left)
+
+            def one(k: int, share: float = share, waiting: Counter[int] = waiting) -> bool:
+                fair = min(1.0, jobs / max(1, waiting.total()))
+                del waiting[k]
+                return asks.refuted(k, share * fair * seconds())
+
+            try:
+                refuted = list(pool.map(one, left))
+            except BaseException:
+                asks.stop.set()
+                raise
+            left = [k for k, done in zip(left, refuted, strict=True) if not done]
+            if outcome.witness or not left:
+                break
     outcome.left = left
     return outcome
 
 
-def _one_disjunct(
-    query: Query, node: Node, k: int, seconds: float, memory_mb: float, seed: int, check: Check, outcome: MilpOutcome
-) -> bool:
-    """Ask SCIP about one disjunct; True when it is refuted. Witness, bound and notes go into the outcome."""
-    from ..encodings.milp import close
+@dataclass(eq=False)
+class _Asks:
+    """Questions to SCIP about one node's disjuncts; several threads may ask at a time."""
 
-    answer = close(query, node, k, seconds, memory_mb, seed=seed)
-    outcome.nodes += answer.nodes
-    LOG.info("milp disjunct %d: %s, bound %.6g, %d nodes, %.2f s of %.2f s %s",
-             k, answer.status, answer.bound, answer.nodes, answer.seconds, seconds, answer.reason)  # fmt: skip
-    if answer.status == "refuted":
-        return True
-    outcome.bound = min(outcome.bound, answer.bound)
-    if len(answer.points):
-        outcome.witness = check(np.asarray(answer.points))
-        if not outcome.witness and answer.status == "candidate":
-            outcome.notes.append(f"SCIP's solution of disjunct {k} does not replay in the network")
-    return False
+    query: Query
+    node: Node
+    options: Options
+    check: Check
+    outcome: MilpOutcome  # witness, bounds and notes are collected here
+    stop: Event = field(default_factory=Event)  # once set, every MILP ends at its next LP
+    lock: Lock = field(default_factory=Lock)  # of the outcome and the replay
+
+    def refuted(self, k: int, seconds: float) -> bool:
+        """Ask SCIP about one disjunct; True when it is refuted."""
+        from ..encodings.milp import close
+
+        if seconds < LEAST_SLICE or self.stop.is_set():
+            return False
+
+        def accept(points: Array) -> bool:
+            margins = self.query.network.evaluate(points)
+            return self.stop.is_set() or bool((self.query.per_disjunct(margins)[:, k] <= 0.0).any())
+
+        answer = close(
+            self.query, self.node, k, seconds, self.options.memory_mb, seed=self.options.seed, accept=accept
+        )
+        LOG.info("milp disjunct %d: %s, bound %.6g, %d nodes, %.2f s of %.2f s %s", k, answer.status, answer.bound,
+                 answer.nodes, answer.seconds, seconds, answer.reason)  # fmt: skip
+        with self.lock:
+            self.outcome.nodes += answer.nodes
+            if answer.status == "refuted":
+                return True
+            self.outcome.bound = min(self.outcome.bound, answer.bound)
+            if len(answer.points) and not self.stop.is_set():
+                self.outcome.witness = self.check(np.asarray(answer.points))
+                if self.outcome.witness:
+                    self.stop.set()
+                elif answer.status == "candidate":
+                    self.outcome.notes.append(f"SCIP's solution of disjunct {k} does not replay in the network")
+        return False

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -41,18 +40,11 @@ class Run:
     rule: str = "inputs"
     functions: bool = False  # whether the split rule wants the hidden neurons' linear functions
     clip: bool = True
-    jobs: int = 1
 
     def bound(self, query: Query, batch: Batch) -> Bounds:
-        """Linear bounds, the batch in as many parts as there are cores."""
+        """Linear bounds, rows of a disjunct tested together."""
         options = LinearBoundOptions(functions=self.functions, deadline=self.limits.deadline)
-        if self.jobs == 1 or len(batch) < 2 * self.jobs:
-            bounds = bound(query, batch, options)
-        else:
-            ends = np.linspace(0, len(batch), self.jobs + 1).astype(int)
-            parts = [batch[a:b] for a, b in zip(ends[:-1], ends[1:], strict=True)]
-            with ThreadPoolExecutor(self.jobs) as pool:
-                bounds = Bounds.concatenate(list(pool.map(lambda part: bound(query, part, options), parts)))
+        bounds = bound(query, batch, options)
         refute_conjunctions(query, batch, bounds)
         return bounds
 

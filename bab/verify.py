@@ -88,7 +88,7 @@ def _decide(asked: list[Query], replay: Replay, joint: bool, options: Options, l
     rng = np.random.default_rng(options.seed)
     with progress(options.progress) as report:
         for query in asked:
-            run = Run(query, replay, joint, limits, rng, clip=options.clip, jobs=options.jobs)
+            run = Run(query, replay, joint, limits, rng, clip=options.clip)
             outcome: Answer = answer(run, options, report)
             _add(statistics, outcome.statistics)
             if outcome.witness:

@@ -6,12 +6,14 @@ import numpy as np
 import pytest
 
 from hypersplit.bab.closing import close_by_milp, close_regions, open_disjuncts
+from hypersplit.bab.options import Options
 from hypersplit.encodings.linear_bounds import bound
 from hypersplit.encodings.milp import MilpResult
 from hypersplit.instances.batch import root
 from hypersplit.instances.network import sequential
 from hypersplit.instances.property import Case, InputSet, Polyhedron, Property
 from hypersplit.instances.query import Query, queries
+from hypersplit.instances.witness import Witness
 
 
 def three_disjuncts(threshold: float = -5.0) -> Query:
@@ -27,7 +29,9 @@ def answers(monkeypatch: pytest.MonkeyPatch, refuted_at: dict[int, int]) -> list
     """SCIP replaced by one that refutes disjunct k when asked for the refuted_at[k]-th time; returns the calls."""
     calls: list[tuple[int, float]] = []
 
-    def close(query: object, node: object, k: int, seconds: float, memory: float, seed: int) -> MilpResult:
+    def close(
+        query: object, node: object, k: int, seconds: float, memory: float, seed: int, accept: object
+    ) -> MilpResult:
         calls.append((k, seconds))
         done = sum(c[0] == k for c in calls) >= refuted_at.get(k, 99)
         return MilpResult("refuted" if done else "open", 1.0 if done else -1.0, [], 1, seconds, "")
@@ -37,11 +41,16 @@ def answers(monkeypatch: pytest.MonkeyPatch, refuted_at: dict[int, int]) -> list
 
 
 @pytest.mark.parametrize("refuted_at", [{0: 1, 1: 1, 2: 1}, {0: 2, 1: 2, 2: 2}, {0: 1, 1: 2, 2: 1}, {0: 2, 1: 1, 2: 2}])
-def test_disjuncts_are_refuted_in_two_rounds(monkeypatch: pytest.MonkeyPatch, refuted_at: dict[int, int]) -> None:
+@pytest.mark.parametrize("jobs", [1, 2, 3])
+def test_disjuncts_are_refuted_in_two_rounds(
+    monkeypatch: pytest.MonkeyPatch, refuted_at: dict[int, int], jobs: int
+) -> None:
     """Whatever the order in which they fall, all disjuncts are asked until each is refuted, within the time."""
     query = three_disjuncts()
     calls = answers(monkeypatch, refuted_at)
-    outcome = close_by_milp(query, root(query).node(0), [0, 1, 2], lambda: 10.0, 1000.0, 0, lambda points: None)
+    outcome = close_by_milp(
+        query, root(query).node(0), [0, 1, 2], lambda: 10.0, Options(jobs=jobs), lambda points: None
+    )
 
     assert outcome.left == [] and outcome.witness is None
     assert sorted(k for k, _ in calls) == sorted(k for k, times in refuted_at.items() for _ in range(times))
@@ -52,12 +61,12 @@ def test_what_is_not_refuted_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
     """A disjunct that SCIP leaves open is left, with its bound; without time nothing is asked."""
     query = three_disjuncts()
     calls = answers(monkeypatch, {0: 1, 2: 2})
-    outcome = close_by_milp(query, root(query).node(0), [0, 1, 2], lambda: 10.0, 1000.0, 0, lambda points: None)
+    outcome = close_by_milp(query, root(query).node(0), [0, 1, 2], lambda: 10.0, Options(jobs=1), lambda points: None)
 
     assert outcome.left == [1] and outcome.bound == -1.0
 
     calls.clear()
-    outcome = close_by_milp(query, root(query).node(0), [0, 1, 2], lambda: 0.0, 1000.0, 0, lambda points: None)
+    outcome = close_by_milp(query, root(query).node(0), [0, 1, 2], lambda: 0.0, Options(jobs=1), lambda points: None)
 
     assert outcome.left == [0, 1, 2] and not calls
 
@@ -68,7 +77,7 @@ def test_scip_itself_refutes_several_disjuncts() -> None:
     batch = root(query)
     bounds = bound(query, batch)
     batch.pre_lower, batch.pre_upper = bounds.pre_lower, bounds.pre_upper
-    outcome = close_by_milp(query, batch.node(0), [0, 1, 2], lambda: 60.0, 1000.0, 0, lambda points: None)
+    outcome = close_by_milp(query, batch.node(0), [0, 1, 2], lambda: 60.0, Options(jobs=2), lambda points: None)
 
     assert outcome.left == []
 
@@ -94,3 +103,22 @@ def test_an_activation_region_is_decided_by_one_linear_program() -> None:
     proved, _ = close_regions(query, whole, bounds.margins, lambda points: None)
 
     assert proved[0] == -np.inf
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_a_witness_ends_all(jobs: int) -> None:
+    """Once one disjunct's solution replays, the others are not asked any longer."""
+    query = three_disjuncts(threshold=-1.0)  # x = -1 for the first, x = 1 for the second
+    batch = root(query)
+    bounds = bound(query, batch)
+    batch.pre_lower, batch.pre_upper = bounds.pre_lower, bounds.pre_upper
+    found = Witness(np.array([-1.0]), np.array([-1.0, 1.0, 1.0]), False)
+    seen: list[np.ndarray] = []
+
+    def check(points: np.ndarray) -> Witness | None:
+        seen.append(points)
+        return found
+
+    outcome = close_by_milp(query, batch.node(0), [0, 1, 2], lambda: 60.0, Options(jobs=jobs), check)
+
+    assert outcome.witness is found and len(seen) == 1
