@@ -98,7 +98,9 @@ class _Query:
         """The root with its bounds, empty where they close it; the result's bound is set."""
         bounds = self.run.bound(self.query, batch)
         self.result.statistics["nodes"] += 1
-        batch, _, closing = still_open(self.query, batch, bounds)
+        whole = batch
+        batch, _, closing = still_open(self.query, whole, bounds)
+        self.run.record.bounded(self.query, whole, bounds)
         alone = len(self.query.starts) == self.query.rows + 1  # else rows of a disjunct were tested together
         self.result.bound = float(batch.margin[0]) if len(batch) else closing if alone else POSITIVE
         return batch
@@ -131,14 +133,14 @@ class _Query:
     def _split(self, stage: Stage, known: Facts, seconds: float) -> None:
         end = time.monotonic() + seconds
         few = known.open_inputs <= FEW_INPUTS and known.weights <= MOST_FUNCTIONS
-        run = replace(self.run, rule=stage.rule, functions=few and stage.rule in ("inputs", "rows"))
+        run = replace(self.run, rule=stage.rule, means=few and stage.rule in ("inputs", "rows"))
 
         def stop(nodes: int) -> str:
             return self.limits.exceeded(nodes) or ("its share of time" if time.monotonic() >= end else "")
 
         steps = Steps(
             run.bound, run.attack, run.clip_step, run.close, run.split, stop,
-            self.options.batch or batch_size(known, self.query), self.report,
+            self.options.batch or batch_size(known, self.query), self.report, run.record,
         )  # fmt: skip
         outcome = search(self.query, self.frontier, steps)
         statistics = self.result.statistics

@@ -26,15 +26,16 @@ class _Parser(argparse.ArgumentParser):
 
 
 def parser(commands: Mapping[str, Command]) -> argparse.ArgumentParser:
-    """The parser; `run` of what it parses is the command of that name: verify, info, bench or demo."""
+    """The parser; `run` of what it parses is the command of that name: verify, info, bench, study or demo."""
     top = _Parser(prog="hypersplit", description="Decide whether a neural network can violate a property.")
     top.add_argument("--version", action=_Version, nargs=0, help="show the version and end")
     names = top.add_subparsers(metavar="COMMAND", required=True)
-    words = {"verify": _verify, "info": _info, "bench": _bench, "demo": _demo}
+    words = {"verify": _verify, "info": _info, "bench": _bench, "study": _study, "demo": _demo}
     about = {
         "verify": "decide one property of one network",
         "info": "what the files hold",
         "bench": "run VNN-COMP instance lists, one process an instance",
+        "study": "run an experiment: csv, figures and one HTML page",
         "demo": "two questions about a real network, answered in under a minute",
     }
     for name, add_words in words.items():
@@ -52,6 +53,8 @@ def _verify(add: Callable[..., object]) -> None:
     add("--json", action="store_true", help="print one JSON object")
     add("--jobs", type=int, metavar="N", help="processor cores to use (default: all)")
     add("--log", metavar="FILE", help="what was tried, why, and what it brought")
+    add("--picture", metavar="FILE.png", help="draw the partition of the input set and the split tree")
+    add("--picture-inputs", metavar="I,J", help="inputs to draw the partition in (default: those that splits move most)")
     _search(add)
 
 
@@ -69,6 +72,17 @@ def _bench(add: Callable[..., object]) -> None:
     add("--only", action="append", default=[], metavar="GLOB", help="family, network or property to run")
     add("--limit", type=int, metavar="N", help="at most N instances a family, evenly spread")
     _search(add)
+
+
+def _study(add: Callable[..., object]) -> None:
+    add("name", metavar="NAME", nargs="?", help="which one; without a name they are listed")
+    add("--out", type=Path, metavar="DIR", help="for what it writes (default: hypersplit-study-NAME)")
+    add("--timeout", type=_number, metavar="S", help="seconds an instance")
+    add("--quick", action="store_true", help="a small version of a few seconds")
+    add("--seed", type=_seed, default=0, metavar="N", help="first of the random networks (default: 0)")
+    add("--resume", action="store_true", help="keep the rows that DIR holds, run the others")
+    add("--instances", type=Path, metavar="FILE.csv", help="partition-rules: a list onnx,vnnlib,timeout")
+    add("--only", action="append", default=[], metavar="GLOB", help="partition-rules: instances to run")
 
 
 def _demo(add: Callable[..., object]) -> None:
@@ -112,6 +126,13 @@ def _number(text: str) -> float:
     value = float(text)
     if not 0.0 < value < math.inf:
         raise argparse.ArgumentTypeError(f"{text}: expected a positive number")
+    return value
+
+
+def _seed(text: str) -> int:
+    value = int(text)
+    if value < 0:
+        raise argparse.ArgumentTypeError(f"{text}: expected no negative number")
     return value
 
 

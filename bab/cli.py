@@ -67,9 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _verify(args: argparse.Namespace) -> int:
-    # before numpy starts: the search's own threads are the parallelism, and two kinds of them get in each other's way
-    for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
-        os.environ.setdefault(name, "1")
+    _one_thread_of_algebra()
     options = options_from(args, progress=not args.json)
     from .report import EXIT_CODES, json_text, result_file_text, summary
 
@@ -122,7 +120,20 @@ def _demo(args: argparse.Namespace) -> int:
     return demo(args.out)
 
 
-COMMANDS = {"verify": _verify, "info": _info, "bench": _bench, "demo": _demo}
+def _study(args: argparse.Namespace) -> int:
+    _one_thread_of_algebra()
+    from .study import study
+
+    return study(args)
+
+
+COMMANDS = {"verify": _verify, "info": _info, "bench": _bench, "study": _study, "demo": _demo}
+
+
+def _one_thread_of_algebra() -> None:
+    # before numpy starts: the search's own threads are the parallelism, and two kinds of them get in each other's way
+    for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ.setdefault(name, "1")
 
 
 def _spare_inputs(args: argparse.Namespace) -> None:

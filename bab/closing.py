@@ -16,6 +16,9 @@ from threading import Event, Lock
 
 import numpy as np
 
+from ..encodings.bounds import Bounds
+from ..encodings.region_lp import minimise_over_region
+from ..heuristics.hyperplanes import first_layers
 from ..instances.batch import Batch, Node
 from ..instances.network import Array
 from ..instances.query import Query
@@ -40,7 +43,7 @@ def open_disjuncts(query: Query, margins: Array) -> list[int]:
     return [int(k) for k in np.argsort(worst, kind="stable") if not worst[k] > 0.0]
 
 
-def close_regions(query: Query, batch: Batch, margins: Array, check: Check) -> tuple[Array, Witness | None]:
+def close_regions(query: Query, batch: Batch, bounds: Bounds, check: Check) -> tuple[Array, Witness | None]:
     """Decide those nodes of the batch in which every ReLU is stable.
 
     Returns ([B] proved lower bounds of the worst margin: > 0 closes, NaN where the region is affine but touches its
@@ -52,25 +55,44 @@ def close_regions(query: Query, batch: Batch, margins: Array, check: Check) -> t
         return proved, None
     fixed = ~((batch.pre_lower < 0.0) & (batch.pre_upper > 0.0) & query.relu).any(axis=1)
     for b in np.flatnonzero(fixed):
-        proved[b], witness = _region(query, batch.node(int(b)), margins[b], check)
+        proved[b], witness = _region(query, batch, bounds, int(b), check)
         if witness:
             return proved, witness
     return proved, None
 
 
-def _region(query: Query, node: Node, margins: Array, check: Check) -> tuple[float, Witness | None]:
+def _region(query: Query, batch: Batch, bounds: Bounds, b: int, check: Check) -> tuple[float, Witness | None]:
+    node, margins = batch.node(b), bounds.margins[b]
+    minimise = _deep_region(query, node) if (node.phases * ~first_layers(query)).any() else None
+    bound, size = np.inf, 1.0 + float(np.abs(margins).max())
+    for k in open_disjuncts(query, margins):
+        if minimise:
+            least, point = minimise(k)
+        else:
+            rows = slice(query.starts[k], query.starts[k + 1])
+            least, point = minimise_over_region(
+                node.lower, node.upper, node.cuts, bounds.coefficients[b, rows], bounds.constants[b, rows],
+                REGION_LP_SECONDS,
+            )  # fmt: skip
+        bound = min(bound, least)
+        if least > 0.0 or point is None:
+            continue
+        if witness := check(_snapped(point, node)):
+            return bound, witness
+    return (np.nan if -TOUCHING * size < bound <= 0.0 else bound), None
+
+
+def _deep_region(query: Query, node: Node) -> Callable[[int], tuple[float, Array | None]]:
+    """Phases that were split in deeper layers are no half-spaces: the LP over the whole network knows them."""
     from ..encodings.lp import TriangleLP
 
     lp = TriangleLP(query, node)
-    bound, size = np.inf, 1.0 + float(np.abs(margins).max())
-    for k in open_disjuncts(query, margins):
+
+    def minimise(k: int) -> tuple[float, Array | None]:
         answer = lp.minimise(k, REGION_LP_SECONDS)
-        bound = min(bound, answer.bound)
-        if answer.bound > 0.0 or answer.point is None:
-            continue
-        if witness := check(_snapped(answer.point, node)):
-            return bound, witness
-    return (np.nan if -TOUCHING * size < bound <= 0.0 else bound), None
+        return answer.bound, answer.point
+
+    return minimise
 
 
 def _snapped(point: Array, node: Node) -> Array:

@@ -22,15 +22,22 @@ class Options:
     method: str = "auto"  # "auto", "split" (branch and bound without SCIP's MILP), "milp" (one big-M MILP per disjunct)
     rule: str = "auto"  # split rule: "auto" or one of heuristics.splits.RULES
     batch: int = 0  # nodes bounded at a time; 0: by the network's size
+    kernel: str = "auto"  # linear bounds: "auto", "compiled" (numba, narrow dense networks), "plain" (numpy)
     clip: bool = True  # shrink boxes by the nodes' own bounds
     log: str = ""  # file that the ladder's decisions are written to, "" for none
     progress: bool = False  # show a bar
+    picture: str = ""  # file (.png, .svg, .pdf) that the partition and the split tree are drawn into, "" for none
+    picture_inputs: str = ""  # "I,J": inputs that span the drawn slice; "": the two that splits move most
 
     def __post_init__(self) -> None:
         if self.method not in METHODS:
             raise ValueError(f"method {self.method!r}: expected one of {', '.join(METHODS)}")
+        if self.kernel not in ("auto", "compiled", "plain"):
+            raise ValueError(f"kernel {self.kernel!r}: expected auto, compiled or plain")
         for name in ("timeout", "jobs", "memory_mb", "nodes"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} = {getattr(self, name)}: expected a positive number")
+        if self.picture_inputs and not self.picture:
+            raise ValueError("picture_inputs: there is no picture to choose inputs for")
         if self.batch < 0:
             raise ValueError(f"batch = {self.batch}: expected 0 (automatic) or a positive number")

@@ -18,6 +18,7 @@ from ..instances.query import Query
 from ..instances.replay import Witness
 from .branching import children
 from .frontier import Frontier
+from .trace import End, Recorder
 
 __all__ = ["Outcome", "Steps", "search"]
 
@@ -42,6 +43,7 @@ class Steps:
     stop: StopTest
     batch: int  # nodes to take at a time
     report: Callable[[int, Frontier], None] = lambda nodes, frontier: None  # progress: nodes bounded, what is open
+    record: Recorder = Recorder()  # hears what becomes of every node
 
 
 @dataclass(eq=False)
@@ -85,27 +87,37 @@ def _round(query: Query, frontier: Frontier, batch: Batch, steps: Steps, outcome
     bounds = steps.bound(query, batch)
     outcome.nodes += len(batch)
     outcome.deepest = max(outcome.deepest, int(batch.depth.max()))
-    batch, bounds, _ = still_open(query, batch, bounds)
+    whole, proved = batch, bounds
+    batch, bounds, _ = still_open(query, whole, proved)
+    steps.record.bounded(query, whole, proved)
     if not len(batch):
         return None
     if witness := steps.attack(query, batch, bounds):
         return witness
     batch, empty = steps.clip(query, batch, bounds)
+    steps.record.ended(batch, empty, End.CLIPPED)
     batch, bounds = batch[~empty], bounds[~empty]
-    proved, witness = steps.close(query, batch, bounds)
-    batch, bounds = _sort_out(batch, bounds, proved, outcome)
+    lowest, witness = steps.close(query, batch, bounds)
+    batch, bounds = _sort_out(batch, bounds, lowest, steps, outcome)
     if witness or not len(batch):
         return witness
     splits = steps.split(query, batch, bounds)
     if splits.missing.any():
         outcome.stuck.append(batch[splits.missing])
-    frontier.push(children(query, batch, splits))
+        steps.record.ended(batch, splits.missing, End.GIVEN_UP)
+    both = children(query, batch, splits)
+    steps.record.split(batch, splits, both)
+    frontier.push(both)
     return None
 
 
-def _sort_out(batch: Batch, bounds: Bounds, proved: np.ndarray, outcome: Outcome) -> tuple[Batch, Bounds]:
+def _sort_out(
+    batch: Batch, bounds: Bounds, proved: np.ndarray, steps: Steps, outcome: Outcome
+) -> tuple[Batch, Bounds]:
     """Put aside what `proved` closes (> 0) or gives up on (NaN); what is left goes on."""
     closed, hopeless = proved > 0.0, np.isnan(proved)
+    steps.record.ended(batch, closed, End.REGION)
+    steps.record.ended(batch, hopeless, End.GIVEN_UP)
     if hopeless.any():
         outcome.stuck.append(batch[hopeless])
     return batch[~closed & ~hopeless], bounds[~closed & ~hopeless]

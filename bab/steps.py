@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..encodings.clipping import clip_batch
-from ..encodings.linear_bounds import Bounds, LinearBoundOptions, bound, refute_conjunctions
+from ..encodings.linear_bounds import Bounds, LinearBoundOptions, bound
 from ..heuristics.attacks import best_first, corners, points_in, projected_gradient, quasi_random
 from ..heuristics.splits import Splits, choose_splits
 from ..instances.batch import Batch
@@ -16,6 +16,7 @@ from ..instances.query import Query
 from ..instances.replay import Replay, Witness
 from .closing import close_regions
 from .limits import Limits
+from .trace import Recorder
 
 __all__ = ["Run"]
 
@@ -38,15 +39,18 @@ class Run:
     limits: Limits
     rng: np.random.Generator
     rule: str = "inputs"
-    functions: bool = False  # whether the split rule wants the hidden neurons' linear functions
+    means: bool = False  # whether the split rule wants the hidden neurons' mean functions
     clip: bool = True
+    threads: int = 1  # of the compiled kernel
+    kernel: str = "auto"  # see LinearBoundOptions
+    record: Recorder = Recorder()  # hears what becomes of every node
 
     def bound(self, query: Query, batch: Batch) -> Bounds:
         """Linear bounds, rows of a disjunct tested together."""
-        options = LinearBoundOptions(functions=self.functions, deadline=self.limits.deadline)
-        bounds = bound(query, batch, options)
-        refute_conjunctions(query, batch, bounds)
-        return bounds
+        options = LinearBoundOptions(
+            means=self.means, conjunctions=True, deadline=self.limits.deadline, threads=self.threads, kernel=self.kernel
+        )
+        return bound(query, batch, options)
 
     def check(self, points: Array) -> Witness | None:
         """Replay the candidates that the float64 network puts into or next to the forbidden set, best first."""
@@ -96,7 +100,7 @@ class Run:
 
     def close(self, query: Query, batch: Batch, bounds: Bounds) -> tuple[Array, Witness | None]:
         """Activation regions are decided by LPs."""
-        return close_regions(query, batch, bounds.margins, self.check)
+        return close_regions(query, batch, bounds, self.check)
 
     def split(self, query: Query, batch: Batch, bounds: Bounds) -> Splits:
         """Splits by this stage's rule; phases where a deep node with few unstable ReLUs resists.

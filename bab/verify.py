@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -23,6 +23,10 @@ from .options import Options
 from .progress import progress
 from .result import Result
 from .steps import Run
+from .trace import Recorder
+
+if TYPE_CHECKING:
+    from .picture import Picture
 
 __all__ = ["verify"]
 
@@ -49,13 +53,14 @@ def verify(
     limits = Limits(options)
     with _log_to(options.log):
         net, prop = _read(network, property)
-        replay = Replay(net)
+        replay, picture = Replay(net), _picture(options, net, prop)
         try:
-            return _decide(queries(net, prop), replay, prop.joint, options, limits)
+            result = _decide(queries(net, prop), replay, prop.joint, options, limits, picture)
         except KeyboardInterrupt:
-            return Result("unknown", reason="interrupted", seconds=limits.elapsed)
+            result = Result("unknown", reason="interrupted", seconds=limits.elapsed)
         except MemoryError:
-            return Result("unknown", reason="memory", seconds=limits.elapsed)
+            result = Result("unknown", reason="memory", seconds=limits.elapsed)
+        return picture.drawn(result) if picture else result
 
 
 def _read(
@@ -79,7 +84,17 @@ def _read(
     return network, prop
 
 
-def _decide(asked: list[Query], replay: Replay, joint: bool, options: Options, limits: Limits) -> Result:
+def _picture(options: Options, network: Network, prop: Property) -> Picture | None:
+    if not options.picture:
+        return None
+    from .picture import Picture
+
+    return Picture(options.picture, options.picture_inputs, network, prop)
+
+
+def _decide(
+    asked: list[Query], replay: Replay, joint: bool, options: Options, limits: Limits, picture: Picture | None
+) -> Result:
     """Queries one after another; the first witness ends it, and all must hold for `unsat`."""
     statistics: Counter[str] = Counter(queries=len(asked))
     open_reasons: list[str] = []
@@ -88,9 +103,15 @@ def _decide(asked: list[Query], replay: Replay, joint: bool, options: Options, l
     rng = np.random.default_rng(options.seed)
     with progress(options.progress) as report:
         for query in asked:
-            run = Run(query, replay, joint, limits, rng, clip=options.clip)
+            record = picture.recorder() if picture else Recorder()
+            run = Run(
+                query, replay, joint, limits, rng, clip=options.clip, threads=options.jobs, kernel=options.kernel,
+                record=record,
+            )  # fmt: skip
             outcome: Answer = answer(run, options, report)
             _add(statistics, outcome.statistics)
+            if picture:
+                picture.keep(query, outcome.how if outcome.holds else "")
             if outcome.witness:
                 return Result("sat", outcome.witness, outcome.bound, outcome.how, _final(statistics), limits.elapsed)
             bound = min(bound, outcome.bound)

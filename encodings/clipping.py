@@ -13,7 +13,7 @@ import numpy as np
 from ..instances.batch import Batch
 from ..instances.network import Array
 from ..instances.query import Query
-from .linear_bounds import Bounds, gamma
+from .bounds import Bounds, gamma
 
 __all__ = ["clip_batch", "shrink_box"]
 

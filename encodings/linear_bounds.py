@@ -1,363 +1,55 @@
-"""Linear bounds by back-substitution, for batches of nodes, rigorous in floating point.
+"""Linear bounds of batches of nodes: one function, two ways to compute them, and the one place that chooses.
 
-Every pre-activation z = w'x_k + b is bounded from below by a linear function of the input: walking back through the
-layers, x_k is replaced by its lower line where its coefficient is positive and by its upper line where it is negative
-(CROWN, Zhang et al. 2018; DeepPoly, Singh et al. 2019; with parallel lines Fast-Lin, Weng et al. 2018). At the input
-the linear function is minimised over box and half-spaces (`halfspaces`). Upper bounds are lower bounds of -z.
-
-Rounding: with u = 2^-53 a float product A W of n terms is off by at most (n + 8) 2u |A||W| (twice the textbook bound,
-which also covers the evaluation of the error term itself). Applied to values of magnitude m it can move the bound by
-|A| (|W| m), and |A| e <= ||A||_2 ||e||_2 keeps that cheap. The terms are summed and subtracted at the end.
-
-Cost per node: for each layer k, (rows still unstable) x (weights of all earlier layers).
+* `back_substitution`: numpy, batched matrix products; every network.
+* `kernels`: compiled by numba, one node at a time; narrow dense ReLU networks. Several times faster there, because
+  stable neurons leave the products, but numba takes a while to import (and, once per installation, to compile).
 """
 
 from __future__ import annotations
 
-import math
 import time
-from dataclasses import dataclass
-from functools import cached_property
-from typing import Any
 from weakref import WeakKeyDictionary
 
 import numpy as np
-import scipy.sparse as sp
 
 from ..instances.batch import Batch
-from ..instances.network import Array, Layer, Matrix, activate
 from ..instances.query import Query
-from .halfspaces import absorb_cuts, cut_is_empty
-from .relaxations import Lines, lines
+from .back_substitution import back_substitute
+from .bounds import Bounds, LinearBoundOptions, gamma, smallest_margins
 
-__all__ = ["Bounds", "LinearBoundOptions", "bound", "gamma", "refute_conjunctions", "smallest_margins"]
+__all__ = ["Bounds", "LinearBoundOptions", "bound", "gamma", "smallest_margins"]
 
-NODE_CHUNK = 2**17  # float64s of coefficients at a time: fits the second-level cache, nodes of narrow networks
-ROW_CHUNK = 2**22  # the same for one wide node: rows enough for fast matrix products, 32 MB
-
-
-@dataclass(frozen=True)
-class LinearBoundOptions:
-    """How linear bounds are computed."""
-
-    slopes: str = "adaptive"  # lower slopes of unstable ReLUs: "adaptive" (CROWN) or "parallel" (Fast-Lin)
-    hidden: bool = True  # re-bound hidden neurons; otherwise the inherited bounds are taken as they are
-    functions: bool = False  # keep every unstable neuron's linear functions (Bounds.functions)
-    first_layer: int = 1  # hidden layers before this one keep their inherited bounds
-    deadline: float = math.inf  # time.monotonic() after which rows keep their inherited or interval bounds
+WIDEST = 256  # neurons of a layer up to which nodes one at a time beat batched products
+KERNEL_AFTER = 0.25  # seconds that numpy spends on a query before numba's import is worth it
 
 
-@dataclass(eq=False)
-class Bounds:
-    """What was proved about B nodes."""
+class _Engine:
+    """How one query is bounded: numpy at first, the kernel once numpy has taken long enough to repay the import."""
 
-    pre_lower: Array  # [B, neurons] pre-activation bounds, at least as good as the inherited ones
-    pre_upper: Array  # [B, neurons]
-    margins: Array  # [B, rows] lower bounds of the margins
-    # margin_r(x) >= coefficients @ x + constants on the region; half-spaces not yet taken in, as the multipliers
-    # would flatten the function along the cuts and blind the choice of the next split
-    coefficients: Array  # [B, rows, inputs]
-    constants: Array  # [B, rows] rounding errors already subtracted
-    sensitivities: Array  # [B, rows, neurons] coefficient of each activation act(z) in the bound of each margin
-    infeasible: Array  # [B] bool: the region is empty
-    # [B, 2, neurons, inputs + 1] functions (a, c) with a'x + c below (0) and above (1) each unstable pre-activation;
-    # zero for neurons that were not substituted. Only where asked for
-    functions: Array | None = None
+    def __init__(self, query: Query) -> None:
+        sizes, layers = query.network.sizes, query.network.layers
+        dense = all(isinstance(w, np.ndarray) for layer in layers for w in layer.weights)
+        kinds = all(layer.kind in ("relu", "identity") for layer in layers)
+        self.narrow = dense and kinds and max(sizes) <= WIDEST
+        self.seconds = 0.0
 
-    @property
-    def multipliers(self) -> Array:
-        """[B, rows, neurons] weight of each neuron's upper line in the bound of each margin, >= 0."""
-        return np.maximum(-self.sensitivities, 0.0)
-
-    def __getitem__(self, index: Array) -> Bounds:
-        """Rows `index` (bool mask or int array)."""
-        arrays: list[Any] = [getattr(self, name) for name in Bounds.__dataclass_fields__]
-        picked: list[Any] = [None if a is None else a[index] for a in arrays]
-        return Bounds(*picked)
-
-    @staticmethod
-    def concatenate(parts: list[Bounds]) -> Bounds:
-        """Rows one after another."""
-        if len(parts) == 1:
-            return parts[0]
-        columns: list[list[Any]] = [[getattr(p, name) for p in parts] for name in Bounds.__dataclass_fields__]
-        joined: list[Any] = [None if column[0] is None else np.concatenate(column) for column in columns]
-        return Bounds(*joined)
+    def compiled(self, choice: str) -> bool:
+        """Whether the next batch goes to the kernel."""
+        return self.narrow and (choice == "compiled" or (choice == "auto" and self.seconds > KERNEL_AFTER))
 
 
-def gamma(terms: int) -> float:
-    """Bound on the relative error of a float64 sum of `terms` products, with a factor 2 for evaluating the bound."""
-    return (terms + 8) * 2.0**-52
+_ENGINES: WeakKeyDictionary[Query, _Engine] = WeakKeyDictionary()
 
 
 def bound(query: Query, batch: Batch, options: LinearBoundOptions | None = None) -> Bounds:
     """Linear bounds of all nodes of a batch, intersected with the inherited ones: never worse than the parent's."""
     options = options or LinearBoundOptions()
-    prepared = _prepared(query)
-    step = max(1, NODE_CHUNK // (2 * prepared.widest**2))
-    parts = [_Pass(prepared, batch[i : i + step], options).run() for i in range(0, len(batch), step)]
-    return Bounds.concatenate(parts)
+    engine = _ENGINES.setdefault(query, _Engine(query)) if query not in _ENGINES else _ENGINES[query]
+    if engine.compiled(options.kernel):
+        from .narrow_bounds import bound_narrow
 
-
-class _Prepared:
-    """What back-substitution needs of a query, computed once."""
-
-    def __init__(self, query: Query) -> None:
-        self.query = query
-        self.layers = tuple(_PreparedLayer(layer) for layer in query.network.layers)
-        self.widest = max(query.network.sizes)
-
-
-class _PreparedLayer:
-    def __init__(self, layer: Layer) -> None:
-        self.layer = layer
-        self.absolute = [abs(w) for w in layer.weights]
-        self.terms = sum(_terms(w) for w in layer.weights) + layer.roundings
-
-    @cached_property
-    def transposed(self) -> list[Matrix | None]:
-        """Sparse weights transposed, for products from the left; None for dense ones."""
-        return [sp.csr_array(w.T) if sp.issparse(w) else None for w in self.layer.weights]
-
-    def interval(self, lowers: list[Array], uppers: list[Array]) -> tuple[Array, Array, Array]:
-        """Interval bounds of z [B, n] from those of the sources, and the magnitude |W| m + |b| of its terms."""
-        layer = self.layer
-        middle = layer.bias[None, :].repeat(len(lowers[0]), axis=0)
-        radius, magnitude = np.zeros_like(middle), np.abs(middle)
-        for s, w, wa in zip(layer.sources, layer.weights, self.absolute, strict=True):
-            lo, up = lowers[s], uppers[s]
-            middle += _times(0.5 * (lo + up), w)
-            radius += _times(0.5 * (up - lo), wa)
-            magnitude += _times(np.maximum(np.abs(lo), np.abs(up)), wa)
-        error = gamma(self.terms + 4) * 2.0 * magnitude + layer.bias_error
-        return middle - radius - error, middle + radius + error, magnitude
-
-
-def _terms(w: Matrix) -> int:
-    """Largest number of terms that a product with w sums, from either side."""
-    if isinstance(w, np.ndarray):
-        return int(max(w.shape))
-    columns = np.bincount(w.indices, minlength=1)
-    return int(max(np.diff(w.indptr).max(initial=0), columns.max(initial=0)))
-
-
-def _times(x: Array, w: Matrix) -> Array:
-    """x [B, n] -> x @ w.T [B, m]."""
-    return x @ w.T if isinstance(w, np.ndarray) else np.ascontiguousarray((w @ x.T).T)
-
-
-_CACHE: WeakKeyDictionary[Query, _Prepared] = WeakKeyDictionary()
-
-
-def _prepared(query: Query) -> _Prepared:
-    if query not in _CACHE:
-        _CACHE[query] = _Prepared(query)
-    return _CACHE[query]
-
-
-class _Pass:
-    """One forward walk over the layers; each unstable row walks back to the input."""
-
-    def __init__(self, prepared: _Prepared, batch: Batch, options: LinearBoundOptions) -> None:
-        self.prepared, self.batch, self.options = prepared, batch, options
-        self.query = prepared.query
-        self.lowers: list[Array] = [batch.lower]  # bounds of the values x_0, x_1, ...
-        self.uppers: list[Array] = [batch.upper]
-        self.lines: list[Lines | None] = []  # per layer
-        self.magnitudes: list[Array] = []  # per layer [B, n]: |W| m + |b|
-        self.pre_lower, self.pre_upper = batch.pre_lower.copy(), batch.pre_upper.copy()
-        self.infeasible = cut_is_empty(batch.lower, batch.upper, batch.cuts)
-        shape = (len(batch), 2, self.query.neurons, self.query.network.input_size + 1)
-        self.functions = np.zeros(shape) if options.functions else None
-        self.first_layer = max(options.first_layer, int(batch.changed.min()))
-        self.sums = 2 * len(prepared.layers)  # additions that a constant or a coefficient goes through on its way
-
-    def run(self) -> Bounds:
-        query = self.query
-        for k, prepared in enumerate(self.prepared.layers[:-1], start=1):
-            self._bound_layer(k, prepared)
-        margin_layer = self.prepared.layers[-1]
-        floor, _, magnitude = margin_layer.interval(self.lowers, self.uppers)
-        self.magnitudes.append(magnitude)
-        sensitivities = np.zeros((len(self.batch), query.rows, query.neurons))
-        parts = [
-            self._substitute(len(self.prepared.layers), rows, np.ones(1), sensitivities)
-            for rows in self._row_chunks(np.arange(query.rows))
-        ]
-        coefficients, constants = (np.concatenate([p[i] for p in parts], axis=1) for i in (0, 1))
-        margins = np.fmax(np.concatenate([p[2] for p in parts], axis=1), floor)
-        return Bounds(
-            self.pre_lower, self.pre_upper, margins, coefficients, constants, sensitivities, self.infeasible,
-            self.functions,
-        )  # fmt: skip
-
-    def _bound_layer(self, k: int, prepared: _PreparedLayer) -> None:
-        """Bounds of z_k: inherited, then interval, then back-substitution for rows that are still unstable."""
-        part, kind = self.query.slices[k - 1], prepared.layer.kind
-        lower, upper = self.pre_lower[:, part], self.pre_upper[:, part]  # views
-        floor, ceiling, magnitude = prepared.interval(self.lowers, self.uppers)
-        self.magnitudes.append(magnitude)
-        # fmax and fmin: an overflow's NaN proves nothing and must not replace a bound
-        np.fmax(lower, floor, out=lower)
-        np.fmin(upper, ceiling, out=upper)
-        if kind != "identity" and k >= self.first_layer and self.options.hidden:
-            open_rows = (lower < 0.0) & (upper > 0.0) if kind == "relu" else lower < upper
-            # a node's bounds must not depend on its neighbours in the batch: each takes only what it asked for
-            open_rows &= (~self.infeasible & (self.batch.changed <= k))[:, None]
-            for rows in self._row_chunks(np.flatnonzero(open_rows.any(axis=0))):
-                if time.monotonic() > self.options.deadline:
-                    break
-                coefficients, constants, values = self._substitute(k, rows, np.array([1.0, -1.0]), None)
-                if self.functions is not None:
-                    self._keep_functions(part.start + rows, coefficients, constants)
-                asked = open_rows[:, rows]
-                lower[:, rows] = np.where(asked, np.fmax(lower[:, rows], values[:, : len(rows)]), lower[:, rows])
-                upper[:, rows] = np.where(asked, np.fmin(upper[:, rows], -values[:, len(rows) :]), upper[:, rows])
-        crossed = lower > upper
-        if crossed.any():
-            self.infeasible |= crossed.any(axis=1)
-            # an empty region: any bounds are true; keep them ordered so that the arithmetic stays finite
-            np.minimum(lower, upper, out=lower)
-        self._append_values(kind, lower, upper)
-
-    def _keep_functions(self, neurons: Array, coefficients: Array, constants: Array) -> None:
-        """Lower functions come first, negated upper ones behind them."""
-        assert self.functions is not None
-        count = len(neurons)
-        for side, sign, part in ((0, 1.0, slice(0, count)), (1, -1.0, slice(count, None))):
-            self.functions[:, side, neurons, :-1] = sign * coefficients[:, part]
-            self.functions[:, side, neurons, -1] = sign * constants[:, part]
-
-    def _append_values(self, kind: str, lower: Array, upper: Array) -> None:
-        """Bounds of x_k and its lines from the bounds of z_k."""
-        if kind == "identity":
-            self.lines.append(None)
-            self.lowers.append(lower)
-            self.uppers.append(upper)
-            return
-        if kind == "relu":
-            self.lowers.append(np.maximum(lower, 0.0))
-            self.uppers.append(np.maximum(upper, 0.0))
-        else:
-            slack = 2.0**-50  # tanh and the sigmoid made of it are good to a few ulp of 1
-            self.lowers.append(activate(kind, lower) - slack)
-            self.uppers.append(activate(kind, upper) + slack)
-        self.lines.append(lines(kind, lower, upper, self.options.slopes))
-
-    def _row_chunks(self, rows: Array) -> list[Array]:
-        size = max(1, ROW_CHUNK // (2 * len(self.batch) * self.prepared.widest))
-        return [rows[i : i + size] for i in range(0, len(rows), size)]
-
-    def _substitute(
-        self, k: int, rows: Array, signs: Array, sensitivities: Array | None
-    ) -> tuple[Array, Array, Array]:
-        """Walk sign * z_k[rows] back to the input.
-
-        signs: [1] or [2]; the rows come once per sign. Returns (coefficients [B, S, inputs], constants [B, S] with the
-        rounding error subtracted, lower bounds [B, S]) with S = len(signs) * len(rows).
-        """
-        prepared = self.prepared.layers[k - 1]
-        count, size = len(self.batch), len(signs) * len(rows)
-        pending: dict[int, Array] = {}
-        for s, w in zip(prepared.layer.sources, prepared.layer.weights, strict=True):
-            picked = w[rows] if isinstance(w, np.ndarray) else w[rows].toarray()
-            pending[s] = np.concatenate([sign * picked for sign in signs])[None]
-        constants = np.concatenate([sign * prepared.layer.bias[rows] for sign in signs])[None].repeat(count, axis=0)
-        own = self.magnitudes[k - 1][:, rows]
-        error = np.tile(gamma(prepared.terms + self.sums) * own + prepared.layer.bias_error, (1, len(signs)))
-        for v in range(k - 1, 0, -1):
-            coefficients = pending.pop(v, None)
-            if coefficients is not None:
-                self._step(v, coefficients, pending, constants, error, sensitivities, rows)
-        coefficients = pending.pop(0, None)
-        if coefficients is None:
-            coefficients = np.zeros((1, size, self.query.network.input_size))
-        if len(coefficients) != count:
-            coefficients = np.broadcast_to(coefficients, (count, *coefficients.shape[1:]))
-        return self._concretise(coefficients, constants, error)
-
-    def _step(
-        self, v: int, coefficients: Array, pending: dict[int, Array], constants: Array, error: Array,
-        sensitivities: Array | None, rows: Array,
-    ) -> None:  # fmt: skip
-        """Replace the value x_v by its lines and then by the sources of layer v; constants and error are updated."""
-        prepared, line = self.prepared.layers[v - 1], self.lines[v - 1]
-        magnitude = self.magnitudes[v - 1]
-        if line is not None:
-            below = np.minimum(coefficients, 0.0)
-            constants += np.matmul(below, line.upper_intercept[:, :, None])[:, :, 0]
-            if sensitivities is not None:
-                sensitivities[:, rows, self.query.slices[v - 1]] = coefficients
-            if prepared.layer.kind != "relu":
-                above = np.maximum(coefficients, 0.0)
-                constants += np.matmul(above, line.lower_intercept[:, :, None])[:, :, 0]
-            spread = np.abs(line.upper_intercept) + np.abs(line.lower_intercept)
-            error += gamma(spread.shape[1] + self.sums) * _norm(coefficients) * _norm(spread)[:, None]
-            coefficients = coefficients * np.where(
-                coefficients > 0.0, line.lower_slope[:, None, :], line.upper_slope[:, None, :]
-            )
-        norm = _norm(coefficients)
-        per_unit = gamma(prepared.terms + self.sums) * _norm(magnitude)
-        error += norm * (per_unit + prepared.layer.bias_error * magnitude.shape[1])[:, None]
-        if prepared.layer.bias.any():
-            constants += coefficients @ prepared.layer.bias
-        for s, w, transposed in zip(
-            prepared.layer.sources, prepared.layer.weights, prepared.transposed, strict=True
-        ):
-            flat = coefficients.reshape(-1, coefficients.shape[2])
-            product = flat @ w if transposed is None else np.ascontiguousarray((transposed @ flat.T).T)
-            product = product.reshape(*coefficients.shape[:2], -1)
-            pending[s] = pending[s] + product if s in pending else product
-
-    def _concretise(self, coefficients: Array, constants: Array, error: Array) -> tuple[Array, Array, Array]:
-        """Minimum over box and cuts of coefficients @ x + constants, minus all rounding errors.
-
-        Returns (coefficients, constants less their error, minima).
-        """
-        lower, upper, cuts = self.batch.lower, self.batch.upper, self.batch.cuts
-        reach = _norm(np.maximum(np.abs(lower), np.abs(upper)))[:, None]
-        relative = gamma(lower.shape[1] + self.sums)
-        error = (error + relative * (_norm(coefficients) * reach + np.abs(constants))) * (1.0 + 2.0**-40)
-        lowered, offset, extra = absorb_cuts(coefficients, constants, lower, upper, cuts)
-        extra = (extra + relative * (_norm(lowered) * reach + np.abs(offset))) * (1.0 + 2.0**-40)
-        values = offset - error - extra
-        values += np.matmul(np.maximum(lowered, 0.0), lower[:, :, None])[:, :, 0]
-        values += np.matmul(np.minimum(lowered, 0.0), upper[:, :, None])[:, :, 0]
-        return coefficients, constants - error, values
-
-
-def _norm(a: Array) -> Array:
-    """Euclidean norm along the last axis, rounded up well past its own error."""
-    return np.sqrt(np.einsum("...n,...n->...", a, a)) * (1.0 + 2.0**-40)
-
-
-def smallest_margins(query: Query, bounds: Bounds) -> Array:
-    """[B] lower bound of the worst margin of each node; +inf where the region is empty."""
-    return np.where(bounds.infeasible, np.inf, query.worst(bounds.margins))
-
-
-def refute_conjunctions(query: Query, batch: Batch, bounds: Bounds) -> None:
-    """Raise `bounds.margins` of disjuncts with several rows by testing the rows together, in place.
-
-    A point of the disjunct has all its margins <= 0, so each row is minimised with the other rows' linear bounds as
-    half-spaces. A raised margin holds on that part of the region only: it refutes the disjunct, and says no more.
-    """
-    for k in range(query.disjuncts):
-        part = slice(query.starts[k], query.starts[k + 1])
-        rows = part.stop - part.start
-        open_nodes = np.flatnonzero(~(bounds.margins[:, part].max(axis=1) > 0.0) & ~bounds.infeasible)
-        if rows < 2 or not len(open_nodes):
-            continue
-        coefficients, constants = bounds.coefficients[open_nodes, part], bounds.constants[open_nodes, part]
-        lower, upper = batch.lower[open_nodes], batch.upper[open_nodes]
-        reach = _norm(np.maximum(np.abs(lower), np.abs(upper)))[:, None]
-        for r in range(rows):
-            others = np.delete(np.arange(rows), r)
-            cuts = np.concatenate([-coefficients[:, others], -constants[:, others, None]], axis=2)
-            cuts = np.concatenate([batch.cuts[open_nodes], cuts], axis=1)
-            lowered, offset, error = absorb_cuts(coefficients[:, [r]], constants[:, [r]], lower, upper, cuts)
-            values = np.matmul(np.maximum(lowered, 0.0), lower[:, :, None])[:, :, 0] + offset
-            values += np.matmul(np.minimum(lowered, 0.0), upper[:, :, None])[:, :, 0]
-            values -= (error + gamma(lower.shape[1]) * (_norm(lowered) * reach + np.abs(offset))) * (1.0 + 2.0**-40)
-            row = query.starts[k] + r
-            bounds.margins[open_nodes, row] = np.fmax(bounds.margins[open_nodes, row], values[:, 0])
+        return bound_narrow(query, batch, options)
+    started = time.monotonic()
+    bounds = back_substitute(query, batch, options)
+    engine.seconds += time.monotonic() - started
+    return bounds

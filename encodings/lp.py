@@ -23,7 +23,8 @@ from numpy.typing import NDArray
 from ..instances.batch import Node
 from ..instances.network import Array, Layer
 from ..instances.query import Query
-from .linear_bounds import LinearBoundOptions, bound, gamma
+from .bounds import LinearBoundOptions, gamma
+from .linear_bounds import bound
 from .triangles import Triangles
 
 __all__ = ["LPBound", "TriangleLP", "tighten"]

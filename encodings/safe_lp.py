@@ -21,7 +21,7 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from ..instances.network import Array, Matrix
-from .linear_bounds import gamma
+from .bounds import gamma
 
 __all__ = ["Block", "SafeLP"]
 

@@ -19,7 +19,7 @@ from ..instances.network import Array
 from ..instances.query import Query
 
 if TYPE_CHECKING:
-    from ..encodings.linear_bounds import Bounds
+    from ..encodings.bounds import Bounds
 
 __all__ = ["best_first", "corners", "points_in", "projected_gradient", "quasi_random"]
 

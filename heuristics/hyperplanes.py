@@ -23,7 +23,7 @@ import numpy as np
 from ..instances.network import Array
 from ..instances.query import Query
 
-__all__ = ["first_layer_row", "first_layers", "gain_scores", "mean_rows", "optimal_partition_scores"]
+__all__ = ["first_layer_row", "first_layers", "gain_scores", "optimal_partition_scores"]
 
 
 def optimal_partition_scores(multipliers: Array, lower: Array, upper: Array) -> Array:
@@ -37,28 +37,18 @@ def optimal_partition_scores(multipliers: Array, lower: Array, upper: Array) -> 
     return np.where(unstable, multipliers * (-high * low) / (high - low), 0.0)
 
 
-def gain_scores(multipliers: Array, lower: Array, upper: Array, functions: Array, box: tuple[Array, Array]) -> Array:
+def gain_scores(multipliers: Array, lower: Array, upper: Array, spreads: Array) -> Array:
     """The optimal-partition score less what the better cut along the neuron's mean function leaves of it, >= 0.
 
-    multipliers, lower, upper: [B, neurons]; functions: [B, 2, neurons, inputs + 1] as in Bounds.functions;
-    box: lower and upper, each [B, inputs]. Neurons without functions (all zero) score 0. Returns [B, neurons].
+    multipliers, lower, upper: [B, neurons]; spreads: [B, neurons] delta as in Bounds.spreads, infinite where unknown.
+    Returns [B, neurons].
     """
-    gap = functions[:, 1] - functions[:, 0]
-    low, high = box
-    delta = np.matmul(np.maximum(gap[:, :, :-1], 0.0), high[:, :, None])[:, :, 0]
-    delta += np.matmul(np.minimum(gap[:, :, :-1], 0.0), low[:, :, None])[:, :, 0]
-    delta = np.maximum(0.5 * (delta + gap[:, :, -1]), 0.0)
-    known = np.any(functions[:, 0] != 0.0, axis=2)
+    known = np.isfinite(spreads)
+    delta = np.where(known, spreads, 0.0)
     before = optimal_partition_scores(multipliers, lower, upper)
     above = optimal_partition_scores(multipliers, np.maximum(lower, -delta), upper)
     below = optimal_partition_scores(multipliers, lower, np.minimum(upper, delta))
     return np.where(known, before - np.maximum(above, below), 0.0)
-
-
-def mean_rows(functions: Array, neurons: Array) -> Array:
-    """(L + U) / 2 of one neuron per node: [B] indices -> [B, inputs + 1]."""
-    batch = np.arange(len(neurons))
-    return 0.5 * (functions[batch, 0, neurons] + functions[batch, 1, neurons])
 
 
 def first_layers(query: Query) -> Array:

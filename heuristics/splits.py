@@ -16,11 +16,11 @@ from ..instances.batch import Batch
 from ..instances.network import Array
 from ..instances.query import Query
 from .axes import longest_edge_scores, smear_scores
-from .hyperplanes import first_layers, gain_scores, mean_rows, optimal_partition_scores
+from .hyperplanes import first_layers, gain_scores, optimal_partition_scores
 from .relus import babsr_scores
 
 if TYPE_CHECKING:
-    from ..encodings.linear_bounds import Bounds
+    from ..encodings.bounds import Bounds
 
 __all__ = ["RULES", "Splits", "choose_splits", "focus_rows"]
 
@@ -79,7 +79,7 @@ def focus_rows(query: Query, bounds: Bounds) -> Array:
 def choose_splits(query: Query, batch: Batch, bounds: Bounds, rule: str = "inputs") -> Splits:
     """Splits for every node of the batch.
 
-    rule: "inputs" (axes, first-layer rows and, where `bounds.functions` are given, rows of deeper layers: the best
+    rule: "inputs" (axes, first-layer rows and, where `bounds.means` are given, rows of deeper layers: the best
     score), "axes" (smear), "longest-edge", "rows-1" (first-layer rows; axes once all are stable), "rows" (rows of all
     layers; axes once none gains), "phases" (BaBSR over all layers; axes once no ReLU is unstable).
     Raises ValueError for another rule.
@@ -95,8 +95,8 @@ def choose_splits(query: Query, batch: Batch, bounds: Bounds, rule: str = "input
     as_phase = use_neuron & (first_layers(query)[neuron] if rule != "phases" else True) if query.neurons else use_neuron
     splits.neuron[as_phase] = neuron[as_phase]
     as_row = np.flatnonzero(use_neuron & ~as_phase)
-    if len(as_row) and bounds.functions is not None:
-        rows = mean_rows(bounds.functions[as_row], neuron[as_row])
+    if len(as_row) and bounds.means is not None:
+        rows = bounds.means[as_row, neuron[as_row]]
         again = already_cut(batch.cuts[as_row], rows)
         splits.row[as_row[~again]] = rows[~again]
         use_neuron[as_row[again]] = False
@@ -153,8 +153,8 @@ def _best_neuron(query: Query, batch: Batch, bounds: Bounds, focus: Array, rule:
     else:
         multipliers = np.einsum("brn,br->bn", bounds.multipliers, focus.astype(float))
         scores = optimal_partition_scores(multipliers, lower, upper) * first_layers(query)
-        if bounds.functions is not None and rule != "rows-1":
-            gains = gain_scores(multipliers, lower, upper, bounds.functions, (batch.lower, batch.upper))
+        if bounds.spreads is not None and rule != "rows-1":
+            gains = gain_scores(multipliers, lower, upper, bounds.spreads)
             scores = np.where(first_layers(query), scores, gains * query.relu)
     best = scores.argmax(axis=1)
     return best, scores[np.arange(count), best]

@@ -33,6 +33,7 @@ class Batch:
     margin: Array  # [B] lower bound of the worst margin (Query.worst) proved so far
     depth: Array  # [B] int, number of splits above the node
     changed: Array  # [B] int, first layer whose bounds the last split can move; those before keep the inherited ones
+    number: Array  # [B] int, the node's number in a recorded tree; all 0 where nothing is recorded
 
     def __len__(self) -> int:
         return len(self.lower)
@@ -78,6 +79,7 @@ class Node:
         return Batch(
             self.lower[None], self.upper[None], self.cuts[None], self.pre_lower[None], self.pre_upper[None],
             self.phases[None], np.array([self.margin]), np.array([self.depth]), np.ones(1, dtype=np.int64),
+            np.zeros(1, dtype=np.int64),
         )  # fmt: skip
 
 
@@ -90,5 +92,5 @@ def root(query: Query) -> Batch:
     return Batch(
         query.region.lower[None].copy(), query.region.upper[None].copy(), cuts,
         np.full((1, n), -np.inf), np.full((1, n), np.inf), np.zeros((1, n), dtype=np.int8),
-        np.full(1, -np.inf), np.zeros(1, dtype=np.int64), np.ones(1, dtype=np.int64),
+        np.full(1, -np.inf), np.zeros(1, dtype=np.int64), np.ones(1, dtype=np.int64), np.zeros(1, dtype=np.int64),
     )  # fmt: skip

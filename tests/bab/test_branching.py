@@ -46,7 +46,7 @@ def test_children_cover_their_parent_for_every_rule() -> None:
             query, rng = random_query(seed), np.random.default_rng(seed)
             batch = root(query)
             for _ in range(10):
-                bounds = bound(query, batch, LinearBoundOptions(functions=True))
+                bounds = bound(query, batch, LinearBoundOptions(means=True))
                 batch.pre_lower, batch.pre_upper = bounds.pre_lower, bounds.pre_upper
                 splits = choose_splits(query, batch, bounds, rule)
                 if splits.missing.any():

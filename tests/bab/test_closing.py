@@ -94,13 +94,13 @@ def test_an_activation_region_is_decided_by_one_linear_program() -> None:
     batch.lower[:] = 0.6  # x in [0.6, 1]: both ReLUs stable, -x <= -0.5 is reached
     bounds = bound(query, batch)
     batch.pre_lower, batch.pre_upper = bounds.pre_lower, bounds.pre_upper
-    proved, witness = close_regions(query, batch, bounds.margins, lambda points: None)
+    proved, witness = close_regions(query, batch, bounds, lambda points: None)
 
     assert proved[0] == pytest.approx(-0.5, abs=1e-6) and witness is None
 
     whole = root(query)
     whole.pre_lower[:], whole.pre_upper[:] = -1.0, 1.0
-    proved, _ = close_regions(query, whole, bounds.margins, lambda points: None)
+    proved, _ = close_regions(query, whole, bounds, lambda points: None)
 
     assert proved[0] == -np.inf
 

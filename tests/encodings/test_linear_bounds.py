@@ -22,6 +22,8 @@ OPTIONS = (
     LinearBoundOptions(hidden=False),
     LinearBoundOptions(first_layer=2),
     LinearBoundOptions(deadline=0.0),
+    LinearBoundOptions(kernel="compiled"),
+    LinearBoundOptions(kernel="compiled", slopes="parallel"),
 )
 CHUNK = 30
 
@@ -98,9 +100,9 @@ def test_extreme_and_ragged_weights_stay_valid(scale: float, slopes: str) -> Non
         instance = random_instance(s, shape=Shape(scale=scale, rough=True))
         for query in queries(instance.network, instance.prop):
             batch = nodes_of(instance, query, 2)
-            assert_valid(
-                query, batch, bound(query, batch, LinearBoundOptions(slopes=slopes)), f"{instance}, {scale}"
-            )
+            for kernel in ("plain", "compiled"):
+                bounds = bound(query, batch, LinearBoundOptions(slopes=slopes, kernel=kernel))
+                assert_valid(query, batch, bounds, f"{instance}, {scale}, {kernel}")
 
 
 def test_a_batch_equals_its_nodes() -> None:

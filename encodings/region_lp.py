@@ -1,0 +1,80 @@
+"""The worst margin over a region of the input, by one small LP over the margins' linear bounds.
+
+    min t  over x in box, half-spaces G x + h >= 0, with t >= a_r'x + c_r for every row r of a disjunct,
+where a_r'x + c_r are proved lower bounds of the margins (Bounds.coefficients and .constants). This is what the
+multipliers of `halfspaces` and the test of conjunctions approach one at a time; where every ReLU of the node is stable
+the functions are the network's own, and the LP decides the region.
+
+Any weights lambda >= 0 of the rows, not all zero, and beta >= 0 of the half-spaces give
+    max_r m_r(x) >= (sum lambda_r (a_r'x + c_r) - sum beta_k (g_k'x + h_k)) / sum lambda_r,
+whose minimum over the box is evaluated here, rounding errors subtracted; the solver is believed for its weights only.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..instances.network import Array
+from .bounds import gamma
+
+__all__ = ["minimise_over_region"]
+
+
+def minimise_over_region(
+    lower: Array, upper: Array, cuts: Array, coefficients: Array, constants: Array, seconds: float
+) -> tuple[float, Array | None]:
+    """lower, upper: [n] box; cuts: [K, n + 1] rows (g, h); coefficients: [R, n]; constants: [R], of one disjunct.
+
+    Returns (b, x): b <= max over the rows of a_r'x + c_r all over the region, -inf where the solver had nothing to
+    say; x [n] the minimiser, in the box, None where the region seems empty.
+    """
+    from pyscipopt import LP, SCIP_LPPARAM
+
+    n, rows = len(lower), len(constants)
+    solver = LP()
+    infinity = solver.infinity()
+    solver.addCols([[]] * (n + 1), [0.0] * n + [1.0], [*lower.tolist(), -infinity], [*upper.tolist(), infinity])
+    solver.addRows(
+        [[*enumerate(a), (n, -1.0)] for a in coefficients.tolist()], [-infinity] * rows, (-constants).tolist()
+    )
+    if len(cuts):
+        entries = [list(enumerate(g)) for g in cuts[:, :n].tolist()]
+        solver.addRows(entries, (-cuts[:, n]).tolist(), [infinity] * len(cuts))
+    solver.setRealParam(SCIP_LPPARAM.LPTILIM, max(seconds, 1e-3))
+    try:
+        solver.solve(True)
+    except Exception:  # noqa: BLE001  pyscipopt raises bare Exceptions: nothing was learnt
+        return -np.inf, None
+    if solver.isOptimal():
+        weights = np.array(solver.getDual())
+        bound = _safe_bound(lower, upper, cuts, coefficients, constants, -weights[:rows], weights[rows:])
+        return bound, np.clip(np.array(solver.getPrimal()[:n]), lower, upper)
+    ray = solver.getDualRay()
+    if ray is None:
+        return -np.inf, None
+    # an empty region: the ray's weights need no row; a little of all keeps the quotient defined
+    weights = np.array(ray)
+    scale = 1e-6 * np.abs(weights).max(initial=0.0)
+    return _safe_bound(lower, upper, cuts, coefficients, constants, np.full(rows, scale), weights[rows:]), None
+
+
+def _safe_bound(
+    lower: Array, upper: Array, cuts: Array, coefficients: Array, constants: Array, rows: Array, halfspaces: Array
+) -> float:
+    n = len(lower)
+    weights = np.maximum(np.where(np.isfinite(rows), rows, 0.0), 0.0)
+    total = float(weights.sum())
+    if not total > 0.0:
+        return -np.inf
+    betas = np.maximum(np.where(np.isfinite(halfspaces), halfspaces, 0.0), 0.0)
+    normal = weights @ coefficients - betas @ cuts[:, :n]
+    offset = float(weights @ constants - betas @ cuts[:, n])
+    reach = np.maximum(np.abs(lower), np.abs(upper))
+    size = (weights @ np.abs(coefficients) + betas @ np.abs(cuts[:, :n])) @ reach
+    size += weights @ np.abs(constants) + betas @ np.abs(cuts[:, n])
+    value = offset + float(np.minimum(normal * lower, normal * upper).sum())
+    value -= 2.0 * gamma(n + len(constants) + len(cuts)) * float(size) + 1e-300
+    if not np.isfinite(value):
+        return -np.inf
+    # the quotient's own rounding, towards minus infinity
+    return value / total - abs(value / total) * 2.0**-50
