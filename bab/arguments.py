@@ -54,7 +54,7 @@ def _verify(add: Callable[..., object]) -> None:
     add("--jobs", type=int, metavar="N", help="processor cores to use (default: all)")
     add("--log", metavar="FILE", help="what was tried, why, and what it brought")
     add("--picture", metavar="FILE.png", help="draw the partition of the input set and the split tree")
-    add("--picture-inputs", metavar="I,J", help="inputs to draw the partition in (default: those that splits move most)")
+    add("--picture-inputs", metavar="I,J", help="inputs to draw it in (default: two that show many cells)")
     _search(add)
 
 

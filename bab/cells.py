@@ -10,6 +10,7 @@ point goes down the tree by the phases that the network itself has there.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
 
@@ -21,6 +22,7 @@ from .trace import Tree
 __all__ = ["Plane", "areas", "choose_inputs", "locate", "plane_through", "polygons", "sampled"]
 
 SMALLEST = 1e-14  # share of the plane below which a cell is only rounding
+MOST_TRIED = 5  # inputs whose pairs are tried as the plane's
 CHUNK = 2e6  # pre-activations held at a time
 
 
@@ -42,10 +44,10 @@ class Plane:
 
 
 def choose_inputs(query: Query, tree: Tree, centre: Array) -> tuple[int, int]:
-    """The two inputs that the splits of the tree move most, in order; (i, -1) where the network has only one.
+    """The two inputs whose plane through `centre` shows most cells, in order; (i, -1) where the network has only one.
 
-    An axis split counts for its input, a half-space for every input by its share |g_i| width_i. Ties, as with phases
-    of deep ReLUs alone, go by the slope of the margins at `centre`.
+    Looked at are the MOST_TRIED inputs that the splits move most: an axis split counts for its input, a half-space for
+    every input by its share |g_i| width_i. Ties, as with phases of deep ReLUs alone, go by the margins' slope there.
     """
     n = query.network.input_size
     if n == 1:
@@ -59,7 +61,9 @@ def choose_inputs(query: Query, tree: Tree, centre: Array) -> tuple[int, int]:
     moved = np.bincount(tree.axis[tree.axis >= 0], minlength=n).astype(np.float64)
     moved += np.bincount(which, minlength=len(rows)) @ (normals / np.where(total > 0.0, total, 1.0))
     best = np.lexsort((slope, moved, width > 0.0))[::-1]
-    return int(best[:2].min()), int(best[:2].max())
+    tried = best[: max(2, min(MOST_TRIED, int((width > 0.0).sum())))].tolist()
+    pairs = [(min(pair), max(pair)) for pair in combinations(tried, 2)]
+    return max(pairs, key=lambda pair: len(polygons(query, tree, plane_through(query, centre, pair))[0]))
 
 
 def plane_through(query: Query, point: Array, inputs: tuple[int, int]) -> Plane:
@@ -73,7 +77,7 @@ def plane_through(query: Query, point: Array, inputs: tuple[int, int]) -> Plane:
 
 
 def _hyperplanes(query: Query, tree: Tree) -> tuple[Array, Array, Array]:
-    """Nodes [R] split by a hyperplane, a first-layer ReLU's included, which one [R], and all of them [H, inputs + 1]."""
+    """Nodes [R] split by a hyperplane, a first-layer ReLU's included, which [R], and all of those [H, inputs + 1]."""
     n = query.network.input_size
     by_row, by_neuron = np.flatnonzero(tree.row >= 0), np.flatnonzero(tree.neuron >= 0)
     by_neuron = by_neuron[first_layers(query)[tree.neuron[by_neuron]]]
@@ -115,7 +119,8 @@ def polygons(query: Query, tree: Tree, plane: Plane) -> tuple[Array, Array]:
 def _cut(corners: Array, lines: Array) -> tuple[tuple[Array, Array], tuple[Array, Array]]:
     """Polygons [N, V, 2] on either side of one line each [N, 3]: (which are not empty, what is left of those)."""
     if not len(corners):
-        return ((np.zeros(0, dtype=np.int64), corners),) * 2
+        nothing = np.zeros(0, dtype=np.int64), corners
+        return nothing, nothing
     distance = np.einsum("nvd,nd->nv", corners, lines[:, :2]) + lines[:, 2:]
     following = np.roll(distance, -1, axis=1)
     crosses = distance * following < 0.0

@@ -16,6 +16,7 @@ from threading import Event, Lock
 
 import numpy as np
 
+from ..encodings.activation_region import activation_region
 from ..encodings.bounds import Bounds
 from ..encodings.region_lp import minimise_over_region
 from ..heuristics.hyperplanes import first_layers
@@ -63,36 +64,23 @@ def close_regions(query: Query, batch: Batch, bounds: Bounds, check: Check) -> t
 
 def _region(query: Query, batch: Batch, bounds: Bounds, b: int, check: Check) -> tuple[float, Witness | None]:
     node, margins = batch.node(b), bounds.margins[b]
-    minimise = _deep_region(query, node) if (node.phases * ~first_layers(query)).any() else None
+    cuts, coefficients, constants = node.cuts, bounds.coefficients[b], bounds.constants[b]
+    deep = (node.phases != 0) & ~first_layers(query)
+    if deep.any():  # phases that were split in deeper layers are no half-spaces until all the others are known
+        more, coefficients, constants = activation_region(query, node, deep)
+        cuts = np.concatenate([cuts, more])
     bound, size = np.inf, 1.0 + float(np.abs(margins).max())
     for k in open_disjuncts(query, margins):
-        if minimise:
-            least, point = minimise(k)
-        else:
-            rows = slice(query.starts[k], query.starts[k + 1])
-            least, point = minimise_over_region(
-                node.lower, node.upper, node.cuts, bounds.coefficients[b, rows], bounds.constants[b, rows],
-                REGION_LP_SECONDS,
-            )  # fmt: skip
+        rows = slice(query.starts[k], query.starts[k + 1])
+        least, point = minimise_over_region(
+            node.lower, node.upper, cuts, coefficients[rows], constants[rows], REGION_LP_SECONDS
+        )
         bound = min(bound, least)
         if least > 0.0 or point is None:
             continue
         if witness := check(_snapped(point, node)):
             return bound, witness
     return (np.nan if -TOUCHING * size < bound <= 0.0 else bound), None
-
-
-def _deep_region(query: Query, node: Node) -> Callable[[int], tuple[float, Array | None]]:
-    """Phases that were split in deeper layers are no half-spaces: the LP over the whole network knows them."""
-    from ..encodings.lp import TriangleLP
-
-    lp = TriangleLP(query, node)
-
-    def minimise(k: int) -> tuple[float, Array | None]:
-        answer = lp.minimise(k, REGION_LP_SECONDS)
-        return answer.bound, answer.point
-
-    return minimise
 
 
 def _snapped(point: Array, node: Node) -> Array:

@@ -27,7 +27,7 @@ class Options:
     log: str = ""  # file that the ladder's decisions are written to, "" for none
     progress: bool = False  # show a bar
     picture: str = ""  # file (.png, .svg, .pdf) that the partition and the split tree are drawn into, "" for none
-    picture_inputs: str = ""  # "I,J": inputs that span the drawn slice; "": the two that splits move most
+    picture_inputs: str = ""  # "I,J": inputs that span the drawn slice; "": two that show many cells
 
     def __post_init__(self) -> None:
         if self.method not in METHODS:

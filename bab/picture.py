@@ -1,8 +1,8 @@
 """`--picture`: the partition of the input set that a search made, beside its split tree, in one figure.
 
-Cells and leaves have the colour of how they were closed, lighter where fewer splits made them. A cell is what the splits above a leaf
-leave of the input set; parts that clipping took from it earlier are drawn as its own. Not drawn are inputs other than
-the chosen two: they are fixed at the counterexample, else at the middle of their intervals.
+Cells and leaves have the colour of how they were closed, lighter where fewer splits made them. A cell is what the
+splits above a leaf leave of the input set; parts that clipping took from it earlier are drawn as its own. Inputs other
+than the chosen two are fixed at the counterexample, else at the middle of their intervals.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ LOOKS = {
 }
 STAR, FORBIDDEN = "#c0281f", "#5c0f0a"
 VERDICT_COLOURS = {"unsat": "#2d7d46", "sat": "#c0281f"}
-LIGHTEST = 0.4  # share of white in the colour of the highest leaf
+LIGHTEST = 0.4  # share of white in the colour of a leaf above all others
 MOST_POLYGONS = 40_000  # cells beyond which the plane is sampled instead
 FINEST = 800  # points of a side of the sampled plane
 MOST_BORDER = 0.12  # share of sampled points on a border from which borders would hide the cells
@@ -137,7 +137,7 @@ def _try_to_write(path: Path) -> None:
 
 
 def draw(path: str, drawing: Drawing, inputs: tuple[int, int] | None = None) -> None:
-    """Write the figure. inputs: the two that span the plane, None for those that the splits move most.
+    """Write the figure. inputs: the two that span the plane, None for two that show many cells.
 
     Raises OSError where the file cannot be written.
     """
@@ -153,7 +153,7 @@ def draw(path: str, drawing: Drawing, inputs: tuple[int, int] | None = None) -> 
     plane = plane_through(query, centre, inputs or choose_inputs(query, tree, centre))
     figure = Figure(figsize=(15.0, 8.2), facecolor="white")
     FigureCanvasAgg(figure)
-    left = figure.add_axes((0.055, 0.2, 0.42, 0.63))
+    left = figure.add_axes((0.072, 0.2, 0.405, 0.63))
     right = figure.add_axes((0.535, 0.2, 0.445, 0.63))
     colours = node_colours(tree)
     shares, note = _draw_cells(left, drawing, plane, colours)
@@ -181,8 +181,8 @@ def node_colours(tree: Tree) -> Array:
     ends, splits = np.ones((len(End), 3)), np.array([to_rgb(c) for c in SPLIT_COLOURS.values()])
     for end, (colour, _) in LOOKS.items():
         ends[end] = to_rgb(colour)
-    deeper = np.cumsum(np.bincount(tree.depth[tree.leaf])[::-1])[::-1] / tree.leaf.sum()
-    white = LIGHTEST * deeper[tree.depth]  # by the share of leaves that are as deep or deeper: all shades are used
+    deeper = 1.0 - np.cumsum(np.bincount(tree.depth[tree.leaf])) / tree.leaf.sum()
+    white = LIGHTEST * deeper[tree.depth]  # by the share of leaves that are deeper: all shades are used
     white[np.isin(tree.ended, (End.OPEN, End.WITNESS))] = 0.0
     leaves = ends[tree.ended] * (1.0 - white[:, None]) + white[:, None]
     return np.clip(np.where(tree.leaf[:, None], leaves, splits[split_kinds(tree)]), 0.0, 1.0)
@@ -219,16 +219,18 @@ def _draw_cells(ax: Any, drawing: Drawing, plane: Plane, colours: Array) -> tupl
         _draw_sampled(ax, image, colours, _extent(query, plane))
         more, count = np.unique(image[image >= 0], return_counts=True)
         leaves, weights = np.concatenate([leaves, more]), np.concatenate([weights, count / image.size])
-        points = f";  {len(more):,} of them, below phases of deep ReLUs, were found at {side} x {side} points"
+        why = "below phases of deep ReLUs" if len(nodes) <= MOST_POLYGONS else "too many for polygons"
+        points = f";  {len(more):,} of them, {why}, were found at {side} x {side} points"
     edge = float(np.clip(15.0 / np.sqrt(max(1, len(leaves))), 0.08, 1.0))
-    cells = PolyCollection(low + corners * width, edgecolors="white", linewidths=edge)
-    cells.set_facecolor(np.column_stack([colours[nodes], exact]))
+    cells = PolyCollection(list(low + corners * width), edgecolors="white", linewidths=edge)
+    cells.set_facecolor(np.column_stack([colours[nodes], exact]).tolist())
     if exact.any():
         ax.add_collection(cells)
     ended = tree.ended[leaves]
     total = max(float(weights.sum()), 1e-300)
     shares = {int(end): float(weights[ended == end].sum() / total) for end in np.unique(ended)}
-    return shares, f"{len(leaves):,} of {int(tree.leaf.sum()):,} cells are drawn{points}"
+    drawn = f"{len(leaves):,} of {int(tree.leaf.sum()):,} cells are drawn, lighter where fewer splits made them"
+    return shares, drawn + points
 
 
 def _draw_sampled(ax: Any, image: Array, colours: Array, extent: tuple[float, ...]) -> None:
@@ -293,7 +295,7 @@ def _titles(figure: Any, drawing: Drawing, plane: Plane, at_witness: bool, note:
     result, region = drawing.result, drawing.query.region
     nodes = int(result.statistics.get("nodes", 0))
     colour = VERDICT_COLOURS.get(result.verdict, "#59636e")
-    figure.text(0.055, 0.945, result.verdict, fontsize=20, fontweight="bold", color="white", va="center",
+    figure.text(0.06, 0.945, result.verdict, fontsize=20, fontweight="bold", color="white", va="center",
                 bbox={"boxstyle": "round,pad=0.3", "facecolor": colour, "edgecolor": "none"})  # fmt: skip
     beside = 0.075 + 0.012 * len(result.verdict)
     figure.text(beside, 0.962, drawing.title, fontsize=14, fontweight="bold", va="center", color="#1f262d")
@@ -303,7 +305,7 @@ def _titles(figure: Any, drawing: Drawing, plane: Plane, at_witness: bool, note:
     if others:
         where = "at the counterexample" if at_witness else "at the middle of the input box"
         note = f"slice: the other {others} open input{'s' if others > 1 else ''} {where};  {note}"
-    figure.text(0.055, 0.112, note, fontsize=9, color="#59636e", va="center")
+    figure.text(0.054, 0.112, note, fontsize=9, color="#59636e", va="center")
 
 
 def _legend(figure: Any, tree: Tree, shares: dict[int, float], star: bool, forbidden: bool) -> None:
@@ -321,13 +323,13 @@ def _legend(figure: Any, tree: Tree, shares: dict[int, float], star: bool, forbi
         if count:
             entries.append(Patch(facecolor=colour, edgecolor="#c5ccd3", label=f"split, {words}: {count:,}"))
     if star:
-        look = {"marker": "*", "markersize": 14, "linestyle": "none", "markeredgecolor": "white"}
+        look: dict[str, Any] = {"marker": "*", "markersize": 14, "linestyle": "none", "markeredgecolor": "white"}
         entries.append(Line2D([], [], color=STAR, label="the counterexample", **look))
     if forbidden:
         entries.append(Patch(facecolor="white", hatch="////", edgecolor=FORBIDDEN, label="outputs are forbidden here"))
     many = len(entries) > 12
-    figure.legend(handles=entries, loc="lower left", bbox_to_anchor=(0.05, 0.005), ncols=5 if many else 4, frameon=False,
-                  fontsize=8.5 if many else 10, columnspacing=2.0, handlelength=1.6)  # fmt: skip
+    figure.legend(handles=entries, loc="lower left", bbox_to_anchor=(0.05, 0.005), ncols=5 if many else 4,
+                  frameon=False, fontsize=8.5 if many else 10, columnspacing=2.0, handlelength=1.6)  # fmt: skip
 
 
 def _percent(share: float) -> str:

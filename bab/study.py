@@ -147,7 +147,8 @@ def _former(chosen: Study, settings: Settings, path: Path, resume: bool) -> list
     """The rows of an earlier run with the same settings, which are kept beside the csv."""
     beside = path.with_suffix(".options.json")
     said = json.dumps(asdict(settings))
-    if not path.exists():
+    rows = _read_rows(path, chosen.columns) if path.exists() else []
+    if not rows:
         path.parent.mkdir(parents=True, exist_ok=True)
         beside.write_text(said + "\n", encoding="utf-8")
         return []
@@ -156,7 +157,7 @@ def _former(chosen: Study, settings: Settings, path: Path, resume: bool) -> list
     before = open_text(beside).read().strip()
     if before != said:
         raise InputError(f"{path}: was begun with the options {before}, not {said}")
-    return _read_rows(path, chosen.columns)
+    return rows
 
 
 def _read_rows(path: Path, columns: Mapping[str, Callable[[str], Any]]) -> list[Row]:
@@ -238,7 +239,9 @@ def _table(rows: Sequence[Row]) -> str:
 
 
 def _cell(value: object) -> str:
-    return f"{value:.3g}" if isinstance(value, float) and abs(value) < 1000 else str(value)
+    if not isinstance(value, float):
+        return str(value)
+    return "–" if value != value else f"{value:.3g}" if abs(value) < 1000 else f"{value:.0f}"
 
 
 def _machine() -> str:

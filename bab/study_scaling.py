@@ -22,25 +22,30 @@ from ..instances.property import Case, InputSet, Polyhedron, Property
 from ..instances.query import queries
 from .study import Findings, Row, Settings, Study, decide, new_figure
 
-__all__ = ["STUDY", "fit", "medians", "near_maximum", "warm_up"]
+__all__ = ["COMPILED", "STUDY", "fit", "medians", "near_maximum", "warm_up"]
 
 RADIUS = 0.25  # of the box around a point of [-1, 1]^inputs: most ReLUs are stable, some are not, in all sizes alike
 SHARE = 0.05  # of the output's range between the highest output found and the forbidden ones
 STARTS, STEPS = 256, 60  # of the attack that finds the highest output
 OUT_OF_REACH = 1e6  # no output comes here: the attack never stops for having found one
+LEAST_POINTS = 3  # of a fit: two lie on a line whatever they are
 RESOLUTION = 0.02  # seconds: the noise of a difference of two runs' times; less says nothing
 
-BASE = {"inputs": 6, "depth": 2, "width": 50}  # what is not varied
-SWEEPS = {
-    "inputs": (2, 4, 6, 8, 10, 12, 14, 16, 18, 20),
-    "depth": (1, 2, 3, 4, 5, 6, 8),
-    "width": (10, 20, 35, 50, 75, 100, 150, 200),
+SIZES = ("inputs", "depth", "width")  # depth: hidden layers
+SWEEPS: dict[str, tuple[dict[str, int], tuple[int, ...]]] = {  # what is fixed, and the values of what is varied
+    "inputs": ({"depth": 2, "width": 50}, (2, 4, 6, 8, 10, 12, 14, 16, 18, 20)),
+    "depth": ({"inputs": 6, "width": 50}, (1, 2, 3, 4, 5, 6, 8)),
+    "width": ({"inputs": 8, "depth": 2}, (10, 20, 35, 50, 75, 100, 150, 200)),
 }
-SEEDS = 5
-QUICK_BASE = {"inputs": 4, "depth": 2, "width": 20}
-QUICK_SWEEPS = {"inputs": (2, 4, 6), "depth": (1, 2, 3), "width": (10, 20, 40)}
+SEEDS = 7  # networks a point
+QUICK_SWEEPS = {
+    "inputs": ({"depth": 2, "width": 20}, (2, 4, 6)),
+    "depth": ({"inputs": 4, "width": 20}, (1, 2, 3)),
+    "width": ({"inputs": 4, "depth": 2}, (10, 20, 40)),
+}
 QUICK_SEEDS = 1
 
+COMPILED = "Narrow networks are bounded by compiled code from the first node on."  # see warm_up
 COLUMNS = {
     "swept": str, "inputs": int, "depth": int, "width": int, "seed": int, "verdict": str, "nodes": int,
     "seconds": float, "root_seconds": float, "search_seconds": float, "reason": str,
@@ -90,12 +95,12 @@ def warm_up(quick: bool) -> str:
 
 def _rows(settings: Settings, former: Sequence[Row]) -> Iterator[Row]:
     """One row a network that `former` does not have."""
-    done = {(row["swept"], row["inputs"], row["depth"], row["width"], row["seed"]) for row in former}
-    base, sweeps, seeds = (QUICK_BASE, QUICK_SWEEPS, QUICK_SEEDS) if settings.quick else (BASE, SWEEPS, SEEDS)
+    done = {(row["swept"], *(row[name] for name in SIZES), row["seed"]) for row in former}
+    sweeps, seeds = (QUICK_SWEEPS, QUICK_SEEDS) if settings.quick else (SWEEPS, SEEDS)
     kernel = warm_up(settings.quick)
-    for swept, sizes in sweeps.items():
-        for value in sizes:
-            size = base | {swept: value}
+    for swept, (fixed, values) in sweeps.items():
+        for value in values:
+            size = {name: (fixed | {swept: value})[name] for name in SIZES}
             for seed in range(settings.seed, settings.seed + seeds):
                 if (swept, *size.values(), seed) not in done:
                     yield {"swept": swept, **size, "seed": seed, **_measured(size, seed, settings.timeout, kernel)}
@@ -145,41 +150,42 @@ def fit(x: Array, y: Array, bound: Array) -> tuple[float, float] | None:
     """(slope, intercept) of the least-squares line, where y[bound] are lower bounds: a line above them is right.
 
     x, y: [points]; bound: [points] bool. The cost is convex and piecewise quadratic; each step solves it for the
-    bounds that the last line violates. None where fewer than two different x have an exact y.
+    bounds that the last line violates. None where fewer than three different x have an exact y.
 
-    >>> line = fit(np.array([1.0, 2.0, 3.0]), np.array([1.0, 3.0, 2.0]), np.array([False, False, True]))
+    >>> line = fit(np.arange(4.0), np.array([1.0, 3.0, 5.0, 2.0]), np.array([False, False, False, True]))
     >>> [round(value, 6) for value in line]
-    [2.0, -1.0]
+    [2.0, 1.0]
     """
-    if len(np.unique(x[~bound])) < 2:
+    if len(np.unique(x[~bound])) < LEAST_POINTS:
         return None
-    used = ~bound
-    for _ in range(2 * len(x) + 2):
+    slope, intercept = np.polyfit(x[~bound], y[~bound], 1)
+    for _ in range(2 * len(x)):
+        used = ~bound | (y > slope * x + intercept)
+        before = slope, intercept
         slope, intercept = np.polyfit(x[used], y[used], 1)
-        counting = ~bound | (y > slope * x + intercept)
-        if np.array_equal(counting, used):
+        if (slope, intercept) == before:
             break
-        used = counting
     return float(slope), float(intercept)
 
 
 def _findings(settings: Settings, rows: Sequence[Row]) -> Findings:
     """Slopes in words, medians in tables, and one figure with a panel a sweep for each quantity."""
-    base = QUICK_BASE if settings.quick else BASE
-    points = {swept: medians(rows, swept) for swept in SWEEPS}
+    sweeps = QUICK_SWEEPS if settings.quick else SWEEPS
+    fixed = {swept: ", ".join(f"{name} {size}" for name, size in kept.items()) for swept, (kept, _) in sweeps.items()}
+    points = {swept: medians(rows, swept) for swept in sweeps}
     summary, figures = [], {}
     for name, words in QUANTITIES.items():
-        figure, panels = new_figure(len(SWEEPS))
-        for swept, axes in zip(SWEEPS, panels, strict=True):
+        figure, panels = new_figure(len(sweeps))
+        for swept, axes in zip(sweeps, panels, strict=True):
             line = _fitted(points[swept], swept, name)
             proofs = [row for row in rows if row["swept"] == swept and row["verdict"] != "sat"]
             _draw(axes, proofs, points[swept], swept, name, line)
-            axes.set(xlabel=f"{swept} ({_fixed(base, swept)})", ylabel=words)
+            axes.set(xlabel=f"{swept} ({fixed[swept]})", ylabel=words)
             if line:
-                summary.append(_sentence(swept, words, line[0]))
+                summary.append(f"{_sentence(swept, words, line[0])} ({fixed[swept]})")
         figures[name.replace("_", "-")] = figure
-    tables = {f"Medians by {swept} ({_fixed(base, swept)})": table for swept, table in points.items()}
-    return Findings(_text(rows), [*summary, _undecided(rows)], tables, figures)
+    tables = {f"Medians by {swept} ({fixed[swept]})": table for swept, table in points.items()}
+    return Findings(_text(settings, rows), [*summary, _undecided(rows)], tables, figures)
 
 
 def _fitted(points: Sequence[Row], swept: str, name: str) -> tuple[float, float] | None:
@@ -202,25 +208,25 @@ def _draw(
     axes: Any, rows: Sequence[Row], points: Sequence[Row], swept: str, name: str, line: tuple[float, float] | None
 ) -> None:
     """Single runs as dots, medians as a line, lower bounds as triangles, the fit dashed."""
+    points = [point for point in points if point[name] > 0.0]  # neither 0 nor NaN has a logarithm
+    if not points:
+        axes.text(0.5, 0.5, "too quick to tell", ha="center", transform=axes.transAxes)
+        return
     values = [_rate(row) if name == "nodes_per_second" else row[name] for row in rows]
     axes.plot([row[swept] for row in rows], values, ".", color="0.75")
-    x = np.array([point[swept] for point in points], dtype=float)
-    y = np.array([point[name] for point in points])
-    bound = np.array([bool(point["bound"]) for point in points], dtype=bool)
+    x, y = (np.array([point[key] for point in points], dtype=float) for key in (swept, name))
+    bound = np.array([bool(point["bound"]) for point in points])
     axes.plot(x, y, "-", color="tab:blue")
     axes.plot(x[~bound], y[~bound], "o", color="tab:blue", label="median")
     if bound.any():
-        axes.plot(x[bound], y[bound], "^", color="tab:red", label="median, at least")
+        label = "median, with timeouts" if name == "nodes_per_second" else "median, at least"
+        axes.plot(x[bound], y[bound], "^", color="tab:red", label=label)
     if line:
         axes.plot(x, np.exp(line[0] * (np.log(x) if swept == "width" else x) + line[1]), "k--", label="fit")
     axes.set_yscale("log")
     if swept == "width":
         axes.set_xscale("log")
     axes.legend()
-
-
-def _fixed(base: dict[str, int], swept: str) -> str:
-    return ", ".join(f"{name} {size}" for name, size in base.items() if name != swept)
 
 
 def _undecided(rows: Sequence[Row]) -> str:
@@ -231,7 +237,7 @@ def _undecided(rows: Sequence[Row]) -> str:
     return f"{len(rows)} runs: {unsat} unsat, {sat} sat (left out of all fits), {undecided} undecided (lower bounds)"
 
 
-def _text(rows: Sequence[Row]) -> list[str]:
+def _text(settings: Settings, rows: Sequence[Row]) -> list[str]:
     seeds = sorted({row["seed"] for row in rows})
     return [
         f"Random ReLU networks of one output (normal weights of variance 2 / fan-in, seeds {seeds}) on a box of radius "
@@ -240,6 +246,7 @@ def _text(rows: Sequence[Row]) -> list[str]:
         "Each is one run of the split search (method split, rule inputs, one core). Seconds of search are those of the "
         "run less those of the same run ended at its root, so that reading, the first attack and the root's bounds do "
         f"not count. Less than {RESOLUTION} s cannot be told so, and enters neither rates nor fits of seconds.",
+        *([] if settings.quick else [COMPILED]),
         "Slopes are least squares through the logarithms of the medians (nodes and seconds against inputs and depth as "
         "they are, against width by its logarithm). A run that hits its limit counts as longer than all that do not; a "
         "median that falls on such runs is a lower bound, which costs a fitted line only where the line lies below it.",
@@ -247,4 +254,4 @@ def _text(rows: Sequence[Row]) -> list[str]:
 
 
 QUANTITIES = {"nodes": "nodes", "search_seconds": "seconds of search", "nodes_per_second": "nodes per second"}
-STUDY = Study("What splitting the input set costs as networks grow", 60.0, COLUMNS, _rows, _findings)
+STUDY = Study("What splitting the input set costs as networks grow", 30.0, COLUMNS, _rows, _findings)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import IntEnum
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 
@@ -37,6 +38,18 @@ class End(IntEnum):
     WITNESS = 10  # holds a counterexample
 
 
+class _Split(NamedTuple):
+    """One call of `Trace.split`: B parents, of which R are cut by a hyperplane."""
+
+    parents: Array  # [B] numbers
+    first_child: int
+    axis: Array  # [B], as in `Tree`
+    at: Array  # [B]
+    neuron: Array  # [B]
+    cut: Array  # [R] numbers
+    rows: Array  # [R, inputs + 1]
+
+
 class Recorder:
     """What the search tells while it works. This one does not listen."""
 
@@ -56,7 +69,7 @@ class Trace(Recorder):
     def __init__(self) -> None:
         self.size = 1  # nodes seen, the root included
         self._ends: list[tuple[Array, int]] = []
-        self._splits: list[tuple[Array, int, Splits]] = []  # parents, number of the first child
+        self._splits: list[_Split] = []
 
     def bounded(self, query: Query, batch: Batch, bounds: Bounds) -> None:
         """See `Recorder`. Which rows closed a node is found out by bounding it again without the conjunctions."""
@@ -80,35 +93,38 @@ class Trace(Recorder):
     def split(self, batch: Batch, splits: Splits, children: Batch) -> None:
         """See `Recorder`; the children get their numbers."""
         if len(children):
-            self._splits.append((batch.number[~splits.missing], self.size, splits[~splits.missing]))
+            some = ~splits.missing
+            cuts = (splits.neuron < 0) & np.any(splits.row != 0.0, axis=1)  # with a neuron, its phase is the split
+            self._splits.append(
+                _Split(
+                    batch.number[some], self.size, splits.axis[some], splits.at[some], splits.neuron[some],
+                    batch.number[cuts], splits.row[cuts],
+                )
+            )  # fmt: skip
             children.number = self.size + np.arange(len(children))
             self.size += len(children)
 
     def tree(self, rest: End = End.OPEN) -> Tree:
         """The tree so far; leaves that nothing was heard of end as `rest`."""
         size, first = self.size, 0
+        rows = [split.rows for split in self._splits]
         tree = Tree(
             np.full(size, -1), np.full((size, 2), -1), np.full(size, -1), np.zeros(size), np.full(size, -1),
-            np.full(size, -1), _rows(self._splits), np.full(size, rest, dtype=np.int8),
+            np.full(size, -1), np.concatenate(rows) if rows else np.zeros((0, 0)), np.full(size, rest, dtype=np.int8),
         )  # fmt: skip
         for numbers, end in self._ends:
             tree.ended[numbers] = end
-        for parents, child, splits in self._splits:
-            upper = child + np.arange(len(parents))
+        for split in self._splits:
+            parents = split.parents
+            upper = split.first_child + np.arange(len(parents))
             lower = upper + len(parents)
             tree.children[parents] = np.stack([upper, lower], axis=1)
             tree.parent[upper] = tree.parent[lower] = parents
-            tree.axis[parents], tree.at[parents], tree.neuron[parents] = splits.axis, splits.at, splits.neuron
-            cuts = np.any(splits.row != 0.0, axis=1)
-            tree.row[parents[cuts]] = first + np.arange(int(cuts.sum()))
-            first += int(cuts.sum())
+            tree.axis[parents], tree.at[parents], tree.neuron[parents] = split.axis, split.at, split.neuron
+            tree.row[split.cut] = first + np.arange(len(split.cut))
+            first += len(split.cut)
             tree.ended[parents] = End.SPLIT
         return tree
-
-
-def _rows(parts: list[tuple[Array, int, Splits]]) -> Array:
-    rows = [splits.row[np.any(splits.row != 0.0, axis=1)] for _, _, splits in parts]
-    return np.concatenate(rows) if rows else np.zeros((0, 0))
 
 
 @dataclass(frozen=True, eq=False)

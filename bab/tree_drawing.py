@@ -68,7 +68,7 @@ def _draw_graph(ax: Any, tree: Tree, colours: Array, names: list[str], x: Array)
 
     child = np.arange(1, len(tree))
     ends = [np.column_stack([x[k], tree.depth[k]]) for k in (tree.parent[child], child)]
-    ax.add_collection(LineCollection(np.stack(ends, axis=1), colors="#9aa5b1", linewidths=1.0, zorder=1))
+    ax.add_collection(LineCollection(list(np.stack(ends, axis=1)), colors="#9aa5b1", linewidths=1.0, zorder=1))
     size = float(np.clip(4000.0 / len(tree), 40.0, 260.0))
     ax.scatter(x, tree.depth, s=size, c=colours, edgecolors="#4a5560", linewidths=0.6, zorder=2)
     inner = np.flatnonzero(~tree.leaf)
@@ -94,7 +94,7 @@ def _draw_bars(ax: Any, tree: Tree, colours: Array, start: Array, count: Array) 
     bottom = np.where(tree.leaf, len(tree.levels), top + 1)
     y = np.stack([top, top, bottom, bottom], axis=1)
     width = float(np.clip(100.0 / len(tree), 0.2, 0.8))
-    bars = PolyCollection(np.stack([x, y], axis=2), facecolors=colours, edgecolors="white", linewidths=width)
+    bars = PolyCollection(list(np.stack([x, y], axis=2)), facecolors=colours, edgecolors="white", linewidths=width)
     ax.add_collection(bars)
 
 
