@@ -27,6 +27,8 @@ LOG = logging.getLogger(__name__)
 QUICK_STARTS, QUICK_STEPS = 16, 10  # the first attack, before any bound
 STEPS = 40  # of one round of the attack stage
 STARTS_WORK = 5e8  # products of a round over all starts and steps: a fraction of a second
+FEW_STARTS = 64  # where the search attacks inside its nodes anyway: points are cheaper than descents
+POINTS_WORK = 1.2e8  # products of a round over all points that are only evaluated
 FEW_ROUNDS = 1  # rounds where the search attacks inside its nodes anyway
 MOST_ROUNDS = 10_000
 SOBOL_SECONDS = 3.0  # left to the attack from which on a second's import is worth it
@@ -60,7 +62,7 @@ class _Query:
     def answer(self) -> Answer:
         """See `answer` of the module."""
         result = self.result
-        if self._attack(QUICK_STARTS, QUICK_STEPS):
+        if self._attack(QUICK_STARTS, QUICK_STEPS, 4 * QUICK_STARTS):
             return result
         batch = self._bound_root(root(self.query))
         if not len(batch):
@@ -108,8 +110,7 @@ class _Query:
     def _stage(self, stage: Stage, known: Facts) -> None:
         seconds = min(stage.most, stage.share * self.limits.remaining)
         if stage.name == "attack":
-            rounds = FEW_ROUNDS if known.open_inputs <= FEW_INPUTS else MOST_ROUNDS
-            self._attack_rounds(seconds, rounds, int(np.clip(STARTS_WORK / (STEPS * known.weights), 16, 2048)))
+            self._attack_rounds(seconds, known)
         elif stage.name == "split":
             self._split(stage, known, seconds)
         elif stage.name == "tighten":
@@ -117,17 +118,20 @@ class _Query:
         elif stage.name == "milp":
             self._milp(seconds)
 
-    def _attack(self, starts: int, steps: int, quasi: bool = False) -> bool:
-        self.result.witness = self.run.attack_root(starts, steps, quasi)
+    def _attack(self, starts: int, steps: int, points: int, quasi: bool = False) -> bool:
+        self.result.witness = self.run.attack_root(starts, steps, points, quasi)
         self.result.how = "attack"
         return self.result.witness is not None
 
-    def _attack_rounds(self, seconds: float, rounds: int, starts: int) -> None:
+    def _attack_rounds(self, seconds: float, known: Facts) -> None:
         end = time.monotonic() + seconds
-        for number in range(rounds):
+        few = known.open_inputs <= FEW_INPUTS
+        starts = int(np.clip(STARTS_WORK / (STEPS * known.weights), 16, FEW_STARTS if few else 2048))
+        points = max(4 * starts, min(8192, int(POINTS_WORK / known.weights)) if few else 0)
+        for number in range(FEW_ROUNDS if few else MOST_ROUNDS):
             # spread-out starts in every second round, where there is time to import scipy's sampler
             left = end - time.monotonic()
-            if left <= 0.0 or self._attack(starts, STEPS, quasi=number % 2 == 1 and left > SOBOL_SECONDS):
+            if left <= 0.0 or self._attack(starts, STEPS, points, quasi=number % 2 == 1 and left > SOBOL_SECONDS):
                 break
 
     def _split(self, stage: Stage, known: Facts, seconds: float) -> None:

@@ -19,7 +19,7 @@ def children(query: Query, batch: Batch, splits: Splits) -> Batch:
     """Both children of every node that has a split (see `Splits`), upper or active ones first.
 
     An axis split halves the box at `at`. A neuron's split demands z >= 0 or z <= 0; if z is affine in the input the
-    child carries the half-space too, moved out by the rounding of the row.
+    child carries the half-space too, moved out by the rounding of the row, else the one that comes with the split.
     """
     batch, splits = batch[~splits.missing], splits[~splits.missing]
     both, twice = Batch.concatenate([batch, batch]), Splits.concatenate([splits, splits])
@@ -28,6 +28,7 @@ def children(query: Query, batch: Batch, splits: Splits) -> Batch:
     both.changed = np.ones(len(both), dtype=np.int64)
     _split_axes(both, twice, side)
     rows = side[:, None] * twice.row
+    rows[:, -1] += twice.slack
     _split_neurons(query, both, twice.neuron, side, rows)
     if rows.any():
         both.cuts = _append_cut(both.cuts, rows, query.reserved)
@@ -51,7 +52,8 @@ def _split_neurons(query: Query, both: Batch, neuron: Array, side: Array, rows: 
     both.phases[index, neuron[index]] = side[index]
     ends = np.array([part.stop for part in query.slices])
     affine = first_layers(query)[neuron[index]]
-    both.changed[index] = np.where(affine, 1, 2 + np.searchsorted(ends, neuron[index], side="right"))
+    layer = 1 + np.searchsorted(ends, neuron[index], side="right")
+    both.changed[index] = np.where(affine | rows[index].any(axis=1), 1, 1 + layer)
     for b in index[affine]:
         row, slack = first_layer_row(query, int(neuron[b]))
         rows[b] = side[b] * row

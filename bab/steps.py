@@ -8,7 +8,7 @@ import numpy as np
 
 from ..encodings.clipping import clip_batch
 from ..encodings.linear_bounds import Bounds, LinearBoundOptions, bound
-from ..heuristics.attacks import best_first, corners, points_in, projected_gradient, quasi_random
+from ..heuristics.attacks import best_first, points_in, points_near_corners, projected_gradient, quasi_random, suspects
 from ..heuristics.splits import Splits, choose_splits
 from ..instances.batch import Batch
 from ..instances.network import Array
@@ -25,7 +25,7 @@ MOST_REPLAYS = 16  # candidates replayed at a time
 MOST_DIVES = 256  # nodes per round inside which a few gradient steps are made
 DIVE_STEPS = 8
 MOST_SOBOL = 64  # inputs up to which a Sobol sequence is set up in no time and still spreads better than chance
-PATIENCE = 4  # splits per unstable ReLU after which a node with few of them resists
+PATIENCE = 2  # splits per unstable ReLU after which a node with few of them resists
 FEW_UNSTABLE = 16  # unstable ReLUs up to which a resisting node's phases are split
 
 
@@ -66,11 +66,11 @@ class Run:
         return None
 
     def attack(self, query: Query, batch: Batch, bounds: Bounds) -> Witness | None:
-        """A short descent inside each of the most suspicious nodes, from the corner that its bound suspects.
+        """A short descent inside each of the most suspicious nodes, from the point that its bound suspects.
 
         Every node gets one start (up to MOST_DIVES): about a tenth of what bounding it costs.
         """
-        starts = corners(query, batch, bounds)
+        starts = suspects(query, batch, bounds)
         if witness := self.check(starts):
             return witness
         picked = np.argsort(batch.margin, kind="stable")[:MOST_DIVES]
@@ -79,17 +79,21 @@ class Run:
         points, _ = projected_gradient(query, starts[picked], *box, DIVE_STEPS, targets)
         return self.check(points)
 
-    def attack_root(self, starts: int, steps: int, quasi: bool = False) -> Witness | None:
-        """Projected gradient from the best of 4 * starts points of the input set: uniform and corners, or Sobol's."""
+    def attack_root(self, starts: int, steps: int, points: int, quasi: bool = False) -> Witness | None:
+        """Projected gradient from the best `starts` of so many points of the input set.
+
+        Of them half are uniform, with some corners (or Sobol's), and half crowd towards the corners.
+        """
         region = self.query.region
+        crowd = points_near_corners(region.lower, region.upper, points // 2, self.rng)
         if quasi and region.size <= MOST_SOBOL:
-            points = quasi_random(region.lower, region.upper, 4 * starts, int(self.rng.integers(2**31)))
+            spread = quasi_random(region.lower, region.upper, points - len(crowd), int(self.rng.integers(2**31)))
         else:
-            points = points_in(region.lower, region.upper, 4 * starts, self.rng)
-        points, _ = best_first(self.query, points)
-        if witness := self.check(points[:MOST_REPLAYS]):
+            spread = points_in(region.lower, region.upper, points - len(crowd), self.rng)
+        candidates, _ = best_first(self.query, np.concatenate([spread, crowd]))
+        if witness := self.check(candidates[:MOST_REPLAYS]):
             return witness
-        found, _ = projected_gradient(self.query, points[:starts], region.lower, region.upper, steps)
+        found, _ = projected_gradient(self.query, candidates[:starts], region.lower, region.upper, steps)
         return self.check(found)
 
     def clip_step(self, query: Query, batch: Batch, bounds: Bounds) -> tuple[Batch, Array]:

@@ -28,7 +28,7 @@ from .bounds import Bounds, LinearBoundOptions, gamma
 from .halfspaces import absorb_cuts, cut_is_empty
 from .relaxations import Lines, lines
 
-__all__ = ["back_substitute", "product_terms", "refute_conjunctions"]
+__all__ = ["Pass", "back_substitute", "norm", "prepared_of", "product_terms", "refute_conjunctions"]
 
 NODE_CHUNK = 2**17  # float64s of coefficients at a time: fits the second-level cache, nodes of narrow networks
 ROW_CHUNK = 2**22  # the same for one wide node: rows enough for fast matrix products, 32 MB
@@ -36,16 +36,16 @@ ROW_CHUNK = 2**22  # the same for one wide node: rows enough for fast matrix pro
 
 def back_substitute(query: Query, batch: Batch, options: LinearBoundOptions) -> Bounds:
     """Linear bounds of all nodes of a batch, in parts that fit the caches."""
-    prepared = _prepared(query)
+    prepared = prepared_of(query)
     step = max(1, NODE_CHUNK // (2 * prepared.widest**2))
-    parts = [_Pass(prepared, batch[i : i + step], options).run() for i in range(0, len(batch), step)]
+    parts = [Pass(prepared, batch[i : i + step], options).run() for i in range(0, len(batch), step)]
     bounds = Bounds.concatenate(parts)
     if options.conjunctions:
         refute_conjunctions(query, batch, bounds)
     return bounds
 
 
-class _Prepared:
+class Prepared:
     """What back-substitution needs of a query, computed once."""
 
     def __init__(self, query: Query) -> None:
@@ -92,19 +92,19 @@ def _times(x: Array, w: Matrix) -> Array:
     return x @ w.T if isinstance(w, np.ndarray) else np.ascontiguousarray((w @ x.T).T)
 
 
-_CACHE: WeakKeyDictionary[Query, _Prepared] = WeakKeyDictionary()
+_CACHE: WeakKeyDictionary[Query, Prepared] = WeakKeyDictionary()
 
 
-def _prepared(query: Query) -> _Prepared:
+def prepared_of(query: Query) -> Prepared:
     if query not in _CACHE:
-        _CACHE[query] = _Prepared(query)
+        _CACHE[query] = Prepared(query)
     return _CACHE[query]
 
 
-class _Pass:
+class Pass:
     """One forward walk over the layers; each unstable row walks back to the input."""
 
-    def __init__(self, prepared: _Prepared, batch: Batch, options: LinearBoundOptions) -> None:
+    def __init__(self, prepared: Prepared, batch: Batch, options: LinearBoundOptions) -> None:
         self.prepared, self.batch, self.options = prepared, batch, options
         self.query = prepared.query
         self.lowers: list[Array] = [batch.lower]  # bounds of the values x_0, x_1, ...
@@ -119,13 +119,16 @@ class _Pass:
         self.first_layer = max(options.first_layer, int(batch.changed.min()))
         self.sums = 2 * len(prepared.layers)  # additions that a constant or a coefficient goes through on its way
 
-    def run(self) -> Bounds:
-        query = self.query
+    def walk(self) -> Array:
+        """Bounds of all layers; returns the margins' interval bounds [B, rows]."""
         for k, prepared in enumerate(self.prepared.layers[:-1], start=1):
             self._bound_layer(k, prepared)
-        margin_layer = self.prepared.layers[-1]
-        floor, _, magnitude = margin_layer.interval(self.lowers, self.uppers)
+        floor, _, magnitude = self.prepared.layers[-1].interval(self.lowers, self.uppers)
         self.magnitudes.append(magnitude)
+        return floor
+
+    def run(self) -> Bounds:
+        query, floor = self.query, self.walk()
         sensitivities = np.zeros((len(self.batch), query.rows, query.neurons))
         parts = [
             self._substitute(len(self.prepared.layers), rows, np.ones(1), sensitivities)
@@ -210,7 +213,7 @@ class _Pass:
         rounding error subtracted, lower bounds [B, S]) with S = len(signs) * len(rows).
         """
         prepared = self.prepared.layers[k - 1]
-        count, size = len(self.batch), len(signs) * len(rows)
+        count = len(self.batch)
         pending: dict[int, Array] = {}
         for s, w in zip(prepared.layer.sources, prepared.layer.weights, strict=True):
             picked = w[rows] if isinstance(w, np.ndarray) else w[rows].toarray()
@@ -218,16 +221,24 @@ class _Pass:
         constants = np.concatenate([sign * prepared.layer.bias[rows] for sign in signs])[None].repeat(count, axis=0)
         own = self.magnitudes[k - 1][:, rows]
         error = np.tile(gamma(prepared.terms + self.sums) * own + prepared.layer.bias_error, (1, len(signs)))
+        return self.concretise(self.walk_back(k, pending, constants, error, sensitivities, rows), constants, error)
+
+    def walk_back(
+        self, k: int, pending: dict[int, Array], constants: Array, error: Array, sensitivities: Array | None,
+        rows: Array,
+    ) -> Array:  # fmt: skip
+        """Coefficients of the input once all values before layer k are replaced; constants and error are updated."""
+        count = len(constants)
         for v in range(k - 1, 0, -1):
             coefficients = pending.pop(v, None)
             if coefficients is not None:
                 self._step(v, coefficients, pending, constants, error, sensitivities, rows)
         coefficients = pending.pop(0, None)
         if coefficients is None:
-            coefficients = np.zeros((1, size, self.query.network.input_size))
+            coefficients = np.zeros((1, constants.shape[1], self.query.network.input_size))
         if len(coefficients) != count:
             coefficients = np.broadcast_to(coefficients, (count, *coefficients.shape[1:]))
-        return self._concretise(coefficients, constants, error)
+        return coefficients
 
     def _step(
         self, v: int, coefficients: Array, pending: dict[int, Array], constants: Array, error: Array,
@@ -245,13 +256,14 @@ class _Pass:
                 above = np.maximum(coefficients, 0.0)
                 constants += np.matmul(above, line.lower_intercept[:, :, None])[:, :, 0]
             spread = np.abs(line.upper_intercept) + np.abs(line.lower_intercept)
-            error += gamma(spread.shape[1] + self.sums) * _norm(coefficients) * _norm(spread)[:, None]
+            error += gamma(spread.shape[1] + self.sums) * norm(coefficients) * norm(spread)[:, None]
             coefficients = coefficients * np.where(
                 coefficients > 0.0, line.lower_slope[:, None, :], line.upper_slope[:, None, :]
             )
-        norm = _norm(coefficients)
-        per_unit = gamma(prepared.terms + self.sums) * _norm(magnitude)
-        error += norm * (per_unit + prepared.layer.bias_error * magnitude.shape[1])[:, None]
+            coefficients = self.add_multipliers(v, coefficients, error)
+        size = norm(coefficients)
+        per_unit = gamma(prepared.terms + self.sums) * norm(magnitude)
+        error += size * (per_unit + prepared.layer.bias_error * magnitude.shape[1])[:, None]
         if prepared.layer.bias.any():
             constants += coefficients @ prepared.layer.bias
         for s, w, transposed in zip(
@@ -262,24 +274,35 @@ class _Pass:
             product = product.reshape(*coefficients.shape[:2], -1)
             pending[s] = pending[s] + product if s in pending else product
 
-    def _concretise(self, coefficients: Array, constants: Array, error: Array) -> tuple[Array, Array, Array]:
+    def add_multipliers(self, v: int, coefficients: Array, error: Array) -> Array:
+        """Coefficients [B, S, n] of z_v with what multipliers of its phases add; here there are none."""
+        return coefficients
+
+    def concretise(self, coefficients: Array, constants: Array, error: Array) -> tuple[Array, Array, Array]:
         """Minimum over box and cuts of coefficients @ x + constants, minus all rounding errors.
 
         Returns (coefficients, constants less their error, minima).
         """
-        lower, upper, cuts = self.batch.lower, self.batch.upper, self.batch.cuts
-        reach = _norm(np.maximum(np.abs(lower), np.abs(upper)))[:, None]
+        lower, upper = self.batch.lower, self.batch.upper
+        reach = norm(np.maximum(np.abs(lower), np.abs(upper)))[:, None]
         relative = gamma(lower.shape[1] + self.sums)
-        error = (error + relative * (_norm(coefficients) * reach + np.abs(constants))) * (1.0 + 2.0**-40)
+        error = (error + relative * (norm(coefficients) * reach + np.abs(constants))) * (1.0 + 2.0**-40)
+        return coefficients, constants - error, self.minimum(coefficients, constants, error)
+
+    def minimum(self, coefficients: Array, constants: Array, error: Array) -> Array:
+        """Minimum over box and cuts [B, S], `error` and the rounding of the minimum itself subtracted."""
+        lower, upper, cuts = self.batch.lower, self.batch.upper, self.batch.cuts
+        reach = norm(np.maximum(np.abs(lower), np.abs(upper)))[:, None]
+        relative = gamma(lower.shape[1] + self.sums)
         lowered, offset, extra = absorb_cuts(coefficients, constants, lower, upper, cuts)
-        extra = (extra + relative * (_norm(lowered) * reach + np.abs(offset))) * (1.0 + 2.0**-40)
+        extra = (extra + relative * (norm(lowered) * reach + np.abs(offset))) * (1.0 + 2.0**-40)
         values = offset - error - extra
         values += np.matmul(np.maximum(lowered, 0.0), lower[:, :, None])[:, :, 0]
         values += np.matmul(np.minimum(lowered, 0.0), upper[:, :, None])[:, :, 0]
-        return coefficients, constants - error, values
+        return values
 
 
-def _norm(a: Array) -> Array:
+def norm(a: Array) -> Array:
     """Euclidean norm along the last axis, rounded up well past its own error."""
     return np.sqrt(np.einsum("...n,...n->...", a, a)) * (1.0 + 2.0**-40)
 
@@ -298,7 +321,7 @@ def refute_conjunctions(query: Query, batch: Batch, bounds: Bounds) -> None:
             continue
         coefficients, constants = bounds.coefficients[open_nodes, part], bounds.constants[open_nodes, part]
         lower, upper = batch.lower[open_nodes], batch.upper[open_nodes]
-        reach = _norm(np.maximum(np.abs(lower), np.abs(upper)))[:, None]
+        reach = norm(np.maximum(np.abs(lower), np.abs(upper)))[:, None]
         for r in range(rows):
             others = np.delete(np.arange(rows), r)
             cuts = np.concatenate([-coefficients[:, others], -constants[:, others, None]], axis=2)
@@ -306,6 +329,6 @@ def refute_conjunctions(query: Query, batch: Batch, bounds: Bounds) -> None:
             lowered, offset, error = absorb_cuts(coefficients[:, [r]], constants[:, [r]], lower, upper, cuts)
             values = np.matmul(np.maximum(lowered, 0.0), lower[:, :, None])[:, :, 0] + offset
             values += np.matmul(np.minimum(lowered, 0.0), upper[:, :, None])[:, :, 0]
-            values -= (error + gamma(lower.shape[1]) * (_norm(lowered) * reach + np.abs(offset))) * (1.0 + 2.0**-40)
+            values -= (error + gamma(lower.shape[1]) * (norm(lowered) * reach + np.abs(offset))) * (1.0 + 2.0**-40)
             row = query.starts[k] + r
             bounds.margins[open_nodes, row] = np.fmax(bounds.margins[open_nodes, row], values[:, 0])

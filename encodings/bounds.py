@@ -21,7 +21,7 @@ class LinearBoundOptions:
     slopes: str = "adaptive"  # lower slopes of unstable ReLUs: "adaptive" (CROWN) or "parallel" (Fast-Lin)
     hidden: bool = True  # re-bound hidden neurons; otherwise the inherited bounds are taken as they are
     means: bool = False  # keep every unstable neuron's mean function (Bounds.means and Bounds.spreads)
-    conjunctions: bool = False  # test the rows of a disjunct together (see `back_substitution.refute_conjunctions`)
+    conjunctions: bool = False  # test the rows of a disjunct together: see `refute_conjunctions`, `region_lp`
     first_layer: int = 1  # hidden layers before this one keep their inherited bounds
     deadline: float = math.inf  # time.monotonic() after which rows keep their inherited or interval bounds
     threads: int = 1  # of the compiled kernel
@@ -46,6 +46,9 @@ class Bounds:
     # infinite. Only where asked for
     means: Array | None = None
     spreads: Array | None = None
+    # [B, inputs] where a counterexample is most suspected: the minimiser of an open disjunct's largest margin bound
+    # over the region. NaN where it is not known; only where rows were tested together by LP
+    points: Array | None = None
 
     @property
     def multipliers(self) -> Array:

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..instances.network import Array
 
-__all__ = ["BLOCK", "Box", "Net", "Out", "PLAIN", "Room", "SUMS", "UP", "room_for"]
+__all__ = ["BLOCK", "Box", "MOST_PHASES", "Net", "Out", "PLAIN", "Room", "SUMS", "UP", "room_for"]
 
 # Sums may be reordered and fused: gamma covers every order. Nothing else is relaxed (NaN keeps its sense).
 SUMS = {"reassoc", "contract", "nsz"}
@@ -16,6 +16,7 @@ SUMS = {"reassoc", "contract", "nsz"}
 PLAIN: dict[str, Any] = {"cache": True, "error_model": "numpy", "_nrt": False}
 UP = 1.0 + 2.0**-40  # rounds a norm or an error term up well past its own error
 BLOCK = 96  # rows that walk back together
+MOST_PHASES = 32  # phases of deeper layers whose half-spaces a node derives
 
 
 class Net(NamedTuple):
@@ -46,6 +47,7 @@ class Out(NamedTuple):
     infeasible: Array
     means: Array  # [B or 0, neurons, inputs + 1]
     spreads: Array  # [B or 0, neurons]
+    points: Array  # [B, inputs]
 
 
 Box = tuple[Array, Array]  # lower and upper end
@@ -73,24 +75,26 @@ class Room(NamedTuple):
     constants: Array  # [BLOCK]
     errors: Array  # [BLOCK]
     values: Array  # [BLOCK] minima
-    used: Array  # [cuts] int: half-spaces that are not void, newest first
-    joint: Array  # [cuts + margins, inputs + 1]: half-spaces of the node and those of a disjunct's other rows
-    order_joint: Array  # [cuts + margins] int
-    betas: Array  # [cuts + margins]
+    cuts: Array  # [most, inputs + 1] the node's half-spaces, newest first, then those of its deeper phases
+    betas: Array  # [most]
     kinks: Array  # [inputs]
     order: Array  # [inputs] int
     row: Array  # [inputs]
+    tableau: Array  # flat: [inputs + 2, columns], see kernel_programs
+    basis: Array  # [inputs + 1] int
+    weights: Array  # [rows of a disjunct + half-spaces]
 
 
 def room_for(net: Net, cuts: int) -> Room:
     """Working memory for one thread. cuts: half-spaces a node."""
-    values, layers, inputs, joint = net.starts[-1], len(net.relu), net.starts[1], cuts + net.disjuncts[-1]
+    values, layers, inputs, most = net.starts[-1], len(net.relu), net.starts[1], cuts + MOST_PHASES
+    columns = int(np.diff(net.disjuncts).max()) + most + 2 * inputs + 1
     widest = int(np.diff(net.starts).max())
     return Room(
         np.empty(values), np.empty(values), np.empty(values), np.empty(values, np.int64), np.empty(layers, np.int64),
         np.empty(values), np.empty(values), np.empty(values), np.empty(values), np.empty(len(net.weights)),
         np.empty(layers), np.empty(layers), np.empty(BLOCK * values), np.empty(layers, np.bool_),
         np.empty(BLOCK * widest), np.empty(widest, np.int64), np.empty(BLOCK), np.empty(BLOCK), np.empty(BLOCK),
-        np.empty(cuts, np.int64), np.empty((joint, inputs + 1)), np.empty(joint, np.int64), np.empty(joint),
-        np.empty(inputs), np.empty(inputs, np.int64), np.empty(inputs),
+        np.empty((most, inputs + 1)), np.empty(most), np.empty(inputs), np.empty(inputs, np.int64), np.empty(inputs),
+        np.empty((inputs + 2) * columns), np.empty(inputs + 1, np.int64), np.empty(columns),
     )  # fmt: skip

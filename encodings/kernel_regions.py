@@ -7,9 +7,9 @@ from numba import njit
 
 from ..instances.network import Array
 from .halfspaces import PASSES
-from .kernel_layout import PLAIN, UP, Box, Net, Out, Room
+from .kernel_layout import PLAIN, UP, Box, Net, Room
 
-__all__ = ["concretise", "misses", "refute_conjunctions"]
+__all__ = ["concretise", "misses", "reach_of"]
 
 
 @njit(**PLAIN)
@@ -29,9 +29,9 @@ def misses(box: Box, cuts: Array) -> bool:
 
 
 @njit(**PLAIN)
-def concretise(net: Net, room: Room, size: int, box: Box, cuts: Array, used: int) -> None:
+def concretise(net: Net, room: Room, size: int, box: Box, used: int) -> None:
     """Minima over box and half-spaces into room.values; constants get their errors subtracted."""
-    n, reach, row, pending = net.starts[1], _reach(box), room.row, room.pending
+    n, reach, row, pending = net.starts[1], reach_of(box), room.row, room.pending
     for r in range(size):
         norm = 0.0
         for j in range(n):
@@ -39,12 +39,12 @@ def concretise(net: Net, room: Room, size: int, box: Box, cuts: Array, used: int
             row[j] = a
             norm += a * a
         error = (room.errors[r] + net.input_relative * (np.sqrt(norm) * UP * reach + abs(room.constants[r]))) * UP
-        room.values[r] = _minimum(net, room, room.constants[r], box, cuts, room.used, used, reach) - error
+        room.values[r] = _minimum(net, room, room.constants[r], box, used, reach) - error
         room.constants[r] -= error
 
 
 @njit(**PLAIN)
-def _reach(box: Box) -> float:
+def reach_of(box: Box) -> float:
     """Largest norm of a point of the box."""
     total = 0.0
     for j in range(len(box[0])):
@@ -53,16 +53,14 @@ def _reach(box: Box) -> float:
 
 
 @njit(**PLAIN)
-def _minimum(
-    net: Net, room: Room, constant: float, box: Box, cuts: Array, order: Array, used: int, reach: float
-) -> float:
-    """Minimum over the region of room.row @ x + constant; half-spaces order[:used] are taken in by multipliers, which
+def _minimum(net: Net, room: Room, constant: float, box: Box, used: int, reach: float) -> float:
+    """Minimum over the region of room.row @ x + constant; room.cuts[:used] are taken in by multipliers, which
     change room.row."""
     lower, upper = box
     row = room.row
     error = 0.0
     if used:
-        constant, error = _absorb(room, constant, box, cuts, order, used)
+        constant, error = _absorb(room, constant, box, used)
     value, norm = constant, 0.0
     for j in range(len(lower)):
         a = row[j]
@@ -72,26 +70,24 @@ def _minimum(
 
 
 @njit(**PLAIN)
-def _absorb(
-    room: Room, constant: float, box: Box, cuts: Array, order: Array, used: int
-) -> tuple[float, float]:  # fmt: skip
+def _absorb(room: Room, constant: float, box: Box, used: int) -> tuple[float, float]:
     """Coordinate ascent over the multipliers of the half-spaces, newest first; room.row is changed in place.
 
     Returns the new constant and the rounding error of the change.
     """
     lower, upper = box
-    n, a, error, betas = len(lower), room.row, 0.0, room.betas
+    n, a, error, betas, cuts = len(lower), room.row, 0.0, room.betas, room.cuts
     betas[:used] = 0.0
     for _ in range(PASSES if used > 1 else 1):
         moved = False
-        for p in range(used):
-            k, beta = order[p], betas[p]
+        for k in range(used):
+            beta = betas[k]
             value = cuts[k, n]
             for j in range(n):
                 value += cuts[k, j] * (lower[j] if a[j] > 0.0 else upper[j])
             if not (value < 0.0 or (value > 0.0 and beta > 0.0)):
                 continue
-            change = beta - _multiplier(room, beta, box, cuts, k)
+            change = beta - _multiplier(room, beta, box, k)
             if change == 0.0:
                 continue
             moved = True
@@ -100,7 +96,7 @@ def _absorb(
                 scale += (abs(a[j]) + abs(change) * abs(cuts[k, j])) * max(abs(lower[j]), abs(upper[j]))
                 a[j] += change * cuts[k, j]
             constant += change * cuts[k, n]
-            betas[p] = beta - change
+            betas[k] = beta - change
             error += 8.0 * 2.0**-52 * (scale + abs(change) * abs(cuts[k, n]) + abs(constant))
         if not moved:
             break
@@ -108,10 +104,10 @@ def _absorb(
 
 
 @njit(**PLAIN)
-def _multiplier(room: Room, beta: float, box: Box, cuts: Array, k: int) -> float:
+def _multiplier(room: Room, beta: float, box: Box, k: int) -> float:
     """The best multiplier of one half-space, all others held: the kink where the concave function stops rising."""
     lower, upper = box
-    row, kinks, order = room.row, room.kinks, room.order
+    row, kinks, order, cuts = room.row, room.kinks, room.order, room.cuts
     n, count = len(lower), 0
     slope = -cuts[k, n]
     for j in range(n):
@@ -139,39 +135,3 @@ def _multiplier(room: Room, beta: float, box: Box, cuts: Array, k: int) -> float
         if slope <= 0.0:
             break
     return best if np.isfinite(best) else 0.0
-
-
-@njit(**PLAIN)
-def refute_conjunctions(net: Net, room: Room, b: int, box: Box, cuts: Array, used: int, out: Out) -> None:
-    """Rows of a disjunct that no row refutes by itself, minimised with the other rows' bounds as half-spaces."""
-    n, own, reach = net.starts[1], len(cuts), _reach(box)
-    margins, constants, coefficients = out.margins, out.constants, out.coefficients
-    joint, order, row = room.joint, room.order_joint, room.row
-    for p in range(used):
-        for j in range(n + 1):
-            joint[room.used[p], j] = cuts[room.used[p], j]
-    for d in range(len(net.disjuncts) - 1):
-        first, last = net.disjuncts[d], net.disjuncts[d + 1]
-        refuted = last - first < 2
-        for r in range(first, last):
-            refuted |= margins[b, r] > 0.0
-        if refuted:
-            continue
-        others = last - first - 1
-        for p in range(used):
-            order[others + p] = room.used[p]
-        for r in range(first, last):
-            count = 0
-            for other in range(first, last):
-                if other == r:
-                    continue
-                for j in range(n):
-                    joint[own + count, j] = -coefficients[b, other, j]
-                joint[own + count, n] = -constants[b, other]
-                order[others - 1 - count] = own + count
-                count += 1
-            for j in range(n):
-                row[j] = coefficients[b, r, j]
-            value = _minimum(net, room, constants[b, r], box, joint, order, others + used, reach)
-            if value > margins[b, r]:
-                margins[b, r] = value

@@ -15,7 +15,8 @@ from numba import njit
 
 from ..instances.network import Array
 from .kernel_layout import BLOCK, PLAIN, Box, Net, Out, Room
-from .kernel_regions import concretise, misses, refute_conjunctions
+from .kernel_programs import refute_disjuncts
+from .kernel_regions import concretise, misses
 from .kernel_substitution import activate, interval, substitute
 
 __all__ = ["bound_nodes"]
@@ -24,8 +25,8 @@ __all__ = ["bound_nodes"]
 @njit(nogil=True, **PLAIN)
 def bound_nodes(
     net: Net, first: int, last: int, lower: Array, upper: Array, cuts: Array, pre_lower: Array, pre_upper: Array,
-    changed: Array, hidden: bool, parallel: bool, first_layer: int, conjunctions: bool, room: Room, out: Out,
-   
+    phases: Array, changed: Array, hidden: bool, parallel: bool, first_layer: int, conjunctions: bool, room: Room,
+    out: Out,
 ) -> None:  # fmt: skip
     """Bound nodes first..last - 1 of a batch; `pre_lower` and `pre_upper` are improved in place."""
     layers = len(net.relu) - 1
@@ -37,37 +38,64 @@ def bound_nodes(
         for k in range(1, layers):
             interval(net, room, k, low, high)
             if net.relu[k] and hidden and k >= first_layer and changed[b] <= k and not empty:
-                _bound_layer(net, room, k, box, cuts[b], used, low, high, b, out)
+                used = _bound_layer(net, room, k, box, used, phases[b], low, high, b, out)
             empty |= _order(net, k, low, high)
             activate(net, room, k, low, high, parallel)
         out.infeasible[b] = empty
-        _margins(net, room, b, box, cuts[b], used, out)
+        _margins(net, room, b, box, used, out)
         if conjunctions and not empty:
-            refute_conjunctions(net, room, b, box, cuts[b], used, out)
+            refute_disjuncts(net, room, b, box, used, out)
 
 
 @njit(**PLAIN)
 def _bound_layer(
-    net: Net, room: Room, k: int, box: Box, cuts: Array, used: int, low: Array, high: Array, b: int, out: Out
-) -> None:  # fmt: skip
-    """Back-substitution for the neurons of layer k that are unstable so far."""
-    at, count = net.starts[k] - net.starts[1], 0
+    net: Net, room: Room, k: int, box: Box, used: int, phases: Array, low: Array, high: Array, b: int, out: Out
+) -> int:  # fmt: skip
+    """Back-substitution for the neurons of layer k that are unstable so far, or whose phase a split demanded.
+
+    The latter give half-spaces, U(x) >= z >= 0 or L(x) <= z <= 0, to all that comes after. Returns how many
+    half-spaces there are now.
+    """
+    at, n = net.starts[k] - net.starts[1], net.starts[1]
+    unstable = 0
     for i in range(net.starts[k + 1] - net.starts[k]):
         if low[at + i] < 0.0 and high[at + i] > 0.0:
-            room.rows[count] = i
-            count += 1
+            room.rows[unstable] = i
+            unstable += 1
+    count = unstable
+    if _is_deep(net, k):
+        for i in range(net.starts[k + 1] - net.starts[k]):
+            if phases[at + i] != 0 and used + count - unstable < len(room.cuts):
+                room.rows[count] = i
+                count += 1
     for begin in range(0, count, BLOCK // 2):
         half = min(count - begin, BLOCK // 2)
         substitute(net, room, k, begin, half, out.sensitivities[b])
-        concretise(net, room, 2 * half, box, cuts, used)
+        concretise(net, room, 2 * half, box, used)
         if len(out.means):
-            _keep(net, room, k, begin, half, box, out.means[b], out.spreads[b])
+            _keep(net, room, k, begin, min(half, unstable - begin), half, box, out.means[b], out.spreads[b])
         for r in range(half):
             i = at + room.rows[begin + r]
             if room.values[r] > low[i]:
                 low[i] = room.values[r]
             if -room.values[half + r] < high[i]:
                 high[i] = -room.values[half + r]
+            if begin + r >= unstable:
+                side = half + r if phases[i] > 0 else r
+                for j in range(n):
+                    room.cuts[used, j] = -room.pending[side * n + j]
+                room.cuts[used, n] = -room.constants[side]
+                used += 1
+    return used
+
+
+@njit(**PLAIN)
+def _is_deep(net: Net, k: int) -> bool:
+    """Whether layer k takes in more than the input: half-spaces of the others are exact and part of the split."""
+    for e in range(net.edges[k], net.edges[k + 1]):
+        if net.sources[e] != 0:
+            return True
+    return False
 
 
 @njit(**PLAIN)
@@ -84,28 +112,29 @@ def _order(net: Net, k: int, low: Array, high: Array) -> bool:
 
 @njit(**PLAIN)
 def _start(net: Net, room: Room, box: Box, cuts: Array) -> int:
-    """The input's bounds; which half-spaces there are."""
+    """The input's bounds; half-spaces that are not void, newest first. Returns how many they are."""
     for j in range(net.starts[1]):
         room.lower[j], room.upper[j], room.alive[j] = box[0][j], box[1][j], j
     room.kept[0] = net.starts[1]
     used = 0
     for k in range(len(cuts) - 1, -1, -1):
+        void = True
         for j in range(cuts.shape[1]):
-            if cuts[k, j] != 0.0:
-                room.used[used] = k
-                used += 1
-                break
+            room.cuts[used, j] = cuts[k, j]
+            void &= cuts[k, j] == 0.0
+        used += not void
     return used
 
 
 @njit(**PLAIN)
 def _keep(
-    net: Net, room: Room, k: int, first: int, half: int, box: Box, means: Array, spreads: Array
+    net: Net, room: Room, k: int, first: int, count: int, half: int, box: Box, means: Array,
+    spreads: Array,
 ) -> None:  # fmt: skip
     """Mean of each row's lower and upper function, and half their largest distance over the box."""
     lower, upper = box
     n, pending, constants = net.starts[1], room.pending, room.constants
-    for r in range(half):
+    for r in range(count):
         i = net.starts[k] - n + room.rows[first + r]
         up = half + r
         spread = -0.5 * (constants[up] + constants[r])
@@ -119,7 +148,7 @@ def _keep(
 
 
 @njit(**PLAIN)
-def _margins(net: Net, room: Room, b: int, box: Box, cuts: Array, used: int, out: Out) -> None:
+def _margins(net: Net, room: Room, b: int, box: Box, used: int, out: Out) -> None:
     """Linear bounds of the margins, and their minima."""
     k, n = len(net.relu) - 1, net.starts[1]
     begin = net.starts[k]
@@ -131,7 +160,7 @@ def _margins(net: Net, room: Room, b: int, box: Box, cuts: Array, used: int, out
     for first in range(0, count, BLOCK):
         size = min(BLOCK, count - first)
         substitute(net, room, k, first, size, out.sensitivities[b])
-        concretise(net, room, size, box, cuts, used)
+        concretise(net, room, size, box, used)
         for r in range(size):
             floor, value = room.lower[begin + first + r], room.values[r]
             margins[b, first + r] = value if value > floor or np.isnan(floor) else floor

@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from weakref import WeakKeyDictionary
 
@@ -16,6 +17,7 @@ from ..instances.batch import Batch
 from ..instances.query import Query
 from .back_substitution import back_substitute
 from .bounds import Bounds, LinearBoundOptions, gamma, smallest_margins
+from .kernel_cache import compile_in_background, kernels_ready
 
 __all__ = ["Bounds", "LinearBoundOptions", "bound", "gamma", "smallest_margins"]
 
@@ -32,10 +34,17 @@ class _Engine:
         kinds = all(layer.kind in ("relu", "identity") for layer in layers)
         self.narrow = dense and kinds and max(sizes) <= WIDEST
         self.seconds = 0.0
+        self.ready = "numba" in sys.modules and kernels_ready()
 
     def compiled(self, choice: str) -> bool:
         """Whether the next batch goes to the kernel."""
-        return self.narrow and (choice == "compiled" or (choice == "auto" and self.seconds > KERNEL_AFTER))
+        if choice != "auto" or not self.narrow:
+            return self.narrow and choice == "compiled"
+        if not self.ready and self.seconds > KERNEL_AFTER:
+            self.ready = kernels_ready()
+            if not self.ready:
+                compile_in_background()
+        return self.ready
 
 
 _ENGINES: WeakKeyDictionary[Query, _Engine] = WeakKeyDictionary()

@@ -8,18 +8,19 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from ..instances.batch import Batch
+from ..instances.batch import Batch, root
+from ..instances.families import random_network, random_property
 from ..instances.network import Array
-from ..instances.query import Query
+from ..instances.query import Query, queries
 from .back_substitution import product_terms
 from .bounds import Bounds, LinearBoundOptions, gamma
-from .kernel_cache import kernel_cache
+from .kernel_cache import kernel_cache, mark_ready
 from .kernel_layout import Net, Out, room_for
 
 with kernel_cache():
     from .kernels import bound_nodes
 
-__all__ = ["bound_narrow"]
+__all__ = ["bound_narrow", "compile_kernels"]
 
 TASKS = 4  # parts of a batch per thread: they take unequal time
 FEWEST = 8  # nodes of a part
@@ -36,14 +37,15 @@ def bound_narrow(query: Query, batch: Batch, options: LinearBoundOptions) -> Bou
         np.empty((count, query.rows)), np.empty((count, query.rows, n)), np.empty((count, query.rows)),
         np.zeros((count, query.rows, query.neurons)), np.zeros(count, dtype=np.bool_),
         np.zeros((kept, query.neurons, n + 1)), np.full((kept, query.neurons), np.inf),
+        np.full((count, n), np.nan),
     )  # fmt: skip
     pre_lower, pre_upper = np.array(batch.pre_lower, order="C"), np.array(batch.pre_upper, order="C")
-    given = (batch.lower, batch.upper, batch.cuts, batch.changed)
-    lower, upper, cuts, changed = (np.ascontiguousarray(a) for a in given)
+    given = (batch.lower, batch.upper, batch.cuts, batch.phases, batch.changed)
+    lower, upper, cuts, phases, changed = (np.ascontiguousarray(a) for a in given)
 
     def part(first: int, last: int) -> None:
         bound_nodes(
-            net, first, last, lower, upper, cuts, pre_lower, pre_upper, changed,
+            net, first, last, lower, upper, cuts, pre_lower, pre_upper, phases, changed,
             options.hidden, options.slopes == "parallel", options.first_layer, options.conjunctions,
             room_for(net, cuts.shape[1]), out,
         )  # fmt: skip
@@ -54,10 +56,20 @@ def bound_narrow(query: Query, batch: Batch, options: LinearBoundOptions) -> Bou
         part(0, count)
     else:
         list(_pool(options.threads).map(part, starts, [min(count, s + step) for s in starts]))
-    means = (out.means, out.spreads) if options.means else (None, None)
     return Bounds(
-        pre_lower, pre_upper, out.margins, out.coefficients, out.constants, out.sensitivities, out.infeasible, *means
-    )
+        pre_lower, pre_upper, out.margins, out.coefficients, out.constants, out.sensitivities, out.infeasible,
+        out.means if options.means else None,
+        out.spreads if options.means else None,
+        out.points if options.conjunctions else None,
+    )  # fmt: skip
+
+
+def compile_kernels() -> None:
+    """Compile what is not in the cache yet, by bounding the root of a tiny network."""
+    network = random_network((2, 3, 3, 2), seed=0)
+    query = queries(network, random_property(network, seed=0))[0]
+    bound_narrow(query, root(query), LinearBoundOptions(means=True, conjunctions=True))
+    mark_ready()
 
 
 @cache

@@ -31,21 +31,27 @@ VANISHING = 1e-12  # scores below this share of the largest margin magnitude say
 
 @dataclass(eq=False)
 class Splits:
-    """One split a node: an axis, or a ReLU's phase, or a hyperplane; none of them where nothing can be split."""
+    """One split a node: an axis, or a ReLU's phase, or a hyperplane; none of them where nothing can be split.
+
+    A phase of a deeper layer may come with a hyperplane: its pre-activation z is within `slack` of g'x + h, so that the
+    inputs of z >= 0 lie in one half-space and those of z <= 0 in the other; the two overlap.
+    """
 
     axis: Array  # [B] int, input whose interval is halved at `at`; -1 for none
     at: Array  # [B]
     neuron: Array  # [B] int, flat index of the ReLU whose phase is split; -1 for none
     row: Array  # [B, inputs + 1] hyperplane g'x + h = 0 that cuts the input set; all zero for none
+    slack: Array  # [B] how far either child reaches across the hyperplane: g'x + h >= -slack, or <= slack
 
     @staticmethod
     def none(count: int, inputs: int) -> Splits:
         """No split chosen yet."""
-        return Splits(np.full(count, -1), np.zeros(count), np.full(count, -1), np.zeros((count, inputs + 1)))
+        nothing = np.full(count, -1)
+        return Splits(nothing, np.zeros(count), nothing.copy(), np.zeros((count, inputs + 1)), np.zeros(count))
 
     def __getitem__(self, index: Array) -> Splits:
         """Rows `index` (bool mask or int array)."""
-        return Splits(self.axis[index], self.at[index], self.neuron[index], self.row[index])
+        return Splits(*(getattr(self, name)[index] for name in Splits.__dataclass_fields__))
 
     def __setitem__(self, index: Array, other: Splits) -> None:
         """Replace rows `index` (bool mask or int array)."""
@@ -94,6 +100,8 @@ def choose_splits(query: Query, batch: Batch, bounds: Bounds, rule: str = "input
     use_neuron = usable & ((neuron_score > axis_score) | (axis < 0) if rule == "inputs" else True)
     as_phase = use_neuron & (first_layers(query)[neuron] if rule != "phases" else True) if query.neurons else use_neuron
     splits.neuron[as_phase] = neuron[as_phase]
+    if rule == "phases" and bounds.means is not None:
+        _add_half_spaces(query, batch, bounds, splits)
     as_row = np.flatnonzero(use_neuron & ~as_phase)
     if len(as_row) and bounds.means is not None:
         rows = bounds.means[as_row, neuron[as_row]]
@@ -104,6 +112,19 @@ def choose_splits(query: Query, batch: Batch, bounds: Bounds, rule: str = "input
     index = np.flatnonzero(~use_neuron & (axis >= 0))
     splits.at[index] = 0.5 * (batch.lower[index, axis[index]] + batch.upper[index, axis[index]])
     return splits
+
+
+def _add_half_spaces(query: Query, batch: Batch, bounds: Bounds, splits: Splits) -> None:
+    """The half-spaces that hold the inputs of each phase of a deeper layer, where the neuron's mean is known."""
+    assert bounds.means is not None and bounds.spreads is not None
+    spread = bounds.spreads[np.arange(len(batch)), splits.neuron]
+    deep = np.flatnonzero((splits.neuron >= 0) & ~first_layers(query)[splits.neuron] & np.isfinite(spread))
+    row, spread = bounds.means[deep, splits.neuron[deep]], spread[deep]
+    reach = np.maximum(np.abs(batch.lower[deep]), np.abs(batch.upper[deep]))
+    splits.row[deep] = row
+    # the mean and the spread are rounded sums of a few terms of this size
+    size = spread + (np.abs(row[:, :-1]) * reach).sum(axis=1) + np.abs(row[:, -1])
+    splits.slack[deep] = spread + (query.network.input_size + 8) * 2.0**-48 * size
 
 
 def already_cut(cuts: Array, rows: Array) -> Array:

@@ -66,7 +66,8 @@ def test_a_node_keeps_the_propertys_half_spaces_and_the_newest_cuts() -> None:
     first = batch.cuts[:, : query.reserved].copy()
     for _ in range(MOST_CUTS + 5):
         row = rng.normal(size=(1, 4))
-        batch = children(query, batch, Splits(np.array([-1]), np.zeros(1), np.array([-1]), row))[np.array([0])]
+        nothing = np.array([-1])
+        batch = children(query, batch, Splits(nothing, np.zeros(1), nothing, row, np.zeros(1)))[np.array([0])]
 
     assert batch.cuts.shape[1] == query.reserved + MOST_CUTS
     assert np.array_equal(batch.cuts[:, : query.reserved], first)
