@@ -137,7 +137,7 @@ class _Query:
     def _split(self, stage: Stage, known: Facts, seconds: float) -> None:
         end = time.monotonic() + seconds
         few = known.open_inputs <= FEW_INPUTS and known.weights <= MOST_FUNCTIONS
-        run = replace(self.run, rule=stage.rule, means=few and stage.rule in ("inputs", "rows"))
+        run = replace(self.run, rule=stage.rule, means=few and stage.rule in ("inputs", "rows", "rows-composed"))
 
         def stop(nodes: int) -> str:
             return self.limits.exceeded(nodes) or ("its share of time" if time.monotonic() >= end else "")

@@ -13,17 +13,18 @@ deeper layer {z >= 0} is no half-space; the input is cut along the mean of the n
 functions, g(x) = (L(x) + U(x)) / 2. The neuron does not become stable: with delta = max over the region of (U - L) / 2
 one child has l' >= -delta, the other u' <= delta. So rows of all layers are scored by the gain
     multiplier [ F(l, u) - max(F(-delta, u), F(l, delta)) ],    F(l, u) = -u l / (u - l),
-which for layer 1 (delta = 0) is the rule above.
+which for layer 1 (delta = 0) is the rule above. Another row for the same neuron is its *composed* row, the affine
+function that it is around a reference point (Singla and Feizi 2019); nothing is known of what such a cut leaves.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from ..instances.network import Array
+from ..instances.network import Array, derivative
 from ..instances.query import Query
 
-__all__ = ["first_layer_row", "first_layers", "gain_scores", "optimal_partition_scores"]
+__all__ = ["composed_rows", "first_layer_row", "first_layers", "gain_scores", "optimal_partition_scores"]
 
 
 def optimal_partition_scores(multipliers: Array, lower: Array, upper: Array) -> Array:
@@ -49,6 +50,28 @@ def gain_scores(multipliers: Array, lower: Array, upper: Array, spreads: Array) 
     above = optimal_partition_scores(multipliers, np.maximum(lower, -delta), upper)
     below = optimal_partition_scores(multipliers, lower, np.minimum(upper, delta))
     return np.where(known, before - np.maximum(above, below), 0.0)
+
+
+def composed_rows(query: Query, neurons: Array, points: Array) -> Array:
+    """The affine function that each neuron's pre-activation is around a point: [B], [B, inputs] -> [B, inputs + 1].
+
+    Singla and Feizi (2019), Algorithm 1: the layers' weights multiplied along the activation pattern of the point.
+    """
+    values, pre = query.network.values(points)
+    count, n = points.shape
+    jacobians = [np.broadcast_to(np.eye(n), (count, n, n))]
+    rows = np.zeros((count, n + 1))
+    for layer, z, part in zip(query.network.layers, pre, query.slices, strict=False):
+        jacobian = np.zeros((count, layer.size, n))
+        for s, w in zip(layer.sources, layer.weights, strict=True):
+            flat = jacobians[s].transpose(1, 0, 2).reshape(jacobians[s].shape[1], count * n)
+            jacobian += np.asarray(w @ flat).reshape(layer.size, count, n).transpose(1, 0, 2)
+        mine = np.flatnonzero((neurons >= part.start) & (neurons < part.stop))
+        inner = neurons[mine] - part.start
+        rows[mine, :n] = jacobian[mine, inner]
+        rows[mine, n] = z[mine, inner] - (jacobian[mine, inner] * points[mine]).sum(axis=1)
+        jacobians.append(jacobian * derivative(layer.kind, z)[:, :, None])
+    return rows
 
 
 def first_layers(query: Query) -> Array:

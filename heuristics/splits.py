@@ -15,8 +15,9 @@ import numpy as np
 from ..instances.batch import Batch
 from ..instances.network import Array
 from ..instances.query import Query
+from .attacks import suspects
 from .axes import longest_edge_scores, smear_scores
-from .hyperplanes import first_layers, gain_scores, optimal_partition_scores
+from .hyperplanes import composed_rows, first_layers, gain_scores, optimal_partition_scores
 from .relus import babsr_scores
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["RULES", "Splits", "choose_splits", "focus_rows"]
 
-RULES = ("inputs", "axes", "longest-edge", "rows-1", "rows", "phases")
+RULES = ("inputs", "axes", "longest-edge", "rows-1", "rows", "rows-composed", "phases")
 PARALLEL = 1.0 - 1e-9  # cosine from which two hyperplanes count as one
 VANISHING = 1e-12  # scores below this share of the largest margin magnitude say nothing
 
@@ -87,7 +88,9 @@ def choose_splits(query: Query, batch: Batch, bounds: Bounds, rule: str = "input
 
     rule: "inputs" (axes, first-layer rows and, where `bounds.means` are given, rows of deeper layers: the best
     score), "axes" (smear), "longest-edge", "rows-1" (first-layer rows; axes once all are stable), "rows" (rows of all
-    layers; axes once none gains), "phases" (BaBSR over all layers; axes once no ReLU is unstable).
+    layers; axes once none gains), "rows-composed" (the same neurons, deeper ones cut along the function that they are
+    around the point where a counterexample is most suspected), "phases" (BaBSR over all layers; axes once no ReLU is
+    unstable).
     Raises ValueError for another rule.
     """
     if rule not in RULES:
@@ -105,7 +108,9 @@ def choose_splits(query: Query, batch: Batch, bounds: Bounds, rule: str = "input
     as_row = np.flatnonzero(use_neuron & ~as_phase)
     if len(as_row) and bounds.means is not None:
         rows = bounds.means[as_row, neuron[as_row]]
-        again = already_cut(batch.cuts[as_row], rows)
+        if rule == "rows-composed":
+            rows = composed_rows(query, neuron[as_row], suspects(query, batch, bounds)[as_row])
+        again = already_cut(batch.cuts[as_row], rows) | ~rows[:, :-1].any(axis=1)
         splits.row[as_row[~again]] = rows[~again]
         use_neuron[as_row[again]] = False
     splits.axis[~use_neuron] = axis[~use_neuron]
