@@ -27,6 +27,7 @@ __all__ = ["RULES", "Splits", "choose_splits", "focus_rows"]
 
 RULES = ("inputs", "axes", "longest-edge", "rows-1", "rows", "rows-composed", "phases")
 PARALLEL = 1.0 - 1e-9  # cosine from which two hyperplanes count as one
+LEAST_SIDE = 0.02  # share of a hyperplane's range over the box below which it cuts nothing off worth a child
 VANISHING = 1e-12  # scores below this share of the largest margin magnitude say nothing
 
 
@@ -110,7 +111,7 @@ def choose_splits(query: Query, batch: Batch, bounds: Bounds, rule: str = "input
         rows = bounds.means[as_row, neuron[as_row]]
         if rule == "rows-composed":
             rows = composed_rows(query, neuron[as_row], suspects(query, batch, bounds)[as_row])
-        again = already_cut(batch.cuts[as_row], rows) | ~rows[:, :-1].any(axis=1)
+        again = already_cut(batch.cuts[as_row], rows) | ~_divides(batch.lower[as_row], batch.upper[as_row], rows)
         splits.row[as_row[~again]] = rows[~again]
         use_neuron[as_row[again]] = False
     splits.axis[~use_neuron] = axis[~use_neuron]
@@ -140,6 +141,13 @@ def already_cut(cuts: Array, rows: Array) -> Array:
     lengths = np.linalg.norm(cuts, axis=2) * np.linalg.norm(rows, axis=1)[:, None]
     cosines = np.abs(np.matmul(cuts, rows[:, :, None])[:, :, 0]) / np.where(lengths > 0.0, lengths, 1.0)
     return np.asarray((cosines > PARALLEL).any(axis=1))
+
+
+def _divides(lower: Array, upper: Array, rows: Array) -> Array:
+    """[B] bool: either side of g'x + h = 0 has at least LEAST_SIDE of the function's range over the box."""
+    middle = (rows[:, :-1] * (0.5 * (lower + upper))).sum(axis=1) + rows[:, -1]
+    radius = (np.abs(rows[:, :-1]) * (0.5 * (upper - lower))).sum(axis=1)
+    return np.asarray(radius - np.abs(middle) > 2.0 * LEAST_SIDE * radius)
 
 
 def _best_axis(query: Query, batch: Batch, bounds: Bounds, focus: Array, rule: str) -> tuple[Array, Array]:
