@@ -13,6 +13,7 @@ import numpy as np
 from ..encodings.linear_bounds import LinearBoundOptions, bound
 from ..heuristics.policy import FEW_INPUTS, Facts, Stage, batch_size, facts, plan
 from ..instances.batch import Batch, root
+from ..instances.network import Array
 from ..instances.replay import Witness
 from .closing import close_by_milp, open_disjuncts
 from .frontier import Frontier
@@ -28,6 +29,8 @@ QUICK_STARTS, QUICK_STEPS = 16, 10  # the first attack, before any bound
 STEPS = 40  # of one round of the attack stage
 STARTS_WORK = 5e8  # products of a round over all starts and steps: a fraction of a second
 FEW_STARTS = 64  # where the search attacks inside its nodes anyway: points are cheaper than descents
+ROOT_ASCENT, NODE_ASCENT = 10, 8  # iterations on slopes: for every hidden neuron once, for the margins of every node
+QUICK_BOUND = 0.5  # seconds of the root's bounds up to which every node bounds its hidden neurons anew
 POINTS_WORK = 1.2e8  # products of a round over all points that are only evaluated
 FEW_ROUNDS = 1  # rounds where the search attacks inside its nodes anyway
 MOST_ROUNDS = 10_000
@@ -58,6 +61,7 @@ class _Query:
         self.result = Answer()
         self.stopped = ""
         self.stuck = 0
+        self.root_seconds = 0.0  # that bounding the root took
 
     def answer(self) -> Answer:
         """See `answer` of the module."""
@@ -98,7 +102,9 @@ class _Query:
 
     def _bound_root(self, batch: Batch) -> Batch:
         """The root with its bounds, empty where they close it; the result's bound is set."""
+        started = time.monotonic()
         bounds = self.run.bound(self.query, batch)
+        self.root_seconds = time.monotonic() - started
         self.result.statistics["nodes"] += 1
         whole = batch
         batch, _, closing = still_open(self.query, whole, bounds)
@@ -113,6 +119,8 @@ class _Query:
             self._attack_rounds(seconds, known)
         elif stage.name == "split":
             self._split(stage, known, seconds)
+        elif stage.name == "slopes":
+            self._slopes(seconds)
         elif stage.name == "tighten":
             self._tighten(seconds)
         elif stage.name == "milp":
@@ -137,7 +145,14 @@ class _Query:
     def _split(self, stage: Stage, known: Facts, seconds: float) -> None:
         end = time.monotonic() + seconds
         few = known.open_inputs <= FEW_INPUTS and known.weights <= MOST_FUNCTIONS
-        run = replace(self.run, rule=stage.rule, means=few and stage.rule in ("inputs", "rows", "rows-composed"))
+        # a recorder hears one round at a time
+        workers = 1 if self.options.picture else self.options.jobs
+        run = replace(
+            self.run, rule=stage.rule, threads=self.options.jobs // workers,
+            means=few and stage.rule in ("inputs", "rows", "rows-composed"),
+            hidden=few or self.root_seconds < QUICK_BOUND,
+            ascent=0 if few or stage.rule != "phases" or not known.piecewise_linear else NODE_ASCENT,
+        )  # fmt: skip
 
         def stop(nodes: int) -> str:
             return self.limits.exceeded(nodes) or ("its share of time" if time.monotonic() >= end else "")
@@ -145,6 +160,7 @@ class _Query:
         steps = Steps(
             run.bound, run.attack, run.clip_step, run.close, run.split, stop,
             self.options.batch or batch_size(known, self.query), self.report, run.record,
+            workers,
         )  # fmt: skip
         outcome = search(self.query, self.frontier, steps)
         statistics = self.result.statistics
@@ -155,6 +171,25 @@ class _Query:
         self.result.witness, self.result.how = outcome.witness, "search"
         if outcome.closed and not self.stuck:
             self._holds("linear bounds and splits")
+
+    def _slopes(self, seconds: float) -> None:
+        """Hidden neurons' bounds at the root by optimised slopes."""
+        from ..encodings.optimised_bounds import OptimiseOptions, tighten
+
+        deadline = time.monotonic() + seconds
+        known = bound(self.query, self.batch, LinearBoundOptions(hidden=False, conjunctions=True))
+        options = OptimiseOptions(iterations=ROOT_ASCENT, conjunctions=True, deadline=deadline)
+        bounds = tighten(self.query, self.batch, known, options)
+        before, after = (self._unstable(b.pre_lower, b.pre_upper) for b in (known, bounds))
+        batch, _, _ = still_open(self.query, self.batch, bounds)
+        LOG.info("slopes: bound %.6g, %d of %d unstable ReLUs left", bounds.margins.min(), after, before)
+        if not len(batch):
+            self._holds("optimised linear bounds")
+            return
+        self.batch, self.frontier = batch, Frontier(batch)
+
+    def _unstable(self, lower: Array, upper: Array) -> int:
+        return int(((lower < 0.0) & (upper > 0.0) & self.query.relu).any(axis=0).sum())
 
     def _tighten(self, seconds: float) -> None:
         from ..encodings.lp import tighten

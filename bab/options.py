@@ -15,8 +15,8 @@ class Options:
     """What a user may set. Times are seconds of wall clock, memory is in MB (10^6 bytes)."""
 
     timeout: float = 300.0  # for the whole run, reading included
-    seed: int = 0  # of every random choice; equal seeds give equal runs up to time limits
-    jobs: int = os.cpu_count() or 1  # SCIP's MILPs at a time, one core each; the rest of a run takes one core
+    seed: int = 0  # of every random choice; with jobs = 1 equal seeds give equal runs up to time limits
+    jobs: int = os.cpu_count() or 1  # threads that take nodes; SCIP's MILPs at a time, one core each
     memory_mb: float = 8000.0  # resident memory at which the search gives up
     nodes: int = 10**9  # nodes at which the search gives up
     method: str = "auto"  # "auto", "split" (branch and bound without SCIP's MILP), "milp" (one big-M MILP per disjunct)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from threading import Condition, Thread
 
 import numpy as np
 
@@ -22,6 +23,7 @@ from .trace import End, Recorder
 
 __all__ = ["Outcome", "Steps", "search"]
 
+FEWEST = 16  # nodes that a worker takes where there are so many, and the others wait
 BoundStep = Callable[[Query, Batch], Bounds]  # proves bounds of every node of the batch
 AttackStep = Callable[[Query, Batch, Bounds], Witness | None]  # looks for a counterexample in and around the nodes
 # [B] bounds by costlier means: > 0 closes, NaN gives the node up
@@ -43,7 +45,8 @@ class Steps:
     stop: StopTest
     batch: int  # nodes to take at a time
     report: Callable[[int, Frontier], None] = lambda nodes, frontier: None  # progress: nodes bounded, what is open
-    record: Recorder = Recorder()  # hears what becomes of every node
+    record: Recorder = Recorder()  # hears what becomes of every node; with one worker only
+    workers: int = 1  # threads
 
 
 @dataclass(eq=False)
@@ -61,54 +64,107 @@ class Outcome:
         """Every node was proved closed."""
         return self.witness is None and not self.stopped and not self.stuck
 
+    def add(self, more: Outcome) -> None:
+        """Take in what another round brought."""
+        self.witness, self.stopped = self.witness or more.witness, self.stopped or more.stopped
+        self.nodes, self.deepest = self.nodes + more.nodes, max(self.deepest, more.deepest)
+        self.stuck += more.stuck
+
 
 def search(query: Query, frontier: Frontier, steps: Steps) -> Outcome:
-    """Work on the frontier until it is empty, a witness is found, or `steps.stop` says so; it keeps what is open."""
-    outcome = Outcome()
-    while len(frontier):
-        if reason := steps.stop(outcome.nodes):
-            outcome.stopped = reason
-            break
-        batch = frontier.pop(steps.batch)
-        try:
-            outcome.witness = _round(query, frontier, batch, steps, outcome)
-        except KeyboardInterrupt:
-            frontier.push(batch)
-            outcome.stopped = "interrupted"
-            break
-        if outcome.witness:
-            break
-        steps.report(outcome.nodes, frontier)
-    return outcome
+    """Work on the frontier until it is empty, a witness is found, or `steps.stop` says so; it keeps what is open.
+
+    With several workers each takes a batch of its own. A node's children depend on the node alone, so the tree is the
+    same in whatever order its nodes are taken.
+    """
+    crew = _Crew(query, frontier, steps)
+    others = [Thread(target=crew.work, daemon=True) for _ in range(steps.workers - 1)]
+    for thread in others:
+        thread.start()
+    crew.work()
+    for thread in others:
+        thread.join()
+    if crew.error:
+        raise crew.error
+    return crew.outcome
 
 
-def _round(query: Query, frontier: Frontier, batch: Batch, steps: Steps, outcome: Outcome) -> Witness | None:
-    """Bound, attack, clip, close and split one batch; its children go onto the frontier."""
+class _Crew:
+    """Threads that take batches off one frontier and give the children back."""
+
+    def __init__(self, query: Query, frontier: Frontier, steps: Steps) -> None:
+        self.query, self.frontier, self.steps = query, frontier, steps
+        self.outcome = Outcome()
+        self.error: BaseException | None = None
+        self.change = Condition()  # of the frontier, the outcome and who is busy
+        self.busy = 0
+
+    def work(self) -> None:
+        """Rounds until nothing is left to do."""
+        while (batch := self._take()) is not None:
+            done, error = Outcome(), None
+            try:
+                both = _round(self.query, batch, self.steps, done)
+            except BaseException as raised:  # noqa: BLE001  kept for the thread that called
+                both, error = batch, raised
+            self._give(both, done, error)
+
+    def _take(self) -> Batch | None:
+        with self.change:
+            while True:
+                over = self.outcome.witness or self.outcome.stopped or self.error
+                if not over and len(self.frontier):
+                    self.outcome.stopped = self.steps.stop(self.outcome.nodes)
+                    over = self.outcome.stopped
+                if over or not (self.busy or len(self.frontier)):
+                    self.change.notify_all()
+                    return None
+                if len(self.frontier):
+                    self.busy += 1
+                    fair = -(-len(self.frontier) // self.steps.workers)
+                    return self.frontier.pop(min(self.steps.batch, max(fair, FEWEST)))
+                self.change.wait()
+
+    def _give(self, both: Batch, done: Outcome, error: BaseException | None) -> None:
+        with self.change:
+            self.busy -= 1
+            self.frontier.push(both)
+            if isinstance(error, KeyboardInterrupt):
+                done.stopped = "interrupted"
+            elif error:
+                self.error = error
+            self.outcome.add(done)
+            self.steps.report(self.outcome.nodes, self.frontier)
+            self.change.notify_all()
+
+
+def _round(query: Query, batch: Batch, steps: Steps, outcome: Outcome) -> Batch:
+    """Bound, attack, clip, close and split one batch; returns its children."""
     bounds = steps.bound(query, batch)
-    outcome.nodes += len(batch)
-    outcome.deepest = max(outcome.deepest, int(batch.depth.max()))
+    outcome.nodes = len(batch)
+    outcome.deepest = int(batch.depth.max())
     whole, proved = batch, bounds
     batch, bounds, _ = still_open(query, whole, proved)
     steps.record.bounded(query, whole, proved)
     if not len(batch):
-        return None
-    if witness := steps.attack(query, batch, bounds):
-        return witness
+        return batch
+    outcome.witness = steps.attack(query, batch, bounds)
+    if outcome.witness:
+        return batch
     batch, empty = steps.clip(query, batch, bounds)
     steps.record.ended(batch, empty, End.CLIPPED)
     batch, bounds = batch[~empty], bounds[~empty]
-    lowest, witness = steps.close(query, batch, bounds)
+    lowest, outcome.witness = steps.close(query, batch, bounds)
     batch, bounds = _sort_out(batch, bounds, lowest, steps, outcome)
-    if witness or not len(batch):
-        return witness
+    if outcome.witness or not len(batch):
+        return batch
     splits = steps.split(query, batch, bounds)
     if splits.missing.any():
         outcome.stuck.append(batch[splits.missing])
         steps.record.ended(batch, splits.missing, End.GIVEN_UP)
     both = children(query, batch, splits)
     steps.record.split(batch, splits, both)
-    frontier.push(both)
-    return None
+    return both
 
 
 def _sort_out(

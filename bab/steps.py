@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..encodings.clipping import clip_batch
-from ..encodings.linear_bounds import Bounds, LinearBoundOptions, bound
+from ..encodings.linear_bounds import Bounds, LinearBoundOptions, bound, smallest_margins
+from ..encodings.optimised_bounds import OptimiseOptions, Slopes, optimise_from
 from ..heuristics.attacks import best_first, points_in, points_near_corners, projected_gradient, quasi_random, suspects
 from ..heuristics.splits import Splits, choose_splits
 from ..instances.batch import Batch
@@ -43,14 +44,33 @@ class Run:
     clip: bool = True
     threads: int = 1  # of the compiled kernel
     kernel: str = "auto"  # see LinearBoundOptions
+    hidden: bool = True  # re-bound hidden neurons in every node
+    ascent: int = 0  # iterations on slopes and multipliers of nodes that plain bounds leave open
     record: Recorder = Recorder()  # hears what becomes of every node
 
     def bound(self, query: Query, batch: Batch) -> Bounds:
-        """Linear bounds, rows of a disjunct tested together."""
+        """Linear bounds, rows of a disjunct tested together; what they leave open gets optimised slopes, if asked."""
+        deadline = self.limits.deadline
         options = LinearBoundOptions(
-            means=self.means, conjunctions=True, deadline=self.limits.deadline, threads=self.threads, kernel=self.kernel
-        )
-        return bound(query, batch, options)
+            means=self.means, conjunctions=True, hidden=self.hidden, deadline=deadline, threads=self.threads,
+            kernel=self.kernel,
+        )  # fmt: skip
+        bounds = bound(query, batch, options)
+        left = np.flatnonzero(~(smallest_margins(query, bounds) > 0.0))
+        if self.ascent and len(left):
+            self._optimise(query, batch, bounds, left)
+        return bounds
+
+    def _optimise(self, query: Query, batch: Batch, bounds: Bounds, left: Array) -> None:
+        """Raise the margins of nodes `left`, in place, and keep their slopes for the children."""
+        start = Slopes(batch.slopes[left]) if batch.slopes.size else None
+        options = OptimiseOptions(iterations=self.ascent, conjunctions=True, deadline=self.limits.deadline)
+        better, slopes = optimise_from(query, batch[left], bounds[left], options, start)
+        # the choice of the next split goes by the plain functions: at the ascent's optimum all phases look alike
+        bounds.margins[left] = better.margins
+        if not batch.slopes.size:
+            batch.slopes = np.full((len(batch), query.rows, query.neurons), np.nan, dtype=np.float16)
+        batch.slopes[left] = slopes.halved().values
 
     def check(self, points: Array) -> Witness | None:
         """Replay the candidates that the float64 network puts into or next to the forbidden set, best first."""

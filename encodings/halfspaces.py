@@ -11,10 +11,9 @@ from __future__ import annotations
 import numpy as np
 
 from ..instances.network import Array
+from .kernel_layout import PASSES
 
 __all__ = ["absorb_cuts", "cut_is_empty"]
-
-PASSES = 2  # rounds of the coordinate ascent: the second one recovers most of what the first leaves
 
 
 def absorb_cuts(

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..instances.network import Array
 
-__all__ = ["BLOCK", "Box", "MOST_PHASES", "Net", "Out", "PLAIN", "Room", "SUMS", "UP", "room_for"]
+__all__ = ["BLOCK", "Box", "MOST_PHASES", "Net", "Out", "PASSES", "PLAIN", "Room", "SUMS", "UP", "room_for"]
 
 # Sums may be reordered and fused: gamma covers every order. Nothing else is relaxed (NaN keeps its sense).
 SUMS = {"reassoc", "contract", "nsz"}
@@ -16,6 +16,7 @@ SUMS = {"reassoc", "contract", "nsz"}
 PLAIN: dict[str, Any] = {"cache": True, "error_model": "numpy", "_nrt": False}
 UP = 1.0 + 2.0**-40  # rounds a norm or an error term up well past its own error
 BLOCK = 96  # rows that walk back together
+PASSES = 2  # rounds of the ascent over half-spaces: the second one recovers most of what the first leaves
 MOST_PHASES = 32  # phases of deeper layers whose half-spaces a node derives
 
 

@@ -6,8 +6,7 @@ import numpy as np
 from numba import njit
 
 from ..instances.network import Array
-from .halfspaces import PASSES
-from .kernel_layout import PLAIN, UP, Box, Net, Room
+from .kernel_layout import PASSES, PLAIN, UP, Box, Net, Room
 
 __all__ = ["concretise", "misses", "reach_of"]
 

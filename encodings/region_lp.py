@@ -31,31 +31,55 @@ def minimise_over_region(
     from pyscipopt import LP, SCIP_LPPARAM
 
     n, rows = len(lower), len(constants)
+    # the solver's tolerances are absolute: it works on x = middle + radius y, |y| <= 1, with rows of size 1
+    middle, radius = 0.5 * (lower + upper), 0.5 * (upper - lower)
+    margins, size = _unit(coefficients * radius, constants + coefficients @ middle, together=True)
+    sides, sizes = _unit(cuts[:, :n] * radius, cuts[:, n] + cuts[:, :n] @ middle)
+    best = _best_row(lower, upper, cuts, coefficients, constants)
+    if not (np.isfinite(margins).all() and np.isfinite(sides).all()):
+        return best, None
     solver = LP()
     infinity = solver.infinity()
-    solver.addCols([[]] * (n + 1), [0.0] * n + [1.0], [*lower.tolist(), -infinity], [*upper.tolist(), infinity])
-    solver.addRows(
-        [[*enumerate(a), (n, -1.0)] for a in coefficients.tolist()], [-infinity] * rows, (-constants).tolist()
-    )
+    solver.addCols([[]] * (n + 1), [0.0] * n + [1.0], [*[-1.0] * n, -infinity], [*[1.0] * n, infinity])
+    entries = [[*enumerate(a), (n, -1.0)] for a in margins[:, :n].tolist()]
+    solver.addRows(entries, [-infinity] * rows, (-margins[:, n]).tolist())
     if len(cuts):
-        entries = [list(enumerate(g)) for g in cuts[:, :n].tolist()]
-        solver.addRows(entries, (-cuts[:, n]).tolist(), [infinity] * len(cuts))
+        entries = [list(enumerate(g)) for g in sides[:, :n].tolist()]
+        solver.addRows(entries, (-sides[:, n]).tolist(), [infinity] * len(cuts))
     solver.setRealParam(SCIP_LPPARAM.LPTILIM, max(seconds, 1e-3))
     try:
         solver.solve(True)
     except Exception:  # noqa: BLE001  pyscipopt raises bare Exceptions: nothing was learnt
-        return -np.inf, None
-    if solver.isOptimal():
-        weights = np.array(solver.getDual())
-        bound = _safe_bound(lower, upper, cuts, coefficients, constants, -weights[:rows], weights[rows:])
-        return bound, np.clip(np.array(solver.getPrimal()[:n]), lower, upper)
-    ray = solver.getDualRay()
-    if ray is None:
-        return -np.inf, None
+        return best, None
+    optimal = solver.isOptimal()
+    duals = solver.getDual() if optimal else solver.getDualRay()
+    if duals is None:
+        return best, None
+    weights = np.array(duals)
+    betas = weights[rows:] * (size / sizes)
     # an empty region: the ray's weights need no row; a little of all keeps the quotient defined
-    weights = np.array(ray)
-    scale = 1e-6 * np.abs(weights).max(initial=0.0)
-    return _safe_bound(lower, upper, cuts, coefficients, constants, np.full(rows, scale), weights[rows:]), None
+    chosen = -weights[:rows] if optimal else np.full(rows, 1e-6 * np.abs(betas).max(initial=0.0))
+    bound = max(best, _safe_bound(lower, upper, cuts, coefficients, constants, chosen, betas))
+    if not optimal:
+        return bound, None
+    return bound, np.clip(middle + radius * np.array(solver.getPrimal()[:n]), lower, upper)
+
+
+def _unit(normals: Array, offsets: Array, together: bool = False) -> tuple[Array, Array]:
+    """Rows (g, h) divided by their largest entry, all by the same one if `together`; and by what. [K, n + 1], [K]."""
+    rows = np.column_stack([normals, offsets])
+    size = np.abs(rows).max(axis=1, initial=0.0)
+    if together:
+        size = np.full(len(rows), size.max(initial=0.0))
+    size = np.where(size > 0.0, size, 1.0)
+    return rows / size[:, None], size[:1] if together else size
+
+
+def _best_row(lower: Array, upper: Array, cuts: Array, coefficients: Array, constants: Array) -> float:
+    """What one row by itself gives over the box."""
+    none = np.zeros(len(cuts))
+    single = np.eye(len(constants))
+    return max(_safe_bound(lower, upper, cuts, coefficients, constants, weights, none) for weights in single)
 
 
 def _safe_bound(

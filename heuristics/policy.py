@@ -39,7 +39,7 @@ class Facts:
 class Stage:
     """One step of the plan."""
 
-    name: str  # "attack", "split", "tighten" or "milp"
+    name: str  # "attack", "slopes", "split", "tighten" or "milp"
     share: float  # of the time that is left when the stage begins
     rule: str = ""  # split rule of a "split" stage
     why: str = ""  # for the log
@@ -69,23 +69,28 @@ def plan(known: Facts, method: str = "auto", rule: str = "auto") -> list[Stage]:
     shallow = known.piecewise_linear and known.hidden_layers <= 1 and known.unstable <= SHALLOW_MILP
     if method == "milp":
         return [attack, Stage("milp", 1.0, why="asked for")]
+    deep = not few and known.piecewise_linear and known.hidden_layers > 1
     if method == "split":
-        return [attack, Stage("split", 1.0, split, "asked for")]
+        asked = Stage("split", 1.0, split, "asked for")
+        return [attack, Stage("slopes", 0.15, why="tight hidden bounds"), asked] if deep else [attack, asked]
     if shallow:
         first = [Stage("split", 0.05, split, "few inputs")] if few else []
         return [attack, *first, Stage("milp", 0.9, why=f"one hidden layer, {known.unstable} unstable ReLUs"), rest]
     if few or not known.piecewise_linear:
         return [attack, Stage("split", 1.0, split, f"{known.open_inputs} open inputs")]
+    slopes = Stage("slopes", 0.15, why="hidden bounds by optimised slopes: a root often closes, a tree shrinks")
     if known.unstable > LARGEST_MILP:
         return [
             attack,
-            Stage("split", 0.3, split, f"{known.unstable} unstable ReLUs are too many for a MILP"),
+            slopes,
+            Stage("split", 0.5, split, f"{known.unstable} unstable ReLUs are too many for a MILP"),
             attack_again,
             rest,
         ]
     return [
         attack,
-        Stage("split", 0.15, split, "cheap where the bounds are nearly good enough"),
+        slopes,
+        Stage("split", 0.3, split, "cheap where the bounds are nearly good enough"),
         attack_again,
         Stage("tighten", 0.2, why="tight bounds make the MILP several times faster"),
         Stage("milp", 1.0, why=f"{known.unstable} unstable ReLUs"),

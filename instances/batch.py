@@ -34,6 +34,9 @@ class Batch:
     depth: Array  # [B] int, number of splits above the node
     changed: Array  # [B] int, first layer whose bounds the last split can move; those before keep the inherited ones
     number: Array  # [B] int, the node's number in a recorded tree; all 0 where nothing is recorded
+    # [B, rows, neurons] float16 slopes and multipliers of the parent's margins (encodings.optimised_bounds.Slopes), NaN
+    # where there are none; [B, 0, 0] as long as no node has any
+    slopes: Array
 
     def __len__(self) -> int:
         return len(self.lower)
@@ -55,9 +58,11 @@ class Batch:
         """All rows one after another; cuts are padded with zero rows to the longest list."""
         most = max(b.cuts.shape[1] for b in batches)
         padded = [np.pad(b.cuts, ((0, 0), (0, most - b.cuts.shape[1]), (0, 0))) for b in batches]
-        names = [f.name for f in fields(Batch) if f.name != "cuts"]
+        names = [f.name for f in fields(Batch) if f.name not in ("cuts", "slopes")]
         parts = {name: np.concatenate([getattr(b, name) for b in batches]) for name in names}
-        return Batch(cuts=np.concatenate(padded), **parts)
+        shape = max(b.slopes.shape[1:] for b in batches)
+        none = [np.full((len(b), *shape), np.nan, dtype=np.float16) if not b.slopes.size else b.slopes for b in batches]
+        return Batch(cuts=np.concatenate(padded), slopes=np.concatenate(none), **parts)
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,7 +84,7 @@ class Node:
         return Batch(
             self.lower[None], self.upper[None], self.cuts[None], self.pre_lower[None], self.pre_upper[None],
             self.phases[None], np.array([self.margin]), np.array([self.depth]), np.ones(1, dtype=np.int64),
-            np.zeros(1, dtype=np.int64),
+            np.zeros(1, dtype=np.int64), np.zeros((1, 0, 0), dtype=np.float16),
         )  # fmt: skip
 
 
@@ -93,4 +98,5 @@ def root(query: Query) -> Batch:
         query.region.lower[None].copy(), query.region.upper[None].copy(), cuts,
         np.full((1, n), -np.inf), np.full((1, n), np.inf), np.zeros((1, n), dtype=np.int8),
         np.full(1, -np.inf), np.zeros(1, dtype=np.int64), np.ones(1, dtype=np.int64), np.zeros(1, dtype=np.int64),
+        np.zeros((1, 0, 0), dtype=np.float16),
     )  # fmt: skip

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
+from hypersplit import verify
 from hypersplit.bab.branching import MOST_CUTS, children
 from hypersplit.bab.frontier import Frontier
 from hypersplit.bab.search import Steps, search
+from hypersplit.encodings.bounds import Bounds
 from hypersplit.encodings.clipping import clip_batch
 from hypersplit.encodings.linear_bounds import LinearBoundOptions, bound
 from hypersplit.heuristics.splits import RULES, Splits, choose_splits
 from hypersplit.instances.batch import Batch, root
+from hypersplit.instances.families import random_network, random_property
 from hypersplit.instances.network import sequential
 from hypersplit.instances.property import Case, InputSet, Polyhedron, Property
 from hypersplit.instances.query import Query, queries
@@ -133,3 +137,26 @@ def test_nodes_that_cannot_be_split_forbid_unsat() -> None:
     outcome = search(query, frontier, steps(interrupt))
 
     assert outcome.stopped == "interrupted" and len(frontier) == 1
+
+
+def test_the_tree_does_not_depend_on_the_workers() -> None:
+    """Closed by one thread or by three: the same nodes."""
+    network = random_network((3, 12, 12, 2), seed=4)
+    prop = random_property(network, seed=6, radius=0.5, slack=0.3)
+    found = [verify(network, prop, method="split", jobs=jobs, batch=4, timeout=60.0) for jobs in (1, 3)]
+    assert found[0].verdict == found[1].verdict == "unsat"
+    assert found[0].statistics["nodes"] == found[1].statistics["nodes"] > 20
+
+
+def test_an_error_in_a_worker_reaches_the_caller() -> None:
+    """And leaves the frontier as it was."""
+    query = random_query(0)
+
+    def fail(query: Query, batch: Batch) -> Bounds:
+        raise MemoryError("none left")
+
+    frontier = Frontier(Batch.concatenate([root(query)] * 40))
+    steps = Steps(fail, *[lambda *_: None] * 4, stop=lambda nodes: "", batch=8, workers=3)  # type: ignore[arg-type]
+    with pytest.raises(MemoryError, match="none left"):
+        search(query, frontier, steps)
+    assert len(frontier) == 40
