@@ -56,7 +56,9 @@ class Bounds:
         return np.maximum(-self.sensitivities, 0.0)
 
     def __getitem__(self, index: Array) -> Bounds:
-        """Rows `index` (bool mask or int array)."""
+        """Rows `index` (bool mask or int array); nothing is copied where a mask keeps all of them."""
+        if index.dtype == bool and index.all():
+            return self
         arrays: list[Any] = [getattr(self, name) for name in Bounds.__dataclass_fields__]
         picked: list[Any] = [None if a is None else a[index] for a in arrays]
         return Bounds(*picked)
