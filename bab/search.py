@@ -81,7 +81,10 @@ def search(query: Query, frontier: Frontier, steps: Steps) -> Outcome:
     others = [Thread(target=crew.work, daemon=True) for _ in range(steps.workers - 1)]
     for thread in others:
         thread.start()
-    crew.work()
+    try:
+        crew.work()
+    except KeyboardInterrupt:  # while waiting for the others
+        crew.interrupt()
     for thread in others:
         thread.join()
     if crew.error:
@@ -108,6 +111,12 @@ class _Crew:
             except BaseException as raised:  # noqa: BLE001  kept for the thread that called
                 both, error = batch, raised
             self._give(both, done, error)
+
+    def interrupt(self) -> None:
+        """Let every thread end with its round."""
+        with self.change:
+            self.outcome.stopped = self.outcome.stopped or "interrupted"
+            self.change.notify_all()
 
     def _take(self) -> Batch | None:
         with self.change:

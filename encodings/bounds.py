@@ -63,13 +63,6 @@ class Bounds:
         picked: list[Any] = [None if a is None else a[index] for a in arrays]
         return Bounds(*picked)
 
-    def __setitem__(self, index: Array, other: Bounds) -> None:
-        """Replace rows `index` (bool mask or int array); what `other` does not know stays."""
-        for name in Bounds.__dataclass_fields__:
-            mine, theirs = getattr(self, name), getattr(other, name)
-            if mine is not None and theirs is not None:
-                mine[index] = theirs
-
     @staticmethod
     def concatenate(parts: list[Bounds]) -> Bounds:
         """Rows one after another."""
