@@ -22,7 +22,7 @@ from .kernel_cache import compile_in_background, kernels_ready
 __all__ = ["Bounds", "LinearBoundOptions", "bound", "gamma", "smallest_margins"]
 
 WIDEST = 256  # neurons of a layer up to which nodes one at a time beat batched products
-KERNEL_AFTER = 0.25  # seconds that numpy spends on a query before numba's import is worth it
+KERNEL_AFTER = 0.12  # seconds that numpy spends on a query before numba's import is worth it
 
 
 class _Engine:
