@@ -11,15 +11,17 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from ..encodings.linear_bounds import LinearBoundOptions, bound
+from ..encodings.reduction import kept_neurons, reduced, restrict
 from ..heuristics.policy import FEW_INPUTS, Facts, Stage, batch_size, facts, plan
 from ..instances.batch import Batch, root
 from ..instances.network import Array
+from ..instances.query import Query
 from ..instances.replay import Witness
 from .closing import close_by_milp, open_disjuncts
 from .frontier import Frontier
 from .options import Options
 from .result import POSITIVE
-from .search import Steps, search, still_open
+from .search import Outcome, Steps, search, still_open
 from .steps import Run
 
 __all__ = ["Answer", "answer"]
@@ -30,6 +32,7 @@ STEPS = 40  # of one round of the attack stage
 STARTS_WORK = 5e8  # products of a round over all starts and steps: a fraction of a second
 FEW_STARTS = 64  # where the search attacks inside its nodes anyway: points are cheaper than descents
 ROOT_ASCENT, NODE_ASCENT = 10, 8  # iterations on slopes: for every hidden neuron once, for the margins of every node
+PHASE_BATCH = 64  # phase nodes at a time
 QUICK_BOUND = 0.5  # seconds of the root's bounds up to which every node bounds its hidden neurons anew
 POINTS_WORK = 1.2e8  # products of a round over all points that are only evaluated
 FEW_ROUNDS = 1  # rounds where the search attacks inside its nodes anyway
@@ -54,6 +57,33 @@ def answer(run: Run, options: Options, report: Callable[[int, Frontier], None]) 
     return _Query(run, options, report).answer()
 
 
+class _PhaseTree:
+    """The tree of ReLU phases, over the network without the ReLUs that are 0 on the whole input set."""
+
+    def __init__(self, whole: Query, batch: Batch) -> None:
+        kept = kept_neurons(whole, batch)
+        self.query = reduced(whole, kept)
+        own = len(whole.region.rows)  # half-spaces of the property; margins' bounds are not carried here
+        batch = restrict(replace(batch, cuts=batch.cuts[:, :own], margin=batch.margin.copy()), kept)
+        self.frontier = Frontier(batch)
+
+    def search(self, asker: _Query, end: float) -> Outcome:
+        """Go on with the tree until `end`."""
+        limits = asker.limits
+        run = replace(
+            asker.run, query=self.query, rule="phases", ascent=NODE_ASCENT, refresh=asker.root_seconds < QUICK_BOUND,
+        )
+
+        def stop(nodes: int) -> str:
+            return limits.exceeded(nodes) or ("its share of time" if time.monotonic() >= end else "")
+
+        steps = Steps(
+            run.bound_phases, run.check_minimisers, run.no_clip, run.close_phases, run.split, stop,
+            asker.options.batch or PHASE_BATCH, asker.report, run.record, asker.options.jobs, half_spaces=False,
+        )  # fmt: skip
+        return search(self.query, self.frontier, steps)
+
+
 class _Query:
     def __init__(self, run: Run, options: Options, report: Callable[[int, Frontier], None]) -> None:
         self.run, self.options, self.report = run, options, report
@@ -61,6 +91,7 @@ class _Query:
         self.result = Answer()
         self.stopped = ""
         self.stuck = 0
+        self.phases: _PhaseTree | None = None  # once phases are split
         self.root_seconds = 0.0  # that bounding the root took
 
     def answer(self) -> Answer:
@@ -143,6 +174,33 @@ class _Query:
                 break
 
     def _split(self, stage: Stage, known: Facts, seconds: float) -> None:
+        if stage.rule == "phases" and known.open_inputs > FEW_INPUTS and known.piecewise_linear:
+            self._split_phases(seconds)
+        else:
+            self._split_inputs(stage, known, seconds)
+
+    def _split_phases(self, seconds: float) -> None:
+        """Phases of ReLUs, where there are many inputs."""
+        if self.phases is None:
+            bounds = bound(self.query, self.batch, LinearBoundOptions(hidden=False))
+            self.batch.duty = ~(self.query.per_disjunct(bounds.margins) > 0.0)
+            self.phases = _PhaseTree(self.query, self.batch)
+        outcome = self.phases.search(self, time.monotonic() + seconds)
+        self._count(outcome)
+        LOG.info("phases: %d nodes, depth %d, %d open", outcome.nodes, outcome.deepest, len(self.phases.frontier))
+        if outcome.closed and not self.stuck:
+            self._holds("linear bounds and splits")
+
+    def _count(self, outcome: Outcome) -> None:
+        """Take an outcome of a search into the result."""
+        statistics = self.result.statistics
+        statistics["nodes"] += outcome.nodes
+        statistics["depth"] = max(statistics["depth"], outcome.deepest)
+        self.stuck += sum(len(b) for b in outcome.stuck)
+        self.stopped = outcome.stopped or ("" if not self.stuck else "numerics: nodes that no float can split")
+        self.result.witness, self.result.how = outcome.witness, "search"
+
+    def _split_inputs(self, stage: Stage, known: Facts, seconds: float) -> None:
         end = time.monotonic() + seconds
         few = known.open_inputs <= FEW_INPUTS and known.weights <= MOST_FUNCTIONS
         # a recorder hears one round at a time
@@ -151,7 +209,6 @@ class _Query:
             self.run, rule=stage.rule, threads=self.options.jobs // workers,
             means=few and stage.rule in ("inputs", "rows", "rows-composed"),
             hidden=few or self.root_seconds < QUICK_BOUND,
-            ascent=0 if few or stage.rule != "phases" or not known.piecewise_linear else NODE_ASCENT,
         )  # fmt: skip
 
         def stop(nodes: int) -> str:
@@ -163,12 +220,7 @@ class _Query:
             workers,
         )  # fmt: skip
         outcome = search(self.query, self.frontier, steps)
-        statistics = self.result.statistics
-        statistics["nodes"] += outcome.nodes
-        statistics["depth"] = max(statistics["depth"], outcome.deepest)
-        self.stuck += sum(len(b) for b in outcome.stuck)
-        self.stopped = outcome.stopped or ("" if not self.stuck else "numerics: nodes that no float can split")
-        self.result.witness, self.result.how = outcome.witness, "search"
+        self._count(outcome)
         if outcome.closed and not self.stuck:
             self._holds("linear bounds and splits")
 

@@ -15,11 +15,12 @@ __all__ = ["MOST_CUTS", "children"]
 MOST_CUTS = 12  # half-spaces a node carries; older ones are dropped, which only enlarges the region that is bounded
 
 
-def children(query: Query, batch: Batch, splits: Splits) -> Batch:
+def children(query: Query, batch: Batch, splits: Splits, half_spaces: bool = True) -> Batch:
     """Both children of every node that has a split (see `Splits`), upper or active ones first.
 
     An axis split halves the box at `at`. A neuron's split demands z >= 0 or z <= 0; if z is affine in the input the
-    child carries the half-space too, moved out by the rounding of the row, else the one that comes with the split.
+    child carries the half-space too, moved out by the rounding of the row, else the one that comes with the split; not
+    so without `half_spaces`: multipliers of the phases do as much where there are many inputs, and cost less.
     """
     batch, splits = batch[~splits.missing], splits[~splits.missing]
     both, twice = Batch.concatenate([batch, batch]), Splits.concatenate([splits, splits])
@@ -30,7 +31,7 @@ def children(query: Query, batch: Batch, splits: Splits) -> Batch:
     rows = side[:, None] * twice.row
     rows[:, -1] += twice.slack
     _split_neurons(query, both, twice.neuron, side, rows)
-    if rows.any():
+    if half_spaces and rows.any():
         both.cuts = _append_cut(both.cuts, rows, query.reserved)
     return both
 

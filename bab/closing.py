@@ -44,11 +44,14 @@ def open_disjuncts(query: Query, margins: Array) -> list[int]:
     return [int(k) for k in np.argsort(worst, kind="stable") if not worst[k] > 0.0]
 
 
-def close_regions(query: Query, batch: Batch, bounds: Bounds, check: Check) -> tuple[Array, Witness | None]:
+def close_regions(
+    query: Query, batch: Batch, bounds: Bounds, check: Check, half_spaces: bool = True
+) -> tuple[Array, Witness | None]:
     """Decide those nodes of the batch in which every ReLU is stable.
 
-    Returns ([B] proved lower bounds of the worst margin: > 0 closes, NaN where the region is affine but touches its
-    boundary so closely that no float decides, -inf where nothing was learnt; a witness or None).
+    half_spaces: the nodes carry those of their first-layer phases. Returns ([B] proved lower bounds of the worst
+    margin: > 0 closes, NaN where the region is affine but touches its boundary so closely that no float decides,
+    -inf where nothing was learnt; a witness or None).
     Networks with sigmoids have no such regions.
     """
     proved = np.full(len(batch), -np.inf)
@@ -56,18 +59,21 @@ def close_regions(query: Query, batch: Batch, bounds: Bounds, check: Check) -> t
         return proved, None
     fixed = ~((batch.pre_lower < 0.0) & (batch.pre_upper > 0.0) & query.relu).any(axis=1)
     for b in np.flatnonzero(fixed):
-        proved[b], witness = _region(query, batch, bounds, int(b), check)
+        proved[b], witness = _region(query, batch, bounds, int(b), check, half_spaces)
         if witness:
             return proved, witness
     return proved, None
 
 
-def _region(query: Query, batch: Batch, bounds: Bounds, b: int, check: Check) -> tuple[float, Witness | None]:
+def _region(
+    query: Query, batch: Batch, bounds: Bounds, b: int, check: Check, half_spaces: bool
+) -> tuple[float, Witness | None]:
     node, margins = batch.node(b), bounds.margins[b]
     cuts, coefficients, constants = node.cuts, bounds.coefficients[b], bounds.constants[b]
-    deep = (node.phases != 0) & ~first_layers(query)
-    if deep.any():  # phases that were split in deeper layers are no half-spaces until all the others are known
-        more, coefficients, constants = activation_region(query, node, deep)
+    missing = (node.phases != 0) & (~first_layers(query) if half_spaces else True)
+    if missing.any() or not half_spaces:
+        # phases of deeper layers are no half-spaces until all the others are known
+        more, coefficients, constants = activation_region(query, node, missing)
         cuts = np.concatenate([cuts, more])
     bound, size = np.inf, 1.0 + float(np.abs(margins).max())
     for k in open_disjuncts(query, margins):

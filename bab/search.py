@@ -6,6 +6,7 @@ proved it closed; one that no step can close or split is kept aside, and forbids
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from threading import Condition, Thread
@@ -23,6 +24,7 @@ from .trace import End, Recorder
 
 __all__ = ["Outcome", "Steps", "search"]
 
+ROUND_SECONDS = 0.25  # of a worker's round, so that time limits are kept
 FEWEST = 16  # nodes that a worker takes where there are so many, and the others wait
 BoundStep = Callable[[Query, Batch], Bounds]  # proves bounds of every node of the batch
 AttackStep = Callable[[Query, Batch, Bounds], Witness | None]  # looks for a counterexample in and around the nodes
@@ -47,6 +49,7 @@ class Steps:
     report: Callable[[int, Frontier], None] = lambda nodes, frontier: None  # progress: nodes bounded, what is open
     record: Recorder = Recorder()  # hears what becomes of every node; with one worker only
     workers: int = 1  # threads
+    half_spaces: bool = True  # phases of the first layer are carried as half-spaces, too
 
 
 @dataclass(eq=False)
@@ -101,15 +104,17 @@ class _Crew:
         self.error: BaseException | None = None
         self.change = Condition()  # of the frontier, the outcome and who is busy
         self.busy = 0
+        self.pace = 0.0  # seconds that a node took in the last round
 
     def work(self) -> None:
         """Rounds until nothing is left to do."""
         while (batch := self._take()) is not None:
-            done, error = Outcome(), None
+            done, error, started = Outcome(), None, time.monotonic()
             try:
                 both = _round(self.query, batch, self.steps, done)
             except BaseException as raised:  # noqa: BLE001  kept for the thread that called
                 both, error = batch, raised
+            self.pace = (time.monotonic() - started) / len(batch)
             self._give(both, done, error)
 
     def interrupt(self) -> None:
@@ -131,7 +136,8 @@ class _Crew:
                 if len(self.frontier):
                     self.busy += 1
                     fair = -(-len(self.frontier) // self.steps.workers)
-                    return self.frontier.pop(min(self.steps.batch, max(fair, FEWEST)))
+                    quick = int(ROUND_SECONDS / self.pace) if self.pace else self.steps.batch
+                    return self.frontier.pop(max(1, min(self.steps.batch, quick, max(fair, FEWEST))))
                 self.change.wait()
 
     def _give(self, both: Batch, done: Outcome, error: BaseException | None) -> None:
@@ -171,7 +177,7 @@ def _round(query: Query, batch: Batch, steps: Steps, outcome: Outcome) -> Batch:
     if splits.missing.any():
         outcome.stuck.append(batch[splits.missing])
         steps.record.ended(batch, splits.missing, End.GIVEN_UP)
-    both = children(query, batch, splits)
+    both = children(query, batch, splits, steps.half_spaces)
     steps.record.split(batch, splits, both)
     return both
 

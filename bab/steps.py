@@ -8,7 +8,8 @@ import numpy as np
 
 from ..encodings.clipping import clip_batch
 from ..encodings.linear_bounds import Bounds, LinearBoundOptions, bound, smallest_margins
-from ..encodings.optimised_bounds import OptimiseOptions, Slopes, optimise_from
+from ..encodings.optimised_bounds import OptimiseOptions
+from ..encodings.phase_bounds import bound_phases
 from ..heuristics.attacks import best_first, points_in, points_near_corners, projected_gradient, quasi_random, suspects
 from ..heuristics.splits import Splits, choose_splits
 from ..instances.batch import Batch
@@ -45,32 +46,49 @@ class Run:
     threads: int = 1  # of the compiled kernel
     kernel: str = "auto"  # see LinearBoundOptions
     hidden: bool = True  # re-bound hidden neurons in every node
-    ascent: int = 0  # iterations on slopes and multipliers of nodes that plain bounds leave open
+    ascent: int = 0  # phase nodes: iterations on slopes and multipliers
+    refresh: bool = True  # phase nodes: bound hidden neurons anew in nodes that stay open
     record: Recorder = Recorder()  # hears what becomes of every node
 
     def bound(self, query: Query, batch: Batch) -> Bounds:
-        """Linear bounds, rows of a disjunct tested together; what they leave open gets optimised slopes, if asked."""
-        deadline = self.limits.deadline
+        """Linear bounds, rows of a disjunct tested together."""
         options = LinearBoundOptions(
-            means=self.means, conjunctions=True, hidden=self.hidden, deadline=deadline, threads=self.threads,
-            kernel=self.kernel,
+            means=self.means, conjunctions=True, hidden=self.hidden, deadline=self.limits.deadline,
+            threads=self.threads, kernel=self.kernel,
         )  # fmt: skip
-        bounds = bound(query, batch, options)
-        left = np.flatnonzero(~(smallest_margins(query, bounds) > 0.0))
-        if self.ascent and len(left):
-            self._optimise(query, batch, bounds, left)
+        return bound(query, batch, options)
+
+    def bound_phases(self, query: Query, batch: Batch) -> Bounds:
+        """Optimised slopes and multipliers from inherited hidden bounds; nodes left open get hidden bounds anew.
+
+        The numbers found, and what is left to refute, go to the children.
+        """
+        options = OptimiseOptions(iterations=self.ascent, deadline=self.limits.deadline)
+        bounds, numbers = bound_phases(query, batch, options, plain=not self.refresh)
+        batch.slopes = numbers.astype(np.float16)
+        batch.duty &= ~(query.per_disjunct(bounds.margins) > 0.0)
+        due = np.flatnonzero(~(smallest_margins(query, bounds) > 0.0))
+        if self.refresh and len(due):
+            self._refresh(query, batch, bounds, due, options)
         return bounds
 
-    def _optimise(self, query: Query, batch: Batch, bounds: Bounds, left: Array) -> None:
-        """Raise the margins of nodes `left`, in place, and keep their slopes for the children."""
-        start = Slopes(batch.slopes[left]) if batch.slopes.size else None
-        options = OptimiseOptions(iterations=self.ascent, conjunctions=True, deadline=self.limits.deadline)
-        better, slopes = optimise_from(query, batch[left], bounds[left], options, start)
-        # the choice of the next split goes by the plain functions: at the ascent's optimum all phases look alike
-        bounds.margins[left] = better.margins
-        if not batch.slopes.size:
-            batch.slopes = np.full((len(batch), query.rows, query.neurons), np.nan, dtype=np.float16)
-        batch.slopes[left] = slopes.halved().values
+    def _refresh(self, query: Query, batch: Batch, bounds: Bounds, due: Array, options: OptimiseOptions) -> None:
+        """Bound the hidden neurons of the nodes `due` anew, and their margins with these."""
+        some = batch[due]
+        some.changed[:] = 2
+        fresh = bound(query, some, LinearBoundOptions(deadline=options.deadline, kernel="plain", totals=True))
+        some.pre_lower, some.pre_upper = fresh.pre_lower, fresh.pre_upper
+        better, numbers = bound_phases(query, some, options)
+        better.margins = np.fmax(better.margins, fresh.margins)
+        some.duty &= ~(query.per_disjunct(better.margins) > 0.0)
+        for name in ("pre_lower", "pre_upper", "infeasible", "sensitivities"):
+            getattr(bounds, name)[due] = getattr(fresh, name)
+        bounds.margins[due] = better.margins
+        bounds.totals = np.zeros_like(bounds.sensitivities)
+        bounds.totals[due] = fresh.totals
+        if bounds.points is not None and better.points is not None:
+            bounds.points[due] = better.points
+        batch.slopes[due], batch.duty[due] = numbers.astype(np.float16), some.duty
 
     def check(self, points: Array) -> Witness | None:
         """Replay the candidates that the float64 network puts into or next to the forbidden set, best first."""
@@ -99,6 +117,10 @@ class Run:
         points, _ = projected_gradient(query, starts[picked], *box, DIVE_STEPS, targets)
         return self.check(points)
 
+    def check_minimisers(self, query: Query, batch: Batch, bounds: Bounds) -> Witness | None:
+        """The points that the bounds suspect, by themselves: a descent would cost more than the nodes."""
+        return self.check(suspects(query, batch, bounds))
+
     def attack_root(self, starts: int, steps: int, points: int, quasi: bool = False) -> Witness | None:
         """Projected gradient from the best `starts` of so many points of the input set.
 
@@ -122,9 +144,17 @@ class Run:
             return batch, np.zeros(len(batch), dtype=bool)
         return clip_batch(query, batch, bounds)
 
+    def no_clip(self, query: Query, batch: Batch, bounds: Bounds) -> tuple[Batch, Array]:
+        """Boxes of many inputs are not worth shrinking."""
+        return batch, np.zeros(len(batch), dtype=bool)
+
     def close(self, query: Query, batch: Batch, bounds: Bounds) -> tuple[Array, Witness | None]:
         """Activation regions are decided by LPs."""
         return close_regions(query, batch, bounds, self.check)
+
+    def close_phases(self, query: Query, batch: Batch, bounds: Bounds) -> tuple[Array, Witness | None]:
+        """The same for nodes that carry phases and no half-spaces."""
+        return close_regions(query, batch, bounds, self.check, half_spaces=False)
 
     def split(self, query: Query, batch: Batch, bounds: Bounds) -> Splits:
         """Splits by this stage's rule; phases where a deep node with few unstable ReLUs resists.

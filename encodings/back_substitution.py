@@ -24,20 +24,25 @@ import scipy.sparse as sp
 from ..instances.batch import Batch
 from ..instances.network import Array, Layer, Matrix, activate
 from ..instances.query import Query
-from .bounds import Bounds, LinearBoundOptions, gamma
+from .bounds import Bounds, LinearBoundOptions, gamma, norm
+from .conjunctions import refute_conjunctions
+from .first_layer_ball import Ball
 from .halfspaces import absorb_cuts, cut_is_empty
 from .relaxations import Lines, lines
 
-__all__ = ["Pass", "back_substitute", "norm", "prepared_of", "product_terms", "refute_conjunctions"]
+__all__ = ["Pass", "back_substitute", "prepared_of", "product_terms"]
 
 NODE_CHUNK = 2**17  # float64s of coefficients at a time: fits the second-level cache, nodes of narrow networks
+BALL = 64  # inputs from which hidden rows are bounded by way of `first_layer_ball`
+BALL_CHUNK = 2**24  # the same where only reduced layers are walked in float64
 ROW_CHUNK = 2**22  # the same for one wide node: rows enough for fast matrix products, 32 MB
 
 
 def back_substitute(query: Query, batch: Batch, options: LinearBoundOptions) -> Bounds:
     """Linear bounds of all nodes of a batch, in parts that fit the caches."""
     prepared = prepared_of(query)
-    step = max(1, NODE_CHUNK // (2 * prepared.widest**2))
+    chunk = BALL_CHUNK if prepared.ball(batch) else NODE_CHUNK
+    step = max(1, chunk // (2 * prepared.widest**2))
     parts = [Pass(prepared, batch[i : i + step], options).run() for i in range(0, len(batch), step)]
     bounds = Bounds.concatenate(parts)
     if options.conjunctions:
@@ -52,6 +57,21 @@ class Prepared:
         self.query = query
         self.layers = tuple(_PreparedLayer(layer) for layer in query.network.layers)
         self.widest = max(query.network.sizes)
+        # whether the input is read by the first layer alone
+        readers = [k for k, layer in enumerate(query.network.layers) if 0 in layer.sources]
+        self.chained = len(self.layers) > 1 and readers == [0]
+        self._ball: Ball | None = None
+
+    def ball(self, batch: Batch) -> Ball | None:
+        """The nodes' common box seen from the first layer, where there is one and nothing else bounds the input."""
+        lower, upper = batch.lower[0], batch.upper[0]
+        if not self.chained or self.query.network.input_size < BALL or batch.cuts.any():
+            return None
+        if len(batch) > 1 and not ((batch.lower == lower).all() and (batch.upper == upper).all()):
+            return None
+        if self._ball is None or not self._ball.of(lower, upper):
+            self._ball = Ball(self.query.network.layers[0], lower, upper)
+        return self._ball
 
 
 class _PreparedLayer:
@@ -116,6 +136,9 @@ class Pass:
         shape = (len(batch), self.query.neurons, self.query.network.input_size + 1)
         self.means = np.zeros(shape) if options.means else None
         self.spreads = np.full(shape[:2], np.inf) if options.means else None
+        self.ball = None if options.means else prepared.ball(batch)
+        self.bent: dict[int, Array] = {}  # layer -> neurons whose lines are not one and the same
+        self.hidden_rows: list[tuple[Array, Array]] = []  # (neurons, coefficients [B, 2 rows, neurons before])
         self.first_layer = max(options.first_layer, int(batch.changed.min()))
         self.sums = 2 * len(prepared.layers)  # additions that a constant or a coefficient goes through on its way
 
@@ -131,15 +154,35 @@ class Pass:
         query, floor = self.query, self.walk()
         sensitivities = np.zeros((len(self.batch), query.rows, query.neurons))
         parts = [
-            self._substitute(len(self.prepared.layers), rows, np.ones(1), sensitivities)
+            self._substitute(len(self.prepared.layers), rows, np.ones(1), sensitivities[:, rows[0] : rows[-1] + 1])
             for rows in self._row_chunks(np.arange(query.rows))
         ]
         coefficients, constants = (np.concatenate([p[i] for p in parts], axis=1) for i in (0, 1))
         margins = np.fmax(np.concatenate([p[2] for p in parts], axis=1), floor)
         return Bounds(
             self.pre_lower, self.pre_upper, margins, coefficients, constants, sensitivities, self.infeasible,
-            self.means, self.spreads,
+            self.means, self.spreads, totals=self._totals(sensitivities) if self.options.totals else None,
         )  # fmt: skip
+
+    def _keep_rows(self, k: int, rows: Array) -> Array:
+        """Room for the coefficients of these rows, lower ones first."""
+        kept = np.zeros((len(self.batch), 2 * len(rows), self.query.slices[k - 1].start), dtype=np.float32)
+        self.hidden_rows.append((self.query.slices[k - 1].start + rows, kept))
+        return kept
+
+    def _totals(self, sensitivities: Array) -> Array:
+        """Total multipliers [B, rows, neurons], see `bounds.Bounds.totals`."""
+        totals = np.maximum(-sensitivities, 0.0)
+        lower, upper = self.pre_lower, self.pre_upper
+        for neurons, kept in reversed(self.hidden_rows):
+            low, high = lower[:, neurons], upper[:, neurons]
+            unstable = (low < 0.0) & (high > 0.0)
+            width = np.where(unstable, high - low, 1.0)
+            below, above = np.where(unstable, (high / width) ** 2, 0.0), np.where(unstable, (low / width) ** 2, 0.0)
+            own = totals[:, :, neurons]
+            weights = np.concatenate([own * below[:, None], own * above[:, None]], axis=2).astype(np.float32)
+            totals[:, :, : kept.shape[2]] += np.matmul(weights, np.maximum(-kept, 0.0))
+        return totals
 
     def _bound_layer(self, k: int, prepared: _PreparedLayer) -> None:
         """Bounds of z_k: inherited, then interval, then back-substitution for rows that are still unstable."""
@@ -157,7 +200,8 @@ class Pass:
             for rows in self._row_chunks(np.flatnonzero(open_rows.any(axis=0))):
                 if time.monotonic() > self.options.deadline:
                     break
-                coefficients, constants, values = self._substitute(k, rows, np.array([1.0, -1.0]), None)
+                kept = self._keep_rows(k, rows) if self.options.totals else None
+                coefficients, constants, values = self._substitute(k, rows, np.array([1.0, -1.0]), kept)
                 asked = open_rows[:, rows]
                 if self.means is not None:
                     self._keep_means(part.start + rows, asked, coefficients, constants)
@@ -221,7 +265,24 @@ class Pass:
         constants = np.concatenate([sign * prepared.layer.bias[rows] for sign in signs])[None].repeat(count, axis=0)
         own = self.magnitudes[k - 1][:, rows]
         error = np.tile(gamma(prepared.terms + self.sums) * own + prepared.layer.bias_error, (1, len(signs)))
+        if self.ball is not None and k > 1 and len(signs) > 1:
+            first = self._walk_to_first(k, pending, constants, error, sensitivities)
+            return first, constants, self.ball.minimum(first, constants, error * (1.0 + 2.0**-40))
         return self.concretise(self.walk_back(k, pending, constants, error, sensitivities, rows), constants, error)
+
+    def _walk_to_first(
+        self, k: int, pending: dict[int, Array], constants: Array, error: Array, sensitivities: Array | None
+    ) -> Array:
+        """As `walk_back`, but only down to the first layer's pre-activations: their coefficients."""
+        nothing = np.zeros(0, dtype=np.intp)
+        for v in range(k - 1, 0, -1):
+            coefficients = pending.pop(v, None)
+            if coefficients is None:
+                continue
+            if v == 1:
+                return self._into_layer(1, coefficients, constants, error, sensitivities)
+            self._step(v, coefficients, pending, constants, error, sensitivities, nothing)
+        return np.zeros((*constants.shape, self.query.network.layers[0].size))
 
     def walk_back(
         self, k: int, pending: dict[int, Array], constants: Array, error: Array, sensitivities: Array | None,
@@ -245,25 +306,8 @@ class Pass:
         sensitivities: Array | None, rows: Array,
     ) -> None:  # fmt: skip
         """Replace the value x_v by its lines and then by the sources of layer v; constants and error are updated."""
-        prepared, line = self.prepared.layers[v - 1], self.lines[v - 1]
-        magnitude = self.magnitudes[v - 1]
-        if line is not None:
-            below = np.minimum(coefficients, 0.0)
-            constants += np.matmul(below, line.upper_intercept[:, :, None])[:, :, 0]
-            if sensitivities is not None:
-                sensitivities[:, rows, self.query.slices[v - 1]] = coefficients
-            if prepared.layer.kind != "relu":
-                above = np.maximum(coefficients, 0.0)
-                constants += np.matmul(above, line.lower_intercept[:, :, None])[:, :, 0]
-            spread = np.abs(line.upper_intercept) + np.abs(line.lower_intercept)
-            error += gamma(spread.shape[1] + self.sums) * norm(coefficients) * norm(spread)[:, None]
-            coefficients = coefficients * np.where(
-                coefficients > 0.0, line.lower_slope[:, None, :], line.upper_slope[:, None, :]
-            )
-            coefficients = self.add_multipliers(v, coefficients, error)
-        size = norm(coefficients)
-        per_unit = gamma(prepared.terms + self.sums) * norm(magnitude)
-        error += size * (per_unit + prepared.layer.bias_error * magnitude.shape[1])[:, None]
+        prepared = self.prepared.layers[v - 1]
+        coefficients = self._into_layer(v, coefficients, constants, error, sensitivities)
         if prepared.layer.bias.any():
             constants += coefficients @ prepared.layer.bias
         for s, w, transposed in zip(
@@ -273,6 +317,44 @@ class Pass:
             product = flat @ w if transposed is None else np.ascontiguousarray((transposed @ flat.T).T)
             product = product.reshape(*coefficients.shape[:2], -1)
             pending[s] = pending[s] + product if s in pending else product
+
+    def _into_layer(
+        self, v: int, coefficients: Array, constants: Array, error: Array, sensitivities: Array | None
+    ) -> Array:
+        """Replace x_v by its lines over z_v; the rounding of what layer v does to z_v goes into the error."""
+        prepared, line, magnitude = self.prepared.layers[v - 1], self.lines[v - 1], self.magnitudes[v - 1]
+        if line is not None:
+            if sensitivities is not None:
+                sensitivities[:, :, self.query.slices[v - 1]] = coefficients
+            coefficients = self._relaxed(v, coefficients, line, constants, error)
+            coefficients = self.add_multipliers(v, coefficients, error)
+        size = norm(coefficients)
+        per_unit = gamma(prepared.terms + self.sums) * norm(magnitude)
+        error += size * (per_unit + prepared.layer.bias_error * magnitude.shape[1])[:, None]
+        return coefficients
+
+    def _relaxed(self, v: int, coefficients: Array, line: Lines, constants: Array, error: Array) -> Array:
+        """Coefficients [B, S, n] of z_v for those of x_v; intercepts go to the constants."""
+        relu = self.prepared.layers[v - 1].layer.kind == "relu"
+        bent = self._bent(v, line)  # the other lines are both z or both 0
+        part = coefficients[:, :, bent]
+        below = np.minimum(part, 0.0)
+        upper, lower = line.upper_intercept[:, bent], line.lower_intercept[:, bent]
+        constants += np.matmul(below, upper[:, :, None])[:, :, 0]
+        if not relu:
+            constants += np.matmul(np.maximum(part, 0.0), lower[:, :, None])[:, :, 0]
+        error += gamma(len(bent) + self.sums) * norm(part) * norm(np.abs(upper) + np.abs(lower))[:, None]
+        part = np.where(part > 0.0, line.lower_slope[:, None, bent], line.upper_slope[:, None, bent]) * part
+        out = coefficients * line.lower_slope[:, None, :]
+        out[:, :, bent] = part
+        return np.asarray(out)
+
+    def _bent(self, v: int, line: Lines) -> Array:
+        """Neurons of layer v whose two lines differ on some node, or have an intercept."""
+        if v not in self.bent:
+            differ = (line.lower_slope != line.upper_slope) | (line.upper_intercept != 0.0)
+            self.bent[v] = np.flatnonzero((differ | (line.lower_intercept != 0.0)).any(axis=0))
+        return self.bent[v]
 
     def add_multipliers(self, v: int, coefficients: Array, error: Array) -> Array:
         """Coefficients [B, S, n] of z_v with what multipliers of its phases add; here there are none."""
@@ -286,49 +368,27 @@ class Pass:
         lower, upper = self.batch.lower, self.batch.upper
         reach = norm(np.maximum(np.abs(lower), np.abs(upper)))[:, None]
         relative = gamma(lower.shape[1] + self.sums)
-        error = (error + relative * (norm(coefficients) * reach + np.abs(constants))) * (1.0 + 2.0**-40)
-        return coefficients, constants - error, self.minimum(coefficients, constants, error)
+        rounding = relative * (norm(coefficients) * reach + np.abs(constants))
+        error = (error + rounding) * (1.0 + 2.0**-40)
+        return coefficients, constants - error, self.minimum(coefficients, constants, error, rounding)
 
-    def minimum(self, coefficients: Array, constants: Array, error: Array) -> Array:
-        """Minimum over box and cuts [B, S], `error` and the rounding of the minimum itself subtracted."""
+    def minimum(self, coefficients: Array, constants: Array, error: Array, rounding: Array) -> Array:
+        """Minimum over box and cuts [B, S], `error` and the rounding of the minimum itself subtracted.
+
+        rounding: that of the minimum over the box.
+        """
         lower, upper, cuts = self.batch.lower, self.batch.upper, self.batch.cuts
+        if not cuts.any():
+            return self._over_box(coefficients, constants) - error - rounding * (1.0 + 2.0**-40)
         reach = norm(np.maximum(np.abs(lower), np.abs(upper)))[:, None]
         relative = gamma(lower.shape[1] + self.sums)
         lowered, offset, extra = absorb_cuts(coefficients, constants, lower, upper, cuts)
         extra = (extra + relative * (norm(lowered) * reach + np.abs(offset))) * (1.0 + 2.0**-40)
-        values = offset - error - extra
-        values += np.matmul(np.maximum(lowered, 0.0), lower[:, :, None])[:, :, 0]
-        values += np.matmul(np.minimum(lowered, 0.0), upper[:, :, None])[:, :, 0]
+        return self._over_box(lowered, offset) - error - extra
+
+    def _over_box(self, coefficients: Array, constants: Array) -> Array:
+        """Minimum over the box [B, S], without its rounding."""
+        lower, upper = self.batch.lower, self.batch.upper
+        values = constants + np.matmul(np.maximum(coefficients, 0.0), lower[:, :, None])[:, :, 0]
+        values += np.matmul(np.minimum(coefficients, 0.0), upper[:, :, None])[:, :, 0]
         return values
-
-
-def norm(a: Array) -> Array:
-    """Euclidean norm along the last axis, rounded up well past its own error."""
-    return np.sqrt(np.einsum("...n,...n->...", a, a)) * (1.0 + 2.0**-40)
-
-
-def refute_conjunctions(query: Query, batch: Batch, bounds: Bounds) -> None:
-    """Raise `bounds.margins` of disjuncts with several rows by testing the rows together, in place.
-
-    A point of the disjunct has all its margins <= 0, so each row is minimised with the other rows' linear bounds as
-    half-spaces. A raised margin holds on that part of the region only: it refutes the disjunct, and says no more.
-    """
-    for k in range(query.disjuncts):
-        part = slice(query.starts[k], query.starts[k + 1])
-        rows = part.stop - part.start
-        open_nodes = np.flatnonzero(~(bounds.margins[:, part].max(axis=1) > 0.0) & ~bounds.infeasible)
-        if rows < 2 or not len(open_nodes):
-            continue
-        coefficients, constants = bounds.coefficients[open_nodes, part], bounds.constants[open_nodes, part]
-        lower, upper = batch.lower[open_nodes], batch.upper[open_nodes]
-        reach = norm(np.maximum(np.abs(lower), np.abs(upper)))[:, None]
-        for r in range(rows):
-            others = np.delete(np.arange(rows), r)
-            cuts = np.concatenate([-coefficients[:, others], -constants[:, others, None]], axis=2)
-            cuts = np.concatenate([batch.cuts[open_nodes], cuts], axis=1)
-            lowered, offset, error = absorb_cuts(coefficients[:, [r]], constants[:, [r]], lower, upper, cuts)
-            values = np.matmul(np.maximum(lowered, 0.0), lower[:, :, None])[:, :, 0] + offset
-            values += np.matmul(np.minimum(lowered, 0.0), upper[:, :, None])[:, :, 0]
-            values -= (error + gamma(lower.shape[1]) * (norm(lowered) * reach + np.abs(offset))) * (1.0 + 2.0**-40)
-            row = query.starts[k] + r
-            bounds.margins[open_nodes, row] = np.fmax(bounds.margins[open_nodes, row], values[:, 0])

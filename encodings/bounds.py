@@ -11,7 +11,7 @@ import numpy as np
 from ..instances.network import Array
 from ..instances.query import Query
 
-__all__ = ["Bounds", "LinearBoundOptions", "gamma", "smallest_margins"]
+__all__ = ["Bounds", "LinearBoundOptions", "gamma", "norm", "smallest_margins"]
 
 
 @dataclass(frozen=True)
@@ -25,6 +25,7 @@ class LinearBoundOptions:
     first_layer: int = 1  # hidden layers before this one keep their inherited bounds
     deadline: float = math.inf  # time.monotonic() after which rows keep their inherited or interval bounds
     threads: int = 1  # of the compiled kernel
+    totals: bool = False  # keep total multipliers (Bounds.totals); numpy only
     kernel: str = "auto"  # "auto" (where it pays), "compiled" (for every network that it can take), "plain" (never)
 
 
@@ -49,6 +50,9 @@ class Bounds:
     # [B, inputs] where a counterexample is most suspected: the minimiser of an open disjunct's largest margin bound
     # over the region. NaN where it is not known; only where rows were tested together by LP
     points: Array | None = None
+    # [B, rows, neurons] total multipliers: by how much the margin's bound rises when a neuron's upper line sinks by
+    # one, ways through the bounds of later neurons included (to first order); only where asked for
+    totals: Array | None = None
 
     @property
     def multipliers(self) -> Array:
@@ -76,6 +80,11 @@ class Bounds:
 def gamma(terms: int) -> float:
     """Bound on the relative error of a float64 sum of `terms` products, with a factor 2 for evaluating the bound."""
     return (terms + 8) * 2.0**-52
+
+
+def norm(a: Array) -> Array:
+    """Euclidean norm along the last axis, rounded up well past its own error."""
+    return np.sqrt(np.einsum("...n,...n->...", a, a)) * (1.0 + 2.0**-40)
 
 
 def smallest_margins(query: Query, bounds: Bounds) -> Array:

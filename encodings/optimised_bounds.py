@@ -24,12 +24,13 @@ import numpy as np
 from ..instances.batch import Batch
 from ..instances.network import Array
 from ..instances.query import Query
-from .back_substitution import Pass, back_substitute, norm, prepared_of, refute_conjunctions
-from .bounds import Bounds, LinearBoundOptions, gamma
+from .back_substitution import Pass, back_substitute, prepared_of
+from .bounds import Bounds, LinearBoundOptions, gamma, norm
+from .conjunctions import refute_conjunctions
 from .relaxations import Lines
-from .slope_ascent import Ascent, Pairs, Single, Steps
+from .slope_ascent import Ascent, Pairs, Single, Skeleton, Steps
 
-__all__ = ["OptimiseOptions", "Slopes", "optimise", "optimise_from", "tighten"]
+__all__ = ["OptimiseOptions", "PairPass", "Slopes", "optimise", "optimise_from", "tighten"]
 
 PAIR_FLOATS = 2**21  # (neurons + inputs) x pairs at a time: some ten arrays of 8 (ascent) or 16 MB (evaluation)
 
@@ -138,7 +139,8 @@ def _raise(
     """
     if time.monotonic() > options.deadline:
         return
-    single, walked = Single(query, batch, k), Pass(prepared_of(query), batch, LinearBoundOptions(hidden=False))
+    single = Single(Skeleton(query, batch, k), batch)
+    walked = Pass(prepared_of(query), batch, LinearBoundOptions(hidden=False))
     walked.walk()
     step = max(1, PAIR_FLOATS // (query.neurons + query.network.input_size))
     for i in range(0, len(pairs.node), step):
@@ -148,7 +150,7 @@ def _raise(
         ascent = Ascent(single, pairs[some], None if start is None else start[some])
         ascent.run(options.steps(start is not None))
         numbers, weights = ascent.result()
-        yield some, _PairPass(walked, pairs[some], numbers, weights).evaluate(k), numbers
+        yield some, PairPass(walked, pairs[some], numbers, weights).evaluate(k), numbers
 
 
 def tighten(
@@ -217,7 +219,7 @@ def _better(old: Bounds, new: Bounds) -> Bounds:
     return replace(new, means=old.means, spreads=old.spreads, points=old.points)
 
 
-class _PairPass(Pass):
+class PairPass(Pass):
     """Back-substitution of one row a pair, rigorous, from a finished walk's bounds and lines of the pair's own.
 
     numbers: [P, neurons] as in `Slopes`, clipped to what is valid; weights: [P, cuts] multipliers of half-spaces.
@@ -226,7 +228,7 @@ class _PairPass(Pass):
     def __init__(self, walked: Pass, pairs: Pairs, numbers: Array, weights: Array) -> None:
         super().__init__(walked.prepared, walked.batch[pairs.node], walked.options)
         self.pairs, self.weights = pairs, np.maximum(weights, 0.0).astype(np.float64)
-        self.magnitudes = [a[pairs.node] for a in walked.magnitudes]
+        self.magnitudes = [a if len(a) == 1 else a[pairs.node] for a in walked.magnitudes]
         self.multipliers: list[Array | None] = []  # per layer [P, n]: beta s
         for line, kind, part in zip(walked.lines, self.query.kinds, self.query.slices, strict=True):
             given, phases = numbers[:, part].astype(np.float64), self.batch.phases[:, part]
@@ -241,19 +243,23 @@ class _PairPass(Pass):
 
     def evaluate(self, k: int) -> Evaluated:
         """Bounds of the pairs' rows of layer k."""
+        pending, constants, error = self.objective(k)
+        sensitivities = np.zeros((len(constants), 1, self.query.neurons))
+        first = np.zeros(1, dtype=np.intp)
+        coefficients = self.walk_back(k, pending, constants, error, sensitivities, first)
+        found = self.concretise(coefficients, constants, error)
+        return found[0][:, 0], found[1][:, 0], found[2][:, 0], sensitivities[:, 0]
+
+    def objective(self, k: int) -> tuple[dict[int, Array], Array, Array]:
+        """What is bounded: coefficients [P, 1, size] of the values that layer k reads, constants and errors [P, 1]."""
         prepared, pairs, layer = self.prepared.layers[k - 1], self.pairs, self.prepared.layers[k - 1].layer
         pending: dict[int, Array] = {}
         for s, w in zip(layer.sources, layer.weights, strict=True):
             picked = w[pairs.row] if isinstance(w, np.ndarray) else w[pairs.row].toarray()
             pending[s] = (pairs.sign[:, None] * picked)[:, None]
-        constants = (pairs.sign * layer.bias[pairs.row])[:, None]
         own = np.take_along_axis(self.magnitudes[k - 1], pairs.row[:, None], axis=1)
         error = gamma(prepared.terms + self.sums) * own + layer.bias_error
-        sensitivities = np.zeros((len(pairs.row), 1, self.query.neurons))
-        first = np.zeros(1, dtype=np.intp)
-        coefficients = self.walk_back(k, pending, constants, error, sensitivities, first)
-        found = self.concretise(coefficients, constants, error)
-        return found[0][:, 0], found[1][:, 0], found[2][:, 0], sensitivities[:, 0]
+        return pending, (pairs.sign * layer.bias[pairs.row])[:, None], error
 
     def add_multipliers(self, v: int, coefficients: Array, error: Array) -> Array:
         """-beta s z for every split phase s z >= 0."""
@@ -264,9 +270,9 @@ class _PairPass(Pass):
         error += gamma(2) * norm(coefficients) * norm(self.magnitudes[v - 1])[:, None]
         return np.asarray(coefficients - multipliers[:, None, :])
 
-    def minimum(self, coefficients: Array, constants: Array, error: Array) -> Array:
+    def minimum(self, coefficients: Array, constants: Array, error: Array, rounding: Array) -> Array:
         """The better of two starts of the half-spaces' searches: multipliers 0 and those of the ascent."""
-        values = super().minimum(coefficients, constants, error)
+        values = super().minimum(coefficients, constants, error, rounding)
         if not self.weights.any():
             return values
         batch, weights = self.batch, self.weights[:, None, :]
@@ -276,4 +282,5 @@ class _PairPass(Pass):
         error = error + gamma(weights.shape[2] + batch.cuts.shape[2]) * scale * (1.0 + 2.0**-40)
         constants = constants - np.matmul(weights, batch.cuts[:, :, -1:])[:, :, 0]
         coefficients = coefficients - np.matmul(weights, batch.cuts[:, :, :-1])
-        return np.fmax(values, super().minimum(coefficients, constants, error))
+        rounding = gamma(coefficients.shape[2] + self.sums) * scale
+        return np.fmax(values, super().minimum(coefficients, constants, error, rounding))

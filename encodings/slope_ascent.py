@@ -26,7 +26,7 @@ from ..instances.network import Array, Matrix
 from ..instances.query import Query
 from .relaxations import lines
 
-__all__ = ["Ascent", "Pairs", "Single", "Steps"]
+__all__ = ["Ascent", "Pairs", "Single", "Skeleton", "Steps"]
 
 FLOAT = np.float32
 DENSE = 0.04  # share of nonzeros from which a dense float32 product beats a sparse one
@@ -114,43 +114,58 @@ def _times(x: Array, w: Matrix, transposed: Matrix) -> Array:
     return x @ w if isinstance(w, np.ndarray) else np.ascontiguousarray((transposed @ x.T).T)
 
 
-class Single:
-    """The layers below layer `last` in float32 and their relaxation on the B nodes of a batch."""
+class Skeleton:
+    """The layers below layer `last` in float32, without the ReLUs that are 0 on all nodes of a batch."""
 
     def __init__(self, query: Query, batch: Batch, last: int) -> None:
         self.query, self.last = query, last
+        self.live: list[Array] = [np.arange(query.network.input_size)]
+        self.layers: list[_Layer] = []
+        for k in range(1, last):
+            layer = query.network.layers[k - 1]
+            self.live.append(np.flatnonzero(_alive(query, batch, k)))
+            live = self.live[k]
+            weights = [_single(w[live][:, self.live[s]]) for s, w in zip(layer.sources, layer.weights, strict=True)]
+            transposed = [w.T if isinstance(w, np.ndarray) else sp.csr_array(w.T) for w in weights]
+            self.layers.append(_Layer(layer.sources, weights, transposed, layer.bias[live].astype(FLOAT)))
+
+    def covers(self, batch: Batch) -> bool:
+        """Whether no ReLU that is left out is alive on some node of this batch."""
+        alive = [_alive(self.query, batch, k) for k in range(1, self.last)]
+        return all(mask.sum() == mask[live].sum() for mask, live in zip(alive, self.live[1:], strict=True))
+
+
+def _alive(query: Query, batch: Batch, k: int) -> Array:
+    """[size] bool: layer k's neurons that are not 0 on every node, and those whose phase has a multiplier."""
+    part = query.slices[k - 1]
+    if query.kinds[k - 1] != "relu":
+        return np.ones(part.stop - part.start, dtype=bool)
+    return np.asarray(((batch.pre_upper[:, part] > 0.0) | (batch.phases[:, part] != 0)).any(axis=0))
+
+
+class Single:
+    """A batch of B nodes in float32: a skeleton's layers and the nodes' relaxation of them."""
+
+    def __init__(self, skeleton: Skeleton, batch: Batch) -> None:
+        self.query, self.last, self.live, self.layers = skeleton.query, skeleton.last, skeleton.live, skeleton.layers
         self.lower, self.upper = batch.lower.astype(FLOAT), batch.upper.astype(FLOAT)
         self.used = np.flatnonzero(np.any(batch.cuts != 0.0, axis=(0, 2)))
         self.cuts, self.slots = batch.cuts[:, self.used].astype(FLOAT), batch.cuts.shape[1]
-        self.live: list[Array] = [np.arange(query.network.input_size)]
-        self.layers: list[_Layer] = []
-        self.lines: list[_Lines | None] = []
-        for k in range(1, last):
-            self._add_layer(k, batch)
+        self.lines = [self._lines(k, batch) for k in range(1, self.last)]
 
-    def _add_layer(self, k: int, batch: Batch) -> None:
-        layer, part = self.query.network.layers[k - 1], self.query.slices[k - 1]
-        lower, upper, phases = batch.pre_lower[:, part], batch.pre_upper[:, part], batch.phases[:, part]
-        relu = layer.kind == "relu"
-        live = np.flatnonzero(((upper > 0.0) | (phases != 0)).any(axis=0)) if relu else np.arange(layer.size)
-        self.live.append(live)
-        weights = [_single(w[live][:, self.live[s]]) for s, w in zip(layer.sources, layer.weights, strict=True)]
-        transposed = [w.T if isinstance(w, np.ndarray) else sp.csr_array(w.T) for w in weights]
-        self.layers.append(_Layer(layer.sources, weights, transposed, layer.bias[live].astype(FLOAT)))
-        if layer.kind == "identity":
-            self.lines.append(None)
-            return
-        lower, upper, phases = lower[:, live], upper[:, live], phases[:, live]
-        line = lines(layer.kind, lower, upper)
-        self.lines.append(
-            _Lines(
-                line.lower_slope.astype(FLOAT),
-                None if relu else line.lower_intercept.astype(FLOAT),
-                line.upper_slope.astype(FLOAT),
-                line.upper_intercept.astype(FLOAT),
-                (lower < 0.0) & (upper > 0.0) if relu else np.zeros(lower.shape, dtype=bool),
-                phases.astype(FLOAT) if relu and phases.any() else None,
-            )
+    def _lines(self, k: int, batch: Batch) -> _Lines | None:
+        kind, columns = self.query.kinds[k - 1], self.query.slices[k - 1].start + self.live[k]
+        if kind == "identity":
+            return None
+        lower, upper, phases = batch.pre_lower[:, columns], batch.pre_upper[:, columns], batch.phases[:, columns]
+        line, relu = lines(kind, lower, upper), kind == "relu"
+        return _Lines(
+            line.lower_slope.astype(FLOAT),
+            None if relu else line.lower_intercept.astype(FLOAT),
+            line.upper_slope.astype(FLOAT),
+            line.upper_intercept.astype(FLOAT),
+            (lower < 0.0) & (upper > 0.0) if relu else np.zeros(lower.shape, dtype=bool),
+            phases.astype(FLOAT) if relu and phases.any() else None,
         )
 
 
@@ -162,13 +177,9 @@ class Ascent:
 
     def __init__(self, single: Single, pairs: Pairs, start: Array | None) -> None:
         self.single, self.pairs, self.layers = single, pairs, single.layers
-        node, layer = pairs.node, single.query.network.layers[single.last - 1]
+        node = pairs.node
         self.open = np.arange(len(node))  # pairs still ascending; every array below has a row for each of them
-        self.first = {}
-        for s, w in zip(layer.sources, layer.weights, strict=True):
-            rows = w[pairs.row] if isinstance(w, np.ndarray) else w[pairs.row].toarray()
-            self.first[s] = (pairs.sign[:, None] * rows[:, single.live[s]]).astype(FLOAT)
-        self.constants = pairs.sign * layer.bias[pairs.row]
+        self.first, self.constants = self._rows()
         self.box = single.lower[node], single.upper[node]
         self.cut = single.cuts[node]
         self.chosen = [None if line is None else line[node] for line in single.lines]
@@ -178,9 +189,18 @@ class Ascent:
         self.slope_at_input = np.zeros_like(self.box[0])
         self.best, self.sure = np.full(len(node), -np.inf), np.zeros(len(node))  # values; float32's error in them
         self.best_numbers = [None if a is None else a.copy() for a in self.numbers]
-        self.best_gammas = self.gammas.copy()
+        self.best_gammas, self.best_points = self.gammas.copy(), np.zeros_like(self.box[0])
         self.moments: dict[int, tuple[Array, Array]] = {}
         self.units: dict[int, Array] = {}
+
+    def _rows(self) -> tuple[dict[int, Array], Array]:
+        """What is bounded: coefficients [P, live] of the last layer's sources, and constants [P]."""
+        single, pairs = self.single, self.pairs
+        layer, first = single.query.network.layers[single.last - 1], {}
+        for s, w in zip(layer.sources, layer.weights, strict=True):
+            rows = w[pairs.row] if isinstance(w, np.ndarray) else w[pairs.row].toarray()
+            first[s] = (pairs.sign[:, None] * rows[:, single.live[s]]).astype(FLOAT)
+        return first, pairs.sign * layer.bias[pairs.row]
 
     def _start(self, k: int, line: _Lines | None, start: Array | None) -> Array | None:
         """The numbers of layer k [P, live neurons], fixed slopes included; None for an identity."""
@@ -204,7 +224,7 @@ class Ascent:
         for t in range(steps.iterations + 1):
             with np.errstate(all="ignore"):  # an overflow's values are never the best ones
                 values, coefficients, x = self._back()
-                self._keep(values)
+                self._keep(values, x)
                 if t == 0:
                     self.sure = SURE * (np.abs(self.slope_at_input * x).sum(axis=1) + np.abs(values))
                 if t == steps.iterations or time.monotonic() > steps.deadline:
@@ -265,7 +285,7 @@ class Ascent:
         multiplier = np.maximum(a, 0.0) * np.where(split > 0.0, 1.0 - number, number)
         number[fresh] = multiplier[fresh]
 
-    def _keep(self, values: Array) -> None:
+    def _keep(self, values: Array, x: Array) -> None:
         """Remember what gave the best value of each pair."""
         better = np.flatnonzero(values > self.best[self.open])
         where = self.open[better]
@@ -273,7 +293,7 @@ class Ascent:
         for mine, now in zip(self.best_numbers, self.numbers, strict=True):
             if mine is not None and now is not None:
                 mine[where] = now[better]
-        self.best_gammas[where] = self.gammas[better]
+        self.best_gammas[where], self.best_points[where] = self.gammas[better], x[better]
 
     def _going(self, before: Array, worth: float) -> Array:
         """Which of the open pairs are still needed and gain enough."""
@@ -304,8 +324,7 @@ class Ascent:
             self.units.setdefault(0, MULTIPLIERS * np.abs(self.slope_at_input).mean(axis=1)[:, None] / lengths)
             self.gammas += rate * self.units[0] * self._direction(0, -short, t)
             np.maximum(self.gammas, 0.0, out=self.gammas)
-        last = max((v for v, a in enumerate(coefficients, start=1) if a is not None), default=0)
-        for v, (layer, line) in enumerate(zip(self.layers[:last], self.chosen, strict=False), start=1):
+        for v, (layer, line) in enumerate(zip(self.layers, self.chosen, strict=True), start=1):
             z: Array = layer.bias
             for s, w, transposed in zip(layer.sources, layer.weights, layer.transposed, strict=True):
                 z = z + _times(values[s], transposed, w)
@@ -319,6 +338,10 @@ class Ascent:
             value += np.where(positive, intercept, line.upper_intercept)
             values.append(value)
             self._step(v, a, z, line, number, t, rate)
+        self._pushed(values, t, rate)
+
+    def _pushed(self, values: list[Array], t: int, rate: float) -> None:
+        """What else may be ascended, given the values of x* pushed forward; here nothing is."""
 
     def _step(self, v: int, a: Array, z: Array, line: _Lines, number: Array, t: int, rate: float) -> None:
         gradient = np.where(line.unstable, np.maximum(a, 0.0) * z, 0.0)

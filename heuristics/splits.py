@@ -177,7 +177,11 @@ def _best_neuron(query: Query, batch: Batch, bounds: Bounds, focus: Array, rule:
     if rule in ("axes", "longest-edge") or not query.neurons:
         return np.full(count, -1), np.zeros(count)
     lower, upper = bounds.pre_lower, bounds.pre_upper
-    if rule == "phases":
+    if rule == "phases" and bounds.totals is not None:
+        totals = np.einsum("brn,br->bn", bounds.totals, focus.astype(float))
+        scores = optimal_partition_scores(totals, lower, upper) * query.relu
+        scores = np.where((lower < 0.0) & (upper > 0.0) & query.relu, scores + 1e-9 * np.minimum(-lower, upper), 0.0)
+    elif rule == "phases":
         weights = np.where(focus, 1.0, 0.0)
         score = sum(
             babsr_scores(query, bounds.sensitivities[:, r], lower, upper) * weights[:, r, None]

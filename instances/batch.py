@@ -34,9 +34,10 @@ class Batch:
     depth: Array  # [B] int, number of splits above the node
     changed: Array  # [B] int, first layer whose bounds the last split can move; those before keep the inherited ones
     number: Array  # [B] int, the node's number in a recorded tree; all 0 where nothing is recorded
-    # [B, rows, neurons] float16 slopes and multipliers of the parent's margins (encodings.optimised_bounds.Slopes), NaN
-    # where there are none; [B, 0, 0] as long as no node has any
+    # [B, disjuncts, neurons + rows] float16 slopes, multipliers and logits that the parent's phase bounds found
+    # (encodings.phase_bounds), NaN where there are none; [B, 0, 0] as long as no node has any
     slopes: Array
+    duty: Array  # [B, disjuncts] bool: what the node has to refute; the others are refuted already, or by another node
 
     def __len__(self) -> int:
         return len(self.lower)
@@ -51,6 +52,7 @@ class Batch:
         return Node(
             self.lower[b], self.upper[b], cuts[np.any(cuts != 0.0, axis=1)],
             self.pre_lower[b], self.pre_upper[b], self.phases[b], float(self.margin[b]), int(self.depth[b]),
+            self.duty[b],
         )  # fmt: skip
 
     @staticmethod
@@ -77,6 +79,7 @@ class Node:
     phases: Array  # [neurons] int8
     margin: float
     depth: int
+    duty: Array  # [disjuncts] bool
 
     @cached_property
     def batch(self) -> Batch:
@@ -84,7 +87,7 @@ class Node:
         return Batch(
             self.lower[None], self.upper[None], self.cuts[None], self.pre_lower[None], self.pre_upper[None],
             self.phases[None], np.array([self.margin]), np.array([self.depth]), np.ones(1, dtype=np.int64),
-            np.zeros(1, dtype=np.int64), np.zeros((1, 0, 0), dtype=np.float16),
+            np.zeros(1, dtype=np.int64), np.zeros((1, 0, 0), dtype=np.float16), self.duty[None],
         )  # fmt: skip
 
 
@@ -98,5 +101,5 @@ def root(query: Query) -> Batch:
         query.region.lower[None].copy(), query.region.upper[None].copy(), cuts,
         np.full((1, n), -np.inf), np.full((1, n), np.inf), np.zeros((1, n), dtype=np.int8),
         np.full(1, -np.inf), np.zeros(1, dtype=np.int64), np.ones(1, dtype=np.int64), np.zeros(1, dtype=np.int64),
-        np.zeros((1, 0, 0), dtype=np.float16),
+        np.zeros((1, 0, 0), dtype=np.float16), np.ones((1, query.disjuncts), dtype=bool),
     )  # fmt: skip

@@ -7,7 +7,7 @@ The layer is appended, not multiplied into the last one: the product would round
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -80,6 +80,14 @@ class Query:
     def per_disjunct(self, margins: Array) -> Array:
         """max over each disjunct's rows: [batch, rows] -> [batch, disjuncts]."""
         return np.maximum.reduceat(margins, self.starts[:-1], axis=1)
+
+    def only(self, k: int) -> Query:
+        """The same question about disjunct k alone. Hidden layers, and so flat pre-activations, stay what they are."""
+        rows = slice(int(self.starts[k]), int(self.starts[k + 1]))
+        last = self.network.layers[-1]
+        margins = replace(last, weights=tuple(w[rows] for w in last.weights), bias=last.bias[rows])
+        network = replace(self.network, layers=(*self.network.layers[:-1], margins), output_shape=(margins.size,))
+        return Query(network, self.region, np.array([0, margins.size]), self.case)
 
 
 def queries(network: Network, prop: Property) -> list[Query]:
