@@ -11,15 +11,14 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from ..encodings.linear_bounds import LinearBoundOptions, bound
-from ..encodings.reduction import kept_neurons, reduced, restrict
 from ..heuristics.policy import FEW_INPUTS, Facts, Stage, batch_size, facts, plan
 from ..instances.batch import Batch, root
 from ..instances.network import Array
-from ..instances.query import Query
 from ..instances.replay import Witness
 from .closing import close_by_milp, open_disjuncts
 from .frontier import Frontier
 from .options import Options
+from .phase_search import PhaseSearch
 from .result import POSITIVE
 from .search import Outcome, Steps, search, still_open
 from .steps import Run
@@ -31,8 +30,7 @@ QUICK_STARTS, QUICK_STEPS = 16, 10  # the first attack, before any bound
 STEPS = 40  # of one round of the attack stage
 STARTS_WORK = 5e8  # products of a round over all starts and steps: a fraction of a second
 FEW_STARTS = 64  # where the search attacks inside its nodes anyway: points are cheaper than descents
-ROOT_ASCENT, NODE_ASCENT = 10, 8  # iterations on slopes: for every hidden neuron once, for the margins of every node
-PHASE_BATCH = 64  # phase nodes at a time
+ROOT_ASCENT = 10  # iterations on the slopes of every hidden neuron
 QUICK_BOUND = 0.5  # seconds of the root's bounds up to which every node bounds its hidden neurons anew
 POINTS_WORK = 1.2e8  # products of a round over all points that are only evaluated
 FEW_ROUNDS = 1  # rounds where the search attacks inside its nodes anyway
@@ -57,33 +55,6 @@ def answer(run: Run, options: Options, report: Callable[[int, Frontier], None]) 
     return _Query(run, options, report).answer()
 
 
-class _PhaseTree:
-    """The tree of ReLU phases, over the network without the ReLUs that are 0 on the whole input set."""
-
-    def __init__(self, whole: Query, batch: Batch) -> None:
-        kept = kept_neurons(whole, batch)
-        self.query = reduced(whole, kept)
-        own = len(whole.region.rows)  # half-spaces of the property; margins' bounds are not carried here
-        batch = restrict(replace(batch, cuts=batch.cuts[:, :own], margin=batch.margin.copy()), kept)
-        self.frontier = Frontier(batch)
-
-    def search(self, asker: _Query, end: float) -> Outcome:
-        """Go on with the tree until `end`."""
-        limits = asker.limits
-        run = replace(
-            asker.run, query=self.query, rule="phases", ascent=NODE_ASCENT, refresh=asker.root_seconds < QUICK_BOUND,
-        )
-
-        def stop(nodes: int) -> str:
-            return limits.exceeded(nodes) or ("its share of time" if time.monotonic() >= end else "")
-
-        steps = Steps(
-            run.bound_phases, run.check_minimisers, run.no_clip, run.close_phases, run.split, stop,
-            asker.options.batch or PHASE_BATCH, asker.report, run.record, asker.options.jobs, half_spaces=False,
-        )  # fmt: skip
-        return search(self.query, self.frontier, steps)
-
-
 class _Query:
     def __init__(self, run: Run, options: Options, report: Callable[[int, Frontier], None]) -> None:
         self.run, self.options, self.report = run, options, report
@@ -91,7 +62,8 @@ class _Query:
         self.result = Answer()
         self.stopped = ""
         self.stuck = 0
-        self.phases: _PhaseTree | None = None  # once phases are split
+        self.phases: PhaseSearch | None = None  # once phases are split
+        self.ascent_seconds = 0.0  # that the hidden neurons' slopes took at the root
         self.root_seconds = 0.0  # that bounding the root took
 
     def answer(self) -> Answer:
@@ -174,7 +146,7 @@ class _Query:
                 break
 
     def _split(self, stage: Stage, known: Facts, seconds: float) -> None:
-        if stage.rule == "phases" and known.open_inputs > FEW_INPUTS and known.piecewise_linear:
+        if stage.rule == "phases" and known.piecewise_linear:
             self._split_phases(seconds)
         else:
             self._split_inputs(stage, known, seconds)
@@ -184,10 +156,12 @@ class _Query:
         if self.phases is None:
             bounds = bound(self.query, self.batch, LinearBoundOptions(hidden=False))
             self.batch.duty = ~(self.query.per_disjunct(bounds.margins) > 0.0)
-            self.phases = _PhaseTree(self.query, self.batch)
-        outcome = self.phases.search(self, time.monotonic() + seconds)
+            self.phases = PhaseSearch(self.query, self.batch, self.run, self.options, self.ascent_seconds)
+        outcome = self.phases.search(time.monotonic() + seconds, self.report)
         self._count(outcome)
-        LOG.info("phases: %d nodes, depth %d, %d open", outcome.nodes, outcome.deepest, len(self.phases.frontier))
+        kind = "refreshed" if self.phases.run.refresh else "inherited"
+        LOG.info("phases, %s bounds: %d nodes, depth %d, %d open", kind, outcome.nodes, outcome.deepest,
+                 len(self.phases.frontier))  # fmt: skip
         if outcome.closed and not self.stuck:
             self._holds("linear bounds and splits")
 
@@ -217,7 +191,7 @@ class _Query:
         steps = Steps(
             run.bound, run.attack, run.clip_step, run.close, run.split, stop,
             self.options.batch or batch_size(known, self.query), self.report, run.record,
-            workers,
+            workers, lambda: min(end - time.monotonic(), self.limits.remaining),
         )  # fmt: skip
         outcome = search(self.query, self.frontier, steps)
         self._count(outcome)
@@ -228,10 +202,12 @@ class _Query:
         """Hidden neurons' bounds at the root by optimised slopes."""
         from ..encodings.optimised_bounds import OptimiseOptions, tighten
 
-        deadline = time.monotonic() + seconds
+        started = time.monotonic()
+        deadline = started + seconds
         known = bound(self.query, self.batch, LinearBoundOptions(hidden=False, conjunctions=True))
         options = OptimiseOptions(iterations=ROOT_ASCENT, conjunctions=True, deadline=deadline)
         bounds = tighten(self.query, self.batch, known, options)
+        self.ascent_seconds = time.monotonic() - started
         before, after = (self._unstable(b.pre_lower, b.pre_upper) for b in (known, bounds))
         batch, _, _ = still_open(self.query, self.batch, bounds)
         LOG.info("slopes: bound %.6g, %d of %d unstable ReLUs left", bounds.margins.min(), after, before)

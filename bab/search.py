@@ -6,6 +6,7 @@ proved it closed; one that no step can close or split is kept aside, and forbids
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -24,7 +25,7 @@ from .trace import End, Recorder
 
 __all__ = ["Outcome", "Steps", "search"]
 
-ROUND_SECONDS = 0.25  # of a worker's round, so that time limits are kept
+LEAST_ROUND = 0.1  # seconds that a round may take even where no more are left
 FEWEST = 16  # nodes that a worker takes where there are so many, and the others wait
 BoundStep = Callable[[Query, Batch], Bounds]  # proves bounds of every node of the batch
 AttackStep = Callable[[Query, Batch, Bounds], Witness | None]  # looks for a counterexample in and around the nodes
@@ -49,6 +50,7 @@ class Steps:
     report: Callable[[int, Frontier], None] = lambda nodes, frontier: None  # progress: nodes bounded, what is open
     record: Recorder = Recorder()  # hears what becomes of every node; with one worker only
     workers: int = 1  # threads
+    left: Callable[[], float] = lambda: math.inf  # seconds
     half_spaces: bool = True  # phases of the first layer are carried as half-spaces, too
 
 
@@ -136,8 +138,9 @@ class _Crew:
                 if len(self.frontier):
                     self.busy += 1
                     fair = -(-len(self.frontier) // self.steps.workers)
-                    quick = int(ROUND_SECONDS / self.pace) if self.pace else self.steps.batch
-                    return self.frontier.pop(max(1, min(self.steps.batch, quick, max(fair, FEWEST))))
+                    # near the end a round gets no more nodes than it has time for
+                    quick = max(self.steps.left(), LEAST_ROUND) / max(self.pace, 1e-9)
+                    return self.frontier.pop(max(1, int(min(self.steps.batch, quick, max(fair, FEWEST)))))
                 self.change.wait()
 
     def _give(self, both: Batch, done: Outcome, error: BaseException | None) -> None:

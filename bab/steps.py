@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from ..encodings.clipping import clip_batch
 from ..encodings.linear_bounds import Bounds, LinearBoundOptions, bound, smallest_margins
 from ..encodings.optimised_bounds import OptimiseOptions
-from ..encodings.phase_bounds import bound_phases
+from ..encodings.phase_bounds import bound_phases, refresh_phases
 from ..heuristics.attacks import best_first, points_in, points_near_corners, projected_gradient, quasi_random, suspects
 from ..heuristics.splits import Splits, choose_splits
 from ..instances.batch import Batch
@@ -18,6 +18,7 @@ from ..instances.query import Query
 from ..instances.replay import Replay, Witness
 from .closing import close_regions
 from .limits import Limits
+from .node_lp import NodeLP
 from .trace import Recorder
 
 __all__ = ["Run"]
@@ -27,6 +28,7 @@ MOST_REPLAYS = 16  # candidates replayed at a time
 MOST_DIVES = 256  # nodes per round inside which a few gradient steps are made
 DIVE_STEPS = 8
 MOST_SOBOL = 64  # inputs up to which a Sobol sequence is set up in no time and still spreads better than chance
+HIDDEN_ASCENT, HIDDEN_RATE = 4, 0.4  # iterations and steps on the slopes and multipliers of phase nodes' hidden neurons
 PATIENCE = 2  # splits per unstable ReLU after which a node with few of them resists
 FEW_UNSTABLE = 16  # unstable ReLUs up to which a resisting node's phases are split
 
@@ -48,6 +50,7 @@ class Run:
     hidden: bool = True  # re-bound hidden neurons in every node
     ascent: int = 0  # phase nodes: iterations on slopes and multipliers
     refresh: bool = True  # phase nodes: bound hidden neurons anew in nodes that stay open
+    node_lp: NodeLP | None = None  # phase nodes: LPs, where they are wanted
     record: Recorder = Recorder()  # hears what becomes of every node
 
     def bound(self, query: Query, batch: Batch) -> Bounds:
@@ -75,8 +78,7 @@ class Run:
     def _refresh(self, query: Query, batch: Batch, bounds: Bounds, due: Array, options: OptimiseOptions) -> None:
         """Bound the hidden neurons of the nodes `due` anew, and their margins with these."""
         some = batch[due]
-        some.changed[:] = 2
-        fresh = bound(query, some, LinearBoundOptions(deadline=options.deadline, kernel="plain", totals=True))
+        fresh = refresh_phases(query, some, replace(options, iterations=HIDDEN_ASCENT, rate=HIDDEN_RATE, signs=True))
         some.pre_lower, some.pre_upper = fresh.pre_lower, fresh.pre_upper
         better, numbers = bound_phases(query, some, options)
         better.margins = np.fmax(better.margins, fresh.margins)
@@ -153,8 +155,15 @@ class Run:
         return close_regions(query, batch, bounds, self.check)
 
     def close_phases(self, query: Query, batch: Batch, bounds: Bounds) -> tuple[Array, Witness | None]:
-        """The same for nodes that carry phases and no half-spaces."""
-        return close_regions(query, batch, bounds, self.check, half_spaces=False)
+        """The same for nodes that carry phases and no half-spaces; others get an LP where that pays."""
+        proved, witness = close_regions(query, batch, bounds, self.check, half_spaces=False)
+        if witness or self.node_lp is None:
+            return proved, witness
+        unknown = np.flatnonzero(proved == -np.inf)
+        some = batch[unknown]
+        proved[unknown], witness = self.node_lp.close(some, bounds.margins[unknown], self.check)
+        batch.duty[unknown] = some.duty
+        return proved, witness
 
     def split(self, query: Query, batch: Batch, bounds: Bounds) -> Splits:
         """Splits by this stage's rule; phases where a deep node with few unstable ReLUs resists.

@@ -266,11 +266,11 @@ class Pass:
         own = self.magnitudes[k - 1][:, rows]
         error = np.tile(gamma(prepared.terms + self.sums) * own + prepared.layer.bias_error, (1, len(signs)))
         if self.ball is not None and k > 1 and len(signs) > 1:
-            first = self._walk_to_first(k, pending, constants, error, sensitivities)
+            first = self.walk_to_first(k, pending, constants, error, sensitivities)
             return first, constants, self.ball.minimum(first, constants, error * (1.0 + 2.0**-40))
         return self.concretise(self.walk_back(k, pending, constants, error, sensitivities, rows), constants, error)
 
-    def _walk_to_first(
+    def walk_to_first(
         self, k: int, pending: dict[int, Array], constants: Array, error: Array, sensitivities: Array | None
     ) -> Array:
         """As `walk_back`, but only down to the first layer's pre-activations: their coefficients."""

@@ -28,11 +28,12 @@ from .back_substitution import Pass, back_substitute, prepared_of
 from .bounds import Bounds, LinearBoundOptions, gamma, norm
 from .conjunctions import refute_conjunctions
 from .relaxations import Lines
-from .slope_ascent import Ascent, Pairs, Single, Skeleton, Steps
+from .skeleton import Skeleton
+from .slope_ascent import Ascent, Pairs, Single, Steps
 
 __all__ = ["OptimiseOptions", "PairPass", "Slopes", "optimise", "optimise_from", "tighten"]
 
-PAIR_FLOATS = 2**21  # (neurons + inputs) x pairs at a time: some ten arrays of 8 (ascent) or 16 MB (evaluation)
+PAIR_FLOATS = 2**19  # (neurons + inputs) x pairs at a time: arrays of 2 (ascent) or 4 MB (evaluation) fit the caches
 
 
 # coefficients [P, inputs], constants [P], lower bounds [P], sensitivities [P, neurons], as in `Bounds`
@@ -48,13 +49,14 @@ class OptimiseOptions:
     warm_rate: float = 0.1  # the same where the parent's slopes are at hand: a long step would only leave them
     decay: float = 0.98  # of the step, per iteration
     worth: float = 1e-3  # a row that gains less than this share of its bound in five iterations is left as it is
+    signs: bool = False  # step by the supergradient's sign: cheaper than Adam, as good for a few iterations
     conjunctions: bool = False  # test the rows of a disjunct together in the end
     deadline: float = math.inf  # time.monotonic() after which nothing more is tried
 
     def steps(self, warm: bool) -> Steps:
         """What the ascent needs to know."""
         rate = self.warm_rate if warm else self.rate
-        return Steps(self.iterations, rate, self.decay, self.worth, self.deadline)
+        return Steps(self.iterations, rate, self.decay, self.worth, self.deadline, self.signs)
 
 
 @dataclass(eq=False)
@@ -226,29 +228,48 @@ class PairPass(Pass):
     """
 
     def __init__(self, walked: Pass, pairs: Pairs, numbers: Array, weights: Array) -> None:
-        super().__init__(walked.prepared, walked.batch[pairs.node], walked.options)
-        self.pairs, self.weights = pairs, np.maximum(weights, 0.0).astype(np.float64)
+        # not Pass.__init__: nodes' arrays are taken for every pair only where they are needed
+        self.prepared, self.query, self.options, self.sums = walked.prepared, walked.query, walked.options, walked.sums
+        self.walked, self.pairs = walked, pairs
+        self.ball, self.bent = walked.ball, {}
+        self.weights = np.maximum(weights, 0.0).astype(np.float64)
         self.magnitudes = [a if len(a) == 1 else a[pairs.node] for a in walked.magnitudes]
+        self.lines = []
         self.multipliers: list[Array | None] = []  # per layer [P, n]: beta s
         for line, kind, part in zip(walked.lines, self.query.kinds, self.query.slices, strict=True):
-            given, phases = numbers[:, part].astype(np.float64), self.batch.phases[:, part]
-            own = None if line is None else Lines(*(a[pairs.node] for a in line))
-            if own is not None and kind == "relu":
-                lower, upper = walked.pre_lower[pairs.node, part], walked.pre_upper[pairs.node, part]
-                slope = np.where((lower < 0.0) & (upper > 0.0), np.clip(given, 0.0, 1.0), own.lower_slope)
-                own = own._replace(lower_slope=slope)
-            self.lines.append(own)
-            used = kind == "relu" and bool(phases.any())
-            self.multipliers.append(np.maximum(-given, 0.0) * phases if used else None)
+            self._add_layer(line, kind, part, numbers[:, part].astype(np.float64))
+
+    def _add_layer(self, line: Lines | None, kind: str, part: slice, given: Array) -> None:
+        node, walked = self.pairs.node, self.walked
+        own, phases = None, walked.batch.phases[:, part]
+        if line is not None and kind == "relu":
+            unstable = (walked.pre_lower[:, part] < 0.0) & (walked.pre_upper[:, part] > 0.0)
+            slope = np.where(unstable[node], np.clip(given, 0.0, 1.0), line.lower_slope[node])
+            nothing = np.zeros((1, given.shape[1]))
+            own = Lines(slope, nothing, line.upper_slope[node], line.upper_intercept[node])
+        elif line is not None:
+            own = Lines(*(a[node] for a in line))
+        self.lines.append(own)
+        used = kind == "relu" and bool(phases.any())
+        self.multipliers.append(np.maximum(-given, 0.0) * phases[node] if used else None)
 
     def evaluate(self, k: int) -> Evaluated:
         """Bounds of the pairs' rows of layer k."""
+        self.batch = self.walked.batch[self.pairs.node]
         pending, constants, error = self.objective(k)
         sensitivities = np.zeros((len(constants), 1, self.query.neurons))
         first = np.zeros(1, dtype=np.intp)
         coefficients = self.walk_back(k, pending, constants, error, sensitivities, first)
         found = self.concretise(coefficients, constants, error)
         return found[0][:, 0], found[1][:, 0], found[2][:, 0], sensitivities[:, 0]
+
+    def minima(self, k: int) -> Array:
+        """[P] lower bounds of the pairs' rows of layer k alone: cheaper, by way of the first layer where that works."""
+        if self.ball is None or k == 1:
+            return self.evaluate(k)[2]
+        pending, constants, error = self.objective(k)
+        first = self.walk_to_first(k, pending, constants, error, None)
+        return self.ball.minimum(first, constants, error * (1.0 + 2.0**-40))[:, 0]
 
     def objective(self, k: int) -> tuple[dict[int, Array], Array, Array]:
         """What is bounded: coefficients [P, 1, size] of the values that layer k reads, constants and errors [P, 1]."""

@@ -10,6 +10,8 @@ the others keep their parent's bound. A node costs two walks through the weights
 
 from __future__ import annotations
 
+import time
+from dataclasses import replace
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -19,11 +21,13 @@ from ..instances.network import Array, Matrix, activate
 from ..instances.query import Query
 from .back_substitution import Pass, prepared_of
 from .bounds import Bounds, LinearBoundOptions, gamma
-from .optimised_bounds import OptimiseOptions, PairPass
+from .linear_bounds import bound
+from .optimised_bounds import PAIR_FLOATS, OptimiseOptions, PairPass
 from .relaxations import lines
-from .slope_ascent import FLOAT, Ascent, Pairs, Single, Skeleton
+from .skeleton import FLOAT, Skeleton
+from .slope_ascent import Ascent, Pairs, Single
 
-__all__ = ["bound_phases"]
+__all__ = ["bound_phases", "refresh_phases"]
 
 SHARP = FLOAT(4.0)  # step of a weight's logit relative to a slope's
 CURVE_SLACK = 2.0**-50  # of numpy's tanh
@@ -57,12 +61,55 @@ def bound_phases(
     first = np.lexsort((ascent.best, node))  # the worst pair of each node comes first
     first = first[np.unique(node[first], return_index=True)[1]]
     bounds.points = 0.5 * (batch.lower + batch.upper)
-    bounds.points[node[first]] = np.clip(ascent.best_points[first].astype(np.float64), *_box(batch, node[first]))
+    bounds.points[node[first]] = np.clip(ascent.points()[first], *_box(batch, node[first]))
     closing = np.flatnonzero(ascent.best > 0.0)
     if len(closing):
         proving = _DisjunctPass(query, batch, node[closing], slopes[closing], _shares(query, disjunct, logits)[closing])
-        _raise(query, bounds, node[closing], disjunct[closing], proving.evaluate(len(query.kinds) + 1)[2])
+        _raise(query, bounds, node[closing], disjunct[closing], proving.minima(len(query.kinds) + 1))
     return bounds, numbers
+
+
+def refresh_phases(query: Query, batch: Batch, options: OptimiseOptions) -> Bounds:
+    """Bounds of the hidden neurons anew, by an ascent that knows the phases, then plain margins and total multipliers.
+
+    A phase is a constraint on the input that a neuron's plain bound does not see; its multiplier brings it in. Deep in
+    the tree that is what shows phases of other neurons to follow, and regions to be empty.
+    """
+    crossed = np.zeros(len(batch), dtype=bool)
+    batch = replace(batch, pre_lower=batch.pre_lower.copy(), pre_upper=batch.pre_upper.copy())
+    for k, (kind, part) in enumerate(zip(query.kinds, query.slices, strict=True), start=1):
+        lower, upper = batch.pre_lower[:, part], batch.pre_upper[:, part]  # views
+        node, row = np.nonzero((lower < 0.0) & (upper > 0.0))
+        if kind != "relu" or k == 1 or not len(node) or time.monotonic() > options.deadline:
+            continue
+        found = _hidden(query, batch, k, np.repeat(node, 2), np.repeat(row, 2), options)
+        lower[node, row] = np.fmax(lower[node, row], found[::2])
+        upper[node, row] = np.fmin(upper[node, row], -found[1::2])
+        empty = (lower > upper).any(axis=1)
+        np.minimum(lower, upper, out=lower)  # an empty region: any bounds are true; the arithmetic stays finite
+        crossed |= empty
+    batch.changed[:] = 2
+    bounds = bound(query, batch, LinearBoundOptions(deadline=options.deadline, kernel="plain", totals=True))
+    bounds.infeasible |= crossed
+    return bounds
+
+
+def _hidden(query: Query, batch: Batch, k: int, node: Array, row: Array, options: OptimiseOptions) -> Array:
+    """Lower bounds of z and of -z, in turn, for neurons listed twice."""
+    single = Single(_skeleton(query, batch).below(k), batch)
+    found = np.full(len(node), -np.inf)
+    walked = _InheritedPass(query, batch)
+    step = max(2, PAIR_FLOATS // (query.neurons + query.network.input_size) // 2 * 2)
+    for i in range(0, len(node), step):
+        part = slice(i, i + step)
+        count = len(node[part])
+        sign = np.tile([1.0, -1.0], count // 2)
+        pairs = Pairs(node[part], row[part], sign, np.repeat(np.arange(count // 2), 2))
+        ascent = Ascent(single, pairs, None)
+        ascent.run(options.steps(warm=False))
+        numbers, weights = ascent.result()
+        found[part] = PairPass(walked, pairs, numbers, weights).minima(k)
+    return found
 
 
 def _box(batch: Batch, node: Array) -> tuple[Array, Array]:
@@ -101,9 +148,24 @@ _SKELETONS: WeakKeyDictionary[Query, Skeleton] = WeakKeyDictionary()
 def _skeleton(query: Query, batch: Batch) -> Skeleton:
     """The query's skeleton, made anew where some node needs neurons that it lacks."""
     known = _SKELETONS.get(query)
-    if known is None or not known.covers(batch):
-        known = _SKELETONS[query] = Skeleton(query, batch, len(query.network.layers))
+    if known is None or not known.covers(batch) or not _boxed(known, batch):
+        known = Skeleton(query, batch, len(query.network.layers))
+        if prepared_of(query).chained and not batch.cuts.any() and _one_box(batch):
+            known = known.centred(batch.lower[0], batch.upper[0])
+        _SKELETONS[query] = known
     return known
+
+
+def _boxed(known: Skeleton, batch: Batch) -> bool:
+    """Whether the nodes have the box that the skeleton was centred on, if it was."""
+    if known.box is None:
+        return True
+    lower, upper = known.box
+    return not batch.cuts.any() and bool((batch.lower == lower).all() and (batch.upper == upper).all())
+
+
+def _one_box(batch: Batch) -> bool:
+    return bool((batch.lower == batch.lower[0]).all() and (batch.upper == batch.upper[0]).all())
 
 
 class _DisjunctAscent(Ascent):
@@ -111,6 +173,8 @@ class _DisjunctAscent(Ascent):
 
     start: [P, neurons + rows] slopes, multipliers and logits of the weights, or None.
     """
+
+    wants_points = True
 
     def __init__(self, single: Single, node: Array, disjunct: Array, start: Array | None) -> None:
         query, count = single.query, len(node)

@@ -19,17 +19,14 @@ import time
 from dataclasses import dataclass
 
 import numpy as np
-import scipy.sparse as sp
 
 from ..instances.batch import Batch
 from ..instances.network import Array, Matrix
-from ..instances.query import Query
 from .relaxations import lines
+from .skeleton import FLOAT, Skeleton
 
-__all__ = ["Ascent", "Pairs", "Single", "Skeleton", "Steps"]
+__all__ = ["Ascent", "Pairs", "Single", "Steps"]
 
-FLOAT = np.float32
-DENSE = 0.04  # share of nonzeros from which a dense float32 product beats a sparse one
 FIRST_MOMENT, SECOND_MOMENT = 0.9, 0.99  # Adam's
 MULTIPLIERS = FLOAT(2.0)  # a multiplier's step in units of its layer's mean coefficient, relative to a slope's step
 SURE = 1e-6  # share of the terms of a float32 value that may be rounding: a value above it should stay positive
@@ -45,6 +42,7 @@ class Steps:
     decay: float  # of the steps, per iteration
     worth: float  # least gain in CHECK iterations, as a share of what is missing to 0; a pair that gains less stops
     deadline: float  # time.monotonic()
+    signs: bool = False  # step by the gradient's sign instead of Adam's direction
 
 
 @dataclass(eq=False)
@@ -60,16 +58,6 @@ class Pairs:
         """Some of the pairs."""
         group = self.group[part]
         return Pairs(self.node[part], self.row[part], self.sign[part], group - group.min())
-
-
-@dataclass(eq=False)
-class _Layer:
-    """One layer in float32, without the neurons that are 0 on every node."""
-
-    sources: tuple[int, ...]
-    weights: list[Matrix]  # [live neurons, live neurons of the source]
-    transposed: list[Matrix]
-    bias: Array
 
 
 @dataclass(eq=False)
@@ -100,47 +88,9 @@ class _Lines:
         return number if self.split is None else np.where(self.split != 0.0, self.lower_slope, number)
 
 
-def _single(w: Matrix) -> Matrix:
-    """Float32, dense where that is faster."""
-    if sp.issparse(w):
-        if w.nnz < DENSE * w.shape[0] * w.shape[1]:
-            return sp.csr_array(w.astype(FLOAT))
-        w = w.toarray()
-    return np.ascontiguousarray(w, dtype=FLOAT)
-
-
 def _times(x: Array, w: Matrix, transposed: Matrix) -> Array:
     """x [P, m] @ w [m, n]; scipy is fast with the sparse matrix on the left, so it is given transposed, too."""
     return x @ w if isinstance(w, np.ndarray) else np.ascontiguousarray((transposed @ x.T).T)
-
-
-class Skeleton:
-    """The layers below layer `last` in float32, without the ReLUs that are 0 on all nodes of a batch."""
-
-    def __init__(self, query: Query, batch: Batch, last: int) -> None:
-        self.query, self.last = query, last
-        self.live: list[Array] = [np.arange(query.network.input_size)]
-        self.layers: list[_Layer] = []
-        for k in range(1, last):
-            layer = query.network.layers[k - 1]
-            self.live.append(np.flatnonzero(_alive(query, batch, k)))
-            live = self.live[k]
-            weights = [_single(w[live][:, self.live[s]]) for s, w in zip(layer.sources, layer.weights, strict=True)]
-            transposed = [w.T if isinstance(w, np.ndarray) else sp.csr_array(w.T) for w in weights]
-            self.layers.append(_Layer(layer.sources, weights, transposed, layer.bias[live].astype(FLOAT)))
-
-    def covers(self, batch: Batch) -> bool:
-        """Whether no ReLU that is left out is alive on some node of this batch."""
-        alive = [_alive(self.query, batch, k) for k in range(1, self.last)]
-        return all(mask.sum() == mask[live].sum() for mask, live in zip(alive, self.live[1:], strict=True))
-
-
-def _alive(query: Query, batch: Batch, k: int) -> Array:
-    """[size] bool: layer k's neurons that are not 0 on every node, and those whose phase has a multiplier."""
-    part = query.slices[k - 1]
-    if query.kinds[k - 1] != "relu":
-        return np.ones(part.stop - part.start, dtype=bool)
-    return np.asarray(((batch.pre_upper[:, part] > 0.0) | (batch.phases[:, part] != 0)).any(axis=0))
 
 
 class Single:
@@ -148,7 +98,9 @@ class Single:
 
     def __init__(self, skeleton: Skeleton, batch: Batch) -> None:
         self.query, self.last, self.live, self.layers = skeleton.query, skeleton.last, skeleton.live, skeleton.layers
-        self.lower, self.upper = batch.lower.astype(FLOAT), batch.upper.astype(FLOAT)
+        self.box = skeleton.box
+        ends = (batch.lower, batch.upper) if self.box is None else (batch.lower * 0.0 - 1.0, batch.lower * 0.0 + 1.0)
+        self.lower, self.upper = ends[0].astype(FLOAT), ends[1].astype(FLOAT)
         self.used = np.flatnonzero(np.any(batch.cuts != 0.0, axis=(0, 2)))
         self.cuts, self.slots = batch.cuts[:, self.used].astype(FLOAT), batch.cuts.shape[1]
         self.lines = [self._lines(k, batch) for k in range(1, self.last)]
@@ -175,6 +127,8 @@ class Ascent:
     start: [P, neurons], slopes (>= 0) and multipliers (negated, <= 0) to start from, NaN for none; or None.
     """
 
+    wants_points = False  # keep the minimisers, see `points`
+
     def __init__(self, single: Single, pairs: Pairs, start: Array | None) -> None:
         self.single, self.pairs, self.layers = single, pairs, single.layers
         node = pairs.node
@@ -189,7 +143,8 @@ class Ascent:
         self.slope_at_input = np.zeros_like(self.box[0])
         self.best, self.sure = np.full(len(node), -np.inf), np.zeros(len(node))  # values; float32's error in them
         self.best_numbers = [None if a is None else a.copy() for a in self.numbers]
-        self.best_gammas, self.best_points = self.gammas.copy(), np.zeros_like(self.box[0])
+        self.best_gammas = self.gammas.copy()
+        self.best_points = np.zeros_like(self.box[0] if self.wants_points else self.box[0][:, :0])
         self.moments: dict[int, tuple[Array, Array]] = {}
         self.units: dict[int, Array] = {}
 
@@ -220,7 +175,7 @@ class Ascent:
 
     def run(self, steps: Steps) -> int:
         """Ascend; the best values found are in `best`, what gave them in `best_numbers`. Returns the iterations."""
-        before = self.best.copy()
+        before, self.signs = self.best.copy(), steps.signs
         for t in range(steps.iterations + 1):
             with np.errstate(all="ignore"):  # an overflow's values are never the best ones
                 values, coefficients, x = self._back()
@@ -237,6 +192,7 @@ class Ascent:
                         self._restrict(keep)
                         coefficients, x = [None if a is None else a[keep] for a in coefficients], x[keep]
                         self.slope_at_input = self.slope_at_input[keep]
+                        self.slopes = [None if a is None else a[keep] for a in self.slopes]
                     before = self.best.copy()
                 self._ascend(coefficients, x, t + 1, steps.rate * steps.decay**t)
         return steps.iterations
@@ -246,6 +202,7 @@ class Ascent:
         pending = dict(self.first)
         constants = self.constants.copy()
         coefficients: list[Array | None] = [None] * len(self.layers)
+        self.slopes: list[Array | None] = [None] * len(self.layers)  # that are in force
         for v in range(len(self.layers), 0, -1):
             a = pending.pop(v, None)
             if a is None:
@@ -258,7 +215,8 @@ class Ascent:
                     constants += np.einsum("pn,pn->p", np.maximum(a, 0.0), line.lower_intercept)
                 if line.split is not None and v in self.fresh:
                     self._translate(number, a, line.split, self.fresh.pop(v))
-                a = a * np.where(a > 0.0, line.slopes(number), line.upper_slope)
+                slopes = self.slopes[v - 1] = np.where(a > 0.0, line.slopes(number), line.upper_slope)
+                a = a * slopes
                 if line.split is not None:
                     a -= line.split * number
             constants += a @ layer.bias
@@ -271,9 +229,12 @@ class Ascent:
         if self.gammas.size:
             a = a - np.einsum("pk,pkn->pn", self.gammas, self.cut[:, :, :-1])
             constants -= np.einsum("pk,pk->p", self.gammas, self.cut[:, :, -1])
-        lower, upper = self.box
-        x = np.where(a > 0.0, lower, np.where(a < 0.0, upper, 0.5 * (lower + upper)))
         self.slope_at_input = a
+        if self.single.box is not None:
+            x = -np.sign(a)
+        else:
+            lower, upper = self.box
+            x = np.where(a > 0.0, lower, np.where(a < 0.0, upper, 0.5 * (lower + upper)))
         return constants + np.einsum("pn,pn->p", a, x), coefficients, x
 
     def _translate(self, number: Array, a: Array, split: Array, fresh: Array) -> None:
@@ -293,7 +254,10 @@ class Ascent:
         for mine, now in zip(self.best_numbers, self.numbers, strict=True):
             if mine is not None and now is not None:
                 mine[where] = now[better]
-        self.best_gammas[where], self.best_points[where] = self.gammas[better], x[better]
+        if self.gammas.size:
+            self.best_gammas[where] = self.gammas[better]
+        if self.wants_points:
+            self.best_points[where] = x[better]
 
     def _going(self, before: Array, worth: float) -> Array:
         """Which of the open pairs are still needed and gain enough."""
@@ -332,10 +296,11 @@ class Ascent:
             if line is None or number is None or a is None:
                 values.append(z)
                 continue
-            positive = a > 0.0
-            value = z * np.where(positive, line.slopes(number), line.upper_slope)
-            intercept = 0.0 if line.lower_intercept is None else line.lower_intercept
-            value += np.where(positive, intercept, line.upper_intercept)
+            slopes = self.slopes[v - 1]
+            assert slopes is not None
+            value = z * slopes
+            intercept = FLOAT(0.0) if line.lower_intercept is None else line.lower_intercept
+            value += np.where(a > 0.0, intercept, line.upper_intercept)
             values.append(value)
             self._step(v, a, z, line, number, t, rate)
         self._pushed(values, t, rate)
@@ -355,7 +320,9 @@ class Ascent:
         np.clip(number, 0.0, np.where(line.unstable, 1.0, np.inf), out=number)
 
     def _direction(self, v: int, gradient: Array, t: int) -> Array:
-        """Adam's direction: mean gradient over its root mean square."""
+        """Adam's direction, mean gradient over its root mean square, or the gradient's sign."""
+        if self.signs:
+            return np.sign(gradient)
         if v not in self.moments:
             self.moments[v] = np.zeros_like(gradient), np.zeros_like(gradient)
         mean, square = self.moments[v]
@@ -363,6 +330,14 @@ class Ascent:
         square += (1.0 - SECOND_MOMENT) * (gradient * gradient - square)
         scale = (1.0 - FIRST_MOMENT**t) / np.sqrt(1.0 - SECOND_MOMENT**t)
         return (mean / (FLOAT(scale) * np.sqrt(square) + FLOAT(1e-30))).astype(FLOAT, copy=False)
+
+    def points(self) -> Array:
+        """[P, inputs] the minimisers of the best functions."""
+        x = self.best_points.astype(np.float64)
+        if self.single.box is None:
+            return x
+        lower, upper = self.single.box
+        return np.asarray(0.5 * (lower + upper) + 0.5 * (upper - lower) * x)
 
     def result(self) -> tuple[Array, Array]:
         """[P, neurons] float32: the best slopes, and the best multipliers negated; [P, cuts] those of half-spaces."""

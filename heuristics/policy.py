@@ -64,13 +64,14 @@ def plan(known: Facts, method: str = "auto", rule: str = "auto") -> list[Stage]:
     few = known.open_inputs <= FEW_INPUTS
     split = rule if rule != "auto" else "inputs" if few or not known.piecewise_linear else "phases"
     quick = few or known.hidden_layers <= 1 or known.weights <= SMALL
+    deep = not few and known.piecewise_linear and known.hidden_layers > 1
+    quick = quick or (deep and known.weights <= QUICK_SLOPES)  # the tree closes or refutes many of them in a second
     attack = Stage("attack", 0.1, most=0.2 if quick else 1.0, why="the easy counterexamples")
-    attack_again = Stage("attack", 0.15, why="the harder counterexamples")
+    attack_again = Stage("attack", 0.1, why="the harder counterexamples", most=3.0)
     rest = Stage("split", 1.0, split, "what is left")
     shallow = known.piecewise_linear and known.hidden_layers <= 1 and known.unstable <= SHALLOW_MILP
     if method == "milp":
         return [attack, Stage("milp", 1.0, why="asked for")]
-    deep = not few and known.piecewise_linear and known.hidden_layers > 1
     if method == "split":
         asked = Stage("split", 1.0, split, "asked for")
         return [attack, Stage("slopes", 0.15, why="tight hidden bounds"), asked] if deep else [attack, asked]
@@ -82,20 +83,15 @@ def plan(known: Facts, method: str = "auto", rule: str = "auto") -> list[Stage]:
     slopes = Stage("slopes", 0.15, why="hidden bounds by optimised slopes: a root often closes, a tree shrinks")
     # on small networks the ascent takes a tenth of a second, less than an attack
     first = [slopes, attack] if known.weights <= QUICK_SLOPES else [attack, slopes]
-    if known.unstable > LARGEST_MILP:
-        return [
-            *first,
-            Stage("split", 0.5, split, f"{known.unstable} unstable ReLUs are too many for a MILP"),
-            attack_again,
-            rest,
-        ]
-    return [
+    phases = [
         *first,
-        Stage("split", 0.3, split, "cheap where the bounds are nearly good enough"),
+        Stage("split", 0.1, split, "cheap where the bounds are nearly good enough"),
         attack_again,
-        Stage("tighten", 0.2, why="tight bounds make the MILP several times faster"),
-        Stage("milp", 1.0, why=f"{known.unstable} unstable ReLUs"),
+        Stage("split", 0.8, split, "hidden bounds anew in every node: few nodes suffice"),
     ]
+    if known.unstable > LARGEST_MILP:
+        return [*phases, rest]
+    return [*phases, Stage("milp", 1.0, why=f"{known.unstable} unstable ReLUs")]
 
 
 def batch_size(known: Facts, query: Query) -> int:

@@ -1,0 +1,58 @@
+"""The search over ReLU phases, on the network without the ReLUs that are 0 on the whole input set.
+
+A node that stays open gets hidden bounds of its own (*refreshed*) or keeps its parent's (*inherited*). The first
+makes trees of hundreds of nodes where the second leaves a hundred thousand open (mnist_fc, eran_mnist, oval21 deep), at
+ten to a hundred nodes a second; on large networks a refreshed node takes seconds, and only inherited bounds get
+anywhere. The time that the same ascent took at the root decides.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+from ..encodings.reduction import kept_neurons, reduced, restrict
+from ..instances.batch import Batch
+from ..instances.query import Query
+from .frontier import Frontier
+from .node_lp import NodeLP
+from .options import Options
+from .search import Outcome, Steps, search
+from .steps import Run
+
+__all__ = ["PhaseSearch"]
+
+ASCENT = 8  # iterations on the slopes and multipliers of every node's margins
+BATCH = 32  # nodes at a time
+QUICK_ASCENT = 1.0  # seconds of the hidden neurons' ascent at the root up to which nodes get one, too
+
+
+class PhaseSearch:
+    """One query's tree of phases."""
+
+    def __init__(self, whole: Query, root: Batch, run: Run, options: Options, ascent_seconds: float) -> None:
+        kept = kept_neurons(whole, root)
+        self.query, self.options = reduced(whole, kept), options
+        own = len(whole.region.rows)  # half-spaces of the property; margins' bounds are not carried here
+        root = restrict(replace(root, cuts=root.cuts[:, :own], margin=root.margin.copy()), kept)
+        self.frontier = Frontier(root)
+        refresh = ascent_seconds < QUICK_ASCENT
+        # an LP knows what refreshed bounds know already
+        node_lp = None if refresh else NodeLP(self.query, run.limits.deadline)
+        self.run = replace(run, query=self.query, rule="phases", ascent=ASCENT, refresh=refresh, node_lp=node_lp)
+
+    def search(self, end: float, report: Callable[[int, Frontier], None]) -> Outcome:
+        """Go on with the tree until `end`."""
+        run, limits, options = self.run, self.run.limits, self.options
+
+        def stop(nodes: int) -> str:
+            return limits.exceeded(nodes) or ("its share of time" if time.monotonic() >= end else "")
+
+        workers = 1 if options.picture else options.jobs  # a recorder hears one round at a time
+        steps = Steps(
+            run.bound_phases, run.check_minimisers, run.no_clip, run.close_phases, run.split, stop,
+            options.batch or BATCH, report, run.record, workers,
+            lambda: min(end - time.monotonic(), limits.remaining), half_spaces=False,
+        )  # fmt: skip
+        return search(self.query, self.frontier, steps)
