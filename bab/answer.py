@@ -124,8 +124,6 @@ class _Query:
             self._split(stage, known, seconds)
         elif stage.name == "slopes":
             self._slopes(seconds)
-        elif stage.name == "tighten":
-            self._tighten(seconds)
         elif stage.name == "milp":
             self._milp(seconds)
 
@@ -218,21 +216,6 @@ class _Query:
 
     def _unstable(self, lower: Array, upper: Array) -> int:
         return int(((lower < 0.0) & (upper > 0.0) & self.query.relu).any(axis=0).sum())
-
-    def _tighten(self, seconds: float) -> None:
-        from ..encodings.lp import tighten
-
-        node = self.batch.node(0)
-        unstable = (node.pre_lower < 0.0) & (node.pre_upper > 0.0) & self.query.relu
-        lower, upper = tighten(self.query, node, np.flatnonzero(unstable), time.monotonic() + seconds)
-        still = (lower < 0.0) & (upper > 0.0) & self.query.relu
-        LOG.info("tighten: %d of %d unstable ReLUs left", int(still.sum()), int(unstable.sum()))
-        batch = replace(self.batch, pre_lower=lower[None], pre_upper=upper[None])
-        batch = self._bound_root(batch)
-        if not len(batch):
-            self._holds("linear programs", self.result.bound)
-            return
-        self.batch = batch
 
     def _milp(self, seconds: float) -> None:
         end = time.monotonic() + seconds

@@ -280,7 +280,8 @@ class Pass:
             if coefficients is None:
                 continue
             if v == 1:
-                return self._into_layer(1, coefficients, constants, error, sensitivities)
+                first = self._into_layer(1, coefficients, constants, error, sensitivities)
+                return np.broadcast_to(first, (len(constants), *first.shape[1:]))
             self._step(v, coefficients, pending, constants, error, sensitivities, nothing)
         return np.zeros((*constants.shape, self.query.network.layers[0].size))
 

@@ -1,10 +1,10 @@
 """The policy: which stages a query goes through, and how long each may take. The only place where this is decided.
 
 Measured grounds (two cores, 2026-11): with few open inputs, splitting the input set closes thousands of nodes a second
-and beats everything else. With many inputs, one big-M MILP on SCIP closes networks of a few hundred unstable neurons in
-seconds; larger ones are worth hidden bounds by optimised slopes at the root, which close many a query there, then a
-phase search, and then bound tightening by LP, which makes the MILP several times faster. A short attack comes before
-all of them; a longer one follows where that was not enough.
+and beats everything else. With many inputs, one big-M MILP on SCIP closes networks of one hidden layer with a few
+hundred unstable neurons in seconds; deeper ones are worth hidden bounds by optimised slopes at the root, which close
+many a query there, and then a search over phases, which beats SCIP on all of them. Bounds by LP win nearly nothing over
+optimised slopes. A short attack comes before all of them; a longer one follows where that was not enough.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Facts:
 class Stage:
     """One step of the plan."""
 
-    name: str  # "attack", "slopes", "split", "tighten" or "milp"
+    name: str  # "attack", "slopes", "split" or "milp"
     share: float  # of the time that is left when the stage begins
     rule: str = ""  # split rule of a "split" stage
     why: str = ""  # for the log
