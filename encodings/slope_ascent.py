@@ -145,6 +145,7 @@ class Ascent:
         self.best_numbers = [None if a is None else a.copy() for a in self.numbers]
         self.best_gammas = self.gammas.copy()
         self.best_points = np.zeros_like(self.box[0] if self.wants_points else self.box[0][:, :0])
+        self.slopes: list[Array | None] = []  # in force at the last walk back
         self.moments: dict[int, tuple[Array, Array]] = {}
         self.units: dict[int, Array] = {}
 
@@ -202,7 +203,7 @@ class Ascent:
         pending = dict(self.first)
         constants = self.constants.copy()
         coefficients: list[Array | None] = [None] * len(self.layers)
-        self.slopes: list[Array | None] = [None] * len(self.layers)  # that are in force
+        self.slopes = [None] * len(self.layers)
         for v in range(len(self.layers), 0, -1):
             a = pending.pop(v, None)
             if a is None:
