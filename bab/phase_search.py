@@ -39,7 +39,7 @@ class PhaseSearch:
         self.frontier = Frontier(root)
         refresh = ascent_seconds < QUICK_ASCENT
         # an LP knows what refreshed bounds know already
-        node_lp = None if refresh else NodeLP(self.query, run.limits.deadline)
+        node_lp = None if refresh else NodeLP(self.query, run.limits.deadline, run.rng)
         self.run = replace(run, query=self.query, rule="phases", ascent=ASCENT, refresh=refresh, node_lp=node_lp)
 
     def search(self, end: float, report: Callable[[int, Frontier], None]) -> Outcome:

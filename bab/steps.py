@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -10,7 +10,15 @@ from ..encodings.clipping import clip_batch
 from ..encodings.linear_bounds import Bounds, LinearBoundOptions, bound, smallest_margins
 from ..encodings.optimised_bounds import OptimiseOptions
 from ..encodings.phase_bounds import bound_phases, refresh_phases
-from ..heuristics.attacks import best_first, points_in, points_near_corners, projected_gradient, quasi_random, suspects
+from ..heuristics.attacks import (
+    Elite,
+    best_first,
+    points_in,
+    points_near_corners,
+    projected_gradient,
+    quasi_random,
+    suspects,
+)
 from ..heuristics.splits import Splits, choose_splits
 from ..instances.batch import Batch
 from ..instances.network import Array
@@ -52,6 +60,7 @@ class Run:
     refresh: bool = True  # phase nodes: bound hidden neurons anew in nodes that stay open
     node_lp: NodeLP | None = None  # phase nodes: LPs, where they are wanted
     record: Recorder = Recorder()  # hears what becomes of every node
+    elite: Elite = field(default_factory=Elite)  # of the attacks at the root
 
     def bound(self, query: Query, batch: Batch) -> Bounds:
         """Linear bounds, rows of a disjunct tested together."""
@@ -126,7 +135,8 @@ class Run:
     def attack_root(self, starts: int, steps: int, points: int, quasi: bool = False) -> Witness | None:
         """Projected gradient from the best `starts` of so many points of the input set.
 
-        Of them half are uniform, with some corners (or Sobol's), and half crowd towards the corners.
+        Of them half are uniform, with some corners (or Sobol's), and half crowd towards the corners. From the second
+        call on a part of the starts are crossings of the best points met before.
         """
         region = self.query.region
         crowd = points_near_corners(region.lower, region.upper, points // 2, self.rng)
@@ -137,7 +147,9 @@ class Run:
         candidates, _ = best_first(self.query, np.concatenate([spread, crowd]))
         if witness := self.check(candidates[:MOST_REPLAYS]):
             return witness
-        found, _ = projected_gradient(self.query, candidates[:starts], region.lower, region.upper, steps)
+        chosen = self.elite.mixed(candidates[:starts], region.lower, region.upper, self.rng)
+        found, worst = projected_gradient(self.query, chosen, region.lower, region.upper, steps, rng=self.rng)
+        self.elite.add(found, worst)
         return self.check(found)
 
     def clip_step(self, query: Query, batch: Batch, bounds: Bounds) -> tuple[Batch, Array]:

@@ -60,7 +60,7 @@ def test_a_node_without_inputs_is_proved_empty() -> None:
     # more phases than inputs: some pattern of them is met by no input
     rng = np.random.default_rng(0)
     chosen = [i for i in first if i < len(weights)][:10]
-    lp, empty = NodeLP(query, time.monotonic() + 60.0), 0
+    lp, empty = NodeLP(query, time.monotonic() + 60.0, np.random.default_rng(0)), 0
     for _ in range(12):
         node = batch[np.zeros(1, dtype=int)]
         sides = rng.choice([-1, 1], size=len(chosen))
@@ -84,9 +84,9 @@ def test_shallow_nodes_and_late_ones_get_no_lp() -> None:
     query = four_rows(2)
     batch = bounded(query, root(query))
     margins = np.full((1, query.rows), -1.0)
-    late = NodeLP(query, time.monotonic() - 1.0)
+    late = NodeLP(query, time.monotonic() - 1.0, np.random.default_rng(0))
     assert late.close(batch, margins, lambda points: None)[0][0] == -np.inf
     batch.depth[:] = 3
-    odd = NodeLP(query, time.monotonic() + 60.0)
+    odd = NodeLP(query, time.monotonic() + 60.0, np.random.default_rng(0))
     assert odd.close(batch, margins, lambda points: None)[0][0] == -np.inf
     assert (late.solved, odd.solved) == (0, 0)
