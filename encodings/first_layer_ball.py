@@ -38,11 +38,13 @@ class Ball:
         self.rounding *= 1.0 + 2.0**-20
         if not isinstance(w, np.ndarray) and w.nnz >= DENSE * w.shape[0] * w.shape[1]:
             w = w.toarray()
+        self.radius = radius
         self.scaled: Matrix = (  # W r; transposed where it is sparse
             np.ascontiguousarray(w * radius[None, :], np.float32) if isinstance(w, np.ndarray)
             else sp.csr_array(w.multiply(radius[None, :]).T, dtype=np.float32)
         )  # fmt: skip
         self.size, self.inputs = w.shape
+        self.spread_error = _gamma32(self.inputs)  # relative, of the float32 sum over the inputs
 
     def of(self, lower: Array, upper: Array) -> bool:
         """Whether this is that box."""
@@ -53,7 +55,7 @@ class Ball:
         flat = coefficients.reshape(-1, self.size)
         step = max(1, CHUNK // self.inputs)
         sums = np.concatenate([self._spread(flat[i : i + step]) for i in range(0, len(flat), step)])
-        spread = sums.reshape(constants.shape) * (1.0 + _gamma32(self.inputs)) + UNDERFLOW
+        spread = sums.reshape(constants.shape) * (1.0 + self.spread_error) + UNDERFLOW
         spread += np.abs(coefficients) @ self.rounding
         value = coefficients @ self.middle + constants
         return np.asarray(value - spread - error - 2.0**-40 * (np.abs(constants) + spread))

@@ -3,7 +3,7 @@
 numba keeps compiled code beside the source file and discards it when that file changes. The kernels call each other
 across files, so code of an old version could survive there; and an installation may not be writable. They are kept in
 the user's cache folder instead, under a name that is the digest of all their sources and of what they are compiled by
-and for. Compiling takes some twenty seconds, once: a process of its own does it, while the run that first wanted the
+and for. Compiling takes about a minute, once: a process of its own does it, while the run that first wanted the
 kernels goes on with numpy.
 """
 
@@ -22,13 +22,13 @@ from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
-__all__ = ["compile_in_background", "kernel_cache", "kernel_folder", "kernels_ready", "mark_ready"]
+__all__ = ["Switch", "compile_in_background", "kernel_cache", "kernel_folder", "kernels_ready", "mark_ready"]
 
 PATIENCE = 180.0  # seconds after which a compilation that was begun counts as lost
 _WORKER = """
 import json, sys
 sys.path[:] = json.loads(sys.argv[1])
-from hypersplit.encodings.narrow_bounds import compile_kernels
+from hypersplit.encodings.compile_kernels import compile_kernels
 compile_kernels()
 """
 
@@ -97,3 +97,23 @@ def compile_in_background() -> None:
         )  # fmt: skip
     except OSError:
         return  # begun by another run, or nowhere to keep the result: numpy it is
+
+
+class Switch:
+    """Which of two twins works on a query: numpy at first, the kernel once numpy has taken long enough to repay the
+    import of numba."""
+
+    def __init__(self, suited: bool, after: float) -> None:
+        self.suited, self.after = suited, after  # suited: whether the kernel can do it; after: seconds of numpy's work
+        self.seconds = 0.0  # to be added to by whoever works
+        self.ready = "numba" in sys.modules and kernels_ready()
+
+    def compiled(self, choice: str) -> bool:
+        """Whether the next batch goes to the kernel. choice: see `bounds.LinearBoundOptions.kernel`."""
+        if choice != "auto" or not self.suited:
+            return self.suited and choice == "compiled"
+        if not self.ready and self.seconds > self.after:
+            self.ready = kernels_ready()
+            if not self.ready:
+                compile_in_background()
+        return self.ready

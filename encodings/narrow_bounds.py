@@ -8,19 +8,18 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from ..instances.batch import Batch, root
-from ..instances.families import random_network, random_property
+from ..instances.batch import Batch
 from ..instances.network import Array
-from ..instances.query import Query, queries
+from ..instances.query import Query
 from .back_substitution import product_terms
 from .bounds import Bounds, LinearBoundOptions, gamma
-from .kernel_cache import kernel_cache, mark_ready
+from .kernel_cache import kernel_cache
 from .kernel_layout import Net, Out, room_for
 
 with kernel_cache():
     from .kernels import bound_nodes
 
-__all__ = ["bound_narrow", "compile_kernels"]
+__all__ = ["bound_narrow"]
 
 TASKS = 4  # parts of a batch per thread: they take unequal time
 FEWEST = 8  # nodes of a part
@@ -62,14 +61,6 @@ def bound_narrow(query: Query, batch: Batch, options: LinearBoundOptions) -> Bou
         out.spreads if options.means else None,
         out.points if options.conjunctions else None,
     )  # fmt: skip
-
-
-def compile_kernels() -> None:
-    """Compile what is not in the cache yet, by bounding the root of a tiny network."""
-    network = random_network((2, 3, 3, 2), seed=0)
-    query = queries(network, random_property(network, seed=0))[0]
-    bound_narrow(query, root(query), LinearBoundOptions(means=True, conjunctions=True))
-    mark_ready()
 
 
 @cache

@@ -21,17 +21,19 @@ from ..instances.network import Array, Matrix, activate
 from ..instances.query import Query
 from .back_substitution import Pass, prepared_of
 from .bounds import Bounds, LinearBoundOptions, gamma
+from .kernel_cache import Switch
 from .linear_bounds import bound
 from .optimised_bounds import PAIR_FLOATS, OptimiseOptions, PairPass
 from .relaxations import lines
 from .skeleton import FLOAT, Skeleton
 from .slope_ascent import Ascent, Pairs, Single
 
-__all__ = ["bound_phases", "refresh_phases"]
+__all__ = ["bound_phases", "largest_magnitudes", "refresh_phases"]
 
 SHARP = FLOAT(4.0)  # step of a weight's logit relative to a slope's
 CURVE_SLACK = 2.0**-50  # of numpy's tanh
 LARGEST_LOGIT = 30.0  # beyond it a weight is 0 in float32
+KERNEL_AFTER = 0.5  # seconds that numpy spends on a query's hidden neurons before numba's import is worth it
 
 
 def bound_phases(
@@ -69,12 +71,40 @@ def bound_phases(
     return bounds, numbers
 
 
-def refresh_phases(query: Query, batch: Batch, options: OptimiseOptions) -> Bounds:
+def refresh_phases(query: Query, batch: Batch, options: OptimiseOptions, kernel: str = "auto") -> Bounds:
     """Bounds of the hidden neurons anew, by an ascent that knows the phases, then plain margins and total multipliers.
 
     A phase is a constraint on the input that a neuron's plain bound does not see; its multiplier brings it in. Deep in
-    the tree that is what shows phases of other neurons to follow, and regions to be empty.
+    the tree that is what shows phases of other neurons to follow, and regions to be empty. Total multipliers are those
+    of the rows that are the nodes' duty.
+    kernel: "auto", or one of the twins: "plain" (numpy) or "compiled", which needs a common box of many inputs.
     """
+    switch = _SWITCHES.get(query) or _SWITCHES.setdefault(query, _switch(query, batch))
+    if switch.compiled(kernel):
+        from .refreshed_bounds import refresh_wide
+
+        return refresh_wide(query, batch, largest_magnitudes(query, batch), options.steps(warm=False))
+    started = time.monotonic()
+    bounds = _refresh(query, batch, options)
+    switch.seconds += time.monotonic() - started
+    return bounds
+
+
+_SWITCHES: WeakKeyDictionary[Query, Switch] = WeakKeyDictionary()
+
+
+def _switch(query: Query, batch: Batch) -> Switch:
+    kinds = all(kind in ("relu", "identity") for kind in query.kinds)
+    return Switch(kinds and prepared_of(query).ball(batch) is not None, KERNEL_AFTER)
+
+
+def largest_magnitudes(query: Query, batch: Batch) -> list[Array]:
+    """Per layer [1, n]: |W| m + |b| with m the largest size that the sources have on any node of the batch."""
+    return _InheritedPass(query, batch).magnitudes
+
+
+def _refresh(query: Query, batch: Batch, options: OptimiseOptions) -> Bounds:
+    """`refresh_phases` by numpy: all nodes of the batch layer by layer."""
     crossed = np.zeros(len(batch), dtype=bool)
     batch = replace(batch, pre_lower=batch.pre_lower.copy(), pre_upper=batch.pre_upper.copy())
     for k, (kind, part) in enumerate(zip(query.kinds, query.slices, strict=True), start=1):

@@ -67,7 +67,7 @@ def plan(known: Facts, method: str = "auto", rule: str = "auto") -> list[Stage]:
     deep = not few and known.piecewise_linear and known.hidden_layers > 1
     quick = quick or (deep and known.weights <= QUICK_SLOPES)  # the tree closes or refutes many of them in a second
     attack = Stage("attack", 0.1, most=0.2 if quick else 1.0, why="the easy counterexamples")
-    attack_again = Stage("attack", 0.1, why="the harder counterexamples", most=3.0)
+    attack_again = Stage("attack", 0.1, why="the harder counterexamples", most=1.0)
     rest = Stage("split", 1.0, split, "what is left")
     shallow = known.piecewise_linear and known.hidden_layers <= 1 and known.unstable <= SHALLOW_MILP
     if method == "milp":

@@ -193,7 +193,7 @@ def test_one_process_compiles_at_a_time(home: Path, started: list[list[str]]) ->
 def test_the_process_finds_the_package_and_compiles(home: Path, started: list[list[str]], tmp_path: Path) -> None:
     """Its program, run with a stand-in for the package on its path, calls `compile_kernels`."""
     compile_in_background()
-    stand_in = tmp_path / "hypersplit" / "encodings" / "narrow_bounds.py"
+    stand_in = tmp_path / "hypersplit" / "encodings" / "compile_kernels.py"
     stand_in.parent.mkdir(parents=True)
     (tmp_path / "hypersplit" / "__init__.py").touch()
     stand_in.write_text("def compile_kernels():\n    print('compiled')\n")
