@@ -12,6 +12,7 @@ import numpy as np
 
 from ..encodings.linear_bounds import LinearBoundOptions, bound
 from ..heuristics.policy import FEW_INPUTS, Facts, Stage, batch_size, facts, plan
+from ..heuristics.relus import PHASE_RULES
 from ..instances.batch import Batch, root
 from ..instances.network import Array
 from ..instances.replay import Witness
@@ -144,17 +145,17 @@ class _Query:
                 break
 
     def _split(self, stage: Stage, known: Facts, seconds: float) -> None:
-        if stage.rule == "phases" and known.piecewise_linear:
-            self._split_phases(seconds)
+        if stage.rule in PHASE_RULES and known.piecewise_linear:
+            self._split_phases(seconds, stage.rule)
         else:
             self._split_inputs(stage, known, seconds)
 
-    def _split_phases(self, seconds: float) -> None:
+    def _split_phases(self, seconds: float, rule: str) -> None:
         """Phases of ReLUs, where there are many inputs."""
         if self.phases is None:
             bounds = bound(self.query, self.batch, LinearBoundOptions(hidden=False))
             self.batch.duty = ~(self.query.per_disjunct(bounds.margins) > 0.0)
-            self.phases = PhaseSearch(self.query, self.batch, self.run, self.options, self.ascent_seconds)
+            self.phases = PhaseSearch(self.query, self.batch, self.run, self.options, self.ascent_seconds, rule)
         outcome = self.phases.search(time.monotonic() + seconds, self.report)
         self._count(outcome)
         kind = "refreshed" if self.phases.run.refresh else "inherited"

@@ -27,6 +27,7 @@ def children(query: Query, batch: Batch, splits: Splits, half_spaces: bool = Tru
     side = np.repeat([1.0, -1.0], len(batch))
     both.depth = both.depth + 1
     both.changed = np.ones(len(both), dtype=np.int64)
+    both.last = np.where(twice.neuron >= 0, side * (1 + twice.neuron), 0.0).astype(np.int64)
     _split_axes(both, twice, side)
     rows = side[:, None] * twice.row
     rows[:, -1] += twice.slack

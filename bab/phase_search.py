@@ -18,6 +18,7 @@ from ..instances.query import Query
 from .frontier import Frontier
 from .node_lp import NodeLP
 from .options import Options
+from .phase_branching import EVALUATED, PhaseBranching
 from .search import Outcome, Steps, search
 from .steps import Run
 
@@ -31,7 +32,9 @@ QUICK_ASCENT = 1.0  # seconds of the hidden neurons' ascent at the root up to wh
 class PhaseSearch:
     """One query's tree of phases."""
 
-    def __init__(self, whole: Query, root: Batch, run: Run, options: Options, ascent_seconds: float) -> None:
+    def __init__(
+        self, whole: Query, root: Batch, run: Run, options: Options, ascent_seconds: float, rule: str = "phases"
+    ) -> None:
         kept = kept_neurons(whole, root)
         self.query, self.options = reduced(whole, kept), options
         own = len(whole.region.rows)  # half-spaces of the property; margins' bounds are not carried here
@@ -40,7 +43,10 @@ class PhaseSearch:
         refresh = ascent_seconds < QUICK_ASCENT
         # an LP knows what refreshed bounds know already
         node_lp = None if refresh else NodeLP(self.query, run.limits.deadline, run.rng)
-        self.run = replace(run, query=self.query, rule="phases", ascent=ASCENT, refresh=refresh, node_lp=node_lp)
+        branching = PhaseBranching(self.query, rule) if rule in EVALUATED else None
+        self.run = replace(
+            run, query=self.query, rule=rule, ascent=ASCENT, refresh=refresh, node_lp=node_lp, branching=branching
+        )
 
     def search(self, end: float, report: Callable[[int, Frontier], None]) -> Outcome:
         """Go on with the tree until `end`."""

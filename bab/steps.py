@@ -19,6 +19,7 @@ from ..heuristics.attacks import (
     quasi_random,
     suspects,
 )
+from ..heuristics.relus import PHASE_RULES
 from ..heuristics.splits import Splits, choose_splits
 from ..instances.batch import Batch
 from ..instances.network import Array
@@ -27,6 +28,7 @@ from ..instances.replay import Replay, Witness
 from .closing import close_regions
 from .limits import Limits
 from .node_lp import NodeLP
+from .phase_branching import PhaseBranching
 from .trace import Recorder
 
 __all__ = ["Run"]
@@ -59,6 +61,7 @@ class Run:
     ascent: int = 0  # phase nodes: iterations on slopes and multipliers
     refresh: bool = True  # phase nodes: bound hidden neurons anew in nodes that stay open
     node_lp: NodeLP | None = None  # phase nodes: LPs, where they are wanted
+    branching: PhaseBranching | None = None  # phase nodes: rules that need more than the bounds
     record: Recorder = Recorder()  # hears what becomes of every node
     elite: Elite = field(default_factory=Elite)  # of the attacks at the root
 
@@ -82,6 +85,8 @@ class Run:
         due = np.flatnonzero(~(smallest_margins(query, bounds) > 0.0))
         if self.refresh and len(due):
             self._refresh(query, batch, bounds, due, options)
+        if self.branching:
+            self.branching.learn(batch, bounds)
         return bounds
 
     def _refresh(self, query: Query, batch: Batch, bounds: Bounds, due: Array, options: OptimiseOptions) -> None:
@@ -184,8 +189,9 @@ class Run:
         """
         unstable = ((bounds.pre_lower < 0.0) & (bounds.pre_upper > 0.0) & query.relu).sum(axis=1)
         resists = (unstable > 0) & (unstable <= FEW_UNSTABLE) & (batch.depth >= PATIENCE * unstable)
-        if self.rule == "phases" or not resists.any():
-            return choose_splits(query, batch, bounds, self.rule)
+        if self.rule in PHASE_RULES or not resists.any():
+            scores = self.branching.scores(batch, bounds) if self.branching else None
+            return choose_splits(query, batch, bounds, self.rule, scores)
         splits = choose_splits(query, batch, bounds, self.rule)
         splits[resists] = choose_splits(query, batch[resists], bounds[resists], "phases")
         return splits

@@ -30,8 +30,8 @@ from ..instances.query import Query, queries
 from ..instances.vnnlib_reader import read_property
 from .bench_instances import read_instances
 from .closing import open_disjuncts
+from .rule_contest import Contradiction
 from .study import Findings, Row, Settings, Study, new_figure
-from .study_partition_rules import Contradiction
 from .study_scaling import near_maximum
 
 __all__ = ["STUDY", "VARIANTS"]

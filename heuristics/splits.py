@@ -1,8 +1,8 @@
 """One rule that chooses a node's split among axes, weight-row hyperplanes and ReLU phases.
 
 All three are scored in the margin's own units, by how much the lower bound of the margin is expected to rise:
-smear for axes, the optimal-partition score for first-layer rows, BaBSR for phases. With few open inputs the input set
-is split (rows where they beat the axes); with many, phases are.
+smear for axes, the optimal-partition score for rows and, with total multipliers, for phases. With few open inputs the
+input set is split (rows where they beat the axes); with many, phases are.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from ..instances.query import Query
 from .attacks import suspects
 from .axes import longest_edge_scores, smear_scores
 from .hyperplanes import composed_rows, first_layers, gain_scores, optimal_partition_scores
-from .relus import babsr_scores
+from .relus import PHASE_RULES, phase_scores
 
 if TYPE_CHECKING:
     from ..encodings.bounds import Bounds
 
 __all__ = ["RULES", "Splits", "choose_splits", "focus_rows"]
 
-RULES = ("inputs", "axes", "longest-edge", "rows-1", "rows", "rows-composed", "phases")
+RULES = ("inputs", "axes", "longest-edge", "rows-1", "rows", "rows-composed", *PHASE_RULES)
 PARALLEL = 1.0 - 1e-9  # cosine from which two hyperplanes count as one
 LEAST_SIDE = 0.02  # share of a hyperplane's range over the box below which it cuts nothing off worth a child
 VANISHING = 1e-12  # scores below this share of the largest margin magnitude say nothing
@@ -84,14 +84,16 @@ def focus_rows(query: Query, bounds: Bounds) -> Array:
     return focus
 
 
-def choose_splits(query: Query, batch: Batch, bounds: Bounds, rule: str = "inputs") -> Splits:
+def choose_splits(
+    query: Query, batch: Batch, bounds: Bounds, rule: str = "inputs", scores: Array | None = None
+) -> Splits:
     """Splits for every node of the batch.
 
     rule: "inputs" (axes, first-layer rows and, where `bounds.means` are given, rows of deeper layers: the best
     score), "axes" (smear), "longest-edge", "rows-1" (first-layer rows; axes once all are stable), "rows" (rows of all
     layers; axes once none gains), "rows-composed" (the same neurons, deeper ones cut along the function that they are
-    around the point where a counterexample is most suspected), "phases" (BaBSR over all layers; axes once no ReLU is
-    unstable).
+    around the point where a counterexample is most suspected), "phases" or another of `relus.PHASE_RULES` (axes once
+    no ReLU is unstable). scores: [B, neurons] of unstable ReLUs, in place of a phase rule's own.
     Raises ValueError for another rule.
     """
     if rule not in RULES:
@@ -99,12 +101,14 @@ def choose_splits(query: Query, batch: Batch, bounds: Bounds, rule: str = "input
     focus = focus_rows(query, bounds)
     splits = Splits.none(len(batch), query.network.input_size)
     axis, axis_score = _best_axis(query, batch, bounds, focus, rule)
-    neuron, neuron_score = _best_neuron(query, batch, bounds, focus, rule)
+    neuron, neuron_score = _best_neuron(query, bounds, focus, rule, scores)
     usable = neuron_score > 0.0
     use_neuron = usable & ((neuron_score > axis_score) | (axis < 0) if rule == "inputs" else True)
-    as_phase = use_neuron & (first_layers(query)[neuron] if rule != "phases" else True) if query.neurons else use_neuron
+    as_phase = use_neuron.copy()
+    if query.neurons and rule not in PHASE_RULES:
+        as_phase &= first_layers(query)[neuron]
     splits.neuron[as_phase] = neuron[as_phase]
-    if rule == "phases" and bounds.means is not None:
+    if rule in PHASE_RULES and bounds.means is not None:
         _add_half_spaces(query, batch, bounds, splits)
     as_row = np.flatnonzero(use_neuron & ~as_phase)
     if len(as_row) and bounds.means is not None:
@@ -171,24 +175,17 @@ def _best_axis(query: Query, batch: Batch, bounds: Bounds, focus: Array, rule: s
     return np.where(value < 0.0, -1, best), value
 
 
-def _best_neuron(query: Query, batch: Batch, bounds: Bounds, focus: Array, rule: str) -> tuple[Array, Array]:
+def _best_neuron(
+    query: Query, bounds: Bounds, focus: Array, rule: str, scores: Array | None
+) -> tuple[Array, Array]:
     """(neuron, score) of the best unstable ReLU that the rule may split; score 0 where there is none."""
     count = len(bounds.margins)
     if rule in ("axes", "longest-edge") or not query.neurons:
         return np.full(count, -1), np.zeros(count)
-    lower, upper = bounds.pre_lower, bounds.pre_upper
-    if rule == "phases" and bounds.totals is not None:
-        totals = np.einsum("brn,br->bn", bounds.totals, focus.astype(float))
-        scores = optimal_partition_scores(totals, lower, upper) * query.relu
-        scores = np.where((lower < 0.0) & (upper > 0.0) & query.relu, scores + 1e-9 * np.minimum(-lower, upper), 0.0)
-    elif rule == "phases":
-        weights = np.where(focus, 1.0, 0.0)
-        score = sum(
-            babsr_scores(query, bounds.sensitivities[:, r], lower, upper) * weights[:, r, None]
-            for r in range(query.rows)
-        )
-        scores = np.asarray(score)
+    if rule in PHASE_RULES:
+        scores = phase_scores(query, bounds, focus, rule) if scores is None else scores
     else:
+        lower, upper = bounds.pre_lower, bounds.pre_upper
         multipliers = np.einsum("brn,br->bn", bounds.multipliers, focus.astype(float))
         scores = optimal_partition_scores(multipliers, lower, upper) * first_layers(query)
         if bounds.spreads is not None and rule != "rows-1":

@@ -12,12 +12,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from hypersplit.bab import rule_contest
 from hypersplit.bab import study as module
 from hypersplit.bab import study_partition_rules as partition_rules
 from hypersplit.bab import study_scaling as scaling
 from hypersplit.bab.cli import main
 from hypersplit.bab.result import Result
 from hypersplit.bab.study import Findings, Row, Settings, Study, run
+from hypersplit.heuristics.relus import PHASE_RULES
 from hypersplit.heuristics.splits import RULES
 from hypersplit.instances.carried import DATA
 from hypersplit.instances.errors import InputError
@@ -210,15 +212,15 @@ def test_quick_scaling(tmp_path: Path, capsys: Captured) -> None:
 
 
 def test_quick_partition_rules(tmp_path: Path, capsys: Captured) -> None:
-    """Every rule but `phases` meets every instance, and all agree; nothing is run twice."""
+    """Every rule but those of phases meets every instance, and all agree; nothing is run twice."""
     pytest.importorskip("matplotlib")
     words = ["study", "partition-rules", "--quick", "--out", str(tmp_path)]
     assert 0 == main(words)
     rows = read(tmp_path / "partition-rules.csv")
     verdicts = {(row["instance"], row["verdict"]) for row in rows}
 
-    assert set(RULES) - {"phases"} == {row["rule"] for row in rows}
-    assert len(rows) == len(verdicts) * (len(RULES) - 1)
+    assert set(RULES) - set(PHASE_RULES) == {row["rule"] for row in rows}
+    assert len(rows) == len(verdicts) * (len(RULES) - len(PHASE_RULES))
     assert {"sat", "unsat"} == {verdict for _, verdict in verdicts}
     hard = [row for row in rows if row["instance"].startswith("random")]
     assert hard and all(int(row["nodes"]) > 1 for row in hard)
@@ -252,8 +254,20 @@ def test_opposite_verdicts_stop_the_study(
     def answer(*_: object, rule: str = "", **__: object) -> Result:
         return Result("sat" if rule == "axes" else "unsat", statistics={"nodes": 2})
 
-    monkeypatch.setattr(partition_rules, "decide", answer)
+    monkeypatch.setattr(rule_contest, "decide", answer)
     assert 4 == main(["study", "partition-rules", "--quick", "--out", str(tmp_path)])
     (line,) = capsys.readouterr().err.splitlines()
     assert "rule inputs says unsat, rule axes says sat" in line
     assert {"inputs"} == {row["rule"] for row in read(tmp_path / "partition-rules.csv")}
+
+
+def test_quick_branching_rules(tmp_path: Path, capsys: Captured) -> None:
+    """Every rule of phases meets every instance, and all agree."""
+    pytest.importorskip("matplotlib")
+    assert 0 == main(["study", "branching-rules", "--quick", "--out", str(tmp_path)])
+    rows = read(tmp_path / "branching-rules.csv")
+
+    assert set(PHASE_RULES) == {row["rule"] for row in rows}
+    assert {"unsat"} == {row["verdict"] for row in rows}
+    assert all(int(row["nodes"]) > 1 for row in rows)
+    assert "phases: 2 of 2 solved" in capsys.readouterr().out
