@@ -30,7 +30,7 @@ def hull_facets(points: Array) -> Array:
     start = _simplex(lifted)
     rays = _unit(np.linalg.inv(lifted[start]).T)
     seen = list(start)
-    for i in [i for i in range(len(points)) if i not in set(start)]:
+    for i in sorted(set(range(len(points))) - set(start)):
         rays = _insert(rays, lifted[seen], lifted[i])
         seen.append(i)
     return rays

@@ -8,19 +8,24 @@ that is d + beta1 z_i where the neuron is active, d - beta2 z_i where it is not:
 every row touches the hull. beta1, beta2 <= 0, hence d stays concave in z, and what holds at V holds on P. Neurons with
 one phase on V are passed over (y_i = z_i, or y_i = 0), so they may stand in a group.
 
-The order of the neurons matters, and rows of several orders together are stronger. Rows in which an activation
-stands with a positive sign, y_1 >= y_2 where z_1 >= z_2 say, are never found: those need `exact_hull`.
+The order of the neurons matters, and rows of several orders together are stronger: of the gap between triangles and
+exact hull, in random directions over k = 2 and 3 zonotopes, one order closes 65 to 88 %, the k rotations 97 to 99 %,
+all orders of three neurons at most 0.7 % more. What is left: facets that no order finds, and rows with an activation of
+positive sign, y_1 >= y_2 where z_1 >= z_2 say, which wrapping never gives; `exact_hull` has both.
+
+Groups a second, one core, zonotopes of 8 inputs, k orders: all octahedral rows, k = 2: 38,000 (28 times the exact hull
+in the same run), k = 3: 3,100 (39 times), k = 4: 185; octagons' rows, k = 4, 5, 6, 7: 1,020, 143, 19, 5. More than half
+is the price of the vertices: 48 a polytope for k = 3, 376 for k = 4, 127 with octagons alone and four times more for
+each further neuron.
 """
 
 from __future__ import annotations
 
-from itertools import permutations
-
 import numpy as np
 
 from ..instances.network import Array
-from .octahedron import CHUNK, Vertices, enumerate_vertices
-from .relu_hull import HullRows, _portions, _scaled, beyond_triangles, certified_concave, distinct
+from .hull_rows import HullRows, beyond_triangles, distinct, portions, raised, scaled_rows
+from .octahedron import Vertices, chunks, enumerate_vertices
 
 __all__ = ["wrapped_rows"]
 
@@ -32,30 +37,28 @@ def wrapped_rows(bounds: Array, directions: Array, orders: int | None = None, tr
 
     bounds: [G, M] of the rows directions @ z <= bounds[g], infinite where there is no bound, the first 2k finite;
     directions: [M, k], a prefix of `octahedral_directions(k)`: all of them for k <= 3 or 4, the octagons for more;
-    orders: how many orders of the neurons are wrapped (default: all for k <= 3, else k rotations);
+    orders: how many orders of the neurons are wrapped, at most 2k (default: the k rotations);
     triangles: keep rows that the neurons' triangles imply as well.
     Groups that are empty, or whose vertices could not be proved complete, get no rows.
     """
     k = directions.shape[1]
-    chosen = _orders(k)[:orders]
+    chosen = _orders(k)[: orders or k]
     parts = [HullRows(np.zeros(0, dtype=np.intp), np.zeros((0, k)), np.zeros((0, k)), np.zeros(0))]
-    for g in range(0, len(bounds), CHUNK):
-        part = bounds[g : g + CHUNK]
+    for chunk in chunks(len(bounds), k):
+        part = bounds[chunk]
         vertices = enumerate_vertices(part, directions)
-        rows = distinct(_wrapped(part, directions, vertices, chosen))
+        rows = distinct(_wrapped(part, directions, vertices, chosen), part)
         if not triangles:
             rows = rows[beyond_triangles(rows, part)]
-        rows = certified_concave(rows, vertices)
-        parts.append(HullRows(rows.group + g, rows.z, rows.y, rows.constants))
+        rows = raised(rows, vertices)
+        parts.append(HullRows(rows.group + chunk.start, rows.z, rows.y, rows.constants))
     return HullRows.concatenate(parts)
 
 
 def _orders(k: int) -> list[tuple[int, ...]]:
-    """Orders of the neurons, most useful first."""
+    """2k orders of the neurons: rotations, then these backwards (for k = 3 all there are)."""
     rotations = [tuple((i + j) % k for j in range(k)) for i in range(k)]
-    if k > 3:
-        return rotations
-    return rotations + [p for p in permutations(range(k)) if p not in rotations]
+    return rotations + [order[::-1] for order in rotations if k > 2]
 
 
 def _wrapped(bounds: Array, directions: Array, vertices: Vertices, orders: list[tuple[int, ...]]) -> HullRows:
@@ -65,18 +68,19 @@ def _wrapped(bounds: Array, directions: Array, vertices: Vertices, orders: list[
     used = np.flatnonzero(vertices.proved & ~vertices.empty)
     used = used[np.argsort(counts[used], kind="stable")]
     parts = []
-    for part in _portions(np.full(len(used), len(directions)), counts[used]):
+    for part in portions(np.full(len(used), len(directions)), counts[used]):
         group = used[part]
         points, _ = vertices.padded(group)
         own = bounds[group]
         finite = np.isfinite(own)
         own = np.where(finite, own, 0.0)
-        start = np.maximum(own[:, :, None] - np.matmul(directions, points), 0.0)
+        start = own[:, :, None] - np.matmul(directions, points)
+        spare = start.min(axis=2)  # rows that P's others imply are moved until they touch
+        start, own = start - spare[:, :, None], own - spare
         for order in orders:
             z, y = _wrap(start, points, order)
             table = np.concatenate([z - directions, y], axis=2)[finite]
-            parts.append(_scaled(np.nonzero(finite)[0], table, own[finite]))
-            parts[-1] = HullRows(group[parts[-1].group], parts[-1].z, parts[-1].y, parts[-1].constants)
+            parts.append(scaled_rows(group[np.nonzero(finite)[0]], table, own[finite], bounds))
     if not parts:
         return HullRows(np.zeros(0, dtype=np.intp), np.zeros((0, k)), np.zeros((0, k)), np.zeros(0))
     return HullRows.concatenate(parts)

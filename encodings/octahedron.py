@@ -26,12 +26,13 @@ import numpy as np
 
 from ..instances.network import Array
 
-__all__ = ["Vertices", "enumerate_vertices", "octahedral_directions"]
+__all__ = ["Vertices", "chunks", "enumerate_vertices", "octahedral_directions"]
 
 SHIFT = 2.0**-30  # outwards, relative to the row's reach: far above rounding, far below what a bound is worth
 LEAST_REACH = 2.0**-10  # of a neuron, relative to the group's largest: slacks are rounded in units of that one
 UNIT = 2.0**-53  # rounding unit of float64
-CHUNK = 1024  # polytopes enumerated together: the arrays stay in the cache
+TINY = 1e-300  # more than all underflow
+MOST_VERTICES = 2**16  # of the polytopes enumerated together: the arrays stay in the cache
 
 
 @cache
@@ -81,16 +82,22 @@ class Vertices:
 def enumerate_vertices(bounds: Array, directions: Array) -> Vertices:
     """Vertices of the polytopes {z : directions @ z <= bounds[g]}.
 
-    bounds: [G, M], infinite where a row has no bound, the first 2k finite; directions: [M, k], a prefix of
-    `octahedral_directions(k)`.
+    bounds: [G, M], infinite where a row has no bound, the first 2k finite (else nothing is proved); directions:
+    [M, k], a prefix of `octahedral_directions(k)`.
     """
-    parts = [_enumerate(bounds[g : g + CHUNK], directions) for g in range(0, max(len(bounds), 1), CHUNK)]
+    parts = [_enumerate(bounds[part], directions) for part in chunks(len(bounds), directions.shape[1])]
     if len(parts) == 1:
         return parts[0]
     counts = np.concatenate([np.diff(p.first) for p in parts])
     first = np.concatenate([[0], np.cumsum(counts)])
     names = ("points", "error", "proved", "empty")
     return Vertices(first, *(np.concatenate([getattr(p, name) for p in parts]) for name in names))
+
+
+def chunks(count: int, k: int) -> list[slice]:
+    """Parts, at least one, of a list of polytopes that are best worked on together; 4^k vertices are many for one."""
+    step = max(1, MOST_VERTICES // 4**k)
+    return [slice(g, g + step) for g in range(0, max(count, 1), step)]
 
 
 def _enumerate(bounds: Array, directions: Array) -> Vertices:
@@ -106,6 +113,8 @@ class _Cutting:
     def __init__(self, bounds: Array, directions: Array) -> None:
         """As boxes: corner c has neuron i at its upper end where bit i of c is 0."""
         count, k = len(bounds), directions.shape[1]
+        self.bounded: Array = np.asarray(np.isfinite(bounds[:, : 2 * k]).all(axis=1))
+        bounds = np.where(self.bounded[:, None], bounds, 0.0)
         self.bounds, self.directions = bounds, directions
         self.shifted = bounds + _shifts(bounds, directions)
         bits = np.arange(2**k)[:, None] >> np.arange(k) & 1
@@ -116,7 +125,7 @@ class _Cutting:
         # [T, k] the vertex at the other end of the edge that leaves row j of the basis
         other = np.arange(2**k)[:, None] ^ 1 << np.arange(k)
         self.across = (other + 2**k * np.arange(count)[:, None, None]).reshape(-1, k)
-        self.empty = (bounds[:, 0 : 2 * k : 2] < -bounds[:, 1 : 2 * k : 2]).any(axis=1)
+        self.empty: Array = np.asarray((bounds[:, 0 : 2 * k : 2] < -bounds[:, 1 : 2 * k : 2]).any(axis=1))
         self.shifted[self.empty] = np.inf  # nothing more is cut off
         self.emptied = np.full(count, -1)  # the row beyond which a polytope lies entirely
         # sums of these tell sets of rows, and sets of different polytopes, apart; a clash would only fail the proof
@@ -127,10 +136,10 @@ class _Cutting:
     def insert(self, m: int) -> None:
         """Cut all polytopes by row m."""
         slack = self.shifted[self.group, m] - self.points @ self.directions[m]
-        cut = slack < 0.0
+        cut = np.asarray(slack < 0.0)
         if not cut.any():
             return
-        cut &= ~self._emptied(cut, m)[self.group]
+        cut &= ~self._swallowed(cut, m)[self.group]
         t, j = np.nonzero(cut[:, None] & ~cut[self.across])  # edges from t, which goes, to u, which stays
         u = self.across[t, j]
         share = (slack[u] / (slack[u] - slack[t]))[:, None]
@@ -151,7 +160,7 @@ class _Cutting:
         self.rows = np.concatenate([self.rows[kept], rows])
         self.group = np.concatenate([self.group[kept], self.group[t]])
 
-    def _emptied(self, cut: Array, m: int) -> Array:
+    def _swallowed(self, cut: Array, m: int) -> Array:
         """[G] bool: row m cuts off every vertex. Such polytopes stay as they are from here on."""
         count = len(self.bounds)
         gone = np.bincount(self.group[cut], minlength=count)
@@ -193,24 +202,27 @@ class _Cutting:
         group, rows, across = self.group[order], self.rows[order], place[self.across[order]]
         first = np.searchsorted(group, np.arange(count + 1))
         basis, sides = self.directions[rows], self.bounds[group[:, None], rows]
+        singular = np.abs(np.linalg.det(basis)) < 0.5  # a whole number; 0 where rounding misled the cutting
+        basis[singular] = np.eye(k)
         inverse = np.linalg.inv(basis)
         points = np.einsum("tij,tj->ti", inverse, sides)
         residual = np.abs(sides - np.einsum("tij,tj->ti", basis, points))
-        residual += (k + 3) * UNIT * (np.einsum("tij,tj->ti", np.abs(basis), np.abs(points)) + np.abs(sides))
+        residual += (k + 3) * UNIT * (np.einsum("tij,tj->ti", np.abs(basis), np.abs(points)) + np.abs(sides)) + TINY
         # |exact inverse| <= |inverse| + 1e-9 where `_covered`
         error = np.einsum("tij,tj->ti", np.abs(inverse) + 1e-9, residual) * (1.0 + 1e-9)
-        good = _covered(self.directions, rows, across, basis, inverse) & np.isfinite(error).all(axis=1)
+        good = ~singular & np.isfinite(error).all(axis=1) & _covered(self.directions, group, rows, across, inverse)
         proved = np.bincount(group[~good], minlength=count) == 0
-        proved &= first[1:] > first[:-1]
-        return Vertices(first, points, error, proved, self._empty(group, points, error))
+        proved &= (first[1:] > first[:-1]) & self.bounded
+        return Vertices(first, points, error, proved, self.empty | proved & self._beyond(group, points, error))
 
-    def _empty(self, group: Array, points: Array, error: Array) -> Array:
-        """[G] bool: no point, as two bounds of a neuron cross or all vertices violate a row, errors included."""
+    def _beyond(self, group: Array, points: Array, error: Array) -> Array:
+        """[G] bool: all vertices violate a row, errors included."""
         last = self.emptied[group]
         normals = self.directions[last]
-        doubt = (np.abs(normals) * (error + (len(normals.T) + 2) * UNIT * np.abs(points))).sum(axis=1) * (1.0 + 1e-9)
-        inside = (normals * points).sum(axis=1) - doubt <= self.bounds[group, last]
-        return self.empty | ((self.emptied >= 0) & (np.bincount(group[inside], minlength=len(self.bounds)) == 0))
+        doubt = np.abs(normals) * (error + (len(normals.T) + 2) * UNIT * np.abs(points))
+        least = (normals * points).sum(axis=1) - doubt.sum(axis=1) * (1.0 + 1e-9)
+        inside = least <= self.bounds[group, last]
+        return (self.emptied >= 0) & (np.bincount(group[inside], minlength=len(self.bounds)) == 0)
 
 
 def _shifts(bounds: Array, directions: Array) -> Array:
@@ -223,18 +235,21 @@ def _shifts(bounds: Array, directions: Array) -> Array:
     return SHIFT * (reach @ size.T) * (size.sum(axis=1) * unlike)
 
 
-def _covered(directions: Array, rows: Array, across: Array, basis: Array, inverse: Array) -> Array:
-    """[T] bool: the basis is regular, its inverse accurate, and each of its walls is paired with the same wall of a
-    basis on the other side, which is paired with it in turn."""
+def _covered(directions: Array, group: Array, rows: Array, across: Array, inverse: Array) -> Array:
+    """[T] bool: the inverse of the basis is accurate, and each of its walls is paired with the same wall of a basis on
+    the other side, of the same polytope, which is paired with it in turn."""
     k = rows.shape[1]
-    wrong = np.abs(np.matmul(basis, inverse) - np.eye(k)).max(axis=(1, 2))
-    good = k * wrong * np.abs(inverse).max(axis=(1, 2)) < 1e-11
+    wrong = np.abs(np.matmul(directions[rows], inverse) - np.eye(k)).max(axis=(1, 2))
+    size = np.abs(inverse).max(axis=(1, 2))
+    good = (k * wrong * size < 1e-11) & (size < 100.0)
     me = np.arange(len(rows))
     for j in range(k):
         other = across[:, j]
         back = across[other] == me[:, None]
         slot = np.argmax(back, axis=1)
-        same = (_without(rows, np.full(len(rows), j)) == _without(rows[other], slot)).all(axis=1)
+        same = (group[other] == group) & (_without(rows, np.full(len(rows), j)) == _without(rows[other], slot)).all(
+            axis=1
+        )
         # the other basis's missing row in terms of this basis: a nonzero coefficient is at least 1 / det
         beyond = (directions[rows[other, slot]] * inverse[:, :, j]).sum(axis=1)
         good &= (back.sum(axis=1) == 1) & same & (beyond < -1e-6)
