@@ -16,8 +16,9 @@ from ..heuristics.relus import PHASE_RULES
 from ..instances.batch import Batch, root
 from ..instances.network import Array
 from ..instances.replay import Witness
-from .closing import close_by_milp, open_disjuncts
+from .closing import open_disjuncts
 from .frontier import Frontier
+from .milp_tree import close_by_milp
 from .options import Options
 from .phase_search import PhaseSearch
 from .result import POSITIVE
@@ -155,14 +156,17 @@ class _Query:
         if self.phases is None:
             bounds = bound(self.query, self.batch, LinearBoundOptions(hidden=False))
             self.batch.duty = ~(self.query.per_disjunct(bounds.margins) > 0.0)
-            self.phases = PhaseSearch(self.query, self.batch, self.run, self.options, self.ascent_seconds, rule)
+            milp = self.options.method == "auto"
+            self.phases = PhaseSearch(
+                self.query, self.batch, self.run, self.options, self.ascent_seconds, rule, milp
+            )
         outcome = self.phases.search(time.monotonic() + seconds, self.report)
         self._count(outcome)
         kind = "refreshed" if self.phases.run.refresh else "inherited"
         LOG.info("phases, %s bounds: %d nodes, depth %d, %d open", kind, outcome.nodes, outcome.deepest,
                  len(self.phases.frontier))  # fmt: skip
         if outcome.closed and not self.stuck:
-            self._holds("linear bounds and splits")
+            self._holds(self.phases.proof)
 
     def _count(self, outcome: Outcome) -> None:
         """Take an outcome of a search into the result."""
@@ -227,6 +231,7 @@ class _Query:
         )
         self.result.witness, self.result.how = outcome.witness, "milp"
         self.result.statistics["scip_nodes"] += outcome.nodes
+        self.result.statistics["scip_runs"] += outcome.questions
         self.stopped = "; ".join(outcome.notes) or "SCIP's time"
         if not outcome.left and not outcome.witness:
             self._holds("scip-float")

@@ -17,6 +17,7 @@ from ..instances.batch import Batch
 from ..instances.query import Query
 from .frontier import Frontier
 from .node_lp import NodeLP
+from .node_milp import NodeMilp
 from .options import Options
 from .phase_branching import EVALUATED, PhaseBranching
 from .search import Outcome, Steps, search
@@ -33,8 +34,9 @@ class PhaseSearch:
     """One query's tree of phases."""
 
     def __init__(
-        self, whole: Query, root: Batch, run: Run, options: Options, ascent_seconds: float, rule: str = "phases"
-    ) -> None:
+        self, whole: Query, root: Batch, run: Run, options: Options, ascent_seconds: float, rule: str = "phases",
+        milp: bool = False,
+    ) -> None:  # fmt: skip
         kept = kept_neurons(whole, root)
         self.query, self.options = reduced(whole, kept), options
         own = len(whole.region.rows)  # half-spaces of the property; margins' bounds are not carried here
@@ -45,8 +47,14 @@ class PhaseSearch:
         node_lp = None if refresh else NodeLP(self.query, run.limits.deadline, run.rng)
         branching = PhaseBranching(self.query, rule) if rule in EVALUATED else None
         self.run = replace(
-            run, query=self.query, rule=rule, ascent=ASCENT, refresh=refresh, node_lp=node_lp, branching=branching
-        )
+            run, query=self.query, rule=rule, ascent=ASCENT, refresh=refresh, node_lp=node_lp, branching=branching,
+            node_milp=NodeMilp(self.query, options, run.limits.deadline, self.frontier) if milp else None,
+        )  # fmt: skip
+
+    @property
+    def proof(self) -> str:
+        """What an empty frontier rests on."""
+        return "scip-float" if self.run.node_milp and self.run.node_milp.closed else "linear bounds and splits"
 
     def search(self, end: float, report: Callable[[int, Frontier], None]) -> Outcome:
         """Go on with the tree until `end`."""

@@ -28,6 +28,7 @@ from ..instances.replay import Replay, Witness
 from .closing import close_regions
 from .limits import Limits
 from .node_lp import NodeLP
+from .node_milp import NodeMilp
 from .phase_branching import PhaseBranching
 from .trace import Recorder
 
@@ -61,6 +62,7 @@ class Run:
     ascent: int = 0  # phase nodes: iterations on slopes and multipliers
     refresh: bool = True  # phase nodes: bound hidden neurons anew in nodes that stay open
     node_lp: NodeLP | None = None  # phase nodes: LPs, where they are wanted
+    node_milp: NodeMilp | None = None  # phase nodes: SCIPs, where they are wanted
     branching: PhaseBranching | None = None  # phase nodes: rules that need more than the bounds
     record: Recorder = Recorder()  # hears what becomes of every node
     elite: Elite = field(default_factory=Elite)  # of the attacks at the root
@@ -172,14 +174,15 @@ class Run:
         return close_regions(query, batch, bounds, self.check)
 
     def close_phases(self, query: Query, batch: Batch, bounds: Bounds) -> tuple[Array, Witness | None]:
-        """The same for nodes that carry phases and no half-spaces; others get an LP where that pays."""
+        """The same for nodes that carry phases and no half-spaces; others get an LP or a MILP where that pays."""
         proved, witness = close_regions(query, batch, bounds, self.check, half_spaces=False)
-        if witness or self.node_lp is None:
-            return proved, witness
-        unknown = np.flatnonzero(proved == -np.inf)
-        some = batch[unknown]
-        proved[unknown], witness = self.node_lp.close(some, bounds.margins[unknown], self.check)
-        batch.duty[unknown] = some.duty
+        for solver in (self.node_lp, self.node_milp):
+            unknown = np.flatnonzero(proved == -np.inf)
+            if witness or solver is None:
+                continue
+            some = batch[unknown]
+            proved[unknown], witness = solver.close(some, bounds.margins[unknown], self.check)
+            batch.duty[unknown] = some.duty
         return proved, witness
 
     def split(self, query: Query, batch: Batch, bounds: Bounds) -> Splits:

@@ -3,8 +3,8 @@
 Measured grounds (two cores, 2026-11): with few open inputs, splitting the input set closes thousands of nodes a second
 and beats everything else. With many inputs, one big-M MILP on SCIP closes networks of one hidden layer with a few
 hundred unstable neurons in seconds; deeper ones are worth hidden bounds by optimised slopes at the root, which close
-many a query there, and then a search over phases, which beats SCIP on all of them. Bounds by LP win nearly nothing over
-optimised slopes. A short attack comes before all of them; a longer one follows where that was not enough.
+many a query there, and then a search over phases, which beats SCIP on all of them: SCIP gets single nodes of it as long
+as it closes them faster. Bounds by LP win nearly nothing over optimised slopes. A short attack comes before all of them; a longer one follows where that was not enough.
 """
 
 from __future__ import annotations
@@ -83,15 +83,14 @@ def plan(known: Facts, method: str = "auto", rule: str = "auto") -> list[Stage]:
     slopes = Stage("slopes", 0.15, why="hidden bounds by optimised slopes: a root often closes, a tree shrinks")
     # on small networks the ascent takes a tenth of a second, less than an attack
     first = [slopes, attack] if known.weights <= QUICK_SLOPES else [attack, slopes]
-    phases = [
+    return [
         *first,
         Stage("split", 0.1, split, "cheap where the bounds are nearly good enough"),
         attack_again,
-        Stage("split", 0.8, split, "hidden bounds anew in every node: few nodes suffice"),
+        Stage("split", 1.0, split, "hidden bounds anew in every node: few nodes suffice"),
+        # reached where the search ended with nodes that no float can split
+        *([Stage("milp", 1.0, why=f"{known.unstable} unstable ReLUs")] if known.unstable <= LARGEST_MILP else [rest]),
     ]
-    if known.unstable > LARGEST_MILP:
-        return [*phases, rest]
-    return [*phases, Stage("milp", 1.0, why=f"{known.unstable} unstable ReLUs")]
 
 
 def batch_size(known: Facts, query: Query) -> int:

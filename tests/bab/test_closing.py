@@ -1,15 +1,16 @@
-"""Closing by solvers: the shares of time over several disjuncts, and activation regions."""
+"""Closing by solvers: SCIP's questions, slices and splits, and activation regions."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from hypersplit.bab.closing import close_by_milp, close_regions, open_disjuncts
+from hypersplit.bab.closing import close_regions, open_disjuncts
+from hypersplit.bab.milp_tree import close_by_milp
 from hypersplit.bab.options import Options
 from hypersplit.encodings.linear_bounds import bound
 from hypersplit.encodings.milp import MilpResult
-from hypersplit.instances.batch import root
+from hypersplit.instances.batch import Node, root
 from hypersplit.instances.network import sequential
 from hypersplit.instances.property import Case, InputSet, Polyhedron, Property
 from hypersplit.instances.query import Query, queries
@@ -40,44 +41,59 @@ def answers(monkeypatch: pytest.MonkeyPatch, refuted_at: dict[int, int]) -> list
     return calls
 
 
-@pytest.mark.parametrize("refuted_at", [{0: 1, 1: 1, 2: 1}, {0: 2, 1: 2, 2: 2}, {0: 1, 1: 2, 2: 1}, {0: 2, 1: 1, 2: 2}])
+def bounded_root(threshold: float) -> tuple[Query, Node]:
+    """The query's root with linear bounds."""
+    query = three_disjuncts(threshold)
+    batch = root(query)
+    bounds = bound(query, batch)
+    batch.pre_lower, batch.pre_upper = bounds.pre_lower, bounds.pre_upper
+    return query, batch.node(0)
+
+
+@pytest.mark.parametrize("refuted_at", [{0: 1, 1: 1, 2: 1}, {0: 2, 1: 2, 2: 2}, {0: 1, 1: 2, 2: 1}, {}])
 @pytest.mark.parametrize("jobs", [1, 2, 3])
-def test_disjuncts_are_refuted_in_two_rounds(
+def test_what_a_slice_leaves_open_is_split(
     monkeypatch: pytest.MonkeyPatch, refuted_at: dict[int, int], jobs: int
 ) -> None:
-    """Whatever the order in which they fall, all disjuncts are asked until each is refuted, within the time."""
-    query = three_disjuncts()
+    """Disjuncts that SCIP does not refute in a slice fall once their phases are split, here by linear bounds."""
+    query, node = bounded_root(-1.5)
     calls = answers(monkeypatch, refuted_at)
-    outcome = close_by_milp(
-        query, root(query).node(0), [0, 1, 2], lambda: 10.0, Options(jobs=jobs), lambda points: None
-    )
+    outcome = close_by_milp(query, node, [0, 1, 2], lambda: 10.0, Options(jobs=jobs), lambda points: None)
 
     assert outcome.left == [] and outcome.witness is None
-    assert sorted(k for k, _ in calls) == sorted(k for k, times in refuted_at.items() for _ in range(times))
+    assert outcome.questions == len(calls) <= 3
     assert all(0.0 < seconds <= 10.0 for _, seconds in calls)
+
+
+def test_slices_grow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each split gives the halves longer slices, and a question without phases to split all the time there is."""
+    query, node = bounded_root(-0.5)
+    calls = answers(monkeypatch, {})
+    outcome = close_by_milp(query, node, [1], lambda: 10.0, Options(jobs=1), lambda points: None)
+
+    assert outcome.left == [1]
+    slices = [seconds for _, seconds in calls]
+    assert slices == sorted(slices) and slices[0] < slices[-1] == 10.0
 
 
 def test_what_is_not_refuted_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
     """A disjunct that SCIP leaves open is left, with its bound; without time nothing is asked."""
-    query = three_disjuncts()
+    query, node = bounded_root(-0.5)
     calls = answers(monkeypatch, {0: 1, 2: 2})
-    outcome = close_by_milp(query, root(query).node(0), [0, 1, 2], lambda: 10.0, Options(jobs=1), lambda points: None)
+    outcome = close_by_milp(query, node, [0, 1, 2], lambda: 10.0, Options(jobs=1), lambda points: None)
 
     assert outcome.left == [1] and outcome.bound == -1.0
 
     calls.clear()
-    outcome = close_by_milp(query, root(query).node(0), [0, 1, 2], lambda: 0.0, Options(jobs=1), lambda points: None)
+    outcome = close_by_milp(query, node, [0, 1, 2], lambda: 0.0, Options(jobs=1), lambda points: None)
 
     assert outcome.left == [0, 1, 2] and not calls
 
 
 def test_scip_itself_refutes_several_disjuncts() -> None:
     """The real SCIP refutes three disjuncts that linear bounds leave open."""
-    query = three_disjuncts(threshold=-1.5)
-    batch = root(query)
-    bounds = bound(query, batch)
-    batch.pre_lower, batch.pre_upper = bounds.pre_lower, bounds.pre_upper
-    outcome = close_by_milp(query, batch.node(0), [0, 1, 2], lambda: 60.0, Options(jobs=2), lambda points: None)
+    query, node = bounded_root(-1.5)
+    outcome = close_by_milp(query, node, [0, 1, 2], lambda: 60.0, Options(jobs=2), lambda points: None)
 
     assert outcome.left == []
 
@@ -108,10 +124,7 @@ def test_an_activation_region_is_decided_by_one_linear_program() -> None:
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_a_witness_ends_all(jobs: int) -> None:
     """Once one disjunct's solution replays, the others are not asked any longer."""
-    query = three_disjuncts(threshold=-1.0)  # x = -1 for the first, x = 1 for the second
-    batch = root(query)
-    bounds = bound(query, batch)
-    batch.pre_lower, batch.pre_upper = bounds.pre_lower, bounds.pre_upper
+    query, node = bounded_root(-1.0)  # x = -1 for the first, x = 1 for the second
     found = Witness(np.array([-1.0]), np.array([-1.0, 1.0, 1.0]), False)
     seen: list[np.ndarray] = []
 
@@ -119,6 +132,6 @@ def test_a_witness_ends_all(jobs: int) -> None:
         seen.append(points)
         return found
 
-    outcome = close_by_milp(query, batch.node(0), [0, 1, 2], lambda: 60.0, Options(jobs=jobs), check)
+    outcome = close_by_milp(query, node, [0, 1, 2], lambda: 60.0, Options(jobs=jobs), check)
 
     assert outcome.witness is found and len(seen) == 1
