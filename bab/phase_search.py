@@ -12,9 +12,11 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
+from ..encodings.implications import implications
 from ..encodings.reduction import kept_neurons, reduced, restrict
 from ..instances.batch import Batch
 from ..instances.query import Query
+from .conflicts import Conflicts
 from .frontier import Frontier
 from .node_lp import NodeLP
 from .node_milp import NodeMilp
@@ -27,6 +29,8 @@ __all__ = ["PhaseSearch"]
 
 ASCENT = 8  # iterations on the slopes and multipliers of every node's margins
 BATCH = 32  # nodes at a time
+IMPLICATIONS = 0.02  # share of the time that the table of implications may take
+LEARNING = 0.0  # share of the search's time for conflict clauses; 0: none, they win about what they cost
 QUICK_ASCENT = 1.0  # seconds of the hidden neurons' ascent at the root up to which nodes get one, too
 
 
@@ -41,14 +45,19 @@ class PhaseSearch:
         self.query, self.options = reduced(whole, kept), options
         own = len(whole.region.rows)  # half-spaces of the property; margins' bounds are not carried here
         root = restrict(replace(root, cuts=root.cuts[:, :own], margin=root.margin.copy()), kept)
+        deadline = run.limits.deadline
+        implied = implications(self.query, root, deadline=time.monotonic() + IMPLICATIONS * run.limits.remaining)
+        implied.settle(root)
+        conflicts = Conflicts(self.query, replace(root), deadline, implied, LEARNING) if LEARNING else None
         self.frontier = Frontier(root)
         refresh = ascent_seconds < QUICK_ASCENT
         # an LP knows what refreshed bounds know already
-        node_lp = None if refresh else NodeLP(self.query, run.limits.deadline, run.rng)
+        node_lp = None if refresh else NodeLP(self.query, deadline, run.rng)
         branching = PhaseBranching(self.query, rule) if rule in EVALUATED else None
         self.run = replace(
             run, query=self.query, rule=rule, ascent=ASCENT, refresh=refresh, node_lp=node_lp, branching=branching,
-            node_milp=NodeMilp(self.query, options, run.limits.deadline, self.frontier) if milp else None,
+            node_milp=NodeMilp(self.query, options, deadline, self.frontier) if milp else None,
+            implied=implied, conflicts=conflicts,
         )  # fmt: skip
 
     @property

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from ..encodings.clipping import clip_batch
+from ..encodings.implications import Implications
 from ..encodings.linear_bounds import Bounds, LinearBoundOptions, bound, smallest_margins
 from ..encodings.optimised_bounds import OptimiseOptions
 from ..encodings.phase_bounds import bound_phases, refresh_phases
@@ -26,6 +27,7 @@ from ..instances.network import Array
 from ..instances.query import Query
 from ..instances.replay import Replay, Witness
 from .closing import close_regions
+from .conflicts import Conflicts
 from .limits import Limits
 from .node_lp import NodeLP
 from .node_milp import NodeMilp
@@ -64,6 +66,8 @@ class Run:
     node_lp: NodeLP | None = None  # phase nodes: LPs, where they are wanted
     node_milp: NodeMilp | None = None  # phase nodes: SCIPs, where they are wanted
     branching: PhaseBranching | None = None  # phase nodes: rules that need more than the bounds
+    implied: Implications | None = None  # phase nodes: what phases say about others
+    conflicts: Conflicts | None = None  # phase nodes: clauses, where they are learnt
     record: Recorder = Recorder()  # hears what becomes of every node
     elite: Elite = field(default_factory=Elite)  # of the attacks at the root
 
@@ -80,6 +84,8 @@ class Run:
 
         The numbers found, and what is left to refute, go to the children.
         """
+        self._deduce(batch)
+        duty = batch.duty.copy()
         options = OptimiseOptions(iterations=self.ascent, deadline=self.limits.deadline)
         bounds, numbers = bound_phases(query, batch, options, plain=not self.refresh)
         batch.slopes = numbers.astype(np.float16)
@@ -89,7 +95,16 @@ class Run:
             self._refresh(query, batch, bounds, due, options)
         if self.branching:
             self.branching.learn(batch, bounds)
+        if self.conflicts:
+            self.conflicts.learn(batch, duty, smallest_margins(query, bounds) > 0.0)
         return bounds
+
+    def _deduce(self, batch: Batch) -> None:
+        """What follows from the nodes' phases, before anything is bounded."""
+        if self.implied:
+            self.implied.clip(batch)
+        if self.conflicts and self.conflicts.propagate(batch) and self.implied:
+            self.implied.clip(batch)
 
     def _refresh(self, query: Query, batch: Batch, bounds: Bounds, due: Array, options: OptimiseOptions) -> None:
         """Bound the hidden neurons of the nodes `due` anew, and their margins with these."""

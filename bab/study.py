@@ -40,6 +40,7 @@ STUDIES = {  # name: what it asks; the module is study_NAME
     "scaling": "how nodes and seconds grow with inputs, depth and width of random ReLU networks",
     "partition-rules": "the rules that split the input set, side by side on the same instances",
     "branching-rules": "the rules that split phases of ReLUs, side by side on the same instances",
+    "ladder": "the steps of bounding a root, from parallel lines to partial MILPs, side by side",
     "formulations": "the formulations of the MILP, side by side on the same questions",
 }
 DECIDED = ("unsat", "sat")

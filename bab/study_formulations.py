@@ -34,7 +34,7 @@ from .rule_contest import Contradiction
 from .study import Findings, Row, Settings, Study, new_figure
 from .study_scaling import near_maximum
 
-__all__ = ["STUDY", "VARIANTS"]
+__all__ = ["Problem", "STUDY", "VARIANTS", "problems"]
 
 # name: formulation, binaries
 VARIANTS: dict[str, tuple[str, int | None]] = {
@@ -64,7 +64,7 @@ class Problem:
     load: Callable[[], tuple[Network, Property]]
 
 
-def _problems(settings: Settings) -> list[Problem]:
+def problems(settings: Settings) -> list[Problem]:
     """The list's instances, or carried and random ones; those that `only` chooses. Raises InputError where none is."""
     every = _listed(settings) if settings.instances else [*_carried(settings), *_generated(settings)]
     globs = settings.only
@@ -127,7 +127,7 @@ def _rows(settings: Settings, former: Sequence[Row]) -> Iterator[Row]:
     """One row an instance and variant that `former` does not have; raises Contradiction."""
     done = {(row["instance"], row["formulation"]) for row in former}
     said = {row["instance"]: row for row in former if row["status"] in CLOSED}
-    for problem in _problems(settings):
+    for problem in problems(settings):
         missing = [name for name in VARIANTS if (problem.name, name) not in done]
         question = _question(*problem.load()) if missing else None
         if question is None:

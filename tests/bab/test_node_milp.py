@@ -65,6 +65,20 @@ def test_scip_refutes_all_duties_of_a_node(monkeypatch: pytest.MonkeyPatch) -> N
     assert asks.closed == 1
 
 
+def test_a_slow_scip_only_shows_what_it_can(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the tree is faster a refuted node stays with the tree, whose bounds are rigorous."""
+    query, batch, margins = open_root()
+    asks = asker(query, batch, monkeypatch)
+    asks.frontier = Frontier(batch[:0])  # the tree has closed everything else
+    asks.started -= 0.01
+    asks.seconds = 100.0
+    proved, witness = asks.close(batch, margins, lambda points: None)
+    assert proved.tolist() == [-np.inf] and witness is None
+    assert batch.duty.all()
+    assert asks.share == 1.0
+    assert asks.closed == 0
+
+
 def test_a_failed_slice_leaves_the_node_and_grows(monkeypatch: pytest.MonkeyPatch) -> None:
     """An error is an open node; the next slice is longer."""
     query, batch, margins = open_root()

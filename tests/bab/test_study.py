@@ -19,6 +19,7 @@ from hypersplit.bab import study_scaling as scaling
 from hypersplit.bab.cli import main
 from hypersplit.bab.result import Result
 from hypersplit.bab.study import Findings, Row, Settings, Study, run
+from hypersplit.bab.study_ladder import STEPS
 from hypersplit.heuristics.relus import PHASE_RULES
 from hypersplit.heuristics.splits import RULES
 from hypersplit.instances.carried import DATA
@@ -271,3 +272,19 @@ def test_quick_branching_rules(tmp_path: Path, capsys: Captured) -> None:
     assert {"unsat"} == {row["verdict"] for row in rows}
     assert all(int(row["nodes"]) > 1 for row in rows)
     assert "phases: 2 of 2 solved" in capsys.readouterr().out
+
+
+def test_quick_ladder(tmp_path: Path, capsys: Captured) -> None:
+    """Every step meets every question; steps that build on others are no worse, and none beats the attack."""
+    pytest.importorskip("matplotlib")
+    assert 0 == main(["study", "ladder", "--quick", "--out", str(tmp_path)])
+    rows = read(tmp_path / "ladder.csv")
+
+    for name in {row["instance"] for row in rows}:
+        bounds = {row["step"]: float(row["bound"]) for row in rows if row["instance"] == name}
+        upper = {float(row["upper"]) for row in rows if row["instance"] == name}
+        assert set(bounds) == set(STEPS) and len(upper) == 1
+        assert max(value for step, value in bounds.items() if not step.startswith("partial")) <= upper.pop() + 1e-9
+        for worse, better in (("linear", "slopes-last"), ("slopes-last", "LP-LAST"), ("slopes+LP", "LP-ALL")):
+            assert bounds[worse] <= bounds[better] + 1e-6 * (1.0 + abs(bounds[worse]))
+    assert "LP-ALL" in capsys.readouterr().out
