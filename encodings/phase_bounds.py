@@ -28,7 +28,7 @@ from .relaxations import lines
 from .skeleton import FLOAT, Skeleton
 from .slope_ascent import Ascent, Pairs, Single
 
-__all__ = ["bound_phases", "largest_magnitudes", "refresh_phases"]
+__all__ = ["InheritedPass", "bound_phases", "largest_magnitudes", "refresh_phases", "skeleton_of"]
 
 SHARP = FLOAT(4.0)  # step of a weight's logit relative to a slope's
 CURVE_SLACK = 2.0**-50  # of numpy's tanh
@@ -54,7 +54,7 @@ def bound_phases(
     if not len(node):
         return bounds, numbers
     given = batch.slopes[node, disjunct].astype(FLOAT) if batch.slopes.size else None
-    ascent = _DisjunctAscent(Single(_skeleton(query, batch), batch), node, disjunct, given)
+    ascent = _DisjunctAscent(Single(skeleton_of(query, batch), batch), node, disjunct, given)
     if plain:
         bounds.sensitivities[node, query.starts[disjunct]] = ascent.plain()
     ascent.run(options.steps(warm=given is not None))
@@ -100,7 +100,7 @@ def _switch(query: Query, batch: Batch) -> Switch:
 
 def largest_magnitudes(query: Query, batch: Batch) -> list[Array]:
     """Per layer [1, n]: |W| m + |b| with m the largest size that the sources have on any node of the batch."""
-    return _InheritedPass(query, batch).magnitudes
+    return InheritedPass(query, batch).magnitudes
 
 
 def _refresh(query: Query, batch: Batch, options: OptimiseOptions) -> Bounds:
@@ -126,9 +126,9 @@ def _refresh(query: Query, batch: Batch, options: OptimiseOptions) -> Bounds:
 
 def _hidden(query: Query, batch: Batch, k: int, node: Array, row: Array, options: OptimiseOptions) -> Array:
     """Lower bounds of z and of -z, in turn, for neurons listed twice."""
-    single = Single(_skeleton(query, batch).below(k), batch)
+    single = Single(skeleton_of(query, batch).below(k), batch)
     found = np.full(len(node), -np.inf)
-    walked = _InheritedPass(query, batch)
+    walked = InheritedPass(query, batch)
     step = max(2, PAIR_FLOATS // (query.neurons + query.network.input_size) // 2 * 2)
     for i in range(0, len(node), step):
         part = slice(i, i + step)
@@ -175,7 +175,7 @@ def _shares(query: Query, disjunct: Array, logits: Array) -> Array:
 _SKELETONS: WeakKeyDictionary[Query, Skeleton] = WeakKeyDictionary()
 
 
-def _skeleton(query: Query, batch: Batch) -> Skeleton:
+def skeleton_of(query: Query, batch: Batch) -> Skeleton:
     """The query's skeleton, made anew where some node needs neurons that it lacks."""
     known = _SKELETONS.get(query)
     if known is None or not known.covers(batch) or not _boxed(known, batch):
@@ -268,7 +268,7 @@ class _DisjunctAscent(Ascent):
         np.clip(self.logits, -LARGEST_LOGIT, LARGEST_LOGIT, out=self.logits)
 
 
-class _InheritedPass(Pass):
+class InheritedPass(Pass):
     """Lines from inherited bounds. Magnitudes, which only errors depend on, are those of all nodes at once, [1, n]."""
 
     def __init__(self, query: Query, batch: Batch) -> None:
@@ -298,7 +298,7 @@ class _DisjunctPass(PairPass):
         count = len(node)
         self.shares = shares.astype(np.float64)
         pairs = Pairs(node, np.zeros(count, dtype=np.intp), np.ones(count), np.arange(count))
-        super().__init__(_InheritedPass(query, batch), pairs, slopes, np.zeros((count, batch.cuts.shape[1])))
+        super().__init__(InheritedPass(query, batch), pairs, slopes, np.zeros((count, batch.cuts.shape[1])))
 
     def objective(self, k: int) -> tuple[dict[int, Array], Array, Array]:
         """See PairPass; the shares are exact as they stand, only the sums over rows round."""

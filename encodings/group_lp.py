@@ -1,0 +1,170 @@
+"""Multi-neuron rows (k-ReLU) in the triangle LP: made for groups, separated by violation, kept as long as they bind.
+
+Singh, Ganvir, Pueschel and Vechev (2019): the rows of the hull of a group's pre-activations and activations, within
+an octahedral polytope of its pre-activations, hold on the node and cut off what the triangles leave. They come from
+`hull_wrapping` or `relu_hull`, certified in exact arithmetic, and go into the LP as
+    c + A z + B y >= 0,    z = y - s, so (A + B) y - A s >= -c.
+The LP is believed through its multipliers only (`safe_lp`), so bounds stay rigorous. Of the many rows few bind: those
+that the LP's point violates most are added, round by round.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+import numpy as np
+import scipy.sparse as sp
+
+from ..instances.batch import Node
+from ..instances.network import Array
+from ..instances.query import Query
+from .group_bounds import octahedral_bounds
+from .hull_rows import HullRows
+from .hull_wrapping import wrapped_rows
+from .lp import LPBound, TriangleLP
+from .octahedron import octahedral_directions
+from .optimised_bounds import OptimiseOptions
+from .relu_hull import exact_hull
+
+__all__ = ["GroupLP", "GroupRows", "group_rows"]
+
+EXACT = 2  # neurons of a group up to which the exact hull is as cheap as wrapping
+ALL_DIRECTIONS = 3  # neurons of a group up to which all octahedral directions are used; else pairs
+AT_ONCE = 200  # rows added a round
+ROUNDS = 30
+VIOLATED = 1e-6  # of a row's largest coefficient: what counts as violated
+WORTH = 1e-4  # least gain of a round, as a share of what is missing to 0
+Groups = Callable[[int], Iterable[Array]]  # of a layer: arrays [G, K] of its rows
+
+
+@dataclass(eq=False)
+class GroupRows:
+    """Rows  constants + z @ (pre-activations) + y @ (activations) >= 0  over flat neurons."""
+
+    neurons: Array  # [R, K] flat indices
+    z: Array  # [R, K]
+    y: Array  # [R, K]
+    constants: Array  # [R]
+
+    def __len__(self) -> int:
+        return len(self.constants)
+
+    def __getitem__(self, index: Array) -> GroupRows:
+        """Rows `index` (bool mask or int array)."""
+        return GroupRows(self.neurons[index], self.z[index], self.y[index], self.constants[index])
+
+    def values(self, z: Array, y: Array) -> Array:
+        """[R] left-hand sides at flat values [neurons]."""
+        return np.asarray(self.constants + (self.z * z[self.neurons]).sum(1) + (self.y * y[self.neurons]).sum(1))
+
+    @staticmethod
+    def concatenate(parts: list[GroupRows]) -> GroupRows:
+        """All rows; groups of different sizes are padded with zeros."""
+        most = max(p.neurons.shape[1] for p in parts)
+
+        def joined(name: str) -> Array:
+            arrays = [getattr(p, name) for p in parts]
+            return np.concatenate([np.pad(a, ((0, 0), (0, most - a.shape[1]))) for a in arrays])
+
+        constants = np.concatenate([p.constants for p in parts])
+        return GroupRows(joined("neurons"), joined("z"), joined("y"), constants)
+
+
+def group_rows(
+    query: Query, node: Node, groups: Groups, options: OptimiseOptions | None = None, exact: int = EXACT,
+    deadline: float = np.inf,
+) -> GroupRows:  # fmt: skip
+    """Rows for the groups of every ReLU layer on a node with finite pre-activation bounds.
+
+    groups(k): arrays [G, K] of rows of layer k (one array for each K); options: of the ascent behind octahedral bounds;
+    exact: largest K whose exact hull is taken; deadline: time.monotonic() at which later layers get none.
+    """
+    parts = [GroupRows(np.zeros((0, 1), np.intp), np.zeros((0, 1)), np.zeros((0, 1)), np.zeros(0))]
+    for k, (kind, part) in enumerate(zip(query.kinds, query.slices, strict=True), start=1):
+        for chosen in groups(k) if kind == "relu" else ():
+            if not len(chosen) or time.monotonic() > deadline:
+                continue
+            found = rows_of_groups(query, node, k, chosen, options, exact)
+            parts.append(GroupRows(chosen[found.group] + part.start, found.z, found.y, found.constants))
+    return GroupRows.concatenate(parts)
+
+
+def rows_of_groups(
+    query: Query, node: Node, k: int, groups: Array, options: OptimiseOptions | None = None, exact: int = EXACT
+) -> HullRows:
+    """Hull rows beyond the triangles of groups [G, K] of layer k."""
+    size = groups.shape[1]
+    directions = octahedral_directions(size, None if size <= ALL_DIRECTIONS else 2)
+    bounds = octahedral_bounds(query, node.batch, k, groups, directions, options)
+    return exact_hull(bounds, directions) if size <= exact else wrapped_rows(bounds, directions)
+
+
+@dataclass(eq=False)
+class GroupLP:
+    """The triangle LP of one node with a pool of multi-neuron rows, of which it has those that were violated."""
+
+    query: Query
+    node: Node
+    pool: GroupRows
+    model: TriangleLP = field(init=False)
+    used: Array = field(init=False)  # [R] bool: rows in the LP
+    rounds: int = 0
+
+    def __post_init__(self) -> None:
+        self.model = TriangleLP(self.query, self.node)
+        self.used = np.zeros(len(self.pool), dtype=bool)
+        first, second = self.model.triangles.first, self.model.triangles.second
+        # a neuron without columns is 0, and its z is unknown to the LP
+        known = (first >= 0) & (second >= 0)
+        there = (self.pool.z != 0.0) | (self.pool.y != 0.0)
+        self.usable = (known[self.pool.neurons] | ~there).all(axis=1)
+
+    def minimise(self, disjunct: int, deadline: float) -> LPBound:
+        """Bound the disjunct's largest margin from below, adding rows until none is violated or it is refuted."""
+        best = self.model.minimise(disjunct, max(deadline - time.monotonic(), 0.01))
+        for _ in range(ROUNDS):
+            if best.bound > 0.0 or best.status != "optimal" or time.monotonic() > deadline:
+                break
+            added = self._separate()
+            if not added:
+                break
+            self.rounds += 1
+            now = self.model.minimise(disjunct, max(deadline - time.monotonic(), 0.01))
+            gain = now.bound - best.bound
+            best = now if now.bound >= best.bound else best
+            if now.status != "optimal" or not gain > WORTH * abs(best.bound):
+                break
+        return best
+
+    def _separate(self) -> int:
+        """Add the rows that the LP's point violates most; how many."""
+        triangles = self.model.triangles
+        point = triangles.lp.point()
+        y, s = (np.where(c >= 0, point[np.maximum(c, 0)], 0.0) for c in (triangles.first, triangles.second))
+        values = self.pool.values(y - s, y)
+        scale = np.maximum(np.abs(self.pool.z).max(axis=1, initial=0.0), np.abs(self.pool.y).max(axis=1, initial=0.0))
+        open_rows = np.flatnonzero(self.usable & ~self.used & (values < -VIOLATED * scale))
+        chosen = open_rows[np.argsort((values / scale)[open_rows], kind="stable")[:AT_ONCE]]
+        self._add(chosen)
+        return len(chosen)
+
+    def _add(self, chosen: Array) -> None:
+        if not len(chosen):
+            return
+        triangles, rows = self.model.triangles, self.pool[chosen]
+        count, size = rows.neurons.shape
+        total = rows.z + rows.y
+        columns = np.concatenate([triangles.first[rows.neurons], triangles.second[rows.neurons]], axis=1)
+        entries = np.concatenate([total, -rows.z], axis=1)
+        row, place = np.nonzero((entries != 0.0) & (columns >= 0))
+        matrix = sp.csr_array(
+            (entries[row, place], (row, columns[row, place])), shape=(count, triangles.lp.columns)
+        )
+        # A + B is rounded once: what that can be worth goes into the constant
+        reach = np.maximum(self.node.pre_upper, 0.0)[rows.neurons]
+        slack = 2.0**-51 * (np.abs(total) * reach).sum(axis=1) * (1.0 + size * 2.0**-50)
+        low = np.nextafter(-(rows.constants + slack), -np.inf)
+        triangles.lp.add_rows(matrix, low, np.full(count, np.inf))
+        self.used[chosen] = True

@@ -1,0 +1,91 @@
+"""Which neurons of a layer go into a group for multi-neuron rows.
+
+A group pays where its triangles leave much room that the margin uses, and where its neurons depend on each other.
+Candidates are the unstable ReLUs, scored by multiplier times (-u l)/(u - l) (`hyperplanes`; without multipliers by the
+triangle's area, as kPoly does), and the active ones, which have no triangle of their own but may tie others down: for
+max(a, b) = b + ReLU(a - b) the row a - b + b <= 1 is what makes the bound exact, and b is stable. Each of the best
+neurons takes in the k - 1 partners whose rows point most nearly the same or the opposite way: their sums or differences
+are narrow. Groups overlap. For k > 3 rows of all directions are dear; `subsets` cuts large groups into small ones.
+"""
+
+from __future__ import annotations
+
+from itertools import combinations
+
+import numpy as np
+import scipy.sparse as sp
+
+from ..instances.batch import Node
+from ..instances.network import Array
+from ..instances.query import Query
+from .hyperplanes import optimal_partition_scores
+
+__all__ = ["GROUPINGS", "groups_of_layer", "subsets"]
+
+GROUPINGS = ("correlation", "area", "random")
+
+
+def groups_of_layer(
+    query: Query, node: Node, k: int, size: int, most: int, multipliers: Array | None = None,
+    grouping: str = "correlation", rng: np.random.Generator | None = None,
+) -> Array:  # fmt: skip
+    """[G, size] rows of layer k, ascending in each group, G <= most; none where fewer than `size` neurons take part.
+
+    grouping: "correlation" as the module says; "area": neighbours in the order of scores, overlapping by all but one;
+    "random": the baseline, unstable neurons only. multipliers: [neurons] >= 0 or None.
+    Raises ValueError for another grouping.
+    """
+    if grouping not in GROUPINGS:
+        raise ValueError(f"grouping {grouping!r}: expected one of {', '.join(GROUPINGS)}")
+    part = query.slices[k - 1]
+    lower, upper = node.pre_lower[part], node.pre_upper[part]
+    if query.kinds[k - 1] != "relu":
+        return np.zeros((0, size), dtype=np.intp)
+    unstable = np.flatnonzero((lower < 0.0) & (upper > 0.0))
+    active = np.flatnonzero((lower >= 0.0) & (upper > lower))
+    weight = np.ones(len(lower)) if multipliers is None else multipliers[part] + 1e-9 * multipliers.max(initial=1e-9)
+    score = optimal_partition_scores(weight, lower, upper)
+    order = unstable[np.argsort(-score[unstable], kind="stable")]
+    if grouping == "random":
+        rng, drawn = np.random.default_rng(0) if rng is None else rng, most if len(unstable) >= size else 0
+        return _distinct([rng.choice(unstable, size, replace=False) for _ in range(drawn)], size)
+    if grouping == "area":
+        return _distinct([order[i : i + size] for i in range(min(most, len(order) - size + 1))], size)
+    candidates = np.concatenate([order, active])
+    if len(candidates) < size:
+        return np.zeros((0, size), dtype=np.intp)
+    likeness = _likeness(query, node, k, candidates)
+    found = []
+    for i in range(min(most, len(order))):
+        near = np.argsort(-likeness[i], kind="stable")
+        near = near[near != i][: size - 1]
+        found.append(np.append(candidates[near], candidates[i]))
+    return _distinct(found, size)
+
+
+def subsets(groups: Array, size: int) -> Array:
+    """[G', size] all subsets of that size of the groups [G, K], each once."""
+    found = [group[list(chosen)] for group in groups for chosen in combinations(range(groups.shape[1]), size)]
+    return _distinct(found, size)
+
+
+def _likeness(query: Query, node: Node, k: int, rows: Array) -> Array:
+    """[C, C] |cosine| of the rows' weights, in units of what each source varies by."""
+    layer, parts = query.network.layers[k - 1], []
+    for s, w in zip(layer.sources, layer.weights, strict=True):
+        if s == 0:
+            width = node.upper - node.lower
+        else:
+            part = query.slices[s - 1]
+            width = np.maximum(node.pre_upper[part], 0.0) - np.maximum(node.pre_lower[part], 0.0)
+        chosen = w[rows]
+        parts.append((chosen.toarray() if sp.issparse(chosen) else chosen) * width)
+    table = np.concatenate(parts, axis=1)
+    unit = table / np.maximum(np.linalg.norm(table, axis=1, keepdims=True), 1e-300)
+    return np.abs(unit @ unit.T)
+
+
+def _distinct(groups: list[Array], size: int) -> Array:
+    if not groups:
+        return np.zeros((0, size), dtype=np.intp)
+    return np.unique(np.sort(np.array(groups), axis=1), axis=0)
