@@ -27,8 +27,9 @@ from .lp import LPBound, TriangleLP
 from .octahedron import octahedral_directions
 from .optimised_bounds import OptimiseOptions
 from .relu_hull import exact_hull
+from .triangles import Triangles
 
-__all__ = ["GroupLP", "GroupRows", "group_rows"]
+__all__ = ["GroupLP", "GroupRows", "add_group_rows", "directions_for", "group_rows", "member_columns", "rows_of_bounds"]
 
 EXACT = 2  # neurons of a group up to which the exact hull is as cheap as wrapping
 ALL_DIRECTIONS = 3  # neurons of a group up to which all octahedral directions are used; else pairs
@@ -41,9 +42,12 @@ Groups = Callable[[int], Iterable[Array]]  # of a layer: arrays [G, K] of its ro
 
 @dataclass(eq=False)
 class GroupRows:
-    """Rows  constants + z @ (pre-activations) + y @ (activations) >= 0  over flat neurons."""
+    """Rows  constants + z @ (pre-activations) + y @ (activations) >= 0.
 
-    neurons: Array  # [R, K] flat indices
+    Members are flat neurons and, behind them, inputs that go past a layer (`group_refinement`), with z alone.
+    """
+
+    neurons: Array  # [R, K] flat indices; number of neurons + i for input i
     z: Array  # [R, K]
     y: Array  # [R, K]
     constants: Array  # [R]
@@ -56,7 +60,7 @@ class GroupRows:
         return GroupRows(self.neurons[index], self.z[index], self.y[index], self.constants[index])
 
     def values(self, z: Array, y: Array) -> Array:
-        """[R] left-hand sides at flat values [neurons]."""
+        """[R] left-hand sides at flat values [neurons + inputs]."""
         return np.asarray(self.constants + (self.z * z[self.neurons]).sum(1) + (self.y * y[self.neurons]).sum(1))
 
     @staticmethod
@@ -95,10 +99,18 @@ def rows_of_groups(
     query: Query, node: Node, k: int, groups: Array, options: OptimiseOptions | None = None, exact: int = EXACT
 ) -> HullRows:
     """Hull rows beyond the triangles of groups [G, K] of layer k."""
-    size = groups.shape[1]
-    directions = octahedral_directions(size, None if size <= ALL_DIRECTIONS else 2)
-    bounds = octahedral_bounds(query, node.batch, k, groups, directions, options)
-    return exact_hull(bounds, directions) if size <= exact else wrapped_rows(bounds, directions)
+    directions = directions_for(groups.shape[1])
+    return rows_of_bounds(octahedral_bounds(query, node.batch, k, groups, directions, options), directions, exact)
+
+
+def directions_for(size: int) -> Array:
+    """The octahedral directions that groups of this size are bounded in."""
+    return octahedral_directions(size, None if size <= ALL_DIRECTIONS else 2)
+
+
+def rows_of_bounds(bounds: Array, directions: Array, exact: int = EXACT) -> HullRows:
+    """Hull rows beyond the triangles of groups with these octahedral bounds [G, M]."""
+    return exact_hull(bounds, directions) if directions.shape[1] <= exact else wrapped_rows(bounds, directions)
 
 
 @dataclass(eq=False)
@@ -110,16 +122,16 @@ class GroupLP:
     pool: GroupRows
     model: TriangleLP = field(init=False)
     used: Array = field(init=False)  # [R] bool: rows in the LP
+    usable: Array = field(init=False)  # [R] bool: all members have columns; without one a neuron is 0, its z unknown
+    columns: tuple[Array, Array] = field(init=False)
     rounds: int = 0
 
     def __post_init__(self) -> None:
         self.model = TriangleLP(self.query, self.node)
         self.used = np.zeros(len(self.pool), dtype=bool)
-        first, second = self.model.triangles.first, self.model.triangles.second
-        # a neuron without columns is 0, and its z is unknown to the LP
-        known = (first >= 0) & (second >= 0)
+        self.columns = member_columns(self.query, self.model.triangles)
         there = (self.pool.z != 0.0) | (self.pool.y != 0.0)
-        self.usable = (known[self.pool.neurons] | ~there).all(axis=1)
+        self.usable = ((self.columns[0][self.pool.neurons] >= 0) | ~there).all(axis=1)
 
     def minimise(self, disjunct: int, deadline: float) -> LPBound:
         """Bound the disjunct's largest margin from below, adding rows until none is violated or it is refuted."""
@@ -140,31 +152,37 @@ class GroupLP:
 
     def _separate(self) -> int:
         """Add the rows that the LP's point violates most; how many."""
-        triangles = self.model.triangles
-        point = triangles.lp.point()
-        y, s = (np.where(c >= 0, point[np.maximum(c, 0)], 0.0) for c in (triangles.first, triangles.second))
-        values = self.pool.values(y - s, y)
+        point = self.model.triangles.lp.point()
+        first, second = (np.where(c >= 0, point[np.maximum(c, 0)], 0.0) for c in self.columns)
+        values = self.pool.values(first - second, first)
         scale = np.maximum(np.abs(self.pool.z).max(axis=1, initial=0.0), np.abs(self.pool.y).max(axis=1, initial=0.0))
         open_rows = np.flatnonzero(self.usable & ~self.used & (values < -VIOLATED * scale))
         chosen = open_rows[np.argsort((values / scale)[open_rows], kind="stable")[:AT_ONCE]]
-        self._add(chosen)
+        add_group_rows(self.model.triangles, self.node, self.columns, self.pool[chosen])
+        self.used[chosen] = True
         return len(chosen)
 
-    def _add(self, chosen: Array) -> None:
-        if not len(chosen):
-            return
-        triangles, rows = self.model.triangles, self.pool[chosen]
-        count, size = rows.neurons.shape
-        total = rows.z + rows.y
-        columns = np.concatenate([triangles.first[rows.neurons], triangles.second[rows.neurons]], axis=1)
-        entries = np.concatenate([total, -rows.z], axis=1)
-        row, place = np.nonzero((entries != 0.0) & (columns >= 0))
-        matrix = sp.csr_array(
-            (entries[row, place], (row, columns[row, place])), shape=(count, triangles.lp.columns)
-        )
-        # A + B is rounded once: what that can be worth goes into the constant
-        reach = np.maximum(self.node.pre_upper, 0.0)[rows.neurons]
-        slack = 2.0**-51 * (np.abs(total) * reach).sum(axis=1) * (1.0 + size * 2.0**-50)
-        low = np.nextafter(-(rows.constants + slack), -np.inf)
-        triangles.lp.add_rows(matrix, low, np.full(count, np.inf))
-        self.used[chosen] = True
+
+def member_columns(query: Query, triangles: Triangles) -> tuple[Array, Array]:
+    """[neurons + inputs] the columns of y and s of every neuron that has both, else -1; inputs have one column."""
+    inputs = np.arange(query.network.input_size)
+    both = (triangles.first >= 0) & (triangles.second >= 0)
+    first, second = (np.where(both, c, -1) for c in (triangles.first, triangles.second))
+    return np.append(first, inputs), np.append(second, np.full(len(inputs), -1))
+
+
+def add_group_rows(triangles: Triangles, node: Node, columns: tuple[Array, Array], rows: GroupRows) -> None:
+    """Append rows whose members all have columns (`member_columns`) to the LP."""
+    if not len(rows):
+        return
+    count, size = rows.neurons.shape
+    total = rows.z + rows.y
+    places = np.concatenate([c[rows.neurons] for c in columns], axis=1)
+    entries = np.concatenate([total, -rows.z], axis=1)
+    row, place = np.nonzero((entries != 0.0) & (places >= 0))
+    matrix = sp.csr_array((entries[row, place], (row, places[row, place])), shape=(count, triangles.lp.columns))
+    # A + B is rounded once: what that can be worth goes into the constant
+    reach = np.append(np.maximum(node.pre_upper, 0.0), np.maximum(np.abs(node.lower), np.abs(node.upper)))
+    slack = 2.0**-51 * (np.abs(total) * reach[rows.neurons]).sum(axis=1) * (1.0 + size * 2.0**-50)
+    low = np.nextafter(-(rows.constants + slack), -np.inf)
+    triangles.lp.add_rows(matrix, low, np.full(count, np.inf))

@@ -27,7 +27,7 @@ from .bounds import LinearBoundOptions, gamma
 from .linear_bounds import bound
 from .triangles import Triangles
 
-__all__ = ["LPBound", "TriangleLP", "tighten"]
+__all__ = ["LPBound", "TriangleLP", "tighten", "tighten_layer"]
 
 Index = NDArray[np.intp]
 
@@ -168,7 +168,7 @@ def tighten(query: Query, node: Node, neurons: Array, deadline: float) -> tuple[
         triangles.set_node(node)
         index = np.flatnonzero(wanted[part])
         if len(index) and len(triangles.lp.row_lower):
-            _tighten_layer(triangles, k, index, node, deadline)
+            tighten_layer(triangles, k, index, node, deadline)
         won = won or bool(
             (node.pre_lower[part] != before[0]).any() or (node.pre_upper[part] != before[1]).any()
         )
@@ -176,7 +176,7 @@ def tighten(query: Query, node: Node, neurons: Array, deadline: float) -> tuple[
     return node.pre_lower, node.pre_upper
 
 
-def _tighten_layer(triangles: Triangles, k: int, index: Index, node: Node, deadline: float) -> None:
+def tighten_layer(triangles: Triangles, k: int, index: Index, node: Node, deadline: float) -> None:
     """Minimise and maximise the pre-activations `index` of layer k; the node's bounds change in place.
 
     A bound is skipped where the point of an earlier LP already comes near it: the LP could not win more.

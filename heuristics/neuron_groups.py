@@ -16,11 +16,11 @@ import numpy as np
 import scipy.sparse as sp
 
 from ..instances.batch import Node
-from ..instances.network import Array
+from ..instances.network import Array, Matrix
 from ..instances.query import Query
 from .hyperplanes import optimal_partition_scores
 
-__all__ = ["GROUPINGS", "groups_of_layer", "subsets"]
+__all__ = ["GROUPINGS", "groups_of_layer", "groups_with_inputs", "subsets"]
 
 GROUPINGS = ("correlation", "area", "random")
 
@@ -61,6 +61,31 @@ def groups_of_layer(
         near = near[near != i][: size - 1]
         found.append(np.append(candidates[near], candidates[i]))
     return _distinct(found, size)
+
+
+def groups_with_inputs(query: Query, node: Node, k: int) -> Array:
+    """[G, 2] pairs (flat neuron, query.neurons + input) of unstable ReLUs of layer k and inputs that go past them.
+
+    An input that the neuron depends on and that is read again, together with the neuron, by a later layer: there the
+    two meet, and what ties them counts.
+    """
+    part, layers = query.slices[k - 1], query.network.layers
+    unstable = (node.pre_lower[part] < 0.0) & (node.pre_upper[part] > 0.0)
+    if query.kinds[k - 1] != "relu" or 0 not in layers[k - 1].sources:
+        return np.zeros((0, 2), dtype=np.intp)
+    own = _pattern(layers[k - 1].weights[layers[k - 1].sources.index(0)])
+    meets = np.zeros_like(own)
+    for layer in layers[k:]:
+        if 0 in layer.sources and k in layer.sources:
+            inputs, neurons = (_pattern(layer.weights[layer.sources.index(s)]) for s in (0, k))
+            meets |= (neurons.T.astype(np.int64) @ inputs.astype(np.int64)) > 0
+    neuron, column = np.nonzero(own & meets & unstable[:, None])
+    return np.stack([part.start + neuron, query.neurons + column], axis=1)
+
+
+def _pattern(w: Matrix) -> Array:
+    """[m, n] bool: where the weights are not 0."""
+    return np.asarray((w if isinstance(w, np.ndarray) else w.toarray()) != 0.0)
 
 
 def subsets(groups: Array, size: int) -> Array:
