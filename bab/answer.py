@@ -18,6 +18,7 @@ from ..instances.network import Array
 from ..instances.replay import Witness
 from .closing import open_disjuncts
 from .frontier import Frontier
+from .group_stage import close_by_groups
 from .milp_tree import close_by_milp
 from .options import Options
 from .phase_search import PhaseSearch
@@ -126,6 +127,8 @@ class _Query:
             self._split(stage, known, seconds)
         elif stage.name == "slopes":
             self._slopes(seconds)
+        elif stage.name == "groups":
+            self._groups(seconds)
         elif stage.name == "milp":
             self._milp(seconds)
 
@@ -155,7 +158,7 @@ class _Query:
         """Phases of ReLUs, where there are many inputs."""
         if self.phases is None:
             bounds = bound(self.query, self.batch, LinearBoundOptions(hidden=False))
-            self.batch.duty = ~(self.query.per_disjunct(bounds.margins) > 0.0)
+            self.batch.duty &= ~(self.query.per_disjunct(bounds.margins) > 0.0)
             milp = self.options.method == "auto"
             self.phases = PhaseSearch(
                 self.query, self.batch, self.run, self.options, self.ascent_seconds, rule, milp
@@ -222,10 +225,24 @@ class _Query:
     def _unstable(self, lower: Array, upper: Array) -> int:
         return int(((lower < 0.0) & (upper > 0.0) & self.query.relu).any(axis=0).sum())
 
+    def _groups(self, seconds: float) -> None:
+        """Disjuncts closed by multi-neuron rows at the root; tighter hidden bounds stay."""
+        bounds = bound(self.query, self.batch, LinearBoundOptions(hidden=False))
+        outcome = close_by_groups(self.query, self.batch.node(0), bounds, seconds)
+        left = [k for k in open_disjuncts(self.query, bounds.margins[0]) if k not in outcome.closed]
+        if outcome.empty or not left:
+            self._holds("multi-neuron rows")
+            return
+        if outcome.points:
+            self.result.witness, self.result.how = self.run.check(np.array(outcome.points)), "multi-neuron rows"
+        self.batch.pre_lower, self.batch.pre_upper = outcome.node.pre_lower[None], outcome.node.pre_upper[None]
+        self.batch.duty[0, outcome.closed] = False
+        self.frontier = Frontier(self.batch)
+
     def _milp(self, seconds: float) -> None:
         end = time.monotonic() + seconds
         bounds = bound(self.query, self.batch, LinearBoundOptions(hidden=False))
-        open_now = open_disjuncts(self.query, bounds.margins[0])
+        open_now = [k for k in open_disjuncts(self.query, bounds.margins[0]) if self.batch.duty[0, k]]
         outcome = close_by_milp(
             self.query, self.batch.node(0), open_now, lambda: end - time.monotonic(), self.options, self.run.check
         )

@@ -25,6 +25,8 @@ from ..instances.batch import Node
 from ..instances.network import Array
 from ..instances.query import Query
 from .big_m import BigM
+from .group_lp import GroupRows
+from .group_milp import add_rows
 from .hull_cuts import HullCuts
 from .indicator import Indicator, Sos1
 from .margin_model import SCIP_MARGIN, Accept, MarginModel
@@ -65,7 +67,7 @@ class MilpResult:
 def close(
     query: Query, node: Node, disjunct: int | None, time_limit: float, memory_mb: float, threads: int = 1,
     cutoff: float | None = None, start: Array | None = None, seed: int = 0, accept: Accept | None = None,
-    formulation: str = "big-m", binaries: int | Array | None = None,
+    formulation: str = "big-m", binaries: int | Array | None = None, rows: GroupRows | None = None,
 ) -> MilpResult:  # fmt: skip
     """Look for an input of the node whose margins of the disjunct (None: of any) are all <= 0, or refute it.
 
@@ -75,6 +77,7 @@ def close(
     stops SCIP; default: some candidate's margins are <= 0 in float64. Several may run in threads: no GIL.
     formulation: a key of FORMULATIONS; binaries: how many unstable ReLUs get one, most important first, or which
     [neurons] bool; None: all. With fewer than all the status is never "candidate" unless `accept` was content.
+    rows: multi-neuron rows that hold on the node.
 
     Raises ValueError for an unknown formulation and when a neuron that matters has no finite bounds;
     KeyboardInterrupt on Ctrl-C.
@@ -92,6 +95,8 @@ def close(
     for mode in ("feasible", "minimise") if lone else ("minimise",):
         try:
             model = MarginModel(query, node, disjuncts, FORMULATIONS[formulation](), relaxed, cutoff)
+            if rows is not None:
+                add_rows(model, rows)
             model.ask(mode, memory_mb, threads, seed)
             if start is not None:
                 model.add_start(start)

@@ -23,6 +23,7 @@ FEW_INPUTS = 20  # open inputs up to which the input set itself is split
 SMALL = 50_000  # weights of a network whose tree is searched as fast as an attack runs
 SHALLOW_MILP = 1500  # unstable neurons of a single hidden layer up to which SCIP comes before a long search
 QUICK_SLOPES = 1_000_000  # weights up to which hidden bounds are optimised before the first attack
+FEW_UNSTABLE = 80  # ReLUs of a deep network up to which multi-neuron rows are tried before a long search
 LARGEST_MILP = 6000  # unstable neurons beyond which a MILP's root relaxation alone exceeds the usual limits
 
 
@@ -41,7 +42,7 @@ class Facts:
 class Stage:
     """One step of the plan."""
 
-    name: str  # "attack", "slopes", "split" or "milp"
+    name: str  # "attack", "slopes", "split", "groups" or "milp"
     share: float  # of the time that is left when the stage begins
     rule: str = ""  # split rule of a "split" stage
     why: str = ""  # for the log
@@ -79,14 +80,18 @@ def plan(known: Facts, method: str = "auto", rule: str = "auto") -> list[Stage]:
     if shallow:
         first = [Stage("split", 0.05, split, "few inputs")] if few else []
         return [attack, *first, Stage("milp", 0.9, why=f"one hidden layer, {known.unstable} unstable ReLUs"), rest]
+    rows = Stage("groups", 0.1, why="what no single neuron's relaxation shows, branching or not", most=20.0)
+    tied = known.piecewise_linear and known.hidden_layers > 1 and known.unstable <= FEW_UNSTABLE
     if few or not known.piecewise_linear:
-        return [attack, Stage("split", 1.0, split, f"{known.open_inputs} open inputs")]
+        first = [Stage("split", 0.05, split, "the easy ones"), rows] if tied else []
+        return [attack, *first, Stage("split", 1.0, split, f"{known.open_inputs} open inputs")]
     slopes = Stage("slopes", 0.15, why="hidden bounds by optimised slopes: a root often closes, a tree shrinks")
     # on small networks the ascent takes a tenth of a second, less than an attack
     first = [slopes, attack] if known.weights <= QUICK_SLOPES else [attack, slopes]
     return [
         *first,
         Stage("split", 0.1, split, "cheap where the bounds are nearly good enough"),
+        *([rows] if tied else []),
         attack_again,
         Stage("split", 1.0, split, "hidden bounds anew in every node: few nodes suffice"),
         # reached where the search ended with nodes that no float can split
