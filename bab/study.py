@@ -41,6 +41,8 @@ STUDIES = {  # name: what it asks; the module is study_NAME
     "partition-rules": "the rules that split the input set, side by side on the same instances",
     "branching-rules": "the rules that split phases of ReLUs, side by side on the same instances",
     "ladder": "the steps of bounding a root, from parallel lines to partial MILPs, side by side",
+    "max-subproblems": "subproblems for the maximum of d inputs, with single- and multi-neuron relaxations",
+    "kpoly": "regions verified and output boxes with one, two and three ReLUs at a time",
     "formulations": "the formulations of the MILP, side by side on the same questions",
 }
 DECIDED = ("unsat", "sat")

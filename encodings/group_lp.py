@@ -29,7 +29,10 @@ from .optimised_bounds import OptimiseOptions
 from .relu_hull import exact_hull
 from .triangles import Triangles
 
-__all__ = ["GroupLP", "GroupRows", "add_group_rows", "directions_for", "group_rows", "member_columns", "rows_of_bounds"]
+__all__ = [
+    "GroupLP", "GroupRows", "add_group_rows", "directions_for", "group_rows", "member_columns", "rows_of_bounds",
+    "rows_of_groups",
+]  # fmt: skip
 
 EXACT = 2  # neurons of a group up to which the exact hull is as cheap as wrapping
 ALL_DIRECTIONS = 3  # neurons of a group up to which all octahedral directions are used; else pairs

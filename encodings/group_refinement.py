@@ -21,8 +21,17 @@ from ..instances.batch import Node
 from ..instances.network import Array
 from ..instances.query import Query
 from .bounds import gamma
-from .group_lp import EXACT, GroupRows, add_group_rows, directions_for, member_columns, rows_of_bounds
+from .group_lp import (
+    EXACT,
+    GroupRows,
+    add_group_rows,
+    directions_for,
+    member_columns,
+    rows_of_bounds,
+    rows_of_groups,
+)
 from .lp import tighten_layer
+from .optimised_bounds import OptimiseOptions
 from .triangles import Triangles
 
 __all__ = ["refine_by_groups"]
@@ -31,12 +40,14 @@ Members = Callable[[int, Node], Iterable[Array]]  # of a layer: arrays [G, K] of
 
 
 def refine_by_groups(
-    query: Query, node: Node, members: Members, deadline: float = np.inf, exact: int = EXACT
-) -> tuple[Node, GroupRows]:
+    query: Query, node: Node, members: Members, deadline: float = np.inf, exact: int = EXACT,
+    options: OptimiseOptions | None = None,
+) -> tuple[Node, GroupRows]:  # fmt: skip
     """The node with tighter pre-activation bounds, and the rows of all groups.
 
     members(k, node): for layer k, given the bounds found so far; flat neurons of that layer, and query.neurons + i for
-    input i. deadline: time.monotonic() from which on the rest keeps its bounds and gets no rows.
+    input i. deadline: time.monotonic() from which on the rest keeps its bounds and gets no rows. options: octahedral
+    bounds by back-substitution with such an ascent instead of LPs; for groups without inputs.
     """
     node = replace(node, pre_lower=node.pre_lower.copy(), pre_upper=node.pre_upper.copy())
     triangles, parts = Triangles(query, node), [_no_rows()]
@@ -50,7 +61,11 @@ def refine_by_groups(
         mine = []
         for groups in members(k, node) if kind == "relu" else ():
             if len(groups) and time.monotonic() < deadline:
-                mine.append(_rows(query, node, triangles, k, groups, deadline, exact))
+                quick = options is not None and not (groups >= query.neurons).any()
+                mine.append(
+                    _quick_rows(query, node, k, groups, options, exact) if quick
+                    else _rows(query, node, triangles, k, groups, deadline, exact)
+                )  # fmt: skip
         triangles.add_neurons(k, np.ones(part.stop - part.start, dtype=bool), node)
         triangles.set_node(node)
         columns = member_columns(query, triangles)
@@ -62,6 +77,14 @@ def refine_by_groups(
 
 def _no_rows() -> GroupRows:
     return GroupRows(np.zeros((0, 1), np.intp), np.zeros((0, 1)), np.zeros((0, 1)), np.zeros(0))
+
+
+def _quick_rows(
+    query: Query, node: Node, k: int, groups: Array, options: OptimiseOptions | None, exact: int
+) -> GroupRows:
+    """Rows of groups [G, K] of layer k, from back-substitution."""
+    found = rows_of_groups(query, node, k, groups - query.slices[k - 1].start, options, exact)
+    return GroupRows(groups[found.group], found.z, found.y, found.constants)
 
 
 def _rows(

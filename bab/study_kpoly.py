@@ -1,0 +1,195 @@
+"""Study `kpoly`: what relaxations of one, two and three ReLUs at a time prove, and the complete search beside them.
+
+After Singh, Ganvir, Pueschel and Vechev (2019). Table 3, regions verified, steps of our own, each on all disjuncts:
+    DeepPoly   linear bounds
+    slopes     optimised slopes for hidden bounds and margins
+    1-ReLU     triangle LP on the slopes' hidden bounds
+    2-ReLU     the same with rows of pairs of ReLUs
+    3-ReLU     the same with rows of pairs and triples
+    complete   hypersplit as it is
+Table 1, the volume of the output's bounding box, for the first instance of each network (`VOLUMES`): every hidden bound
+by an LP over the layers before, with the rows of groups of up to k ReLUs, then two LPs an output.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..encodings.group_lp import GroupLP, group_rows
+from ..encodings.group_refinement import refine_by_groups
+from ..encodings.linear_bounds import LinearBoundOptions, bound
+from ..encodings.optimised_bounds import OptimiseOptions, optimise, tighten
+from ..heuristics.neuron_groups import groups_of_layer
+from ..instances.batch import Batch, Node, root
+from ..instances.network import Array, Network
+from ..instances.property import Case, InputSet, Polyhedron, Property
+from ..instances.query import Query, queries
+from .closing import open_disjuncts
+from .study import Findings, Row, Settings, Study, decide, new_figure
+from .study_formulations import Problem, problems
+
+__all__ = ["STEPS", "STUDY"]
+
+STEPS = ("DeepPoly", "slopes", "1-ReLU", "2-ReLU", "3-ReLU", "complete")
+VOLUMES = 1  # instances a network
+COLUMNS = {
+    "instance": str, "family": str, "step": str, "verdict": str, "open": int, "bound": float, "volume": float,
+    "seconds": float, "timeout": float,
+}  # fmt: skip
+HIDDEN_ITERATIONS, MARGIN_ITERATIONS = 10, 40
+ASCENT = OptimiseOptions(iterations=4, rate=0.4, signs=True)  # behind octahedral bounds
+GROUPS = 150  # a layer and size
+FAR = 1e4  # beyond any output: a threshold that no bound passes
+VOLUME_SHARE = 20.0  # time limits that a volume may take
+
+
+def _rows(settings: Settings, former: Sequence[Row]) -> Iterator[Row]:
+    """One row an instance and step, and one a volume, that `former` does not have."""
+    done = {(row["instance"], row["step"]) for row in former}
+    seen: dict[str, int] = {}
+    for problem in problems(settings):
+        network, prop = problem.load()
+        family = Path(network.source).stem if network.source else problem.family
+        seen[family] = seen.get(family, 0) + 1
+        for step in STEPS:
+            if (problem.name, step) not in done:
+                yield _verified(problem, network, prop, family, step, settings)
+        for k in (1, 2, 3) if seen[family] <= VOLUMES and len(prop.cases) == 1 else ():
+            if (problem.name, f"volume {k}") not in done:
+                yield _of_volume(problem, network, prop, family, k)
+
+
+def _row(problem: Problem, family: str, step: str, seconds: float, **values: Any) -> Row:
+    empty = {"verdict": "", "open": 0, "bound": float("nan"), "volume": float("nan")}
+    return {
+        "instance": problem.name, "family": family, "step": step, **empty, **values, "seconds": round(seconds, 4),
+        "timeout": problem.timeout,
+    }  # fmt: skip
+
+
+def _verified(
+    problem: Problem, network: Network, prop: Property, family: str, step: str, settings: Settings
+) -> Row:
+    began = time.monotonic()
+    if step == "complete":
+        result = decide(network, prop, timeout=problem.timeout, seed=settings.seed)
+        return _row(problem, family, step, result.seconds, verdict=result.verdict, bound=result.bound)
+    left, worst = 0, np.inf
+    for query in queries(network, prop):
+        margins = _margins(query, step, began + problem.timeout)
+        left, worst = left + int((~(margins > 0.0)).sum()), min(worst, float(margins.min()))
+    verdict = "unknown" if left else "unsat"
+    return _row(problem, family, step, time.monotonic() - began, verdict=verdict, open=left, bound=worst)
+
+
+def _margins(query: Query, step: str, deadline: float) -> Array:
+    """[disjuncts] lower bounds of the worst margins."""
+    batch = root(query)
+    found = bound(query, batch, LinearBoundOptions(conjunctions=True))
+    if step != "DeepPoly":
+        found = tighten(query, batch, found, OptimiseOptions(iterations=HIDDEN_ITERATIONS, conjunctions=True))
+    batch = replace(batch, pre_lower=found.pre_lower, pre_upper=found.pre_upper)
+    if step == "slopes":
+        found = optimise(query, batch, found, OptimiseOptions(iterations=MARGIN_ITERATIONS, conjunctions=True))
+    margins = query.per_disjunct(found.margins)[0]
+    if found.infeasible[0]:
+        return np.full(query.disjuncts, np.inf)
+    left = open_disjuncts(query, found.margins[0])
+    if step in ("DeepPoly", "slopes") or not left:
+        return margins
+    node, most = batch.node(0), int(step[0])
+    multipliers = np.maximum(found.multipliers[0], 0.0).max(axis=0)
+
+    def groups(k: int) -> list[Array]:
+        return [groups_of_layer(query, node, k, size, GROUPS, multipliers) for size in range(2, most + 1)]
+
+    lp = GroupLP(query, node, group_rows(query, node, groups, ASCENT, deadline=deadline))
+    for d in left:
+        margins[d] = max(margins[d], lp.minimise(d, deadline).bound)
+        if not margins[d] > 0.0:  # one open disjunct is enough
+            break
+    return margins
+
+
+def _of_volume(problem: Problem, network: Network, prop: Property, family: str, k: int) -> Row:
+    began = time.monotonic()
+    query, batch = _outputs(network, prop)
+    node = batch.node(0)
+
+    def members(layer: int, known: Node) -> Iterable[Array]:
+        start = query.slices[layer - 1].start
+        return [groups_of_layer(query, known, layer, size, GROUPS) + start for size in range(2, k + 1)]
+
+    deadline = began + VOLUME_SHARE * problem.timeout
+    node, pool = refine_by_groups(query, node, members, deadline, options=ASCENT)
+    lp, ends = GroupLP(query, node, pool), []
+    for d in range(query.disjuncts):
+        ends.append(lp.minimise(d, deadline).bound + FAR)
+    outputs = network.output_size
+    widths = [-ends[outputs + i] - ends[i] for i in range(outputs)]
+    return _row(problem, family, f"volume {k}", time.monotonic() - began, volume=float(np.prod(widths)))
+
+
+def _outputs(network: Network, prop: Property) -> tuple[Query, Batch]:
+    """A query whose disjuncts are y_i and then -y_i, less FAR: their bounds are the outputs'. Linear bounds."""
+    region: InputSet = prop.cases[0].region
+    rows = np.concatenate([np.eye(network.output_size), -np.eye(network.output_size)])
+    forbidden = tuple(Polyhedron(row[None], np.array([FAR])) for row in rows)
+    query = queries(network, Property((Case(region, forbidden),), network.input_size, network.output_size))[0]
+    batch = root(query)
+    found = bound(query, batch, LinearBoundOptions())
+    return query, replace(batch, pre_lower=found.pre_lower, pre_upper=found.pre_upper)
+
+
+def _findings(settings: Settings, rows: Sequence[Row]) -> Findings:
+    families = list(dict.fromkeys(row["family"] for row in rows))
+    table = [_of_step(step, family, rows) for family in families for step in STEPS]
+    volumes = [
+        {"family": row["family"], "instance": row["instance"], "k": int(row["step"][-1]), "volume": row["volume"],
+         "seconds": row["seconds"]} for row in rows if row["step"].startswith("volume")
+    ]  # fmt: skip
+    summary = [
+        f"{row['family']}, {row['step']}: {row['verified']} of {row['regions']} verified, {row['refuted']} refuted, "
+        f"{row['mean seconds']:.3g} s a region" for row in table
+    ] + [f"{v['family']}: output box of {v['k']}-ReLU {v['volume']:.4g} ({v['seconds']:.3g} s)" for v in volumes]
+    tables = {"Regions verified": table, "Volume of the output's bounding box": volumes}
+    return Findings(_text(settings, rows), summary, tables, {"verified": _bars(table, families)})
+
+
+def _of_step(step: str, family: str, rows: Sequence[Row]) -> Row:
+    mine = [row for row in rows if row["family"] == family and row["step"] == step]
+    return {
+        "family": family, "step": step, "regions": len(mine), "verified": sum(r["verdict"] == "unsat" for r in mine),
+        "refuted": sum(r["verdict"] == "sat" for r in mine),
+        "mean seconds": float(np.mean([r["seconds"] for r in mine] or [np.nan])),
+    }  # fmt: skip
+
+
+def _bars(table: Sequence[Row], families: Sequence[str]) -> Any:
+    figure, (axes,) = new_figure(1)
+    width = 0.8 / len(STEPS)
+    for j, step in enumerate(STEPS):
+        shares = [row["verified"] / max(1, row["regions"]) for row in table if row["step"] == step]
+        axes.bar(np.arange(len(families)) + j * width, shares, width, label=step)
+    axes.set_xticks(np.arange(len(families)) + 0.4, families, rotation=20, fontsize="x-small")
+    axes.set(ylabel="share of regions verified")
+    axes.legend(fontsize="x-small")
+    return figure
+
+
+def _text(settings: Settings, rows: Sequence[Row]) -> list[str]:
+    source = f"the list {Path(settings.instances).name}" if settings.instances else "carried and random networks"
+    return [
+        f"{len({row['instance'] for row in rows})} regions ({source}), one core, {settings.timeout:g} s a region and "
+        "step at most. A step stops at the first disjunct that resists. Groups: correlated neurons of a layer, up to "
+        f"{GROUPS} of each size, rows by exact hulls (pairs) and wrapping (triples), separated by violation.",
+    ]
+
+
+STUDY = Study("One, two and three ReLUs at a time", 20.0, COLUMNS, _rows, _findings, ("instances", "only"))
