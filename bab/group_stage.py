@@ -30,6 +30,7 @@ LOG = logging.getLogger(__name__)
 LAYERWISE = 80  # unstable ReLUs up to which every layer gets LPs of its own
 SIZES = (2, 3)  # neurons of a group
 MOST_SMALL, MOST_LARGE = 30, 100  # groups a layer and size
+VARIANTS = 3  # groups that a neuron begins, in small networks
 ASCENT = OptimiseOptions(iterations=4, rate=0.4, signs=True)  # behind octahedral bounds
 ROWS_SHARE = 0.6  # of the time, for making rows
 
@@ -79,14 +80,14 @@ def rows_for(
     """(the node, perhaps with tighter hidden bounds; rows of groups chosen by multipliers and correlation)."""
     unstable = (node.pre_lower < 0.0) & (node.pre_upper > 0.0) & query.relu
 
-    def within(k: int, known: Node, most: int) -> list[Array]:
-        return [groups_of_layer(query, known, k, size, most, multipliers) for size in sizes]
+    def within(k: int, known: Node, most: int, variants: int = 1) -> list[Array]:
+        return [groups_of_layer(query, known, k, size, most, multipliers, variants=variants) for size in sizes]
 
     if unstable.sum() <= LAYERWISE:
 
         def members(k: int, known: Node) -> Iterable[Array]:
             start = query.slices[k - 1].start
-            return [groups_with_inputs(query, known, k), *(g + start for g in within(k, known, MOST_SMALL))]
+            return [groups_with_inputs(query, known, k), *(g + start for g in within(k, known, MOST_SMALL, VARIANTS))]
 
         return refine_by_groups(query, node, members, deadline)
     return node, group_rows(query, node, lambda k: within(k, node, MOST_LARGE), ASCENT, deadline=deadline)

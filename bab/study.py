@@ -42,6 +42,7 @@ STUDIES = {  # name: what it asks; the module is study_NAME
     "branching-rules": "the rules that split phases of ReLUs, side by side on the same instances",
     "ladder": "the steps of bounding a root, from parallel lines to partial MILPs, side by side",
     "max-subproblems": "subproblems for the maximum of d inputs, with single- and multi-neuron relaxations",
+    "convex-barrier": "what relaxations from layer to layer cannot see, and where they are exact",
     "kpoly": "regions verified and output boxes with one, two and three ReLUs at a time",
     "formulations": "the formulations of the MILP, side by side on the same questions",
 }

@@ -27,12 +27,13 @@ GROUPINGS = ("correlation", "area", "random")
 
 def groups_of_layer(
     query: Query, node: Node, k: int, size: int, most: int, multipliers: Array | None = None,
-    grouping: str = "correlation", rng: np.random.Generator | None = None,
+    grouping: str = "correlation", rng: np.random.Generator | None = None, variants: int = 1,
 ) -> Array:  # fmt: skip
     """[G, size] rows of layer k, ascending in each group, G <= most; none where fewer than `size` neurons take part.
 
     grouping: "correlation" as the module says; "area": neighbours in the order of scores, overlapping by all but one;
-    "random": the baseline, unstable neurons only. multipliers: [neurons] >= 0 or None.
+    "random": the baseline, unstable neurons only. multipliers: [neurons] >= 0 or None. variants: groups that a neuron
+    begins, the second one with the partners after the nearest, and so on.
     Raises ValueError for another grouping.
     """
     if grouping not in GROUPINGS:
@@ -58,9 +59,10 @@ def groups_of_layer(
     found = []
     for i in range(min(most, len(order))):
         near = np.argsort(-likeness[i], kind="stable")
-        near = near[near != i][: size - 1]
-        found.append(np.append(candidates[near], candidates[i]))
-    return _distinct(found, size)
+        near = near[near != i]
+        for v in range(min(variants, len(near) - size + 2)):
+            found.append(np.append(candidates[near[v : v + size - 1]], candidates[i]))
+    return _distinct(found[: variants * most], size)
 
 
 def groups_with_inputs(query: Query, node: Node, k: int) -> Array:

@@ -288,3 +288,48 @@ def test_quick_ladder(tmp_path: Path, capsys: Captured) -> None:
         for worse, better in (("linear", "slopes-last"), ("slopes-last", "LP-LAST"), ("slopes+LP", "LP-ALL")):
             assert bounds[worse] <= bounds[better] + 1e-6 * (1.0 + abs(bounds[worse]))
     assert "LP-ALL" in capsys.readouterr().out
+
+
+def test_quick_max_subproblems(tmp_path: Path, capsys: Captured) -> None:
+    """2^d - 1 nodes with single neurons, one with several; all prove it."""
+    pytest.importorskip("matplotlib")
+    assert 0 == main(["study", "max-subproblems", "--quick", "--out", str(tmp_path)])
+    rows = read(tmp_path / "max-subproblems.csv")
+
+    assert {"unsat"} == {row["verdict"] for row in rows}
+    for row in rows:
+        if row["method"] == "single-neuron":
+            assert int(row["nodes"]) == 2 ** int(row["inputs"]) - 1
+        if row["method"] == "multi-neuron":
+            assert int(row["nodes"]) == 1 and float(row["bound"]) == pytest.approx(0.01, abs=1e-6)
+    assert "grow by a factor of 2" in capsys.readouterr().out
+
+
+def test_quick_convex_barrier(tmp_path: Path) -> None:
+    """The barrier's error is half its factor for every layer-wise relaxation, and 0 for copied maxima."""
+    pytest.importorskip("matplotlib")
+    assert 0 == main(["study", "convex-barrier", "--quick", "--out", str(tmp_path)])
+    for row in read(tmp_path / "convex-barrier.csv"):
+        error, size = float(row["error"]), int(row["size"])
+        if row["method"] == "search":
+            assert row["verdict"] == "unsat"
+        elif row["family"].startswith("barrier"):
+            assert error == pytest.approx(size / 2, rel=1e-6) and row["verdict"] == "unknown"
+        elif row["method"] == "layer-wise":
+            assert error < 1e-6 and row["verdict"] == "unsat"
+        else:
+            assert error > 0.4
+
+
+def test_quick_kpoly(tmp_path: Path) -> None:
+    """More neurons at a time prove no less and give no larger boxes; a refuted region is proved by none."""
+    pytest.importorskip("matplotlib")
+    assert 0 == main(["study", "kpoly", "--quick", "--out", str(tmp_path)])
+    rows = read(tmp_path / "kpoly.csv")
+    for name in {row["instance"] for row in rows}:
+        mine = {row["step"]: row for row in rows if row["instance"] == name}
+        volumes = [float(mine[f"volume {k}"]["volume"]) for k in range(4) if f"volume {k}" in mine]
+        assert volumes == sorted(volumes, reverse=True)
+        proved = [mine[step]["verdict"] == "unsat" for step in ("DeepPoly", "slopes", "1-ReLU", "2-ReLU", "3-ReLU")]
+        assert proved == sorted(proved)
+        assert not (mine["complete"]["verdict"] == "sat" and any(proved))
