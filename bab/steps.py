@@ -42,6 +42,7 @@ MOST_DIVES = 256  # nodes per round inside which a few gradient steps are made
 DIVE_STEPS = 8
 MOST_SOBOL = 64  # inputs up to which a Sobol sequence is set up in no time and still spreads better than chance
 HIDDEN_ASCENT, HIDDEN_RATE = 4, 0.4  # iterations and steps on the slopes and multipliers of phase nodes' hidden neurons
+MOST_SLOPES = 131072  # numbers of a waiting node's slopes, 256 kB; beyond that its children begin without them
 PATIENCE = 2  # splits per unstable ReLU after which a node with few of them resists
 FEW_UNSTABLE = 16  # unstable ReLUs up to which a resisting node's phases are split
 
@@ -88,7 +89,8 @@ class Run:
         duty = batch.duty.copy()
         options = OptimiseOptions(iterations=self.ascent, deadline=self.limits.deadline)
         bounds, numbers = bound_phases(query, batch, options, plain=not self.refresh)
-        batch.slopes = numbers.astype(np.float16)
+        kept = numbers[0].size <= MOST_SLOPES
+        batch.slopes = numbers.astype(np.float16) if kept else np.zeros((len(batch), 0, 0), dtype=np.float16)
         batch.duty &= ~(query.per_disjunct(bounds.margins) > 0.0)
         due = np.flatnonzero(~(smallest_margins(query, bounds) > 0.0))
         if self.refresh and len(due):
@@ -121,7 +123,9 @@ class Run:
         bounds.totals[due] = fresh.totals
         if bounds.points is not None and better.points is not None:
             bounds.points[due] = better.points
-        batch.slopes[due], batch.duty[due] = numbers.astype(np.float16), some.duty
+        batch.duty[due] = some.duty
+        if batch.slopes.size:
+            batch.slopes[due] = numbers.astype(np.float16)
 
     def check(self, points: Array) -> Witness | None:
         """Replay the candidates that the float64 network puts into or next to the forbidden set, best first."""
