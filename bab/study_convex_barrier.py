@@ -1,9 +1,10 @@
 """Study `convex-barrier`: relaxations that pass convex sets from layer to layer, and what they cannot see.
 
-`families.barrier` is 0 everywhere, but the hull of its first layer's values holds a spurious point that later layers
-turn into any error that one likes. Whatever the relaxation of single layers, the bound is -factor / 2; identity layers
-in between change nothing; branching closes it at once. On the other side, maxima nested to any depth: with copies of
-the inputs carried along, groups of two neurons of the same layer make the layer-wise relaxation exact.
+`barrier_networks.barrier_network` computes |x|, but the hull of its first layer's values holds a spurious point that
+later layers turn into any error that one likes. Whatever the relaxation of single layers, the bound is -(factor + 1),
+where the truth is 0; identity layers in between change nothing; branching closes it at once. On the other side,
+maxima nested to any depth: with copies of the inputs carried along, groups of two neurons of the same layer make the
+layer-wise relaxation exact.
 
     triangles   LP with the triangle of every neuron
     layer-wise  every layer by LPs with rows of all pairs and triples of its neurons
@@ -24,9 +25,10 @@ from ..encodings.group_refinement import refine_by_groups
 from ..encodings.linear_bounds import LinearBoundOptions, bound
 from ..encodings.lp import TriangleLP
 from ..heuristics.neuron_groups import subsets
+from ..instances.barrier_networks import barrier_network, barrier_query
 from ..instances.batch import Node, root
 from ..instances.copied_inputs import with_copied_inputs
-from ..instances.families import barrier, barrier_property, nested_max, nested_max_property
+from ..instances.families import nested_max, nested_max_property
 from ..instances.network import Array, Network
 from ..instances.property import Property
 from ..instances.query import Query, queries
@@ -60,7 +62,8 @@ def _instances(quick: bool) -> Iterator[tuple[str, int, Network, Property, float
     for identities in (0, IDENTITIES):
         name = f"barrier, {identities} identity layers"
         for factor in QUICK_FACTORS if quick else FACTORS:
-            yield name, factor, barrier(float(factor), identities), barrier_property(MARGIN), MARGIN
+            network = barrier_network(float(factor), identities)
+            yield name, factor, network, Property((barrier_query(network, MARGIN).case,), 1, 1), MARGIN
     for d in QUICK_DEPTHS if quick else DEPTHS:
         prop = nested_max_property(d, THRESHOLD)
         copied = with_copied_inputs(nested_max(d), prop.cases[0].region)
@@ -129,7 +132,7 @@ def _figure(rows: Sequence[Row]) -> Any:
 
 def _text() -> list[str]:
     return [
-        f"barrier: lowest output 0, forbidden -{MARGIN} and below; sizes: factors. Nested maximum: highest output 1, "
+        f"Barrier: lowest output 0, forbidden -{MARGIN} and below; sizes: factors. Nested maximum: highest output 1, "
         f"forbidden {THRESHOLD} and above; sizes: inputs. Error: how far a bound of the margin is below the lowest "
         "one. One core.",
     ]

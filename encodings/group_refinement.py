@@ -58,9 +58,15 @@ def refine_by_groups(
             tighten_layer(triangles, k, unstable, node, deadline)
         if (node.pre_lower > node.pre_upper).any():
             break
+        chosen = [groups for groups in members(k, node) if len(groups)] if kind == "relu" else []
+        if k > 1 and chosen and time.monotonic() < deadline:
+            # how far a stable member reaches is a direction of its group, too
+            inside = np.unique(np.concatenate([groups.ravel() for groups in chosen])) - part.start
+            stable = np.setdiff1d(inside[inside < part.stop - part.start], unstable)
+            tighten_layer(triangles, k, stable, node, deadline, stable_too=True)
         mine = []
-        for groups in members(k, node) if kind == "relu" else ():
-            if len(groups) and time.monotonic() < deadline:
+        for groups in chosen:
+            if time.monotonic() < deadline:
                 quick = options is not None and not (groups >= query.neurons).any()
                 mine.append(
                     _quick_rows(query, node, k, groups, options, exact) if quick

@@ -176,10 +176,13 @@ def tighten(query: Query, node: Node, neurons: Array, deadline: float) -> tuple[
     return node.pre_lower, node.pre_upper
 
 
-def tighten_layer(triangles: Triangles, k: int, index: Index, node: Node, deadline: float) -> None:
+def tighten_layer(
+    triangles: Triangles, k: int, index: Index, node: Node, deadline: float, stable_too: bool = False
+) -> None:
     """Minimise and maximise the pre-activations `index` of layer k; the node's bounds change in place.
 
-    A bound is skipped where the point of an earlier LP already comes near it: the LP could not win more.
+    A bound is skipped where the point of an earlier LP already comes near it: the LP could not win more; and, unless
+    `stable_too`, where the neuron is stable by now.
     """
     part, layer, lp = triangles.query.slices[k - 1], triangles.layers[k - 1], triangles.lp
     low, high = node.pre_lower[part], node.pre_upper[part]  # views
@@ -189,7 +192,7 @@ def tighten_layer(triangles: Triangles, k: int, index: Index, node: Node, deadli
     for i, sign in _tour(dense, np.where(-low[index] < high[index], 1.0, -1.0)):
         j = int(index[i])
         hope = -sign * (low[j] if sign > 0.0 else high[j]) - reached[0 if sign > 0.0 else 1, i]
-        stable = layer.kind == "relu" and (low[j] >= 0.0 or high[j] <= 0.0)
+        stable = not stable_too and layer.kind == "relu" and (low[j] >= 0.0 or high[j] <= 0.0)
         if stable or not hope > WORTH * (high[j] - low[j]):
             continue
         if time.monotonic() >= deadline:

@@ -3,7 +3,8 @@
 `nested_max(d)` computes max(x_1, ..., x_d) by max(a, b) = b + relu(a - b), d - 1 ReLUs in a chain. Mao,
 Zhang and Vechev (On the expressiveness of multi-neuron convex relaxations, arXiv 2410.06816): branch and
 bound with a layer-wise multi-neuron relaxation needs one subproblem, with single-neuron relaxations
-2^(d-1). On two inputs the triangle already gives 1.5 where the maximum over [0, 1]^2 is 1.
+2^(d-1). On two inputs the triangle already gives 1.5 where the maximum over [0, 1]^2 is 1. Other forms of the
+maximum are in `max_networks`, the opposite, what no relaxation of layers can see, in `barrier_networks`.
 """
 
 from __future__ import annotations
@@ -15,10 +16,7 @@ import numpy as np
 from .network import Array, Layer, Network, sequential
 from .property import Case, InputSet, Polyhedron, Property
 
-__all__ = [
-    "barrier", "barrier_property", "nested_max", "nested_max_property", "random_network", "random_property",
-    "robustness",
-]  # fmt: skip
+__all__ = ["nested_max", "nested_max_property", "random_network", "random_property", "robustness"]
 
 
 def nested_max(d: int) -> Network:
@@ -44,29 +42,6 @@ def nested_max_property(d: int, threshold: float = 1.01) -> Property:
     """Forbidden: y >= threshold on [0, 1]^d. It holds above 1; at 1 the boundary alone violates it."""
     region = InputSet.box(np.zeros(d), np.ones(d))
     return Property((Case(region, (Polyhedron(np.array([[-1.0]]), np.array([-threshold])),)),), d, 1)
-
-
-def barrier(factor: float, identities: int = 0) -> Network:
-    """y = factor (ReLU(a - b) - a) with a = ReLU(x), b = ReLU(-x): 0 for every x, for min(a, b) = 0.
-
-    The convex hull of the first layer's (a, b) over [-1, 1] holds the spurious point (1/2, 1/2), and with it every
-    relaxation that passes convex sets from layer to layer holds y = -factor / 2 (the convex barrier of Mao, Zhang and
-    Vechev 2024): its error has no bound. identities: layers that only pass a and b on, between the two; they blind
-    relaxations that span as many layers at once. One branch on x shows the truth.
-
-    >>> barrier(8.0, 2).evaluate(np.array([-0.5]))
-    array([0.])
-    """
-    pass_on = np.eye(2)
-    weights = [np.array([[1.0], [-1.0]]), *([pass_on] * identities), np.array([[1.0, -1.0], [1.0, 0.0]])]
-    weights.append(factor * np.array([[1.0, -1.0]]))
-    return sequential(weights, [np.zeros(len(w)) for w in weights])
-
-
-def barrier_property(margin: float = 0.25) -> Property:
-    """Forbidden: y <= -margin on [-1, 1]. It holds for every margin > 0."""
-    region = InputSet.box(np.full(1, -1.0), np.ones(1))
-    return Property((Case(region, (Polyhedron(np.array([[1.0]]), np.array([-margin])),)),), 1, 1)
 
 
 def random_network(sizes: Sequence[int], seed: int, last: str = "identity") -> Network:

@@ -11,8 +11,6 @@ import pytest
 import hypersplit
 from hypersplit.instances.carried import DATA, carried
 from hypersplit.instances.families import (
-    barrier,
-    barrier_property,
     nested_max,
     nested_max_property,
     random_network,
@@ -140,26 +138,3 @@ def test_accuracy_is_what_the_readme_says(family: str, share: float) -> None:
     for name, stated, examples in rows:
         hits = read_network(carried(name)).evaluate(x).argmax(axis=1) == y
         assert (stated, examples) == (f"{100 * hits.mean():.1f}", str(len(y))), name
-
-
-@pytest.mark.parametrize("identities", [0, 1, 4])
-def test_the_barrier_is_zero_everywhere(identities: int) -> None:
-    """Exactly, whatever the factor and however many layers pass its values on."""
-    network = barrier(64.0, identities)
-    assert len(network.layers) == 3 + identities
-    for x in np.linspace(-1.0, 1.0, 33):
-        assert network.evaluate(np.array([x])).tolist() == [0.0]
-
-
-@pytest.mark.parametrize("factor", [2.0, 16.0, 1024.0])
-def test_the_barrier_defeats_every_layerwise_hull(factor: float) -> None:
-    """The hull of the first layer's values is a triangle; over it alone the lowest output is -factor / 2."""
-    network = barrier(factor, 1)
-    corners = network.values(np.array([[-1.0], [0.0], [1.0]]))[0][1]
-    spurious = 0.5 * corners[0] + 0.5 * corners[2]
-    value = spurious
-    for layer in network.layers[1:]:
-        value = layer.weights[0] @ value + layer.bias
-        value = np.maximum(value, 0.0) if layer.kind == "relu" else value
-    assert value.tolist() == [-factor / 2.0]
-    assert hypersplit.verify(network, barrier_property(), timeout=20, jobs=1).verdict == "unsat"
