@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from ..encodings.group_rows import GroupRows
 from ..encodings.linear_bounds import LinearBoundOptions, bound
 from ..heuristics.policy import FEW_INPUTS, Facts, Stage, batch_size, facts, plan
 from ..heuristics.relus import PHASE_RULES
@@ -18,11 +19,12 @@ from ..instances.network import Array
 from ..instances.replay import Witness
 from .closing import open_disjuncts
 from .frontier import Frontier
-from .group_stage import close_by_groups
+from .group_stage import LAYERWISE, close_by_groups
 from .milp_tree import close_by_milp
 from .options import Options
 from .phase_search import PhaseSearch
 from .result import POSITIVE
+from .root_rows import refine_root
 from .search import Outcome, Steps, search, still_open
 from .steps import Run
 
@@ -66,6 +68,7 @@ class _Query:
         self.stopped = ""
         self.stuck = 0
         self.phases: PhaseSearch | None = None  # once phases are split
+        self.rows: GroupRows | None = None  # multi-neuron rows of the root that nodes may use
         self.ascent_seconds = 0.0  # that the hidden neurons' slopes took at the root
         self.root_seconds = 0.0  # that bounding the root took
 
@@ -82,7 +85,7 @@ class _Query:
         known = facts(self.query, batch)
         result.statistics["unstable"] = known.unstable
         LOG.info("root: bound %.6g, %s", float(batch.margin[0]), known)
-        for stage in plan(known, self.options.method, self.options.rule):
+        for stage in plan(known, self.options.method, self.options.rule, self.options.rows):
             if self.limits.exceeded():
                 break
             started = time.monotonic()
@@ -161,7 +164,7 @@ class _Query:
             self.batch.duty &= ~(self.query.per_disjunct(bounds.margins) > 0.0)
             milp = self.options.method == "auto"
             self.phases = PhaseSearch(
-                self.query, self.batch, self.run, self.options, self.ascent_seconds, rule, milp
+                self.query, self.batch, self.run, self.options, self.ascent_seconds, rule, milp, self.rows
             )
         outcome = self.phases.search(time.monotonic() + seconds, self.report)
         self._count(outcome)
@@ -228,7 +231,11 @@ class _Query:
     def _groups(self, seconds: float) -> None:
         """Disjuncts closed by multi-neuron rows at the root; tighter hidden bounds stay."""
         bounds = bound(self.query, self.batch, LinearBoundOptions(hidden=False))
-        outcome = close_by_groups(self.query, self.batch.node(0), bounds, seconds)
+        few = self._unstable(self.batch.pre_lower, self.batch.pre_upper) <= LAYERWISE
+        outcome = (
+            close_by_groups(self.query, self.batch.node(0), bounds, seconds) if few
+            else refine_root(self.query, self.batch, bounds, seconds)
+        )  # fmt: skip
         left = [k for k in open_disjuncts(self.query, bounds.margins[0]) if k not in outcome.closed]
         if outcome.empty or not left:
             self._holds("multi-neuron rows")
@@ -237,7 +244,7 @@ class _Query:
             self.result.witness, self.result.how = self.run.check(np.array(outcome.points)), "multi-neuron rows"
         self.batch.pre_lower, self.batch.pre_upper = outcome.node.pre_lower[None], outcome.node.pre_upper[None]
         self.batch.duty[0, outcome.closed] = False
-        self.frontier = Frontier(self.batch)
+        self.frontier, self.phases, self.rows = Frontier(self.batch), None, outcome.pool
 
     def _milp(self, seconds: float) -> None:
         end = time.monotonic() + seconds

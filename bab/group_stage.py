@@ -15,8 +15,9 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ..encodings.bounds import Bounds
-from ..encodings.group_lp import GroupLP, GroupRows, group_rows
+from ..encodings.group_lp import GroupLP, group_rows
 from ..encodings.group_refinement import refine_by_groups
+from ..encodings.group_rows import GroupRows
 from ..encodings.optimised_bounds import OptimiseOptions
 from ..heuristics.neuron_groups import groups_of_layer, groups_with_inputs
 from ..instances.batch import Node
@@ -44,6 +45,7 @@ class GroupOutcome:
     bounds: dict[int, float] = field(default_factory=dict)  # of every disjunct asked
     points: list[Array] = field(default_factory=list)  # [inputs] of the LPs that did not: candidates
     rows: int = 0  # in the LP
+    pool: GroupRows | None = None  # rows that the search's nodes may use
     empty: bool = False  # the node holds no input
 
 

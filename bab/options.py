@@ -23,6 +23,7 @@ class Options:
     rule: str = "auto"  # split rule: "auto" or one of heuristics.splits.RULES
     batch: int = 0  # nodes bounded at a time; 0: by the network's size
     kernel: str = "auto"  # linear bounds: "auto", "compiled" (numba, narrow dense networks), "plain" (numpy)
+    rows: str = "auto"  # multi-neuron rows: "auto" (small deep networks), "never", "always" (all deep ones, and nodes)
     clip: bool = True  # shrink boxes by the nodes' own bounds
     log: str = ""  # file that the ladder's decisions are written to, "" for none
     progress: bool = False  # show a bar
@@ -34,6 +35,8 @@ class Options:
             raise ValueError(f"method {self.method!r}: expected one of {', '.join(METHODS)}")
         if self.kernel not in ("auto", "compiled", "plain"):
             raise ValueError(f"kernel {self.kernel!r}: expected auto, compiled or plain")
+        if self.rows not in ("auto", "never", "always"):
+            raise ValueError(f"rows {self.rows!r}: expected auto, never or always")
         for name in ("timeout", "jobs", "memory_mb", "nodes"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} = {getattr(self, name)}: expected a positive number")

@@ -12,8 +12,12 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
+import numpy as np
+
+from ..encodings.group_rows import GroupRows
 from ..encodings.implications import implications
 from ..encodings.reduction import kept_neurons, reduced, restrict
+from ..encodings.row_multipliers import RowPool
 from ..instances.batch import Batch
 from ..instances.query import Query
 from .conflicts import Conflicts
@@ -39,10 +43,11 @@ class PhaseSearch:
 
     def __init__(
         self, whole: Query, root: Batch, run: Run, options: Options, ascent_seconds: float, rule: str = "phases",
-        milp: bool = False,
+        milp: bool = False, rows: GroupRows | None = None,
     ) -> None:  # fmt: skip
         kept = kept_neurons(whole, root)
         self.query, self.options = reduced(whole, kept), options
+        pool = RowPool(self.query, rows.renamed(np.where(kept, np.cumsum(kept) - 1, -1))) if rows else None
         own = len(whole.region.rows)  # half-spaces of the property; margins' bounds are not carried here
         root = restrict(replace(root, cuts=root.cuts[:, :own], margin=root.margin.copy()), kept)
         deadline = run.limits.deadline
@@ -57,7 +62,7 @@ class PhaseSearch:
         self.run = replace(
             run, query=self.query, rule=rule, ascent=ASCENT, refresh=refresh, node_lp=node_lp, branching=branching,
             node_milp=NodeMilp(self.query, options, deadline, self.frontier) if milp else None,
-            implied=implied, conflicts=conflicts,
+            implied=implied, conflicts=conflicts, rows=pool,
         )  # fmt: skip
 
     @property

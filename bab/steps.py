@@ -11,6 +11,7 @@ from ..encodings.implications import Implications
 from ..encodings.linear_bounds import Bounds, LinearBoundOptions, bound, smallest_margins
 from ..encodings.optimised_bounds import OptimiseOptions
 from ..encodings.phase_bounds import bound_phases, refresh_phases
+from ..encodings.row_multipliers import RowPool
 from ..heuristics.attacks import (
     Elite,
     best_first,
@@ -68,6 +69,7 @@ class Run:
     node_milp: NodeMilp | None = None  # phase nodes: SCIPs, where they are wanted
     branching: PhaseBranching | None = None  # phase nodes: rules that need more than the bounds
     implied: Implications | None = None  # phase nodes: what phases say about others
+    rows: RowPool | None = None  # phase nodes: multi-neuron rows of the root
     conflicts: Conflicts | None = None  # phase nodes: clauses, where they are learnt
     record: Recorder = Recorder()  # hears what becomes of every node
     elite: Elite = field(default_factory=Elite)  # of the attacks at the root
@@ -88,7 +90,7 @@ class Run:
         self._deduce(batch)
         duty = batch.duty.copy()
         options = OptimiseOptions(iterations=self.ascent, deadline=self.limits.deadline)
-        bounds, numbers = bound_phases(query, batch, options, plain=not self.refresh)
+        bounds, numbers = bound_phases(query, batch, options, plain=not self.refresh, pool=self.rows)
         kept = numbers[0].size <= MOST_SLOPES
         batch.slopes = numbers.astype(np.float16) if kept else np.zeros((len(batch), 0, 0), dtype=np.float16)
         batch.duty &= ~(query.per_disjunct(bounds.margins) > 0.0)
@@ -113,7 +115,7 @@ class Run:
         some = batch[due]
         fresh = refresh_phases(query, some, replace(options, iterations=HIDDEN_ASCENT, rate=HIDDEN_RATE, signs=True))
         some.pre_lower, some.pre_upper = fresh.pre_lower, fresh.pre_upper
-        better, numbers = bound_phases(query, some, options)
+        better, numbers = bound_phases(query, some, options, pool=self.rows)
         better.margins = np.fmax(better.margins, fresh.margins)
         some.duty &= ~(query.per_disjunct(better.margins) > 0.0)
         for name in ("pre_lower", "pre_upper", "infeasible", "sensitivities"):

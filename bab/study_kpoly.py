@@ -7,6 +7,7 @@ After Singh, Ganvir, Pueschel and Vechev (2019). Table 3, regions verified, step
     2-ReLU     the same with rows of pairs of ReLUs
     3-ReLU     the same with rows of pairs and triples
                (these three on the first LPS instances of a network)
+    pairs      rows of pairs with multipliers in back-substitution, hidden bounds by them too: no LP
     complete   hypersplit as it is
 Table 1, the volume of the output's bounding box, for the first instance of each network (`VOLUMES`): k = 0 is that of
 linear bounds; for k = 1, 2, 3 every hidden bound comes from an LP over the layers before, with the rows of groups of up
@@ -33,12 +34,13 @@ from ..instances.network import Array, Network
 from ..instances.property import Case, InputSet, Polyhedron, Property
 from ..instances.query import Query, queries
 from .closing import open_disjuncts
+from .root_rows import refine_root
 from .study import Findings, Row, Settings, Study, decide, new_figure
 from .study_formulations import Problem, problems
 
 __all__ = ["STEPS", "STUDY"]
 
-STEPS = ("DeepPoly", "slopes", "1-ReLU", "2-ReLU", "3-ReLU", "complete")
+STEPS = ("DeepPoly", "slopes", "1-ReLU", "2-ReLU", "3-ReLU", "pairs", "complete")
 VOLUMES = 1  # instances a network
 LPS = 20  # instances a network that the steps with LPs are tried on
 COLUMNS = {
@@ -106,6 +108,10 @@ def _margins(query: Query, step: str, deadline: float) -> Array:
     left = open_disjuncts(query, found.margins[0])
     if step in ("DeepPoly", "slopes") or not left:
         return margins
+    if step == "pairs":
+        outcome = refine_root(query, batch, found, deadline - time.monotonic())
+        margins[outcome.closed] = np.inf
+        return np.full(query.disjuncts, np.inf) if outcome.empty else margins
     node, most = batch.node(0), int(step[0])
     multipliers = np.maximum(found.multipliers[0], 0.0).max(axis=0)
 

@@ -17,8 +17,10 @@ from ..instances.batch import Batch
 from ..instances.network import Array, Matrix
 from ..instances.query import Query
 from .bounds import gamma
+from .inherited_pass import InheritedPass
 from .optimised_bounds import PAIR_FLOATS, OptimiseOptions, PairPass
-from .phase_bounds import InheritedPass, skeleton_of
+from .phase_bounds import skeleton_of
+from .row_multipliers import RowPool
 from .skeleton import FLOAT
 from .slope_ascent import Ascent, Pairs, Single
 
@@ -26,13 +28,14 @@ __all__ = ["octahedral_bounds"]
 
 
 def octahedral_bounds(
-    query: Query, batch: Batch, k: int, groups: Array, directions: Array, options: OptimiseOptions | None = None
-) -> Array:
+    query: Query, batch: Batch, k: int, groups: Array, directions: Array, options: OptimiseOptions | None = None,
+    pool: RowPool | None = None,
+) -> Array:  # fmt: skip
     """[G, M] rigorous upper bounds of directions @ z over the node.
 
     batch: one node with finite pre-activation bounds; k: the layer; groups: [G, K] rows of it; directions: [M, K] of
     0 and +-1, the first 2K those of single neurons (+, - in turn), whose bounds are the node's own.
-    options: of the ascent; None: plain slopes.
+    options: of the ascent; None: plain slopes. pool: rows of earlier layers that the ascent may use.
     """
     part = query.slices[k - 1]
     size = groups.shape[1]
@@ -48,7 +51,7 @@ def octahedral_bounds(
     scale = np.abs(several) @ np.maximum(np.abs(low), np.abs(high)).T
     upper[:, 2 * size :] = (box + gamma(size) * scale).T
     combined, slot = _combinations(groups, several, part.stop - part.start)
-    found = -_minima(query, batch, k, combined, options)
+    found = -_minima(query, batch, k, combined, options, pool)
     upper[:, 2 * size :] = np.fmin(upper[:, 2 * size :], found[slot].reshape(len(groups), -1))
     return upper
 
@@ -71,7 +74,9 @@ def _combinations(groups: Array, directions: Array, size: int) -> tuple[Matrix, 
     return matrix, slot.ravel()
 
 
-def _minima(query: Query, batch: Batch, k: int, rows: Matrix, options: OptimiseOptions | None) -> Array:
+def _minima(
+    query: Query, batch: Batch, k: int, rows: Matrix, options: OptimiseOptions | None, pool: RowPool | None
+) -> Array:
     """[P] lower bounds of -rows @ z_k."""
     walked = InheritedPass(query, batch)
     plain = np.concatenate([np.zeros(0), *(
@@ -84,11 +89,12 @@ def _minima(query: Query, batch: Batch, k: int, rows: Matrix, options: OptimiseO
     for i in range(0, len(found), step):
         some = rows[i : i + step]
         numbers, weights = np.tile(plain, (some.shape[0], 1)), np.zeros((some.shape[0], batch.cuts.shape[1]))
+        mus, used = None, pool if single is not None else None
         if single is not None and options is not None:
-            ascent = _GroupAscent(single, some)
+            ascent = _GroupAscent(single, some, pool)
             ascent.run(options.steps(warm=False))
-            numbers, weights = ascent.result()
-        found[i : i + step] = _GroupPass(walked, some, numbers, weights).minima(k)
+            (numbers, weights), mus = ascent.result(), ascent.best_mus
+        found[i : i + step] = _GroupPass(walked, some, numbers, weights, mus, used).minima(k)
     return found
 
 
@@ -101,13 +107,16 @@ def _alone(count: int) -> Pairs:
 class _GroupPass(PairPass):
     """Rigorous evaluation of -rows @ z_k."""
 
-    def __init__(self, walked: InheritedPass, rows: Matrix, numbers: Array, weights: Array) -> None:
-        self.rows = rows
-        super().__init__(walked, _alone(rows.shape[0]), numbers, weights)
+    def __init__(
+        self, walked: InheritedPass, rows: Matrix, numbers: Array, weights: Array, mus: Array | None,
+        pool: RowPool | None,
+    ) -> None:  # fmt: skip
+        self.combined = rows
+        super().__init__(walked, _alone(rows.shape[0]), numbers, weights, mus, pool)
 
     def objective(self, k: int) -> tuple[dict[int, Array], Array, Array]:
         """See PairPass; sums of a few entries round once more each."""
-        prepared, rows = self.prepared.layers[k - 1], self.rows
+        prepared, rows = self.prepared.layers[k - 1], self.combined
         layer, terms = prepared.layer, int(np.diff(rows.indptr).max(initial=1))
         pending = {
             s: -_dense(rows @ sp.csr_array(w) if sp.issparse(w) else rows @ w)[:, None]
@@ -121,9 +130,9 @@ class _GroupPass(PairPass):
 class _GroupAscent(Ascent):
     """The ascent of -rows @ z_k."""
 
-    def __init__(self, single: Single, rows: Matrix) -> None:
+    def __init__(self, single: Single, rows: Matrix, pool: RowPool | None) -> None:
         self.combined = rows
-        super().__init__(single, _alone(rows.shape[0]), None)
+        super().__init__(single, _alone(rows.shape[0]), None, pool)
 
     def _rows(self) -> tuple[dict[int, Array], Array]:
         layer, first = self.single.query.network.layers[self.single.last - 1], {}

@@ -21,6 +21,7 @@ from ..instances.batch import Node
 from ..instances.network import Array
 from ..instances.query import Query
 from .group_bounds import octahedral_bounds
+from .group_rows import GroupRows
 from .hull_rows import HullRows
 from .hull_wrapping import wrapped_rows
 from .lp import LPBound, TriangleLP
@@ -30,7 +31,7 @@ from .relu_hull import exact_hull
 from .triangles import Triangles
 
 __all__ = [
-    "GroupLP", "GroupRows", "add_group_rows", "directions_for", "group_rows", "member_columns", "rows_of_bounds",
+    "GroupLP", "add_group_rows", "directions_for", "group_rows", "member_columns", "rows_of_bounds",
     "rows_of_groups",
 ]  # fmt: skip
 
@@ -43,42 +44,6 @@ WORTH = 1e-4  # least gain of a round, as a share of what is missing to 0
 Groups = Callable[[int], Iterable[Array]]  # of a layer: arrays [G, K] of its rows
 
 
-@dataclass(eq=False)
-class GroupRows:
-    """Rows  constants + z @ (pre-activations) + y @ (activations) >= 0.
-
-    Members are flat neurons and, behind them, inputs that go past a layer (`group_refinement`), with z alone.
-    """
-
-    neurons: Array  # [R, K] flat indices; number of neurons + i for input i
-    z: Array  # [R, K]
-    y: Array  # [R, K]
-    constants: Array  # [R]
-
-    def __len__(self) -> int:
-        return len(self.constants)
-
-    def __getitem__(self, index: Array) -> GroupRows:
-        """Rows `index` (bool mask or int array)."""
-        return GroupRows(self.neurons[index], self.z[index], self.y[index], self.constants[index])
-
-    def values(self, z: Array, y: Array) -> Array:
-        """[R] left-hand sides at flat values [neurons + inputs]."""
-        return np.asarray(self.constants + (self.z * z[self.neurons]).sum(1) + (self.y * y[self.neurons]).sum(1))
-
-    @staticmethod
-    def concatenate(parts: list[GroupRows]) -> GroupRows:
-        """All rows; groups of different sizes are padded with zeros."""
-        most = max(p.neurons.shape[1] for p in parts)
-
-        def joined(name: str) -> Array:
-            arrays = [getattr(p, name) for p in parts]
-            return np.concatenate([np.pad(a, ((0, 0), (0, most - a.shape[1]))) for a in arrays])
-
-        constants = np.concatenate([p.constants for p in parts])
-        return GroupRows(joined("neurons"), joined("z"), joined("y"), constants)
-
-
 def group_rows(
     query: Query, node: Node, groups: Groups, options: OptimiseOptions | None = None, exact: int = EXACT,
     deadline: float = np.inf,
@@ -88,7 +53,7 @@ def group_rows(
     groups(k): arrays [G, K] of rows of layer k (one array for each K); options: of the ascent behind octahedral bounds;
     exact: largest K whose exact hull is taken; deadline: time.monotonic() at which later layers get none.
     """
-    parts = [GroupRows(np.zeros((0, 1), np.intp), np.zeros((0, 1)), np.zeros((0, 1)), np.zeros(0))]
+    parts = [GroupRows.none()]
     for k, (kind, part) in enumerate(zip(query.kinds, query.slices, strict=True), start=1):
         for chosen in groups(k) if kind == "relu" else ():
             if not len(chosen) or time.monotonic() > deadline:

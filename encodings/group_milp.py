@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .group_lp import GroupRows
+from .group_rows import GroupRows
 from .milp_model import NetworkModel, Terms
 
 __all__ = ["add_rows"]

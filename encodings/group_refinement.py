@@ -23,13 +23,13 @@ from ..instances.query import Query
 from .bounds import gamma
 from .group_lp import (
     EXACT,
-    GroupRows,
     add_group_rows,
     directions_for,
     member_columns,
     rows_of_bounds,
     rows_of_groups,
 )
+from .group_rows import GroupRows
 from .lp import tighten_layer
 from .optimised_bounds import OptimiseOptions
 from .triangles import Triangles
@@ -50,7 +50,7 @@ def refine_by_groups(
     bounds by back-substitution with such an ascent instead of LPs; for groups without inputs.
     """
     node = replace(node, pre_lower=node.pre_lower.copy(), pre_upper=node.pre_upper.copy())
-    triangles, parts = Triangles(query, node), [_no_rows()]
+    triangles, parts = Triangles(query, node), [GroupRows.none()]
     for k, (kind, part) in enumerate(zip(query.kinds, query.slices, strict=True), start=1):
         triangles.set_node(node)
         unstable = np.flatnonzero((node.pre_lower[part] < 0.0) & (node.pre_upper[part] > 0.0))
@@ -79,10 +79,6 @@ def refine_by_groups(
             add_group_rows(triangles, node, columns, rows)
         parts += mine
     return node, GroupRows.concatenate(parts)
-
-
-def _no_rows() -> GroupRows:
-    return GroupRows(np.zeros((0, 1), np.intp), np.zeros((0, 1)), np.zeros((0, 1)), np.zeros(0))
 
 
 def _quick_rows(

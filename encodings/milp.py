@@ -25,8 +25,8 @@ from ..instances.batch import Node
 from ..instances.network import Array
 from ..instances.query import Query
 from .big_m import BigM
-from .group_lp import GroupRows
 from .group_milp import add_rows
+from .group_rows import GroupRows
 from .hull_cuts import HullCuts
 from .indicator import Indicator, Sos1
 from .margin_model import SCIP_MARGIN, Accept, MarginModel

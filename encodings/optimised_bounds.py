@@ -28,6 +28,7 @@ from .back_substitution import Pass, back_substitute, prepared_of
 from .bounds import Bounds, LinearBoundOptions, gamma, norm
 from .conjunctions import refute_conjunctions
 from .relaxations import Lines
+from .row_multipliers import LayerRows, RowPool
 from .skeleton import Skeleton
 from .slope_ascent import Ascent, Pairs, Single, Steps
 
@@ -224,15 +225,21 @@ def _better(old: Bounds, new: Bounds) -> Bounds:
 class PairPass(Pass):
     """Back-substitution of one row a pair, rigorous, from a finished walk's bounds and lines of the pair's own.
 
-    numbers: [P, neurons] as in `Slopes`, clipped to what is valid; weights: [P, cuts] multipliers of half-spaces.
+    numbers: [P, neurons] as in `Slopes`, clipped to what is valid; weights: [P, cuts] multipliers of half-spaces;
+    mus: [P, slots] multipliers of the pool's rows.
     """
 
-    def __init__(self, walked: Pass, pairs: Pairs, numbers: Array, weights: Array) -> None:
+    def __init__(
+        self, walked: Pass, pairs: Pairs, numbers: Array, weights: Array, mus: Array | None = None,
+        pool: RowPool | None = None,
+    ) -> None:  # fmt: skip
         # not Pass.__init__: nodes' arrays are taken for every pair only where they are needed
         self.prepared, self.query, self.options, self.sums = walked.prepared, walked.query, walked.options, walked.sums
         self.walked, self.pairs = walked, pairs
         self.ball, self.bent = walked.ball, {}
         self.weights = np.maximum(weights, 0.0).astype(np.float64)
+        self.rows: dict[int, LayerRows] = pool.layers if pool else {}
+        self.mus = np.zeros((len(numbers), 0)) if mus is None else np.maximum(mus, 0.0).astype(np.float64)
         self.magnitudes = [a if len(a) == 1 else a[pairs.node] for a in walked.magnitudes]
         self.lines = []
         self.multipliers: list[Array | None] = []  # per layer [P, n]: beta s
@@ -282,8 +289,23 @@ class PairPass(Pass):
         error = gamma(prepared.terms + self.sums) * own + layer.bias_error
         return pending, (pairs.sign * layer.bias[pairs.row])[:, None], error
 
+    def _into_layer(
+        self, v: int, coefficients: Array, constants: Array, error: Array, sensitivities: Array | None
+    ) -> Array:
+        """See Pass; rows over the layer's values take their part before its lines replace them."""
+        if (rows := self.rows.get(v)) is not None:
+            magnitude = self.magnitudes[v - 1]
+            taken, doubt = rows.taken(self.mus, magnitude)
+            constants -= taken[:, None]
+            error += doubt[:, None] + gamma(4) * norm(coefficients) * norm(magnitude)[:, None]
+            coefficients = coefficients - rows.above(self.mus)[:, None]
+        return super()._into_layer(v, coefficients, constants, error, sensitivities)
+
     def add_multipliers(self, v: int, coefficients: Array, error: Array) -> Array:
-        """-beta s z for every split phase s z >= 0."""
+        """-beta s z for every split phase s z >= 0, and what rows over the pre-activations take."""
+        if (rows := self.rows.get(v)) is not None:
+            error += gamma(4) * norm(coefficients) * norm(self.magnitudes[v - 1])[:, None]
+            coefficients = coefficients - rows.below(self.mus)[:, None]
         multipliers = self.multipliers[v - 1]
         if multipliers is None:
             return coefficients

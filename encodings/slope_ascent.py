@@ -7,6 +7,7 @@ Wang et al. 2021)
 No automatic differentiation: with x* the minimiser and z*_k the pre-activations of x* pushed forward through the lines
 that were chosen (lower where the coefficient A_ki of x_ki is positive, upper elsewhere),
     d bound / d alpha_ki = max(A_ki, 0) z*_ki,    d bound / d beta_ki = -s z*_ki,    d bound / d gamma = -(g'x* + h).
+Multi-neuron rows have multipliers mu of their own (`row_multipliers`).
 An iteration is one walk back and one walk forward of each pair, in float32: nothing here has to be rigorous, since any
 alpha in [0, 1] and any beta, gamma >= 0 give a true bound, and `back_substitution` evaluates the best ones with errors.
 
@@ -23,6 +24,7 @@ import numpy as np
 from ..instances.batch import Batch
 from ..instances.network import Array, Matrix
 from .relaxations import lines
+from .row_multipliers import LayerRows, RowPool
 from .skeleton import FLOAT, Skeleton
 
 __all__ = ["Ascent", "Pairs", "Single", "Steps"]
@@ -125,13 +127,17 @@ class Ascent:
     """The ascent of some pairs.
 
     start: [P, neurons], slopes (>= 0) and multipliers (negated, <= 0) to start from, NaN for none; or None.
+    pool: multi-neuron rows that hold on all nodes; their multipliers mu ascend, too.
     """
 
     wants_points = False  # keep the minimisers, see `points`
 
-    def __init__(self, single: Single, pairs: Pairs, start: Array | None) -> None:
+    def __init__(self, single: Single, pairs: Pairs, start: Array | None, pool: RowPool | None = None) -> None:
         self.single, self.pairs, self.layers = single, pairs, single.layers
         node = pairs.node
+        self.rows: dict[int, LayerRows] = pool.single(single.live) if pool else {}
+        self.mus = np.zeros((len(node), len(pool) if pool else 0), dtype=FLOAT)
+        self.best_mus = self.mus.copy()
         self.open = np.arange(len(node))  # pairs still ascending; every array below has a row for each of them
         self.first, self.constants = self._rows()
         self.box = single.lower[node], single.upper[node]
@@ -210,6 +216,7 @@ class Ascent:
                 continue
             layer, line, number = self.layers[v - 1], self.chosen[v - 1], self.numbers[v - 1]
             if line is not None and number is not None:
+                a = self._above(v, a, constants)
                 coefficients[v - 1] = a
                 constants += np.einsum("pn,pn->p", np.minimum(a, 0.0), line.upper_intercept)
                 if line.lower_intercept is not None:
@@ -220,6 +227,7 @@ class Ascent:
                 a = a * slopes
                 if line.split is not None:
                     a -= line.split * number
+                a = self._below(v, a)
             constants += a @ layer.bias
             for s, w, transposed in zip(layer.sources, layer.weights, layer.transposed, strict=True):
                 product = _times(a, w, transposed)
@@ -255,6 +263,7 @@ class Ascent:
         for mine, now in zip(self.best_numbers, self.numbers, strict=True):
             if mine is not None and now is not None:
                 mine[where] = now[better]
+        self.best_mus[where] = self.mus[better]
         if self.gammas.size:
             self.best_gammas[where] = self.gammas[better]
         if self.wants_points:
@@ -274,6 +283,7 @@ class Ascent:
         self.open = self.open[keep]
         self.first = {s: a[keep] for s, a in self.first.items()}
         self.constants, self.cut, self.gammas = self.constants[keep], self.cut[keep], self.gammas[keep]
+        self.mus = self.mus[keep]
         self.box = self.box[0][keep], self.box[1][keep]
         self.chosen = [None if line is None else line[keep] for line in self.chosen]
         self.numbers = [None if a is None else a[keep] for a in self.numbers]
@@ -304,7 +314,28 @@ class Ascent:
             value += np.where(a > 0.0, intercept, line.upper_intercept)
             values.append(value)
             self._step(v, a, z, line, number, t, rate)
+            self._climb(v, a, z, value, t, rate)
         self._pushed(values, t, rate)
+
+    def _above(self, v: int, a: Array, constants: Array) -> Array:
+        """Coefficients [P, live] of layer v's values with what rows over them take; constants are updated."""
+        if (rows := self.rows.get(v)) is None:
+            return a
+        constants -= self.mus[:, rows.slots] @ rows.constants
+        return np.asarray(a - rows.above(self.mus))
+
+    def _below(self, v: int, a: Array) -> Array:
+        """The same for its pre-activations."""
+        rows = self.rows.get(v)
+        return a if rows is None else np.asarray(a - rows.below(self.mus))
+
+    def _climb(self, v: int, a: Array, z: Array, value: Array, t: int, rate: float) -> None:
+        """One step on the multipliers of layer v's rows: those that x* violates gain."""
+        if (rows := self.rows.get(v)) is None:
+            return
+        unit = self.units.setdefault(-v, MULTIPLIERS * np.abs(a).mean(axis=1)[:, None])
+        mine = self.mus[:, rows.slots] + rate * unit * self._direction(-v, -rows.values(z, value), t)
+        self.mus[:, rows.slots] = np.maximum(mine, FLOAT(0.0))
 
     def _pushed(self, values: list[Array], t: int, rate: float) -> None:
         """What else may be ascended, given the values of x* pushed forward; here nothing is."""

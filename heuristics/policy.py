@@ -61,8 +61,8 @@ def facts(query: Query, batch: Batch) -> Facts:
     )
 
 
-def plan(known: Facts, method: str = "auto", rule: str = "auto") -> list[Stage]:
-    """Stages in order. The last one may use all the time that is left."""
+def plan(known: Facts, method: str = "auto", rule: str = "auto", rows: str = "auto") -> list[Stage]:
+    """Stages in order, as asked for by Options. The last one may use all the time that is left."""
     few = known.open_inputs <= FEW_INPUTS
     split = rule if rule != "auto" else "inputs" if few or not known.piecewise_linear else "phases"
     quick = few or known.hidden_layers <= 1 or known.weights <= SMALL
@@ -80,18 +80,20 @@ def plan(known: Facts, method: str = "auto", rule: str = "auto") -> list[Stage]:
     if shallow:
         first = [Stage("split", 0.05, split, "few inputs")] if few else []
         return [attack, *first, Stage("milp", 0.9, why=f"one hidden layer, {known.unstable} unstable ReLUs"), rest]
-    rows = Stage("groups", 0.1, why="what no single neuron's relaxation shows, branching or not", most=20.0)
-    tied = known.piecewise_linear and known.hidden_layers > 1 and known.unstable <= FEW_UNSTABLE
+    groups = Stage("groups", 0.1, why="what no single neuron's relaxation shows, branching or not", most=20.0)
+    tied = known.piecewise_linear and known.hidden_layers > 1 and known.unstable <= FEW_UNSTABLE and rows != "never"
     if few or not known.piecewise_linear:
-        first = [Stage("split", 0.05, split, "the easy ones"), rows] if tied else []
+        first = [Stage("split", 0.05, split, "the easy ones"), groups] if tied else []
         return [attack, *first, Stage("split", 1.0, split, f"{known.open_inputs} open inputs")]
     slopes = Stage("slopes", 0.15, why="hidden bounds by optimised slopes: a root often closes, a tree shrinks")
     # on small networks the ascent takes a tenth of a second, less than an attack
     first = [slopes, attack] if known.weights <= QUICK_SLOPES else [attack, slopes]
+    if rows == "always" and not tied:
+        first.append(groups)
     return [
         *first,
         Stage("split", 0.1, split, "cheap where the bounds are nearly good enough"),
-        *([rows] if tied else []),
+        *([groups] if tied else []),
         attack_again,
         Stage("split", 1.0, split, "hidden bounds anew in every node: few nodes suffice"),
         # reached where the search ended with nodes that no float can split

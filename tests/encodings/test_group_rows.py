@@ -14,7 +14,8 @@ from random_instances import Shape, random_instance, random_nodes, random_points
 
 from hypersplit.encodings.bounds import LinearBoundOptions
 from hypersplit.encodings.group_bounds import octahedral_bounds
-from hypersplit.encodings.group_lp import GroupLP, GroupRows, group_rows
+from hypersplit.encodings.group_lp import GroupLP, group_rows
+from hypersplit.encodings.group_rows import GroupRows
 from hypersplit.encodings.linear_bounds import bound
 from hypersplit.encodings.lp import TriangleLP
 from hypersplit.encodings.octahedron import octahedral_directions

@@ -1,0 +1,73 @@
+"""Multi-neuron rows at the root without LPs: tighter hidden bounds, disjuncts closed, rows for the nodes to inherit.
+
+Rows of pairs of ReLUs with multipliers in back-substitution (`encodings.group_ascent`) win at the root what LPs with
+the same rows win, at a tenth of their price. Trees with hidden bounds anew in every node hardly shrink by it, so this
+is done where it is asked for (`Options.rows`); docs/performance.md has the figures.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import replace
+
+import numpy as np
+
+from ..encodings.bounds import Bounds
+from ..encodings.group_ascent import refine_by_ascent
+from ..encodings.optimised_bounds import OptimiseOptions
+from ..encodings.phase_bounds import bound_phases
+from ..encodings.reduction import kept_neurons, reduced, restrict
+from ..heuristics.neuron_groups import groups_of_layer
+from ..instances.batch import Batch, Node
+from ..instances.network import Array
+from ..instances.query import Query
+from .group_stage import GroupOutcome
+
+__all__ = ["refine_root"]
+
+LOG = logging.getLogger(__name__)
+GROUPS = 100  # a layer
+HIDDEN = OptimiseOptions(iterations=20, worth=0.0)
+OCTAHEDRA = OptimiseOptions(iterations=10, worth=0.0)
+MARGINS = OptimiseOptions(iterations=60)
+HIDDEN_SHARE = 0.6  # of the time, for all but the margins
+KEPT = 512  # rows that the search's nodes inherit: those with the largest multipliers
+
+
+def refine_root(
+    query: Query, batch: Batch, bounds: Bounds, seconds: float, sizes: tuple[int, ...] = (2,)
+) -> GroupOutcome:
+    """Hidden bounds by multipliers of multi-neuron rows, and the disjuncts that these close.
+
+    batch: one node with finite bounds; bounds: its plain ones; sizes: neurons of a group.
+    """
+    end = time.monotonic() + seconds
+    kept = kept_neurons(query, batch)
+    small, node = reduced(query, kept), restrict(batch, kept)
+    multipliers = np.maximum(bounds.multipliers[0], 0.0).max(axis=0)[kept]
+
+    def groups(k: int, known: Node) -> list[Array]:
+        return [groups_of_layer(small, known, k, size, GROUPS, multipliers) for size in sizes]
+
+    before, began = _unstable(small, node), time.monotonic()
+    node, pool = refine_by_ascent(small, node, groups, HIDDEN, began + HIDDEN_SHARE * seconds, OCTAHEDRA)
+    lower, upper = batch.pre_lower[0].copy(), batch.pre_upper[0].copy()
+    lower[kept], upper[kept] = node.pre_lower[0], node.pre_upper[0]
+    outcome = GroupOutcome(replace(batch, pre_lower=lower[None], pre_upper=upper[None]).node(0), rows=len(pool))
+    if (lower > upper).any():
+        outcome.empty = True
+        return outcome
+    found, numbers = bound_phases(small, node, replace(MARGINS, deadline=end), pool=pool)
+    outcome.closed = np.flatnonzero(batch.duty[0] & (small.per_disjunct(found.margins)[0] > 0.0)).tolist()
+    if found.points is not None:
+        outcome.points.append(found.points[0])
+    mus = np.nan_to_num(numbers[0, :, small.neurons + small.rows :]).max(axis=0)
+    outcome.pool = pool.best(mus, KEPT).rows.renamed(np.flatnonzero(kept))
+    LOG.info("rows: %d, %d for the nodes; %d of %d unstable ReLUs left, %d disjuncts closed", len(pool),
+             len(outcome.pool), _unstable(small, node), before, len(outcome.closed))  # fmt: skip
+    return outcome
+
+
+def _unstable(query: Query, batch: Batch) -> int:
+    return int(((batch.pre_lower < 0.0) & (batch.pre_upper > 0.0) & query.relu).sum())
