@@ -61,6 +61,8 @@ def close_by_milp(
     """
     crew = _Crew(query, seconds, options, check)
     first = FIRST_SHARE * min(1.0, crew.jobs / max(1, len(disjuncts))) * seconds()
+    if options.method == "milp":  # plain: one SCIP a disjunct, without a tree around it
+        first = np.inf
     for k in disjuncts:
         crew.push(node, k, first)
     crew.run()

@@ -20,6 +20,7 @@ from ..instances.query import Query
 __all__ = ["Facts", "Stage", "facts", "plan"]
 
 FEW_INPUTS = 20  # open inputs up to which the input set itself is split
+SOME_INPUTS = 50  # open inputs up to which rows' hyperplanes are tried on one hidden layer
 SMALL = 50_000  # weights of a network whose tree is searched as fast as an attack runs
 SHALLOW_MILP = 1500  # unstable neurons of a single hidden layer up to which SCIP comes before a long search
 QUICK_SLOPES = 1_000_000  # weights up to which hidden bounds are optimised before the first attack
@@ -78,8 +79,7 @@ def plan(known: Facts, method: str = "auto", rule: str = "auto", rows: str = "au
         asked = Stage("split", 1.0, split, "asked for")
         return [attack, Stage("slopes", 0.15, why="tight hidden bounds"), asked] if deep else [attack, asked]
     if shallow:
-        first = [Stage("split", 0.05, split, "few inputs")] if few else []
-        return [attack, *first, Stage("milp", 0.9, why=f"one hidden layer, {known.unstable} unstable ReLUs"), rest]
+        return _shallow(known, attack, split, rest)
     groups = Stage("groups", 0.1, why="what no single neuron's relaxation shows, branching or not", most=20.0)
     tied = known.piecewise_linear and known.hidden_layers > 1 and known.unstable <= FEW_UNSTABLE and rows != "never"
     if few or not known.piecewise_linear:
@@ -99,6 +99,17 @@ def plan(known: Facts, method: str = "auto", rule: str = "auto", rows: str = "au
         # reached where the search ended with nodes that no float can split
         *([Stage("milp", 1.0, why=f"{known.unstable} unstable ReLUs")] if known.unstable <= LARGEST_MILP else [rest]),
     ]
+
+
+def _shallow(known: Facts, attack: Stage, split: str, rest: Stage) -> list[Stage]:
+    """One hidden layer: hyperplanes of its rows where the inputs are few enough, SCIP where they decide nothing."""
+    milp = Stage("milp", 0.9, why=f"one hidden layer, {known.unstable} unstable ReLUs")
+    if known.open_inputs > SOME_INPUTS:
+        return [attack, milp, rest]
+    rows = split if known.open_inputs <= FEW_INPUTS else "rows"
+    quick = Stage("split", 0.05, rows, "few hyperplanes often suffice", most=0.1)
+    easy = Stage("milp", 0.1, why="what SCIP closes at once", most=0.4)
+    return [quick, easy, Stage("split", 0.3, rows, "more hyperplanes"), milp, rest]
 
 
 def batch_size(known: Facts, query: Query) -> int:

@@ -112,7 +112,7 @@ def test_verdicts_with_scip_in_the_tree_are_the_oracles(seed: int, monkeypatch: 
     monkeypatch.setattr(node_milp, "MOST", 1e9)
     monkeypatch.setattr(phase_search, "ASCENT", 0)
 
-    def only_phases(known: Facts, method: str = "auto", rule: str = "auto") -> list[Stage]:
+    def only_phases(known: Facts, *asked: str) -> list[Stage]:
         return [Stage("split", 1.0, "phases")]
 
     monkeypatch.setattr("hypersplit.bab.answer.plan", only_phases)

@@ -1,0 +1,69 @@
+"""The policy's plans: what comes first on which networks, and what users may ask for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+import hypersplit
+from hypersplit.bab import answer, steps
+from hypersplit.bab.options import METHODS
+from hypersplit.encodings.phase_bounds import bound_phases
+from hypersplit.encodings.row_multipliers import RowPool
+from hypersplit.heuristics import policy
+from hypersplit.heuristics.policy import FEW_UNSTABLE, SOME_INPUTS, Facts, plan
+from hypersplit.instances.families import random_network, random_property
+
+
+def known(inputs: int = 784, unstable: int = 300, hidden: int = 4, weights: int = 400_000) -> Facts:
+    """Facts of a wide network."""
+    return Facts(inputs, unstable, hidden, weights, piecewise_linear=True)
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("inputs", [5, 30, 100, 784])
+@pytest.mark.parametrize("hidden", [1, 4])
+def test_the_last_stage_may_use_all_the_time(method: str, inputs: int, hidden: int) -> None:
+    """No plan ends with time left over."""
+    stages = plan(known(inputs, hidden=hidden), method)
+    assert stages[-1].share == 1.0 and stages[-1].most == float("inf")
+    assert stages[-1].name in ("split", "milp")
+
+
+def test_one_hidden_layer_with_some_inputs_is_split_by_its_rows() -> None:
+    """Hyperplanes come before SCIP up to SOME_INPUTS inputs, and SCIP first beyond."""
+    some = [(stage.name, stage.rule) for stage in plan(known(SOME_INPUTS, hidden=1, weights=4000))]
+    many = [stage.name for stage in plan(known(SOME_INPUTS + 1, hidden=1, weights=4000))]
+    assert some[0] == ("split", "rows") and ("milp", "") in some
+    assert many.index("milp") < many.index("split")
+
+
+@pytest.mark.parametrize(
+    ("rows", "unstable", "there"),
+    [("auto", FEW_UNSTABLE, True), ("auto", FEW_UNSTABLE + 1, False), ("always", 3000, True), ("never", 10, False)],
+)
+def test_multi_neuron_rows(rows: str, unstable: int, there: bool) -> None:
+    """By themselves on few unstable ReLUs, and as asked for."""
+    assert there == any(stage.name == "groups" for stage in plan(known(unstable=unstable), rows=rows))
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_verdicts_do_not_depend_on_rows(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows at the root and multipliers in nodes turn no verdict; where neither decides, nodes inherit them."""
+    print(f"seed {seed}")
+    network = random_network([21, 16, 16, 3], seed=seed)
+    prop = random_property(network, seed=seed, radius=0.25, slack=2.0)
+    pools: list[RowPool | None] = []
+
+    def heard(*given: Any, **named: Any) -> Any:
+        pools.append(named["pool"])
+        return bound_phases(*given, **named)
+
+    monkeypatch.setattr(policy, "FEW_UNSTABLE", -1)
+    monkeypatch.setattr(answer, "LAYERWISE", -1)
+    monkeypatch.setattr(steps, "bound_phases", heard)
+    never, always = (hypersplit.verify(network, prop, timeout=60, jobs=1, rows=rows) for rows in ("never", "always"))
+    truth = hypersplit.verify(network, prop, timeout=60, jobs=1, method="milp").verdict
+    assert never.verdict == always.verdict == truth
+    assert ("search" in always.reason or "splits" in always.reason) == any(pools)
