@@ -18,13 +18,14 @@ from ..encodings.group_ascent import refine_by_ascent
 from ..encodings.optimised_bounds import OptimiseOptions
 from ..encodings.phase_bounds import bound_phases
 from ..encodings.reduction import kept_neurons, reduced, restrict
+from ..encodings.row_multipliers import RowPool
 from ..heuristics.neuron_groups import groups_of_layer
 from ..instances.batch import Batch, Node
 from ..instances.network import Array
 from ..instances.query import Query
 from .group_stage import GroupOutcome
 
-__all__ = ["refine_root"]
+__all__ = ["refine_root", "rows_at_root"]
 
 LOG = logging.getLogger(__name__)
 GROUPS = 100  # a layer
@@ -35,23 +36,13 @@ HIDDEN_SHARE = 0.6  # of the time, for all but the margins
 KEPT = 512  # rows that the search's nodes inherit: those with the largest multipliers
 
 
-def refine_root(
-    query: Query, batch: Batch, bounds: Bounds, seconds: float, sizes: tuple[int, ...] = (2,)
-) -> GroupOutcome:
+def refine_root(query: Query, batch: Batch, bounds: Bounds, seconds: float) -> GroupOutcome:
     """Hidden bounds by multipliers of multi-neuron rows, and the disjuncts that these close.
 
-    batch: one node with finite bounds; bounds: its plain ones; sizes: neurons of a group.
+    batch: one node with finite bounds; bounds: its plain ones.
     """
     end = time.monotonic() + seconds
-    kept = kept_neurons(query, batch)
-    small, node = reduced(query, kept), restrict(batch, kept)
-    multipliers = np.maximum(bounds.multipliers[0], 0.0).max(axis=0)[kept]
-
-    def groups(k: int, known: Node) -> list[Array]:
-        return [groups_of_layer(small, known, k, size, GROUPS, multipliers) for size in sizes]
-
-    before, began = _unstable(small, node), time.monotonic()
-    node, pool = refine_by_ascent(small, node, groups, HIDDEN, began + HIDDEN_SHARE * seconds, OCTAHEDRA)
+    small, before, node, pool, kept = rows_at_root(query, batch, bounds, HIDDEN_SHARE * seconds)
     lower, upper = batch.pre_lower[0].copy(), batch.pre_upper[0].copy()
     lower[kept], upper[kept] = node.pre_lower[0], node.pre_upper[0]
     outcome = GroupOutcome(replace(batch, pre_lower=lower[None], pre_upper=upper[None]).node(0), rows=len(pool))
@@ -65,8 +56,27 @@ def refine_root(
     mus = np.nan_to_num(numbers[0, :, small.neurons + small.rows :]).max(axis=0)
     outcome.pool = pool.best(mus, KEPT).rows.renamed(np.flatnonzero(kept))
     LOG.info("rows: %d, %d for the nodes; %d of %d unstable ReLUs left, %d disjuncts closed", len(pool),
-             len(outcome.pool), _unstable(small, node), before, len(outcome.closed))  # fmt: skip
+             len(outcome.pool), _unstable(small, node), _unstable(small, before), len(outcome.closed))  # fmt: skip
     return outcome
+
+
+def rows_at_root(
+    query: Query, batch: Batch, bounds: Bounds, seconds: float, sizes: tuple[int, ...] = (2,)
+) -> tuple[Query, Batch, Batch, RowPool, Array]:
+    """(query without dead ReLUs, its node before and after, the rows, [neurons] bool which are left).
+
+    sizes: neurons of a group; the others as in `refine_root`.
+    """
+    end = time.monotonic() + seconds
+    kept = kept_neurons(query, batch)
+    small, before = reduced(query, kept), restrict(batch, kept)
+    multipliers = np.maximum(bounds.multipliers[0], 0.0).max(axis=0)[kept]
+
+    def groups(k: int, known: Node) -> list[Array]:
+        return [groups_of_layer(small, known, k, size, GROUPS, multipliers) for size in sizes]
+
+    node, pool = refine_by_ascent(small, before, groups, HIDDEN, end, OCTAHEDRA)
+    return small, before, node, pool, kept
 
 
 def _unstable(query: Query, batch: Batch) -> int:

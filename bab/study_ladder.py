@@ -8,6 +8,7 @@ A question is the disjunct of an instance that optimised root bounds leave most 
     LP-LAST        triangle LP for the margins, hidden bounds linear
     slopes+LP      triangle LP for the margins, hidden bounds by slopes
     LP-ALL         triangle LPs for every hidden bound that slopes leave loose, then for the margins
+    pairs          rows of pairs of ReLUs with multipliers in back-substitution, for hidden bounds too
     partial-N      MILP with the N most important ReLUs binary, hidden bounds by slopes; SCIP's word, nothing rigorous
 Per step: the share that it wins of the gap between the linear bound and the lowest value that an attack finds, and what
 it costs, the steps before it that it builds on included.
@@ -29,16 +30,20 @@ from ..encodings.lp import TriangleLP
 from ..encodings.lp import tighten as tighten_by_lp
 from ..encodings.milp import close
 from ..encodings.optimised_bounds import OptimiseOptions, optimise, tighten
+from ..encodings.phase_bounds import disjunct_minima
 from ..heuristics.attacks import points_in, projected_gradient
 from ..instances.batch import Batch, root
 from ..instances.query import Query, queries
 from .closing import open_disjuncts
+from .root_rows import rows_at_root
 from .study import Findings, Row, Settings, Study, new_figure
 from .study_formulations import MEMORY, Problem, problems
 
 __all__ = ["STEPS", "STUDY"]
 
-STEPS = ("greedy", "linear", "slopes-last", "slopes", "LP-LAST", "slopes+LP", "LP-ALL", "partial-16", "partial-48")
+STEPS = (
+    "greedy", "linear", "slopes-last", "slopes", "LP-LAST", "slopes+LP", "LP-ALL", "pairs", "partial-16", "partial-48",
+)  # fmt: skip
 COLUMNS = {
     "instance": str, "family": str, "step": str, "unstable": int, "bound": float, "upper": float, "seconds": float,
 }  # fmt: skip
@@ -88,6 +93,9 @@ class _Root:
             options = OptimiseOptions(iterations=MARGIN_ITERATIONS, conjunctions=True)
             better, spent = _timed(lambda: optimise(self.query, known, hidden, options))
             return self._margin(better), before + spent, unstable
+        if name == "pairs":
+            (value, left), spent = _timed(lambda: self._by_pairs(known))
+            return value, before + spent, left
         if name == "LP-ALL":
             known, spent = _timed(lambda: self._all_by_lp(known))
             before += spent
@@ -105,6 +113,14 @@ class _Root:
         unstable = np.flatnonzero((batch.pre_lower[0] < 0.0) & (batch.pre_upper[0] > 0.0) & self.query.relu)
         lower, upper = tighten_by_lp(self.query, batch.node(0), unstable, time.monotonic() + self.seconds)
         return replace(batch, pre_lower=lower[None], pre_upper=upper[None])
+
+    def _by_pairs(self, batch: Batch) -> tuple[float, int]:
+        plain = bound(self.query, batch, LinearBoundOptions(hidden=False))
+        query, _, node, pool, _ = rows_at_root(self.query, batch, plain, self.seconds)
+        if (node.pre_lower > node.pre_upper).any():
+            return np.inf, 0
+        least = disjunct_minima(query, node, OptimiseOptions(iterations=MARGIN_ITERATIONS), pool)
+        return float(least[self.disjunct]), int(((node.pre_lower < 0.0) & (node.pre_upper > 0.0) & query.relu).sum())
 
     def _margin(self, bounds: Bounds) -> float:
         return float(self.query.per_disjunct(bounds.margins)[0, self.disjunct])

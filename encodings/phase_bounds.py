@@ -30,7 +30,7 @@ from .row_multipliers import RowPool
 from .skeleton import FLOAT, Skeleton
 from .slope_ascent import Ascent, Pairs, Single
 
-__all__ = ["bound_phases", "hidden_minima", "largest_magnitudes", "refresh_phases", "skeleton_of"]
+__all__ = ["bound_phases", "disjunct_minima", "hidden_minima", "largest_magnitudes", "refresh_phases", "skeleton_of"]
 
 KERNEL_AFTER = 0.5  # seconds that numpy spends on a query's hidden neurons before numba's import is worth it
 
@@ -75,6 +75,17 @@ def bound_phases(
         proving = DisjunctPass(query, batch, node[closing], slopes[closing], shares, mus[closing], pool)
         _raise(query, bounds, node[closing], disjunct[closing], proving.minima(len(query.kinds) + 1))
     return bounds, numbers
+
+
+def disjunct_minima(query: Query, batch: Batch, options: OptimiseOptions, pool: RowPool | None = None) -> Array:
+    """[disjuncts] rigorous lower bounds of all disjuncts' margins on one node, whether they refute or not."""
+    disjunct = np.arange(query.disjuncts)
+    node = np.zeros_like(disjunct)
+    ascent = DisjunctAscent(Single(skeleton_of(query, batch), batch), node, disjunct, None, pool)
+    ascent.run(options.steps(warm=False))
+    shares = shares_of(query, disjunct, ascent.best_logits)
+    proving = DisjunctPass(query, batch, node, ascent.result()[0], shares, ascent.best_mus, pool)
+    return proving.minima(len(query.kinds) + 1)
 
 
 def refresh_phases(query: Query, batch: Batch, options: OptimiseOptions, kernel: str = "auto") -> Bounds:

@@ -131,6 +131,5 @@ class RowPool:
         return sp.csr_array((entries[slots][row, member], (row, column)), shape=(len(slots), size))
 
 
-
 def _same(a: list[Array], b: list[Array]) -> bool:
     return len(a) == len(b) and all(x is y for x, y in zip(a, b, strict=True))

@@ -108,8 +108,8 @@ def _shallow(known: Facts, attack: Stage, split: str, rest: Stage) -> list[Stage
         return [attack, milp, rest]
     rows = split if known.open_inputs <= FEW_INPUTS else "rows"
     quick = Stage("split", 0.05, rows, "few hyperplanes often suffice", most=0.1)
-    easy = Stage("milp", 0.1, why="what SCIP closes at once", most=0.4)
-    return [quick, easy, Stage("split", 0.3, rows, "more hyperplanes"), milp, rest]
+    easy = Stage("milp", 0.1, why="what SCIP closes at once", most=2.0)
+    return [quick, easy, Stage("split", 0.1, rows, "more hyperplanes", most=10.0), milp, rest]
 
 
 def batch_size(known: Facts, query: Query) -> int:

@@ -16,7 +16,7 @@ from hypersplit.encodings.group_lp import GroupLP, group_rows
 from hypersplit.encodings.group_rows import GroupRows
 from hypersplit.encodings.linear_bounds import LinearBoundOptions, bound
 from hypersplit.encodings.optimised_bounds import OptimiseOptions
-from hypersplit.encodings.phase_bounds import bound_phases, hidden_minima, skeleton_of
+from hypersplit.encodings.phase_bounds import bound_phases, disjunct_minima, hidden_minima, skeleton_of
 from hypersplit.encodings.row_multipliers import AGE, RowPool
 from hypersplit.encodings.slope_ascent import Single
 from hypersplit.heuristics.neuron_groups import groups_of_layer
@@ -87,7 +87,8 @@ def test_any_multipliers_give_true_bounds(seed: int) -> None:
     for scale in (0.0, 0.01, 1.0):
         mus = scale * rng.exponential(size=(query.disjuncts, len(pool)))
         assert (rigorous(query, batch, ascent, mus, pool) <= least).all()
-    assert (rigorous(query, batch, ascent, ascent.best_mus, pool) <= least).all()
+    found = disjunct_minima(query, batch, LONG, pool)
+    assert (rigorous(query, batch, ascent, ascent.best_mus, pool) == found).all() and (found <= least).all()
 
 
 def truth(query: Query) -> Array:
