@@ -43,6 +43,7 @@ class Frontier:
             taken.append(self._stack.pop())
         batch = Batch.concatenate(taken[::-1]) if len(taken) > 1 else taken[0]
         if len(batch) > count:
-            self._stack.append(batch[: len(batch) - count])
+            # a copy: a view would keep the memory of the nodes that leave
+            self._stack.append(batch[np.arange(len(batch) - count)])
             batch = batch[len(batch) - count :]
         return batch
