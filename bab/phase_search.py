@@ -55,9 +55,11 @@ class PhaseSearch:
         implied.settle(root)
         conflicts = Conflicts(self.query, replace(root), deadline, implied, LEARNING) if LEARNING else None
         self.frontier = Frontier(root)
-        refresh = ascent_seconds < QUICK_ASCENT
+        # bounds of a single hidden layer are the box's, whatever the phases; its slopes' optimum is the LP's
+        single = sum(kind != "identity" for kind in self.query.kinds) == 1
+        refresh = ascent_seconds < QUICK_ASCENT and not single
         # an LP knows what refreshed bounds know already
-        node_lp = None if refresh else NodeLP(self.query, deadline, run.rng)
+        node_lp = None if refresh or single else NodeLP(self.query, deadline, run.rng)
         branching = PhaseBranching(self.query, rule) if rule in EVALUATED else None
         self.run = replace(
             run, query=self.query, rule=rule, ascent=ASCENT, refresh=refresh, node_lp=node_lp, branching=branching,

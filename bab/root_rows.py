@@ -28,7 +28,7 @@ from .group_stage import GroupOutcome
 __all__ = ["refine_root", "rows_at_root"]
 
 LOG = logging.getLogger(__name__)
-GROUPS = 100  # a layer
+GROUPS, SINGLE_GROUPS = 100, 6000  # a layer and size; of a single hidden layer
 HIDDEN = OptimiseOptions(iterations=20, worth=0.0)
 OCTAHEDRA = OptimiseOptions(iterations=10, worth=0.0)
 MARGINS = OptimiseOptions(iterations=60)
@@ -61,19 +61,22 @@ def refine_root(query: Query, batch: Batch, bounds: Bounds, seconds: float) -> G
 
 
 def rows_at_root(
-    query: Query, batch: Batch, bounds: Bounds, seconds: float, sizes: tuple[int, ...] = (2,)
+    query: Query, batch: Batch, bounds: Bounds, seconds: float
 ) -> tuple[Query, Batch, Batch, RowPool, Array]:
     """(query without dead ReLUs, its node before and after, the rows, [neurons] bool which are left).
 
-    sizes: neurons of a group; the others as in `refine_root`.
+    Groups of a single hidden layer cost next to nothing, for their octahedra are minima over a box: there are many.
     """
     end = time.monotonic() + seconds
     kept = kept_neurons(query, batch)
     small, before = reduced(query, kept), restrict(batch, kept)
     multipliers = np.maximum(bounds.multipliers[0], 0.0).max(axis=0)[kept]
 
+    single = sum(kind != "identity" for kind in small.kinds) == 1
+    sizes, most = ((2, 3), SINGLE_GROUPS) if single else ((2,), GROUPS)
+
     def groups(k: int, known: Node) -> list[Array]:
-        return [groups_of_layer(small, known, k, size, GROUPS, multipliers) for size in sizes]
+        return [groups_of_layer(small, known, k, size, most, multipliers) for size in sizes]
 
     node, pool = refine_by_ascent(small, before, groups, HIDDEN, end, OCTAHEDRA)
     return small, before, node, pool, kept

@@ -16,6 +16,7 @@ import scipy.sparse as sp
 from ..instances.batch import Batch
 from ..instances.network import Array, Matrix
 from ..instances.query import Query
+from .back_substitution import prepared_of
 from .bounds import gamma
 from .inherited_pass import InheritedPass
 from .optimised_bounds import PAIR_FLOATS, OptimiseOptions, PairPass
@@ -78,6 +79,8 @@ def _minima(
     query: Query, batch: Batch, k: int, rows: Matrix, options: OptimiseOptions | None, pool: RowPool | None
 ) -> Array:
     """[P] lower bounds of -rows @ z_k."""
+    if k == 1 and not batch.cuts.any():
+        return _minima_on_box(query, batch, rows)
     walked = InheritedPass(query, batch)
     plain = np.concatenate([np.zeros(0), *(
         np.zeros(part.stop - part.start) if line is None else line.lower_slope[0]
@@ -96,6 +99,22 @@ def _minima(
             (numbers, weights), mus = ascent.result(), ascent.best_mus
         found[i : i + step] = _GroupPass(walked, some, numbers, weights, mus, used).minima(k)
     return found
+
+
+def _minima_on_box(query: Query, batch: Batch, rows: Matrix) -> Array:
+    """The same for the first layer, whose combinations are linear in the input: their minima over the box."""
+    prepared, lower, upper = prepared_of(query).layers[0], batch.lower[0], batch.upper[0]
+    (w,), bias = prepared.layer.weights, prepared.layer.bias
+    product = -(rows @ (sp.csr_array(w) if sp.issparse(w) else w))
+    if sp.issparse(product):
+        least = product.maximum(0.0) @ lower + product.minimum(0.0) @ upper
+    else:
+        least = np.maximum(product, 0.0) @ lower + np.minimum(product, 0.0) @ upper
+    terms = int(np.diff(rows.indptr).max(initial=1))
+    sizes = np.abs(w) @ np.maximum(np.abs(lower), np.abs(upper)) + np.abs(bias)
+    error = gamma(terms * (prepared.terms + 2) + 8) * (abs(rows) @ sizes)
+    error = (error + terms * prepared.layer.bias_error) * (1.0 + 2.0**-40)
+    return np.asarray(least - rows @ bias - error)
 
 
 def _alone(count: int) -> Pairs:

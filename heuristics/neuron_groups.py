@@ -55,7 +55,7 @@ def groups_of_layer(
     candidates = np.concatenate([order, active])
     if len(candidates) < size:
         return np.zeros((0, size), dtype=np.intp)
-    likeness = _likeness(query, node, k, candidates)
+    likeness = _likeness(query, node, k, candidates, min(most, len(order)))
     found = []
     for i in range(min(most, len(order))):
         near = np.argsort(-likeness[i], kind="stable")
@@ -96,8 +96,8 @@ def subsets(groups: Array, size: int) -> Array:
     return _distinct(found, size)
 
 
-def _likeness(query: Query, node: Node, k: int, rows: Array) -> Array:
-    """[C, C] |cosine| of the rows' weights, in units of what each source varies by."""
+def _likeness(query: Query, node: Node, k: int, rows: Array, count: int) -> Array:
+    """[count, C] |cosine| of the first `count` rows' weights with all C, in units of what each source varies by."""
     layer, parts = query.network.layers[k - 1], []
     for s, w in zip(layer.sources, layer.weights, strict=True):
         if s == 0:
@@ -106,10 +106,15 @@ def _likeness(query: Query, node: Node, k: int, rows: Array) -> Array:
             part = query.slices[s - 1]
             width = np.maximum(node.pre_upper[part], 0.0) - np.maximum(node.pre_lower[part], 0.0)
         chosen = w[rows]
-        parts.append((chosen.toarray() if sp.issparse(chosen) else chosen) * width)
+        parts.append(sp.csr_array(chosen.multiply(width[None, :])) if sp.issparse(chosen) else chosen * width)
+    if any(sp.issparse(part) for part in parts):  # as in convolutions: few neurons share an input at all
+        joined = sp.hstack(parts, format="csr")
+        norms = np.sqrt(np.asarray(joined.multiply(joined).sum(axis=1)).ravel())
+        unit = sp.csr_array(sp.diags_array(1.0 / np.maximum(norms, 1e-300)) @ joined, dtype=np.float32)
+        return np.abs((unit[:count] @ unit.T).toarray())
     table = np.concatenate(parts, axis=1)
     unit = table / np.maximum(np.linalg.norm(table, axis=1, keepdims=True), 1e-300)
-    return np.abs(unit @ unit.T)
+    return np.abs(unit[:count] @ unit.T)
 
 
 def _distinct(groups: list[Array], size: int) -> Array:

@@ -88,11 +88,15 @@ def plan(known: Facts, method: str = "auto", rule: str = "auto", rows: str = "au
     slopes = Stage("slopes", 0.15, why="hidden bounds by optimised slopes: a root often closes, a tree shrinks")
     # on small networks the ascent takes a tenth of a second, less than an attack
     first = [slopes, attack] if known.weights <= QUICK_SLOPES else [attack, slopes]
-    if rows == "always" and not tied:
+    most = float("inf")
+    if known.hidden_layers <= 1 and rows != "never":
+        tied, groups = True, Stage("groups", 0.4, why="one hidden layer: neurons that share inputs, together")
+        most = 2.0
+    elif rows == "always" and not tied:
         first.append(groups)
     return [
         *first,
-        Stage("split", 0.1, split, "cheap where the bounds are nearly good enough"),
+        Stage("split", 0.1, split, "cheap where the bounds are nearly good enough", most),
         *([groups] if tied else []),
         attack_again,
         Stage("split", 1.0, split, "hidden bounds anew in every node: few nodes suffice"),

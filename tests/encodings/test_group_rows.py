@@ -23,7 +23,7 @@ from hypersplit.encodings.optimised_bounds import OptimiseOptions
 from hypersplit.heuristics.neuron_groups import GROUPINGS, groups_of_layer, subsets
 from hypersplit.instances.batch import Batch, Node, root
 from hypersplit.instances.families import random_network
-from hypersplit.instances.network import Array, sequential
+from hypersplit.instances.network import Array, Layer, Network, sequential
 from hypersplit.instances.property import Case, InputSet, Polyhedron, Property
 from hypersplit.instances.query import Query, queries
 
@@ -193,3 +193,29 @@ def test_subsets_are_all_and_each_once() -> None:
     found = subsets(np.array([[0, 1, 2, 3], [1, 2, 3, 4]]), 3)
     assert len(found) == 7
     assert [0, 1, 2] in found.tolist() and [0, 1, 4] not in found.tolist()
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_octahedra_of_a_sparse_first_layer(seed: int) -> None:
+    """Over a box: not below the exact maximum, and not above it by more than rounding."""
+    print(f"seed {seed}")
+    rng = np.random.default_rng(seed)
+    table = rng.normal(size=(12, 40)) * (rng.random((12, 40)) < 0.15)
+    layers = (
+        Layer((0,), (sp.csr_array(table),), rng.normal(size=12), "relu", "hidden"),
+        Layer((1,), (np.ones((1, 12)),), np.zeros(1), "identity", "y"),
+    )
+    low = rng.normal(size=40)
+    region = InputSet.box(low, low + rng.random(40))
+    case = Case(region, (Polyhedron(np.ones((1, 1)), np.zeros(1)),))
+    query = queries(Network(40, layers), Property((case,), 40, 1))[0]
+    node = bounded(query, root(query)).node(0)
+    groups, directions = rng.permutation(12).reshape(4, 3), octahedral_directions(3)
+    upper = octahedral_bounds(query, node.batch, 1, groups, directions)
+    for group, bounds in zip(groups, upper, strict=True):
+        for direction, most in zip(directions, bounds, strict=True):
+            signs = [Fraction(a) for a in direction]
+            row = [sum(a * Fraction(w) for a, w in zip(signs, table[group, j], strict=True)) for j in range(40)]
+            exact = sum(a * Fraction(b) for a, b in zip(signs, layers[0].bias[group], strict=True))
+            exact += sum(c * Fraction(region.upper[j] if c > 0 else region.lower[j]) for j, c in enumerate(row))
+            assert exact <= Fraction(float(most)) <= exact + Fraction(1, 10**9)
