@@ -42,7 +42,7 @@ class LayerRows:
 
     def restricted(self, live: Array, dtype: type) -> LayerRows:
         """The same over some of the neurons; rows that name others are left out."""
-        size = self.z.shape[0]
+        size = len(self.z.indptr) - 1
         dead = np.ones(size)
         dead[live] = 0.0
         kept = np.flatnonzero((abs(self.z_rows) + abs(self.y_rows)) @ dead == 0.0)
