@@ -7,6 +7,7 @@ import re
 import sys
 from collections.abc import Iterator, Sequence
 from importlib import import_module
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -330,6 +331,9 @@ def test_quick_kpoly(tmp_path: Path) -> None:
         mine = {row["step"]: row for row in rows if row["instance"] == name}
         volumes = [float(mine[f"volume {k}"]["volume"]) for k in range(4) if f"volume {k}" in mine]
         assert volumes == sorted(volumes, reverse=True)
+        boxes = [float(mine[f"box {k}"]["volume"]) for k in (1, 2, 3) if f"box {k}" in mine]
+        assert bool(boxes) == bool(volumes)
+        assert all(0.0 < after <= 1.05 * before for before, after in pairwise([*volumes[:1], *boxes]))
         proved = [mine[step]["verdict"] == "unsat" for step in ("DeepPoly", "slopes", "1-ReLU", "2-ReLU", "3-ReLU")]
         assert proved == sorted(proved)
         proved.append(mine["pairs"]["verdict"] == "unsat")
