@@ -88,6 +88,9 @@ class _Query:
         for stage in plan(known, self.options.method, self.options.rule, self.options.rows):
             if self.limits.exceeded():
                 break
+            if stage.closed > (share := self.frontier.closed_share):
+                LOG.info("stage %s %s left out: %.3g of the tree is closed", stage.name, stage.rule, share)
+                continue
             started = time.monotonic()
             self._stage(stage, known)
             LOG.info("stage %s %s (%s): %.2f s, %s", stage.name, stage.rule, stage.why,

@@ -31,6 +31,11 @@ class Frontier:
         """Lowest proved worst margin among the open nodes; +inf when there is none."""
         return min((float(b.margin.min()) for b in self._stack), default=np.inf)
 
+    @property
+    def closed_share(self) -> float:
+        """Share of the tree that is not open: a node at depth d is 2^-d of it."""
+        return 1.0 - sum(float((0.5**b.depth).sum()) for b in self._stack)
+
     def push(self, batch: Batch) -> None:
         """Stack a batch, lowest margins on top."""
         if len(batch):

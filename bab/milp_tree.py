@@ -3,10 +3,11 @@
 A question is a node and one of its disjuncts. It gets a slice of the time; what SCIP leaves open is split at the neuron
 with the highest score, both halves get bounds of their own, and those that linear bounds leave open are asked with a
 slice GROWTH times as long. The slices grow geometrically, so restarts cost a part of the whole; easy questions are
-answered in their first slice, and a single hard one soon keeps all cores busy. SCIP runs without Python's lock.
+answered in their first slice, and a single hard one soon keeps all cores busy. Each SCIP has a process of its own. The
+bounds that it tightened in its slice go to the halves.
 
 SCIP closes only by `refuted`, with the forbidden rows relaxed by a margin; verdicts that rest on it are `scip-float`. A
-SCIP that fails, or says what a known point contradicts, has cost its slice: it is logged, and its question is split.
+SCIP that fails, crashes, or says what a known point contradicts, has cost its slice: it is logged, and its question is split.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import itertools
 import logging
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from threading import Condition, Thread
 
 import numpy as np
@@ -24,7 +25,6 @@ import numpy as np
 from ..encodings.linear_bounds import LinearBoundOptions, bound
 from ..heuristics.splits import choose_splits
 from ..instances.batch import Node
-from ..instances.network import Array
 from ..instances.query import Query
 from ..instances.replay import Witness
 from .branching import children
@@ -101,7 +101,7 @@ class _Crew:
             raise self.error
 
     def _over(self) -> bool:
-        return self.outcome.witness is not None or self.error is not None
+        return self.outcome.witness is not None or self.error is not None or self.seconds() < -LEAST_SLICE
 
     def _work(self) -> None:
         while (question := self._take()) is not None:
@@ -132,8 +132,11 @@ class _Crew:
         """Ask SCIP; what is left to ask, or None where nothing more can be done."""
         # with fewer questions than cores no slice is worth waiting for
         waits = self.open.total() >= self.jobs or slice_seconds == np.inf
-        if waits and self._refuted(node, k, min(slice_seconds, self.seconds())):
-            return []
+        if waits:
+            left = self._ask(node, k, min(slice_seconds, self.seconds()))
+            if left is None:
+                return []
+            node = left
         if (halves := self._halves(node, k)) is not None:
             return [(half, k, (GROWTH if waits else 1.0) * slice_seconds) for half in halves]
         if waits and slice_seconds == np.inf:
@@ -158,29 +161,24 @@ class _Crew:
         still = ~found.infeasible & ~(query.per_disjunct(found.margins)[:, k] > 0.0)
         return [both.node(b) for b in np.flatnonzero(still).tolist()]
 
-    def _refuted(self, node: Node, k: int, seconds: float) -> bool:
-        """Ask SCIP about one question; True when it is refuted."""
-        from ..encodings.milp import close
+    def _ask(self, node: Node, k: int, seconds: float) -> Node | None:
+        """Ask SCIP about one question; None where it is refuted, else the node with the bounds that SCIP tightened."""
+        from ..encodings.milp_process import close_apart
 
-        if seconds < LEAST_SLICE or self._over():
-            return False
-
-        def accept(points: Array) -> bool:
-            margins = self.query.network.evaluate(points)
-            return self._over() or bool((self.query.per_disjunct(margins)[:, k] <= 0.0).any())
-
+        if self._over() or seconds < LEAST_SLICE:
+            return node
         memory = self.options.memory_mb / self.jobs
-        answer = close(self.query, node, k, seconds, memory, seed=self.options.seed, accept=accept)
+        answer = close_apart(self.query, node, k, seconds, memory, self.options.seed, stop=self._over)
         LOG.info("milp disjunct %d, depth %d: %s, bound %.6g, %d nodes, %.2f s of %.2f s %s", k, node.depth,
                  answer.status, answer.bound, answer.nodes, answer.seconds, seconds, answer.reason)  # fmt: skip
         with self.change:
             self.outcome.nodes += answer.nodes
             self.outcome.questions += 1
             if answer.status == "refuted":
-                return True
+                return None
             self.outcome.bound = min(self.outcome.bound, answer.bound)
-            if len(answer.points) and not self._over():
+            if len(answer.points) and self.outcome.witness is None:
                 self.outcome.witness = self.check(np.asarray(answer.points))
                 if not self.outcome.witness and answer.status == "candidate":
                     self.outcome.notes.append(f"SCIP's solution of disjunct {k} does not replay in the network")
-        return False
+        return node if answer.learnt is None else replace(node, pre_lower=answer.learnt[0], pre_upper=answer.learnt[1])

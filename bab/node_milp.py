@@ -1,12 +1,12 @@
 """SCIP on open phase nodes while the search goes on, as long as it closes them faster than the tree does.
 
 One node of a round goes to SCIP, the shallowest, with the disjuncts that it still has to refute and the best known
-point of each as a start; other threads go on with the tree, for SCIP runs without Python's lock. A node at depth d is
+point of each as a start; other threads go on with the tree, for SCIP has a process of its own. A node at depth d is
 2^-d of the tree. What SCIP closes of it per second is held against what the search closes per second: SCIP gets TRIALS
 of the time to show what it can, more only where it is faster. Slices grow as long as they fail.
 
 What SCIP refutes is `scip-float`, so as long as it is not faster a refuted node stays open for the tree, whose bounds
-are rigorous. SCIPs that fail or lie cost their slice only. Measured on 18 nodes of mnist_fc, the tree is 26 times as
+are rigorous. SCIPs that fail, crash or lie cost their slice only. Measured on 18 nodes of mnist_fc, the tree is 26 times as
 fast on 256x4 property 7, and on 256x6 property 12 SCIP closes none of the four that the tree closes in 15 s.
 """
 
@@ -71,19 +71,18 @@ class NodeMilp:
     def _faster(self) -> bool:
         """Whether SCIP refutes more of the tree per second than the search closes."""
         time_spent = (time.monotonic() - self.started) * self.options.jobs
-        tree = 1.0 - sum(float((0.5**b.depth).sum()) for b in self.frontier)
-        return self.share * (time_spent - self.seconds) > tree * self.seconds
+        return self.share * (time_spent - self.seconds) > self.frontier.closed_share * self.seconds
 
     def _node(self, batch: Batch, b: int, margins: Array, check: Check) -> tuple[bool, Witness | None]:
         """Ask about the node's duties, worst first, until one is left open."""
-        from ..encodings.milp import close
+        from ..encodings.milp_process import close_apart
 
         began, node, query = time.monotonic(), batch.node(b), self.query
         duties = np.flatnonzero(node.duty)
         refuted = False
         for k in duties[np.argsort(query.per_disjunct(margins[None])[0, duties], kind="stable")].tolist():
             left = self.slice - (time.monotonic() - began)
-            answer = close(query, node, k, max(left, 0.0), self.options.memory_mb / 2, seed=self.options.seed)
+            answer = close_apart(query, node, k, max(left, 0.0), self.options.memory_mb / 2, self.options.seed)
             LOG.info("milp at depth %d, disjunct %d: %s, bound %.6g, %d nodes, %.2f s of %.2f s %s", node.depth, k,
                      answer.status, answer.bound, answer.nodes, answer.seconds, left, answer.reason)  # fmt: skip
             refuted = answer.status == "refuted"

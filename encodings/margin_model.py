@@ -135,6 +135,11 @@ class MarginModel(NetworkModel):
         points = [] if stopper.accepted else self.points()
         return status, stopper.accepted or (bool(points) and accept(np.array(points)))
 
+    def beaten(self) -> bool:
+        """Whether a solution is below the limit; then SCIP looks for nothing but better ones."""
+        best = self.scip.getBestSol() if self.scip.getNSols() else None
+        return best is not None and bool(self.scip.getSolObjVal(best) <= self.limit)
+
     def points(self) -> list[Array]:
         """All solutions as inputs in the box, best first, each also snapped to the box where it is near."""
         return self.found + [p for solution in self.scip.getSols() for p in self.candidates(solution)]
@@ -169,7 +174,7 @@ def _stopper(model: MarginModel, accept: Accept) -> Any:
                 if self.accepted:
                     pass
                 elif kind == SCIP_EVENTTYPE.NODEFOCUSED:
-                    self.hopeless = relaxed and self.model.getDepth() > 0 and self.beaten()
+                    self.hopeless = relaxed and self.model.getDepth() > 0 and model.beaten()
                 elif kind == SCIP_EVENTTYPE.BESTSOLFOUND:
                     self.accepted = accept(np.array(model.candidates(self.model.getBestSol())))
                 else:
@@ -184,10 +189,5 @@ def _stopper(model: MarginModel, accept: Accept) -> Any:
             over = self.accepted or self.hopeless or self.failure is not None
             if over and self.model.getStage() in interruptible:
                 self.model.interruptSolve()
-
-        def beaten(self) -> bool:
-            """Whether a solution is below the limit."""
-            best = self.model.getBestSol() if self.model.getNSols() else None
-            return best is not None and self.model.getSolObjVal(best) <= model.limit
 
     return Stopper()

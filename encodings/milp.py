@@ -34,9 +34,10 @@ from .milp_model import Formulation, is_scip_error
 from .partial_milp import relaxed_by
 from .partition_milp import Partition
 
-__all__ = ["FORMULATIONS", "SCIP_MARGIN", "MilpResult", "close"]
+__all__ = ["FORMULATIONS", "SCIP_MARGIN", "Float64Check", "MilpResult", "close"]
 
 HULL_ROUNDS = 10  # of hull cuts at the root
+LIMITS = ("timelimit", "memlimit", "nodelimit")  # SCIP's states with a tree that goes on
 LIE = 1e-5  # times the scale: a bound that exceeds a known point's value by more is false, not merely rounded
 
 FORMULATIONS: dict[str, Callable[[], Formulation]] = {
@@ -62,6 +63,8 @@ class MilpResult:
     reason: str = ""  # why it is open, or SCIP's status; what SCIP said that cannot be
     root_bound: float = -np.inf  # the same as `bound` when SCIP left its root; -inf where t was not minimised
     binaries: int = 0  # unstable ReLUs that were not relaxed
+    # [neurons] pre-activation bounds that SCIP tightened before it was stopped, for nothing but the same question
+    learnt: tuple[Array, Array] | None = None
 
 
 def close(
@@ -88,7 +91,7 @@ def close(
     if (node.lower > node.upper).any() or (node.pre_lower > node.pre_upper).any():
         return MilpResult("refuted", np.inf, [], 0, 0.0, "empty region")
     disjuncts = list(range(query.disjuncts)) if disjunct is None else [disjunct]
-    accept = accept or _Float64Check(query, disjuncts)
+    accept = accept or Float64Check(query, disjuncts)
     relaxed = relaxed_by(query, node, disjuncts, binaries)
     lone = len(disjuncts) == 1 and query.starts[disjuncts[0] + 1] - query.starts[disjuncts[0]] > 1
     run = _Run(query, disjuncts, [] if start is None else [start])
@@ -112,7 +115,7 @@ def close(
 
 
 @dataclass
-class _Float64Check:
+class Float64Check:
     """The default for `accept`: the margins of the asked disjuncts, evaluated in float64."""
 
     query: Query
@@ -141,6 +144,7 @@ class _Run:
     accepted: bool = False
     solved: bool = False  # SCIP also keeps solutions beyond the limit: they do not count
     doubt: str = ""  # what SCIP said that cannot be
+    learnt: tuple[Array, Array] | None = None
 
     def take(self, model: MarginModel, mode: str, end: float, accept: Accept) -> None:
         """Let SCIP run on the model until `end` and keep what comes out."""
@@ -158,6 +162,8 @@ class _Run:
         self.bound = model.bound() if minimised else -np.inf
         self.root_bound = model.root_bound() if minimised else -np.inf
         self.solved = self.solved or self.status == "optimal"
+        goes_on = self.status in LIMITS and not self.partial and not model.beaten()
+        self.learnt = model.learnt() if goes_on else None
         self._doubt(model)
 
     def _doubt(self, model: MarginModel) -> None:
@@ -188,7 +194,10 @@ class _Run:
         elif self.solved or self.status == "hopeless":
             reason = f"{self.binaries} binaries are too few: the relaxation has a solution"
         reason = "; ".join(filter(None, (reason, self.doubt)))
-        return MilpResult(status, bound, self.points, self.nodes, seconds, reason, self.root_bound, self.binaries)
+        learnt = None if self.doubt else self.learnt
+        return MilpResult(
+            status, bound, self.points, self.nodes, seconds, reason, self.root_bound, self.binaries, learnt
+        )
 
 
 def _distinct(points: list[Array]) -> list[Array]:

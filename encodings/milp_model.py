@@ -29,6 +29,7 @@ __all__ = ["INFINITY", "Formulation", "NetworkModel", "Relu", "Terms", "is_scip_
 FEASIBILITY = 1e-8  # SCIP's feasibility tolerance; with its default, 1e-6, presolving refuted solvable models
 SNAP = 1e-5  # of a box's width: a coordinate this near to its bound may mean the bound, but for SCIP's noise
 INFINITY = 1e20  # SCIP's
+LEARNT = 1e-6  # by which a bound that SCIP tightened is widened, relative and absolute
 
 Terms = list[tuple[Any, float]]  # sum of coefficient * variable
 
@@ -288,6 +289,28 @@ class NetworkModel:
     def root_bound(self) -> float:
         """The same as it was when the root was left; -inf where it was never reached."""
         return _finite(float(self.scip.getDualboundRoot())) if self._begun() else -np.inf
+
+    def learnt(self) -> tuple[Array, Array]:
+        """[neurons] pre-activation bounds, tightened by what SCIP fixed and tightened for its whole tree.
+
+        They hold where the objective is below its limit, a tolerance aside: in floats, and of all solutions that are
+        equally good SCIP may keep only some.
+        """
+        lower, upper = self.node.pre_lower.copy(), self.node.pre_upper.copy()
+        if not self._begun():
+            return lower, upper
+        for relu in self.relus:
+            n = self.query.slices[relu.layer - 1].start + relu.index
+            (_, high), (_, deep) = (self._global(v) for v in (relu.y, relu.s))
+            least, most = (0.0, 1.0) if relu.switch is None else self._global(relu.switch)
+            lower[n] = max(lower[n], 0.0 if least > 0.5 else -deep - LEARNT * (1.0 + deep))
+            upper[n] = min(upper[n], 0.0 if most < 0.5 else high + LEARNT * (1.0 + high))
+        return lower, upper
+
+    def _global(self, variable: Any) -> tuple[float, float]:
+        """The bounds that hold in all of SCIP's tree."""
+        inside = self.scip.getTransformedVar(variable[0])
+        return _finite(float(inside.getLbGlobal())), _finite(float(inside.getUbGlobal()))
 
     def _begun(self) -> bool:
         """Whether there is a transformed problem; asked for bounds without one, SCIP ends the process."""

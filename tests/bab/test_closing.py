@@ -31,13 +31,13 @@ def answers(monkeypatch: pytest.MonkeyPatch, refuted_at: dict[int, int]) -> list
     calls: list[tuple[int, float]] = []
 
     def close(
-        query: object, node: object, k: int, seconds: float, memory: float, seed: int, accept: object
+        query: object, node: object, k: int, seconds: float, memory: float, seed: int, stop: object
     ) -> MilpResult:
         calls.append((k, seconds))
         done = sum(c[0] == k for c in calls) >= refuted_at.get(k, 99)
         return MilpResult("refuted" if done else "open", 1.0 if done else -1.0, [], 1, seconds, "")
 
-    monkeypatch.setattr("hypersplit.encodings.milp.close", close)
+    monkeypatch.setattr("hypersplit.encodings.milp_process.close_apart", close)
     return calls
 
 

@@ -34,6 +34,15 @@ def test_the_lowest_margins_leave_first() -> None:
         frontier.pop(1)
 
 
+def test_the_closed_share_of_a_tree() -> None:
+    """An open root is all of it, each level halves a node's part, an empty frontier has closed it."""
+    batch = nodes([-1.0, -2.0])
+    batch.depth = np.array([2, 3])
+    assert Frontier(nodes([-1.0])).closed_share == 0.0
+    assert Frontier(batch).closed_share == 1.0 - 1 / 4 - 1 / 8
+    assert Frontier(nodes([])).closed_share == 1.0
+
+
 def test_what_stays_keeps_no_memory_of_what_left() -> None:
     """The arrays of the nodes left behind are their own."""
     frontier = Frontier(nodes([]))

@@ -84,7 +84,7 @@ def test_a_failed_slice_leaves_the_node_and_grows(monkeypatch: pytest.MonkeyPatc
     query, batch, margins = open_root()
     asks = asker(query, batch, monkeypatch)
     failed = MilpResult("open", -np.inf, [], 0, 0.1, "error: out of memory")
-    monkeypatch.setattr("hypersplit.encodings.milp.close", lambda *_, **__: failed)
+    monkeypatch.setattr("hypersplit.encodings.milp_process.close_apart", lambda *_, **__: failed)
     proved, witness = asks.close(batch, margins, lambda points: None)
     assert proved.tolist() == [-np.inf] and witness is None
     assert batch.duty.all()
@@ -94,7 +94,7 @@ def test_a_failed_slice_leaves_the_node_and_grows(monkeypatch: pytest.MonkeyPatc
 def test_it_is_not_asked_too_early_nor_too_often(monkeypatch: pytest.MonkeyPatch) -> None:
     """Not before the tree had its time, and not beyond the trials where it closed nothing."""
     query, batch, margins = open_root()
-    monkeypatch.setattr("hypersplit.encodings.milp.close", lambda *_, **__: pytest.fail("asked"))
+    monkeypatch.setattr("hypersplit.encodings.milp_process.close_apart", lambda *_, **__: pytest.fail("asked"))
     early = NodeMilp(query, Options(jobs=1), time.monotonic() + 60.0, Frontier(batch))
     assert early.close(batch, margins, lambda points: None)[0].tolist() == [-np.inf]
     monkeypatch.setattr(node_milp, "AFTER", -1.0)

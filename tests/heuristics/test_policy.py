@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from hypersplit.bab.options import METHODS
 from hypersplit.encodings.phase_bounds import bound_phases
 from hypersplit.encodings.row_multipliers import RowPool
 from hypersplit.heuristics import policy
-from hypersplit.heuristics.policy import FEW_UNSTABLE, SOME_INPUTS, Facts, plan
+from hypersplit.heuristics.policy import FEW_UNSTABLE, SOME_INPUTS, Facts, Stage, plan
 from hypersplit.instances.families import random_network, random_property
 
 
@@ -33,10 +34,26 @@ def test_the_last_stage_may_use_all_the_time(method: str, inputs: int, hidden: i
 
 def test_one_hidden_layer_with_some_inputs_is_split_by_its_rows() -> None:
     """Hyperplanes come before SCIP up to SOME_INPUTS inputs, and SCIP first beyond."""
-    some = [(stage.name, stage.rule) for stage in plan(known(SOME_INPUTS, hidden=1, weights=4000))]
+    some = plan(known(SOME_INPUTS, hidden=1, weights=4000))
     many = [stage.name for stage in plan(known(SOME_INPUTS + 1, hidden=1, weights=4000))]
-    assert some[0] == ("split", "rows") and ("milp", "") in some
+    assert [(stage.name, stage.rule) for stage in some[:3]] == [("split", "rows"), ("split", "rows"), ("milp", "")]
+    assert some[0].most < some[1].most and some[0].closed == 0.0 < some[1].closed
     assert many.index("milp") < many.index("split")
+
+
+@pytest.mark.parametrize(("needed", "left_out"), [(0.0, False), (1.0, True)])
+def test_a_stage_is_left_out_where_the_tree_is_open(
+    needed: float, left_out: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Nothing is closed at the root: a stage that asks for some of the tree does not come, and the log says so."""
+    network = random_network([30, 24, 3], seed=1)
+    prop = random_property(network, seed=1, radius=0.25, slack=2.0)
+    stages = [Stage("split", 1.0, "rows", closed=needed), Stage("split", 1.0, "phases")]
+    monkeypatch.setattr(answer, "plan", lambda *_: stages)
+    log = tmp_path / "log.txt"
+    result = hypersplit.verify(network, prop, timeout=30.0, jobs=1, log=str(log))
+    assert result.verdict in ("sat", "unsat")
+    assert left_out == ("left out: 0 of the tree" in log.read_text())
 
 
 @pytest.mark.parametrize(

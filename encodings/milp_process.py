@@ -1,0 +1,123 @@
+"""`milp.close` in a process of its own: a SCIP that crashes, hangs or overruns its limits costs its slice only.
+
+The process is forked: it has the query, the node and every module without a copy, and its callbacks take a lock of
+Python's of their own, so that SCIPs and the search do not wait for each other. What comes back is the pickled
+MilpResult. Where processes cannot be forked safely SCIP runs in the calling thread.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import select
+import signal
+import sys
+import time
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ..instances.batch import Node
+from ..instances.network import Array
+from ..instances.query import Query
+from .milp import Float64Check, MilpResult, close
+
+__all__ = ["GRACE", "close_apart"]
+
+FORKS = sys.platform == "linux"  # macOS's own libraries do not survive a fork
+GRACE = 0.25  # seconds beyond its limit that SCIP may take to come to an end
+POLL = 0.02  # seconds between two looks at `stop`
+
+
+def close_apart(
+    query: Query, node: Node, disjunct: int, time_limit: float, memory_mb: float, seed: int = 0,
+    stop: Callable[[], bool] = lambda: False,
+) -> MilpResult:  # fmt: skip
+    """See `milp.close`. stop() is asked some times a second; True ends SCIP at once, and its result is open.
+
+    Raises what `close` raises.
+    """
+    if not FORKS:
+        held = Float64Check(query, [disjunct])
+
+        def accept(points: Array) -> bool:
+            return held(points) or stop()
+
+        return close(query, node, disjunct, time_limit, memory_mb, seed=seed, accept=accept)
+    import pyscipopt  # noqa: F401  before the fork, once for all
+
+    return _Child(lambda: close(query, node, disjunct, time_limit, memory_mb, seed=seed)).wait(time_limit, stop)
+
+
+class _Child:
+    """A forked process and the pipe that its result comes through."""
+
+    def __init__(self, task: Callable[[], MilpResult]) -> None:
+        self.began = time.monotonic()
+        self.end, writes = os.pipe()
+        with warnings.catch_warnings():
+            # newer Pythons warn of locks that other threads may hold: a child that waits for one is ended in time
+            warnings.simplefilter("ignore", DeprecationWarning)
+            self.pid = os.fork()
+        if self.pid == 0:
+            _work(task, writes)
+        os.close(writes)
+
+    def wait(self, seconds: float, stop: Callable[[], bool]) -> MilpResult:
+        """The result, or why there is none."""
+        content, reason, over = b"", "", False
+        try:
+            while not reason and not over:
+                if select.select([self.end], [], [], POLL)[0]:
+                    part = os.read(self.end, 1 << 20)
+                    content, over = content + part, not part
+                elif stop():
+                    reason = "SCIP was ended: no longer asked"
+                elif time.monotonic() - self.began > seconds + GRACE:
+                    reason = "SCIP was ended: it overran its time"
+        finally:
+            code = self._reap(kill=not over)
+        if reason or code:
+            return self._nothing(reason or f"SCIP crashed: {_cause(code)}")
+        answer: Any = pickle.loads(content)  # noqa: S301  our own child wrote it
+        if isinstance(answer, BaseException):
+            raise answer
+        assert isinstance(answer, MilpResult)
+        return answer
+
+    def _reap(self, kill: bool) -> int:
+        """Wait for the process to end; its exit code, negative for a signal."""
+        os.close(self.end)
+        if kill:
+            os.kill(self.pid, signal.SIGKILL)
+        return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+
+    def _nothing(self, reason: str) -> MilpResult:
+        return MilpResult("open", -np.inf, [], 0, time.monotonic() - self.began, reason)
+
+
+def _work(task: Callable[[], MilpResult], writes: int) -> None:
+    """What the child does: it never returns."""
+    code = 1
+    try:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent hears Ctrl-C and ends us
+        left = memoryview(_packed(task))
+        while left:
+            left = left[os.write(writes, left) :]
+        code = 0
+    finally:
+        os._exit(code)
+
+
+def _packed(task: Callable[[], MilpResult]) -> bytes:
+    try:
+        return pickle.dumps(task())
+    except Exception as error:
+        return pickle.dumps(error)  # for the parent to raise
+
+
+def _cause(code: int) -> str:
+    """-11 -> "SIGSEGV"."""
+    return signal.Signals(-code).name if code < 0 else f"exit code {code}"
