@@ -1,4 +1,7 @@
-"""One query from its root to its answer: the stages of the policy, one after another, on one frontier."""
+"""One query from its root to its answer: the stages of the policy, one after another, on one frontier.
+
+Stages that many queries never reach are imported when they begin: they take as long as an easy query.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +10,10 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..encodings.group_rows import GroupRows
 from ..encodings.linear_bounds import LinearBoundOptions, bound
 from ..heuristics.policy import FEW_INPUTS, Facts, Stage, batch_size, facts, plan
 from ..heuristics.relus import PHASE_RULES
@@ -19,14 +22,14 @@ from ..instances.network import Array
 from ..instances.replay import Witness
 from .closing import open_disjuncts
 from .frontier import Frontier
-from .group_stage import LAYERWISE, close_by_groups
-from .milp_tree import close_by_milp
 from .options import Options
-from .phase_search import PhaseSearch
 from .result import POSITIVE
-from .root_rows import refine_root
 from .search import Outcome, Steps, search, still_open
 from .steps import Run
+
+if TYPE_CHECKING:
+    from ..encodings.group_rows import GroupRows
+    from .phase_search import PhaseSearch
 
 __all__ = ["Answer", "answer"]
 
@@ -162,6 +165,8 @@ class _Query:
 
     def _split_phases(self, seconds: float, rule: str) -> None:
         """Phases of ReLUs, where there are many inputs."""
+        from .phase_search import PhaseSearch
+
         if self.phases is None:
             bounds = bound(self.query, self.batch, LinearBoundOptions(hidden=False))
             self.batch.duty &= ~(self.query.per_disjunct(bounds.margins) > 0.0)
@@ -233,6 +238,9 @@ class _Query:
 
     def _groups(self, seconds: float) -> None:
         """Disjuncts closed by multi-neuron rows at the root; tighter hidden bounds stay."""
+        from .group_stage import LAYERWISE, close_by_groups
+        from .root_rows import refine_root
+
         bounds = bound(self.query, self.batch, LinearBoundOptions(hidden=False))
         few = self._unstable(self.batch.pre_lower, self.batch.pre_upper) <= LAYERWISE
         outcome = (
@@ -250,6 +258,9 @@ class _Query:
         self.frontier, self.phases, self.rows = Frontier(self.batch), None, outcome.pool
 
     def _milp(self, seconds: float) -> None:
+        """SCIP on the root's open disjuncts."""
+        from .milp_tree import close_by_milp
+
         end = time.monotonic() + seconds
         bounds = bound(self.query, self.batch, LinearBoundOptions(hidden=False))
         open_now = [k for k in open_disjuncts(self.query, bounds.margins[0]) if self.batch.duty[0, k]]

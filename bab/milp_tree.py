@@ -7,7 +7,7 @@ answered in their first slice, and a single hard one soon keeps all cores busy. 
 bounds that it tightened in its slice go to the halves.
 
 SCIP closes only by `refuted`, with the forbidden rows relaxed by a margin; verdicts that rest on it are `scip-float`. A
-SCIP that fails, crashes, or says what a known point contradicts, has cost its slice: it is logged, and its question is split.
+SCIP that fails, crashes or contradicts a known point has cost its slice: it is logged, and its question is split.
 """
 
 from __future__ import annotations

@@ -6,8 +6,8 @@ point of each as a start; other threads go on with the tree, for SCIP has a proc
 of the time to show what it can, more only where it is faster. Slices grow as long as they fail.
 
 What SCIP refutes is `scip-float`, so as long as it is not faster a refuted node stays open for the tree, whose bounds
-are rigorous. SCIPs that fail, crash or lie cost their slice only. Measured on 18 nodes of mnist_fc, the tree is 26 times as
-fast on 256x4 property 7, and on 256x6 property 12 SCIP closes none of the four that the tree closes in 15 s.
+are rigorous. SCIPs that fail, crash or lie cost their slice only. Measured on 18 nodes of mnist_fc, the tree is 26
+times as fast on 256x4 property 7, and on 256x6 property 12 SCIP closes none of the four that the tree closes in 15 s.
 """
 
 from __future__ import annotations

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..encodings.clipping import clip_batch
-from ..encodings.implications import Implications
 from ..encodings.linear_bounds import Bounds, LinearBoundOptions, bound, smallest_margins
 from ..encodings.optimised_bounds import OptimiseOptions
 from ..encodings.phase_bounds import bound_phases, refresh_phases
-from ..encodings.row_multipliers import RowPool
 from ..heuristics.attacks import (
     Elite,
     best_first,
@@ -28,12 +27,16 @@ from ..instances.network import Array
 from ..instances.query import Query
 from ..instances.replay import Replay, Witness
 from .closing import close_regions
-from .conflicts import Conflicts
 from .limits import Limits
-from .node_lp import NodeLP
-from .node_milp import NodeMilp
-from .phase_branching import PhaseBranching
 from .trace import Recorder
+
+if TYPE_CHECKING:
+    from ..encodings.implications import Implications
+    from ..encodings.row_multipliers import RowPool
+    from .conflicts import Conflicts
+    from .node_lp import NodeLP
+    from .node_milp import NodeMilp
+    from .phase_branching import PhaseBranching
 
 __all__ = ["Run"]
 

@@ -19,11 +19,11 @@ from functools import cached_property
 from weakref import WeakKeyDictionary
 
 import numpy as np
-import scipy.sparse as sp
 
 from ..instances.batch import Batch
 from ..instances.network import Array, Layer, Matrix, activate
 from ..instances.query import Query
+from ..instances.sparse import is_sparse, sp
 from .bounds import Bounds, LinearBoundOptions, gamma, norm
 from .conjunctions import refute_conjunctions
 from .first_layer_ball import Ball
@@ -83,7 +83,7 @@ class _PreparedLayer:
     @cached_property
     def transposed(self) -> list[Matrix | None]:
         """Sparse weights transposed, for products from the left; None for dense ones."""
-        return [sp.csr_array(w.T) if sp.issparse(w) else None for w in self.layer.weights]
+        return [sp.csr_array(w.T) if is_sparse(w) else None for w in self.layer.weights]
 
     def interval(self, lowers: list[Array], uppers: list[Array]) -> tuple[Array, Array, Array]:
         """Interval bounds of z [B, n] from those of the sources, and the magnitude |W| m + |b| of its terms."""

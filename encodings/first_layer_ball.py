@@ -11,9 +11,9 @@ of the box's share. The rest stays in float64.
 from __future__ import annotations
 
 import numpy as np
-import scipy.sparse as sp
 
 from ..instances.network import Array, Layer, Matrix
+from ..instances.sparse import sp
 from .bounds import gamma
 
 __all__ = ["Ball"]

@@ -11,11 +11,11 @@ from __future__ import annotations
 import math
 
 import numpy as np
-import scipy.sparse as sp
 
 from ..instances.batch import Batch
 from ..instances.network import Array, Matrix
 from ..instances.query import Query
+from ..instances.sparse import is_sparse, sp
 from .back_substitution import prepared_of
 from .bounds import gamma
 from .inherited_pass import InheritedPass
@@ -105,8 +105,8 @@ def _minima_on_box(query: Query, batch: Batch, rows: Matrix) -> Array:
     """The same for the first layer, whose combinations are linear in the input: their minima over the box."""
     prepared, lower, upper = prepared_of(query).layers[0], batch.lower[0], batch.upper[0]
     (w,), bias = prepared.layer.weights, prepared.layer.bias
-    product = -(rows @ (sp.csr_array(w) if sp.issparse(w) else w))
-    if sp.issparse(product):
+    product = -(rows @ (sp.csr_array(w) if is_sparse(w) else w))
+    if is_sparse(product):
         least = product.maximum(0.0) @ lower + product.minimum(0.0) @ upper
     else:
         least = np.maximum(product, 0.0) @ lower + np.minimum(product, 0.0) @ upper
@@ -138,7 +138,7 @@ class _GroupPass(PairPass):
         prepared, rows = self.prepared.layers[k - 1], self.combined
         layer, terms = prepared.layer, int(np.diff(rows.indptr).max(initial=1))
         pending = {
-            s: -_dense(rows @ sp.csr_array(w) if sp.issparse(w) else rows @ w)[:, None]
+            s: -_dense(rows @ sp.csr_array(w) if is_sparse(w) else rows @ w)[:, None]
             for s, w in zip(layer.sources, layer.weights, strict=True)
         }
         own = abs(rows) @ self.walked.magnitudes[k - 1][0]
@@ -156,7 +156,7 @@ class _GroupAscent(Ascent):
     def _rows(self) -> tuple[dict[int, Array], Array]:
         layer, first = self.single.query.network.layers[self.single.last - 1], {}
         for s, w in zip(layer.sources, layer.weights, strict=True):
-            product = _dense(self.combined @ sp.csr_array(w) if sp.issparse(w) else self.combined @ w)
+            product = _dense(self.combined @ sp.csr_array(w) if is_sparse(w) else self.combined @ w)
             first[s] = (-product[:, self.single.live[s]]).astype(FLOAT)
         return first, -(self.combined @ layer.bias)
 

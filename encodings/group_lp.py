@@ -15,11 +15,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
-import scipy.sparse as sp
 
 from ..instances.batch import Node
 from ..instances.network import Array
 from ..instances.query import Query
+from ..instances.sparse import sp
 from .group_bounds import octahedral_bounds
 from .group_rows import GroupRows
 from .hull_rows import HullRows

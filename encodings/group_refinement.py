@@ -15,11 +15,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 import numpy as np
-import scipy.sparse as sp
 
 from ..instances.batch import Node
 from ..instances.network import Array
 from ..instances.query import Query
+from ..instances.sparse import sp
 from .bounds import gamma
 from .group_lp import (
     EXACT,

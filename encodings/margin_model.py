@@ -14,11 +14,11 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import scipy.sparse as sp
 
 from ..instances.batch import Node
 from ..instances.network import Array
 from ..instances.query import Query
+from ..instances.sparse import sp
 from .milp_model import Formulation, NetworkModel, is_scip_error
 
 __all__ = ["ROUNDS", "SCIP_MARGIN", "Accept", "MarginModel"]

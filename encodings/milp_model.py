@@ -16,12 +16,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from ..instances.batch import Node
 from ..instances.network import Array, activate
 from ..instances.query import Query
+from ..instances.sparse import sp
 from .relaxations import lines
 
 __all__ = ["INFINITY", "Formulation", "NetworkModel", "Relu", "Terms", "is_scip_error"]

@@ -7,11 +7,11 @@ import time
 from weakref import WeakKeyDictionary
 
 import numpy as np
-import scipy.sparse as sp
 
 from ..instances.batch import Batch
 from ..instances.network import Array, Matrix
 from ..instances.query import Query
+from ..instances.sparse import sp
 from .back_substitution import prepared_of
 from .bounds import Bounds, gamma, norm
 from .first_layer_ball import Ball

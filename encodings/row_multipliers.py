@@ -16,10 +16,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
-import scipy.sparse as sp
 
 from ..instances.network import Array
 from ..instances.query import Query
+from ..instances.sparse import sp
 from .bounds import gamma, norm
 from .group_rows import GroupRows
 from .skeleton import FLOAT

@@ -17,10 +17,10 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from ..instances.network import Array, Matrix
+from ..instances.sparse import sp
 from .bounds import gamma
 
 __all__ = ["Block", "SafeLP"]

@@ -6,11 +6,11 @@ import copy
 from dataclasses import dataclass
 
 import numpy as np
-import scipy.sparse as sp
 
 from ..instances.batch import Batch
 from ..instances.network import Array, Matrix
 from ..instances.query import Query
+from ..instances.sparse import is_sparse, sp
 
 __all__ = ["FLOAT", "Skeleton"]
 
@@ -78,7 +78,7 @@ def _alive(query: Query, batch: Batch, k: int) -> Array:
 
 def _single(w: Matrix) -> Matrix:
     """Float32, dense where that is faster."""
-    if sp.issparse(w):
+    if is_sparse(w):
         if w.nnz < DENSE * w.shape[0] * w.shape[1]:
             return sp.csr_array(w.astype(FLOAT))
         w = w.toarray()

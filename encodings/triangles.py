@@ -11,12 +11,12 @@ differs from its parent by a few bounds and coefficients. Sigmoid and tanh get t
 from __future__ import annotations
 
 import numpy as np
-import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from ..instances.batch import Node
 from ..instances.network import Array, Matrix, activate
 from ..instances.query import Query
+from ..instances.sparse import sp
 from .relaxations import lines
 from .safe_lp import Block, SafeLP
 

@@ -11,10 +11,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import scipy.sparse as sp
 from numpy.typing import DTypeLike, NDArray
 
 from ..instances.network import Array, Matrix
+from ..instances.sparse import sp
 
 __all__ = ["GatheredBlocks", "product_form"]
 

@@ -13,11 +13,11 @@ from __future__ import annotations
 from itertools import combinations
 
 import numpy as np
-import scipy.sparse as sp
 
 from ..instances.batch import Node
 from ..instances.network import Array, Matrix
 from ..instances.query import Query
+from ..instances.sparse import is_sparse, sp
 from .hyperplanes import optimal_partition_scores
 
 __all__ = ["GROUPINGS", "groups_of_layer", "groups_with_inputs", "subsets"]
@@ -106,8 +106,8 @@ def _likeness(query: Query, node: Node, k: int, rows: Array, count: int) -> Arra
             part = query.slices[s - 1]
             width = np.maximum(node.pre_upper[part], 0.0) - np.maximum(node.pre_lower[part], 0.0)
         chosen = w[rows]
-        parts.append(sp.csr_array(chosen.multiply(width[None, :])) if sp.issparse(chosen) else chosen * width)
-    if any(sp.issparse(part) for part in parts):  # as in convolutions: few neurons share an input at all
+        parts.append(sp.csr_array(chosen.multiply(width[None, :])) if is_sparse(chosen) else chosen * width)
+    if any(is_sparse(part) for part in parts):  # as in convolutions: few neurons share an input at all
         joined = sp.hstack(parts, format="csr")
         norms = np.sqrt(np.asarray(joined.multiply(joined).sum(axis=1)).ravel())
         unit = sp.csr_array(sp.diags_array(1.0 / np.maximum(norms, 1e-300)) @ joined, dtype=np.float32)

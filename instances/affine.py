@@ -19,7 +19,6 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-import scipy.sparse as sp
 
 from .errors import NetworkError
 from .matrices import (
@@ -34,6 +33,7 @@ from .matrices import (
     product,
     product_nonzeros,
     row_counts,
+    selection,
     stacked,
     summed,
     zeros,
@@ -166,12 +166,8 @@ class Builder:
         flat = index.ravel()
         if len(flat) == n and np.array_equal(flat, np.arange(n)):
             return expression.reshaped(index.shape)
-        inside = flat >= 0
-        starts = np.concatenate([[0], np.cumsum(inside)])
-        chosen = flat[inside]
-        pick = sp.csr_array((np.ones(len(chosen)), chosen, starts), shape=(len(flat), n))
-        moved = self.apply(pick, expression, index.shape)
-        return replace(moved, bias=np.where(inside, moved.bias, fill)) if fill else moved
+        moved = self.apply(selection(flat, n), expression, index.shape)
+        return replace(moved, bias=np.where(flat >= 0, moved.bias, fill)) if fill else moved
 
     def scale(self, expression: Expression, factors: Array | float, roundings: int = 0) -> Expression:
         """Every entry times its factor, which broadcasts to the shape and has `roundings` of its own."""
@@ -250,7 +246,7 @@ def _may_compose(matrix: Matrix, single_rows: bool, expression: Expression) -> b
 
 
 def _all_ones(matrix: Matrix) -> bool:
-    return sp.issparse(matrix) and bool((matrix.data == 1.0).all())
+    return powers_of_two(matrix) and entry_range(matrix) == (1.0, 1.0)
 
 
 def _overlap(a: Expression, b: Expression) -> bool:

@@ -9,10 +9,10 @@ edges past its layers, as nested maxima do, becomes a plain chain.
 from __future__ import annotations
 
 import numpy as np
-import scipy.sparse as sp
 
 from .network import Array, Layer, Network
 from .property import InputSet
+from .sparse import is_sparse
 
 __all__ = ["with_copied_inputs"]
 
@@ -50,4 +50,4 @@ def _weights(layer: Layer, source: int, size: int) -> Array:
     if source not in layer.sources:
         return np.zeros((layer.size, size))
     w = layer.weights[layer.sources.index(source)]
-    return np.asarray(w.toarray() if sp.issparse(w) else w)
+    return np.asarray(w.toarray() if is_sparse(w) else w)

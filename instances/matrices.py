@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from .network import Array, Matrix
+from .sparse import is_sparse, sp
 
 __all__ = [
     "column_counts",
@@ -20,12 +20,14 @@ __all__ = [
     "product",
     "product_nonzeros",
     "row_counts",
+    "selection",
     "stacked",
     "summed",
     "zeros",
 ]
 
 DENSE_ENTRIES = 4096  # matrices up to this size are dense
+PATTERN_ENTRIES = 2**16  # patterns (identities, selections, zeros) up to this size are dense: scipy.sparse loads longer
 DENSE_SHARE = 0.2  # share of nonzeros above which a matrix is dense
 
 
@@ -33,7 +35,7 @@ def compact(matrix: Matrix) -> Matrix:
     """The matrix in the cheaper form, float64, with neither explicit zeros nor unsorted rows."""
     entries = matrix.shape[0] * matrix.shape[1]
     if entries <= DENSE_ENTRIES or nonzeros(matrix) > DENSE_SHARE * entries:
-        return np.ascontiguousarray(matrix.toarray() if sp.issparse(matrix) else matrix, dtype=np.float64)
+        return np.ascontiguousarray(matrix.toarray() if is_sparse(matrix) else matrix, dtype=np.float64)
     result = sp.csr_array(matrix, dtype=np.float64)
     if not (result.data.all() and result.has_sorted_indices):
         result = result.copy()  # expressions may share the arrays
@@ -45,12 +47,27 @@ def compact(matrix: Matrix) -> Matrix:
 def diagonal(entries: Array) -> Matrix:
     """The square matrix with these entries on its diagonal."""
     n = len(entries)
+    if n * n <= PATTERN_ENTRIES:
+        return np.diag(np.asarray(entries, dtype=np.float64))
     return sp.csr_array((np.array(entries), np.arange(n), np.arange(n + 1)), shape=(n, n))
 
 
 def zeros(rows: int, columns: int) -> Matrix:
     """The zero matrix."""
+    if rows * columns <= PATTERN_ENTRIES:
+        return np.zeros((rows, columns))
     return sp.csr_array((rows, columns), dtype=np.float64)
+
+
+def selection(chosen: NDArray[np.intp], columns: int) -> Matrix:
+    """The matrix that picks entry chosen[i] of a vector of `columns` for its row i, 0 where that is negative."""
+    rows, inside = len(chosen), chosen >= 0
+    if rows * columns <= PATTERN_ENTRIES:
+        dense = np.zeros((rows, columns))
+        dense[np.flatnonzero(inside), chosen[inside]] = 1.0
+        return dense
+    starts = np.concatenate([[0], np.cumsum(inside)])
+    return sp.csr_array((np.ones(starts[-1]), chosen[inside], starts), shape=(rows, columns))
 
 
 def product(a: Matrix, b: Matrix) -> Matrix:
@@ -59,6 +76,8 @@ def product(a: Matrix, b: Matrix) -> Matrix:
         return a
     if is_identity(a):
         return b
+    if is_sparse(a) != is_sparse(b):  # a dense pattern times a sparse matrix is not dense
+        a, b = (m if is_sparse(m) or nonzeros(m) > DENSE_SHARE * m.size else sp.csr_array(m) for m in (a, b))
     return _plain(a @ b)
 
 
@@ -69,31 +88,31 @@ def summed(a: Matrix, b: Matrix) -> Matrix:
 
 def stacked(matrices: list[Matrix]) -> Matrix:
     """Matrices one below the other."""
-    if not any(sp.issparse(m) for m in matrices):
+    if not any(is_sparse(m) for m in matrices):
         return np.concatenate(matrices)
-    return sp.csr_array(sp.vstack(matrices, format="csr"))
+    return sp.csr_array(sp.vstack([sp.csr_array(m) for m in matrices], format="csr"))
 
 
 def _plain(matrix: Matrix) -> Matrix:
-    return sp.csr_array(matrix) if sp.issparse(matrix) else np.asarray(matrix)
+    return sp.csr_array(matrix) if is_sparse(matrix) else np.asarray(matrix)
 
 
 def nonzeros(matrix: Matrix) -> int:
     """How many entries are held (of a sparse matrix), or are not zero (of a dense one)."""
-    return int(matrix.nnz) if sp.issparse(matrix) else int(np.count_nonzero(matrix))
+    return int(matrix.nnz) if is_sparse(matrix) else int(np.count_nonzero(matrix))
 
 
 def row_counts(matrix: Matrix) -> NDArray[np.int64]:
     """`nonzeros` of each row."""
     counts: NDArray[np.int64] = (
-        np.diff(matrix.indptr) if sp.issparse(matrix) else np.count_nonzero(matrix, axis=1)
+        np.diff(matrix.indptr) if is_sparse(matrix) else np.count_nonzero(matrix, axis=1)
     )
     return counts
 
 
 def column_counts(matrix: Matrix) -> NDArray[np.int64]:
     """`nonzeros` of each column."""
-    if sp.issparse(matrix):
+    if is_sparse(matrix):
         return np.bincount(matrix.indices, minlength=matrix.shape[1])
     counts: NDArray[np.int64] = np.count_nonzero(matrix, axis=0)
     return counts
@@ -106,9 +125,9 @@ def product_nonzeros(a: Matrix, b: Matrix) -> int:
 
 def overlap(a: Matrix, b: Matrix) -> bool:
     """Whether some entry is nonzero in both."""
-    if sp.issparse(a) and sp.issparse(b):
+    if is_sparse(a) and is_sparse(b):
         return bool(_pattern(a).multiply(_pattern(b)).nnz)
-    dense = [m.toarray() if sp.issparse(m) else m for m in (a, b)]
+    dense = [m.toarray() if is_sparse(m) else m for m in (a, b)]
     return bool(np.any((dense[0] != 0.0) & (dense[1] != 0.0)))
 
 
@@ -119,9 +138,13 @@ def _pattern(matrix: Matrix) -> Matrix:
 
 
 def is_identity(matrix: Matrix) -> bool:
-    """Whether it is the identity (a dense one may go unnoticed)."""
+    """Whether it is the identity (a large dense one may go unnoticed)."""
     n = matrix.shape[0]
-    if not sp.issparse(matrix) or matrix.shape[1] != n or matrix.nnz != n:
+    if matrix.shape[1] != n:
+        return False
+    if not is_sparse(matrix):
+        return n * n <= PATTERN_ENTRIES and bool((matrix == np.eye(n)).all())
+    if matrix.nnz != n:
         return False
     return bool(
         (matrix.data == 1.0).all()
@@ -144,5 +167,5 @@ def entry_range(matrix: Matrix) -> tuple[float, float]:
 
 
 def _entries(matrix: Matrix) -> Array:
-    entries: Array = matrix.data if sp.issparse(matrix) else matrix
+    entries: Array = matrix.data if is_sparse(matrix) else matrix
     return entries

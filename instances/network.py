@@ -11,8 +11,9 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import scipy.sparse as sp
 from numpy.typing import NDArray
+
+from .sparse import is_sparse
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -177,4 +178,4 @@ def sequential(weights: list[Array], biases: list[Array], last: str = "identity"
 
 
 def _compact(w: Any) -> Matrix:
-    return w.tocsr().astype(np.float64) if sp.issparse(w) else np.ascontiguousarray(w, dtype=np.float64)
+    return w.tocsr().astype(np.float64) if is_sparse(w) else np.ascontiguousarray(w, dtype=np.float64)

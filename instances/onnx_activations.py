@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 
 import numpy as np
-import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from .affine import Expression
@@ -18,6 +17,7 @@ from .errors import NetworkError, UnsupportedOperatorError
 from .network import Array
 from .onnx_linear import windows
 from .onnx_node import Node, Tensor
+from .sparse import sp
 
 __all__ = ["absolute", "activation", "clip", "extremum", "leaky_relu", "max_pool", "parametric_relu"]
 

@@ -9,13 +9,13 @@ from __future__ import annotations
 import math
 
 import numpy as np
-import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from .affine import EPS, Expression
 from .errors import NetworkError, UnsupportedOperatorError
 from .network import Array, Matrix
 from .onnx_node import Constant, Node, Tensor, finite, moved
+from .sparse import sp
 
 __all__ = [
     "average_pool",

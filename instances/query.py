@@ -11,10 +11,10 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
-import scipy.sparse as sp
 
 from .network import Array, Layer, Network
 from .property import Case, InputSet, Property
+from .sparse import sp
 
 __all__ = ["Query", "queries"]
 

@@ -78,7 +78,7 @@ def test_verdicts_do_not_depend_on_rows(seed: int, monkeypatch: pytest.MonkeyPat
         return bound_phases(*given, **named)
 
     monkeypatch.setattr(policy, "FEW_UNSTABLE", -1)
-    monkeypatch.setattr(answer, "LAYERWISE", -1)
+    monkeypatch.setattr("hypersplit.bab.group_stage.LAYERWISE", -1)
     monkeypatch.setattr(steps, "bound_phases", heard)
     never, always = (hypersplit.verify(network, prop, timeout=60, jobs=1, rows=rows) for rows in ("never", "always"))
     truth = hypersplit.verify(network, prop, timeout=60, jobs=1, method="milp").verdict

@@ -1,0 +1,31 @@
+"""`sp` is scipy.sparse, imported when it is first used: small dense networks never need it, and it loads like numpy."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__all__ = ["is_sparse", "sp"]
+
+
+class _Late:
+    """Gets what it is asked for from the module, and keeps it."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __getattr__(self, name: str) -> Any:
+        value = getattr(import_module(self._name), name)
+        setattr(self, name, value)
+        return value
+
+
+if TYPE_CHECKING:
+    import scipy.sparse as sp
+else:
+    sp = _Late("scipy.sparse")
+
+
+def is_sparse(matrix: Any) -> bool:
+    """Whether a Matrix (instances.network) is scipy's kind and not a dense array."""
+    return hasattr(matrix, "tocsr")
