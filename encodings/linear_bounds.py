@@ -21,7 +21,7 @@ from .kernel_cache import Switch
 __all__ = ["Bounds", "LinearBoundOptions", "bound", "gamma", "smallest_margins"]
 
 WIDEST = 256  # neurons of a layer up to which nodes one at a time beat batched products
-KERNEL_AFTER = 0.12  # seconds that numpy spends on a query before numba's import is worth it
+KERNEL_AFTER = 0.3  # seconds that numpy spends on a query before numba's import is worth it
 
 
 def _switch(query: Query) -> Switch:
