@@ -63,7 +63,7 @@ def run_limited(
         waiter.start()
         peak, limit = 0.0, ""
         while waiter.is_alive():
-            peak = max(peak, _resident_mb(process.pid))
+            peak = max(peak, _resident_mb(process.pid, peak))
             limit = _exceeded(time.monotonic() - started, seconds, peak, memory_mb, stop)
             if limit:
                 break
@@ -99,15 +99,29 @@ def _kill(group: int) -> None:
         os.killpg(group, signal.SIGKILL)
 
 
-def _resident_mb(group: int) -> float:
-    """Resident memory of all processes of the group now; of a single one, its peak so far."""
+def _resident_mb(group: int, peak: float) -> float:
+    """Resident memory of all processes of the group now; of a single one, its peak so far.
+
+    Forked processes share pages, which count once. That takes the kernel a walk over all of them, so it is only
+    asked where the plain sum exceeds `peak`.
+    """
     members = []
     for folder in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError, IndexError):  # it ended while we looked
             if int((folder / "stat").read_text().rpartition(")")[2].split()[2]) == group:
-                members.append((folder / "status").read_text())
-    field = "VmHWM:" if len(members) == 1 else "VmRSS:"
-    return sum(_kilobytes(status, field) for status in members) * KB
+                members.append((folder, (folder / "status").read_text()))
+    if len(members) == 1:
+        return _kilobytes(members[0][1], "VmHWM:") * KB
+    plain = sum(_kilobytes(status, "VmRSS:") for _, status in members) * KB
+    return plain if plain <= peak else sum(_shared_out(*member) for member in members) * KB
+
+
+def _shared_out(folder: Path, status: str) -> int:
+    """Kilobytes of one process, a page that n processes share as 1/n; plain where the system does not tell."""
+    try:
+        return _kilobytes((folder / "smaps_rollup").read_text(), "Pss:")
+    except OSError:
+        return _kilobytes(status, "VmRSS:") if folder.exists() else 0
 
 
 def _kilobytes(status: str, field: str) -> int:

@@ -154,6 +154,18 @@ def test_memory_is_limited_from_outside() -> None:
     assert ended.peak_mb > 200.0
 
 
+@pytest.mark.skipif(not Path("/proc/self/smaps_rollup").exists(), reason="shared pages are read from /proc")
+def test_pages_that_forked_processes_share_count_once() -> None:
+    """Two processes with one block of memory are within a limit that two blocks would exceed."""
+    code = (
+        "import os, time\nblock = bytearray(b'1') * 200_000_000\n"
+        "if os.fork() == 0:\n    time.sleep(0.6)\n    os._exit(0)\nos.wait()"
+    )
+    ended = run_limited([sys.executable, "-c", code], 60.0, 350.0, {})
+    assert (ended.code, ended.limit) == (0, "")
+    assert 200.0 < ended.peak_mb < 300.0
+
+
 def test_a_bench_can_be_stopped() -> None:
     """Setting the stop event ends a process at once, without a row."""
     stop = threading.Event()
