@@ -120,6 +120,8 @@ def _shared_out(folder: Path, status: str) -> int:
     """Kilobytes of one process, a page that n processes share as 1/n; plain where the system does not tell."""
     try:
         return _kilobytes((folder / "smaps_rollup").read_text(), "Pss:")
+    except ProcessLookupError:  # it ended while we looked
+        return 0
     except OSError:
         return _kilobytes(status, "VmRSS:") if folder.exists() else 0
 

@@ -163,7 +163,7 @@ def test_pages_that_forked_processes_share_count_once() -> None:
     )
     ended = run_limited([sys.executable, "-c", code], 60.0, 350.0, {})
     assert (ended.code, ended.limit) == (0, "")
-    assert 200.0 < ended.peak_mb < 300.0
+    assert 200.0 < ended.peak_mb < 350.0
 
 
 def test_a_bench_can_be_stopped() -> None:
