@@ -13,8 +13,8 @@ import select
 import signal
 import sys
 import time
-import warnings
 from collections.abc import Callable
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -28,7 +28,8 @@ __all__ = ["GRACE", "close_apart"]
 
 FORKS = sys.platform == "linux"  # macOS's own libraries do not survive a fork
 GRACE = 0.25  # seconds beyond its limit that SCIP may take to come to an end
-POLL = 0.02  # seconds between two looks at `stop`
+POLL = 20  # milliseconds between two looks at `stop`
+_FORKING = Lock()  # a child that had another one's end of a pipe would keep it open
 
 
 def close_apart(
@@ -56,21 +57,21 @@ class _Child:
 
     def __init__(self, task: Callable[[], MilpResult]) -> None:
         self.began = time.monotonic()
-        self.end, writes = os.pipe()
-        with warnings.catch_warnings():
-            # newer Pythons warn of locks that other threads may hold: a child that waits for one is ended in time
-            warnings.simplefilter("ignore", DeprecationWarning)
-            self.pid = os.fork()
-        if self.pid == 0:
-            _work(task, writes)
-        os.close(writes)
+        with _FORKING:
+            self.end, writes = os.pipe()
+            self.pid = os.fork()  # a child that waits for a lock which another thread held is ended in time
+            if self.pid == 0:
+                _work(task, writes)
+            os.close(writes)
+        self.answers = select.poll()
+        self.answers.register(self.end, select.POLLIN | select.POLLHUP)
 
     def wait(self, seconds: float, stop: Callable[[], bool]) -> MilpResult:
         """The result, or why there is none."""
         content, reason, over = b"", "", False
         try:
             while not reason and not over:
-                if select.select([self.end], [], [], POLL)[0]:
+                if self.answers.poll(POLL):
                     part = os.read(self.end, 1 << 20)
                     content, over = content + part, not part
                 elif stop():

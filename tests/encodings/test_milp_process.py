@@ -7,6 +7,7 @@ import os
 import signal
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -87,6 +88,23 @@ def test_our_own_mistakes_are_raised(monkeypatch: pytest.MonkeyPatch) -> None:
     replaced(monkeypatch, broken)
     with pytest.raises(ValueError, match="finite pre-activation bounds"):
         close_apart(*wide_query(), 0, SECONDS, MEMORY)
+
+
+@needs_fork
+def test_answers_do_not_wait_for_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Many threads ask at the same time: each answer comes when its own process has ended, not when all have."""
+    answer = MilpResult("refuted", 1.0, [], 0, 0.0)
+    monkeypatch.setattr(milp_process, "close", lambda *given, **_: time.sleep(given[3]) or answer)
+    query, node = wide_query()
+    over = threading.Event()
+    with ThreadPoolExecutor(16) as pool:
+        slow = pool.submit(close_apart, query, node, 0, SECONDS, MEMORY, stop=over.is_set)  # sleeps that long
+        for _ in range(4):
+            quick = [pool.submit(close_apart, query, node, 0, 0.0, MEMORY) for _ in range(15)]
+            assert all(future.result().status == "refuted" for future in quick)
+        assert not slow.done()
+        over.set()
+        assert "no longer asked" in slow.result().reason
 
 
 @needs_fork
