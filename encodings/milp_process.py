@@ -14,7 +14,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable
-from threading import Lock
+from threading import Lock, Thread
 from typing import Any
 
 import numpy as np
@@ -29,6 +29,7 @@ __all__ = ["GRACE", "close_apart"]
 FORKS = sys.platform == "linux"  # macOS's own libraries do not survive a fork
 GRACE = 0.25  # seconds beyond its limit that SCIP may take to come to an end
 POLL = 20  # milliseconds between two looks at `stop`
+ORPHAN = 0.2  # seconds between two looks at whether the parent is still there
 _FORKING = Lock()  # a child that had another one's end of a pipe would keep it open
 
 
@@ -57,11 +58,12 @@ class _Child:
 
     def __init__(self, task: Callable[[], MilpResult]) -> None:
         self.began = time.monotonic()
+        parent = os.getpid()
         with _FORKING:
             self.end, writes = os.pipe()
             self.pid = os.fork()  # a child that waits for a lock which another thread held is ended in time
             if self.pid == 0:
-                _work(task, writes)
+                _work(task, writes, parent)
             os.close(writes)
         self.answers = select.poll()
         self.answers.register(self.end, select.POLLIN | select.POLLHUP)
@@ -99,17 +101,26 @@ class _Child:
         return MilpResult("open", -np.inf, [], 0, time.monotonic() - self.began, reason)
 
 
-def _work(task: Callable[[], MilpResult], writes: int) -> None:
+def _work(task: Callable[[], MilpResult], writes: int, parent: int) -> None:
     """What the child does: it never returns."""
     code = 1
     try:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent hears Ctrl-C and ends us
+        # the parent hears Ctrl-C and ends us; SCIP's own handler would only print
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        Thread(target=_outlive_nobody, args=(parent,), daemon=True).start()
         left = memoryview(_packed(task))
         while left:
             left = left[os.write(writes, left) :]
         code = 0
     finally:
         os._exit(code)
+
+
+def _outlive_nobody(parent: int) -> None:
+    """End the process once its parent is gone, whatever ended that."""
+    while os.getppid() == parent:
+        time.sleep(ORPHAN)
+    os._exit(1)
 
 
 def _packed(task: Callable[[], MilpResult]) -> bytes:

@@ -5,9 +5,12 @@ from __future__ import annotations
 import faulthandler
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,6 +25,14 @@ from hypersplit.instances.batch import root
 from hypersplit.instances.query import queries
 
 needs_fork = pytest.mark.skipif(not milp_process.FORKS, reason="processes are not forked on this system")
+
+
+def alive(process: int) -> bool:
+    """Whether it runs; an orphan that nobody has waited for yet does not."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
 
 
 def replaced(monkeypatch: pytest.MonkeyPatch, close: Any) -> None:
@@ -122,3 +133,23 @@ def test_no_process_is_left_behind(monkeypatch: pytest.MonkeyPatch) -> None:
         close_apart(*wide_query(), 0, SECONDS, MEMORY, stop=interrupted)
     with pytest.raises(ProcessLookupError):
         os.kill(born[0], 0)
+
+
+@needs_fork
+def test_a_killed_parent_takes_the_process_along() -> None:
+    """Whoever kills us, SCIP does not work on for nobody."""
+    code = (
+        "import os, time, numpy as np\n"
+        "from hypersplit.encodings import milp_process\n"
+        "milp_process.close = lambda *_, **__: print(os.getpid(), flush=True) or time.sleep(600)\n"
+        "milp_process.close_apart(None, None, 0, 600.0, 1000.0)"
+    )
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        child = int(parent.stdout.readline())
+        os.kill(child, 0)
+        parent.kill()
+    waited = time.monotonic() + 60.0
+    while alive(child) and time.monotonic() < waited:
+        time.sleep(0.05)
+    assert not alive(child)
