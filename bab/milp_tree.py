@@ -76,6 +76,8 @@ class _Crew:
     def __init__(self, query: Query, seconds: Callable[[], float], options: Options, check: Check) -> None:
         self.query, self.seconds, self.options, self.check = query, seconds, options, check
         self.jobs = max(1, options.jobs)
+        # nothing but a refutation or a counterexample counts
+        self.strategy = "best-first" if options.method == "milp" else "depth-first"
         self.outcome = MilpOutcome()
         self.queue: list[tuple[float, int, Node, int]] = []
         self.order = itertools.count()
@@ -130,16 +132,12 @@ class _Crew:
 
     def _answer(self, node: Node, k: int, slice_seconds: float) -> list[tuple[Node, int, float]] | None:
         """Ask SCIP; what is left to ask, or None where nothing more can be done."""
-        # with fewer questions than cores no slice is worth waiting for
-        waits = self.open.total() >= self.jobs or slice_seconds == np.inf
-        if waits:
-            left = self._ask(node, k, min(slice_seconds, self.seconds()))
-            if left is None:
-                return []
-            node = left
-        if (halves := self._halves(node, k)) is not None:
-            return [(half, k, (GROWTH if waits else 1.0) * slice_seconds) for half in halves]
-        if waits and slice_seconds == np.inf:
+        left = self._ask(node, k, min(slice_seconds, self.seconds()))
+        if left is None:
+            return []
+        if (halves := self._halves(left, k)) is not None:
+            return [(half, k, GROWTH * slice_seconds) for half in halves]
+        if slice_seconds == np.inf:
             return None
         return [(node, k, np.inf)]  # no phase is left to split: all the time there is
 
@@ -168,7 +166,7 @@ class _Crew:
         if self._over() or seconds < LEAST_SLICE:
             return node
         memory = self.options.memory_mb / self.jobs
-        answer = close_apart(self.query, node, k, seconds, memory, self.options.seed, stop=self._over)
+        answer = close_apart(self.query, node, k, seconds, memory, self.options.seed, self._over, self.strategy)
         LOG.info("milp disjunct %d, depth %d: %s, bound %.6g, %d nodes, %.2f s of %.2f s %s", k, node.depth,
                  answer.status, answer.bound, answer.nodes, answer.seconds, seconds, answer.reason)  # fmt: skip
         with self.change:

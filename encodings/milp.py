@@ -71,6 +71,7 @@ def close(
     query: Query, node: Node, disjunct: int | None, time_limit: float, memory_mb: float, threads: int = 1,
     cutoff: float | None = None, start: Array | None = None, seed: int = 0, accept: Accept | None = None,
     formulation: str = "big-m", binaries: int | Array | None = None, rows: GroupRows | None = None,
+    strategy: str = "best-first",
 ) -> MilpResult:  # fmt: skip
     """Look for an input of the node whose margins of the disjunct (None: of any) are all <= 0, or refute it.
 
@@ -80,7 +81,7 @@ def close(
     stops SCIP; default: some candidate's margins are <= 0 in float64. Several may run in threads: no GIL.
     formulation: a key of FORMULATIONS; binaries: how many unstable ReLUs get one, most important first, or which
     [neurons] bool; None: all. With fewer than all the status is never "candidate" unless `accept` was content.
-    rows: multi-neuron rows that hold on the node.
+    rows: multi-neuron rows that hold on the node. strategy: one of margin_model.STRATEGIES.
 
     Raises ValueError for an unknown formulation and when a neuron that matters has no finite bounds;
     KeyboardInterrupt on Ctrl-C.
@@ -100,7 +101,7 @@ def close(
             model = MarginModel(query, node, disjuncts, FORMULATIONS[formulation](), relaxed, cutoff)
             if rows is not None:
                 add_rows(model, rows)
-            model.ask(mode, memory_mb, threads, seed)
+            model.ask(mode, memory_mb, threads, seed, strategy)
             if start is not None:
                 model.add_start(start)
         except Exception as error:

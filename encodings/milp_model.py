@@ -282,6 +282,13 @@ class NetworkModel:
         self.scip.setParam("lp/threads", int(threads))
         self.scip.setParam("randomization/randomseedshift", int(seed) % 2**31)
 
+    def dive(self) -> None:
+        """Search depth first, without heuristics: our callbacks look at every LP's input themselves."""
+        from pyscipopt import SCIP_PARAMSETTING
+
+        self.scip.setHeuristics(SCIP_PARAMSETTING.OFF)
+        self.scip.setParam("nodeselection/dfs/stdpriority", 1_000_000)
+
     def bound(self) -> float:
         """SCIP's dual bound; -inf where it never began."""
         return _finite(float(self.scip.getDualbound())) if self._begun() else -np.inf

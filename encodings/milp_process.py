@@ -14,6 +14,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from threading import Lock, Thread
 from typing import Any
 
@@ -22,6 +23,7 @@ import numpy as np
 from ..instances.batch import Node
 from ..instances.network import Array
 from ..instances.query import Query
+from .margin_model import STRATEGIES
 from .milp import Float64Check, MilpResult, close
 
 __all__ = ["GRACE", "close_apart"]
@@ -35,7 +37,7 @@ _FORKING = Lock()  # a child that had another one's end of a pipe would keep it 
 
 def close_apart(
     query: Query, node: Node, disjunct: int, time_limit: float, memory_mb: float, seed: int = 0,
-    stop: Callable[[], bool] = lambda: False,
+    stop: Callable[[], bool] = lambda: False, strategy: str = STRATEGIES[0],
 ) -> MilpResult:  # fmt: skip
     """See `milp.close`. stop() is asked some times a second; True ends SCIP at once, and its result is open.
 
@@ -47,10 +49,11 @@ def close_apart(
         def accept(points: Array) -> bool:
             return held(points) or stop()
 
-        return close(query, node, disjunct, time_limit, memory_mb, seed=seed, accept=accept)
+        return close(query, node, disjunct, time_limit, memory_mb, seed=seed, accept=accept, strategy=strategy)
     import pyscipopt  # noqa: F401  before the fork, once for all
 
-    return _Child(lambda: close(query, node, disjunct, time_limit, memory_mb, seed=seed)).wait(time_limit, stop)
+    task = partial(close, query, node, disjunct, time_limit, memory_mb, seed=seed, strategy=strategy)
+    return _Child(task).wait(time_limit, stop)
 
 
 class _Child:

@@ -31,7 +31,7 @@ def answers(monkeypatch: pytest.MonkeyPatch, refuted_at: dict[int, int]) -> list
     calls: list[tuple[int, float]] = []
 
     def close(
-        query: object, node: object, k: int, seconds: float, memory: float, seed: int, stop: object
+        query: object, node: object, k: int, seconds: float, memory: float, seed: int, stop: object, strategy: str
     ) -> MilpResult:
         calls.append((k, seconds))
         done = sum(c[0] == k for c in calls) >= refuted_at.get(k, 99)

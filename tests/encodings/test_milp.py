@@ -14,7 +14,7 @@ from pyscipopt import SCIP_PARAMSETTING
 from random_instances import Shape, random_instance, random_nodes
 
 from hypersplit.encodings.big_m import BigM
-from hypersplit.encodings.margin_model import MarginModel
+from hypersplit.encodings.margin_model import STRATEGIES, MarginModel
 from hypersplit.encodings.milp import SCIP_MARGIN, MilpResult, close
 from hypersplit.instances.batch import root
 from hypersplit.instances.network import Layer, Network, sequential
@@ -25,8 +25,9 @@ BENCHMARKS = Path(__file__).resolve().parents[2] / ".." / "shared" / "benchmarks
 CHUNK = 40
 
 
+@pytest.mark.parametrize("strategy", STRATEGIES)
 @pytest.mark.parametrize("first", range(0, 6 * CHUNK, CHUNK))
-def test_verdicts_agree_with_enumeration(first: int) -> None:
+def test_verdicts_agree_with_enumeration(first: int, strategy: str) -> None:
     """Roots of random instances: each disjunct, and all of them jointly, are refuted or hit as the oracle says."""
     for seed in range(first, first + CHUNK):
         instance = random_instance(seed)
@@ -36,7 +37,7 @@ def test_verdicts_agree_with_enumeration(first: int) -> None:
                 continue
             for disjunct in [*range(query.disjuncts), None]:
                 asked = list(range(query.disjuncts)) if disjunct is None else [disjunct]
-                answer = close(query, node, disjunct, SECONDS, MEMORY, seed=seed)
+                answer = close(query, node, disjunct, SECONDS, MEMORY, seed=seed, strategy=strategy)
                 truth = exact_minimum(query, node, asked)
                 assert_honest(answer, query, node, truth, f"{instance}, disjunct {disjunct}: {answer}, exact {truth}")
                 if truth is not None and truth < -Fraction(NEAR):
