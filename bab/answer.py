@@ -36,6 +36,7 @@ __all__ = ["Answer", "answer"]
 LOG = logging.getLogger(__name__)
 QUICK_STARTS, QUICK_STEPS = 16, 10  # the first attack, before any bound
 STEPS = 40  # of one round of the attack stage
+FIRST_STARTS = 128  # of the first round
 STARTS_WORK = 5e8  # products of a round over all starts and steps: a fraction of a second
 FEW_STARTS = 64  # where the search attacks inside its nodes anyway: points are cheaper than descents
 ROOT_ASCENT = 10  # iterations on the slopes of every hidden neuron
@@ -147,15 +148,21 @@ class _Query:
         return self.result.witness is not None
 
     def _attack_rounds(self, seconds: float, known: Facts) -> None:
+        """Rounds of growing size, as long as the next one is likely to end in time."""
         end = time.monotonic() + seconds
         few = known.open_inputs <= FEW_INPUTS
-        starts = int(np.clip(STARTS_WORK / (STEPS * known.weights), 16, FEW_STARTS if few else 2048))
-        points = max(4 * starts, min(8192, int(POINTS_WORK / known.weights)) if few else 0)
+        most = int(np.clip(STARTS_WORK / (STEPS * known.weights), 16, FEW_STARTS if few else 2048))
+        starts, took = min(most, FIRST_STARTS), 0.0
         for number in range(FEW_ROUNDS if few else MOST_ROUNDS):
-            # spread-out starts in every second round, where there is time to import scipy's sampler
             left = end - time.monotonic()
-            if left <= 0.0 or self._attack(starts, STEPS, points, quasi=number % 2 == 1 and left > SOBOL_SECONDS):
+            if left <= took:
                 break
+            points = max(4 * starts, min(8192, int(POINTS_WORK / known.weights)) if few else 0)
+            # spread-out starts in every second round, where there is time to import scipy's sampler
+            if self._attack(starts, STEPS, points, quasi=number % 2 == 1 and left > SOBOL_SECONDS):
+                break
+            took, grown = time.monotonic() - end + left, min(2 * starts, most)
+            took, starts = took * grown / starts, grown
 
     def _split(self, stage: Stage, known: Facts, seconds: float) -> None:
         if stage.rule in PHASE_RULES and known.piecewise_linear:
