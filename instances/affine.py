@@ -92,6 +92,7 @@ class Builder:
         self.sizes = [input_size]
         self.layers: list[Layer] = []
         self.name = ""
+        self.unmodelled = ""  # see Network; the first node that rounds
         self._made: dict[tuple[int, str], tuple[Expression, Expression]] = {}
 
     def value(self, v: int, shape: tuple[int, ...]) -> Expression:

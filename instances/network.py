@@ -56,6 +56,7 @@ class Network:
     output_name: str = "Y"
     source: str = ""  # path of the file, "" when built in memory
     operators: dict[str, int] = field(default_factory=dict)  # ONNX operator -> how many nodes
+    unmodelled: str = ""  # the file rounds where this network does not, and how; then no bound of it proves anything
 
     def __post_init__(self) -> None:
         sizes = [self.input_size]

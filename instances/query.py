@@ -113,6 +113,6 @@ def _query(network: Network, case: Case, joint: bool) -> Query:
     margins = Layer(tuple(sources), tuple(weights), -rhs, "identity", "margins")
     extended = Network(
         network.input_size, (*network.layers, margins), network.input_shape, (len(rhs),),
-        network.input_name, "margins", network.source, network.operators,
+        network.input_name, "margins", network.source, network.operators, network.unmodelled,
     )  # fmt: skip
     return Query(extended, case.region, starts, case)
