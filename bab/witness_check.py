@@ -17,7 +17,7 @@ import numpy as np
 from ..instances.errors import InputError
 from ..instances.files import read_model_bytes
 from ..instances.network import Array
-from ..instances.property import Case, Property
+from ..instances.property import Case, InputSet, Property
 from ..instances.vnnlib_reader import read_property
 from ..instances.witness import read_witness
 
@@ -72,29 +72,36 @@ def _judge(prop: Property, x: Array, y: Array, kind: Any) -> str:
 def _case(case: Case, x: Array, y: Array, kind: Any, joint: bool) -> str:
     """What is wrong with (x, y) as a solution of this case, "" for nothing."""
     region = case.region
-    outside = np.flatnonzero(np.logical_not(_in_box(region.lower, region.upper, x, kind)))
+    outside = np.flatnonzero(np.logical_not(_in_box(region, x, kind)))
     if len(outside):
         i = outside[0]
-        return f"X_{i} = {float(x[i])!r} is outside [{float(region.lower[i])!r}, {float(region.upper[i])!r}]"
-    if any(
-        _value(row, x) + Fraction(float(d)) < 0 for row, d in zip(region.rows, region.offsets, strict=True)
-    ):
+        ends = "(["[not region.strict_lower[i]], ")]"[not region.strict_upper[i]]
+        interval = f"{ends[0]}{float(region.lower[i])!r}, {float(region.upper[i])!r}{ends[1]}"
+        return f"X_{i} = {float(x[i])!r} is outside {interval}"
+    if not _satisfied(-region.rows, region.offsets, region.strict, x):
         return "the input violates a linear constraint on inputs"
     point = np.concatenate([y, x]) if joint else y
-    for polyhedron in case.forbidden:
-        if all(
-            _value(r, point) <= Fraction(float(d))
-            for r, d in zip(polyhedron.rows, polyhedron.rhs, strict=True)
-        ):
-            return ""
+    if any(_satisfied(p.rows, p.rhs, p.strict, point) for p in case.forbidden):
+        return ""
     return "the output is not forbidden"
 
 
-def _in_box(lower: Array, upper: Array, x: Array, kind: Any) -> Any:
+def _satisfied(rows: Array, rhs: Array, strict: Array, point: Array) -> bool:
+    """rows @ point <= rhs, < where strict, in Fractions."""
+    for row, bound, without in zip(rows, rhs, strict, strict=True):
+        value, limit = _value(row, point), Fraction(float(bound))
+        if value > limit or (without and value == limit):
+            return False
+    return True
+
+
+def _in_box(region: InputSet, x: Array, kind: Any) -> Any:
     """[n] bool: coordinates that lie in the interval, or next to one that holds no number of type `kind`."""
+    lower = np.where(region.strict_lower, np.nextafter(region.lower, np.inf), region.lower)
+    upper = np.where(region.strict_upper, np.nextafter(region.upper, -np.inf), region.upper)
     inside = (lower <= x) & (x <= upper)
     if kind is np.float64:
-        return inside
+        return inside | ((lower > upper) & (region.lower < region.upper) & ((x == region.lower) | (x == region.upper)))
     low = lower.astype(kind)
     below = low.astype(np.float64) < lower
     first = np.where(below, np.nextafter(low, kind(np.inf)), low)  # at or above `lower`

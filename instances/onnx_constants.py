@@ -130,7 +130,8 @@ def _cast(node: Node) -> Constant:
     if target == BOOL:
         return Constant(_unrounded(node, 0).astype(bool))
     if target not in FLOATS:
-        raise UnsupportedOperatorError(f"a cast to {type_name(target)}; supported are floats, integers and truth values")
+        known = "supported are floats, integers and truth values"
+        raise UnsupportedOperatorError(f"a cast to {type_name(target)}; {known}")
     kind = np.dtype(helper.tensor_dtype_to_np_dtype(target))
     if not a.roundings:
         return Constant(a.array.astype(kind).astype(np.float64), 0, a.name)

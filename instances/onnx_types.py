@@ -22,11 +22,14 @@ from .affine import Expression
 from .errors import NetworkError, UnsupportedOperatorError
 from .onnx_node import Constant, Tensor
 
-__all__ = ["FLOATS", "MOVES", "check_constant", "check_integers", "in_int64", "narrows", "result_type", "rounding", "type_name"]
+__all__ = [
+    "FLOATS", "INTEGERS", "check_constant", "check_integers", "in_int64", "narrows", "result_type", "rounding",
+    "type_name",
+]  # fmt: skip
 
 BOOL, INT64, FLOAT = 9, 7, 1  # of onnx.TensorProto, as below
-FLOATS = {1: (24, 127), 10: (11, 15), 11: (53, 1023), 16: (8, 127)}  # float, float16, double, bfloat16: digits and
-# largest exponent, both in binary
+# float, float16, double, bfloat16: binary digits, and the largest exponent
+FLOATS = {1: (24, 127), 10: (11, 15), 11: (53, 1023), 16: (8, 127)}
 HALVES = (10, 16)
 INTEGERS = {2: 8, 3: 7, 4: 16, 5: 15, 6: 31, 7: 63, 12: 32, 13: 64}  # uint8, int8, ...: digits without the sign
 UNSIGNED = (2, 4, 12, 13)
@@ -51,7 +54,7 @@ def type_name(kind: int) -> str:
     from onnx import TensorProto
 
     known = TensorProto.DataType.values()
-    return TensorProto.DataType.Name(kind).lower() if kind in known else f"unknown type {kind}"  # type: ignore[arg-type]
+    return TensorProto.DataType.Name(kind).lower() if kind in known else f"unknown type {kind}"
 
 
 def result_type(kind: str, proto: Any, types: Sequence[int]) -> int:

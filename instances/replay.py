@@ -70,7 +70,12 @@ class Replay:
         x, rounded = round_into(case.region, x, dtype)
         if not np.all(np.isfinite(x)):
             return None
-        halfspaces = Polyhedron(-case.region.rows, case.region.offsets)
+        region = case.region
+        if np.any((region.lower == region.upper) & (region.strict_lower | region.strict_upper)):
+            return None
+        if rounded and self.model is None and not region.contains(x):
+            return None  # nobody rounds what was built in memory
+        halfspaces = Polyhedron(-region.rows, region.offsets, region.strict)
         if not _contains(halfspaces, x, np.zeros(len(x)), x.tolist):
             return None
         y, radius, exact = self._output(x)
@@ -102,17 +107,20 @@ class Replay:
 def round_into(region: InputSet, x: Array, dtype: Float = np.float32) -> tuple[Array, bool]:
     """x [n] rounded to `dtype` inside the box of `region`, as float64; and whether a coordinate could not be.
 
-    Per coordinate: the value of `dtype` nearest to x among those in [lower, upper]. Where there is none, the
-    one nearest to the interval.
+    Per coordinate: the value of `dtype` nearest to x among those in [lower, upper], without the ends that are strict.
+    Where there is none, the one nearest to the interval.
     """
-    lower, upper = region.lower, region.upper
     with np.errstate(over="ignore", invalid="ignore"):
+        lower = np.where(region.strict_lower, np.nextafter(region.lower, np.inf), region.lower)
+        upper = np.where(region.strict_upper, np.nextafter(region.upper, -np.inf), region.upper)
+        none = lower > upper  # not even a float64 lies between
+        lower, upper = np.where(none, region.lower, lower), np.where(none, region.upper, upper)
         near: Any = np.clip(x, lower, upper).astype(dtype)
         near = np.where(near < lower, np.nextafter(near, dtype(np.inf)), near)
         near = np.where(near > upper, np.nextafter(near, dtype(-np.inf)), near)
         below = near < lower
         if not below.any():
-            return np.asarray(near, dtype=np.float64), False
+            return np.asarray(near, dtype=np.float64), bool(none.any())
         above = np.nextafter(near, dtype(np.inf))  # no value lies between: this one is over `upper`
         pick = below & (above.astype(np.float64) - upper < lower - near.astype(np.float64))
         return np.where(pick, above, near).astype(np.float64), True
@@ -123,7 +131,7 @@ def _contains(polyhedron: Polyhedron, values: Array, radii: Array, exact: _Exact
 
     A row whose float64 margin exceeds any error of it is decided by that, the others by the exact numbers.
     """
-    rows, rhs = polyhedron.rows, polyhedron.rhs
+    rows, rhs, strict = polyhedron.rows, polyhedron.rhs, polyhedron.strict
     if not len(rows):
         return True
     absolute = np.abs(rows)
@@ -139,7 +147,7 @@ def _contains(polyhedron: Polyhedron, values: Array, radii: Array, exact: _Exact
     numbers = exact()
     if numbers is None:
         return False
-    return all(_row_holds(rows[i], float(rhs[i]), numbers) for i in open_rows)
+    return all(_row_holds(rows[i], float(rhs[i]), bool(strict[i]), numbers) for i in open_rows)
 
 
 def _followed_by(exact: _Exact, x: Array) -> _Exact:
@@ -152,7 +160,8 @@ def _followed_by(exact: _Exact, x: Array) -> _Exact:
     return both
 
 
-def _row_holds(row: Array, rhs: float, numbers: Sequence[float | Fraction]) -> bool:
-    """row @ numbers <= rhs in rational arithmetic."""
+def _row_holds(row: Array, rhs: float, strict: bool, numbers: Sequence[float | Fraction]) -> bool:
+    """row @ numbers <= rhs, < where strict, in rational arithmetic."""
     used = np.flatnonzero(row).tolist()
-    return sum(Fraction(float(row[i])) * Fraction(numbers[i]) for i in used) <= Fraction(rhs)
+    value = sum(Fraction(float(row[i])) * Fraction(numbers[i]) for i in used)
+    return value < Fraction(rhs) if strict else value <= Fraction(rhs)
