@@ -25,3 +25,4 @@ class Result:
     reason: str = ""  # how it was decided, or why it was not: time, memory, nodes, numerics, interrupted, ...
     statistics: dict[str, float] = field(default_factory=dict)  # counts and seconds by their names
     seconds: float = 0.0  # wall clock from the call to the verdict
+    notes: tuple[str, ...] = ()  # what a reader of the verdict must know besides, each said once

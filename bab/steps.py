@@ -23,6 +23,7 @@ from ..heuristics.attacks import (
 from ..heuristics.relus import PHASE_RULES
 from ..heuristics.splits import Splits, choose_splits
 from ..instances.batch import Batch
+from ..instances.errors import ReplayError
 from ..instances.network import Array
 from ..instances.query import Query
 from ..instances.replay import Replay, Witness
@@ -140,10 +141,21 @@ class Run:
         points, worst = best_first(self.query, np.clip(points, self.query.region.lower, self.query.region.upper))
         margins = self.query.network.evaluate(points[:1])
         near = worst <= NEAR * (1.0 + np.abs(margins).max())
+        if self.query.network.unmodelled:
+            near[:] = True  # the file's roundings may take any point anywhere
         for x in points[near][:MOST_REPLAYS]:
-            if witness := self.replay.check(self.query.case, x, self.joint):
+            if witness := self._replayed(x):
                 return witness
         return None
+
+    def _replayed(self, x: Array) -> Witness | None:
+        """A file that cannot be run ends the search where a counterexample would, and nowhere else."""
+        try:
+            return self.replay.check(self.query.case, x, self.joint)
+        except ReplayError:
+            if self.replay.is_real_counterexample(self.query.case, x, self.joint):
+                raise
+            return None
 
     def attack(self, query: Query, batch: Batch, bounds: Bounds) -> Witness | None:
         """A short descent inside each of the most suspicious nodes, from the point that its bound suspects.

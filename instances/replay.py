@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from .errors import InputError
+from .errors import InputError, ReplayError
 from .exact_evaluation import enclose, exact_output
 from .network import Array, Network
 from .property import Case, InputSet, Polyhedron
@@ -47,6 +47,7 @@ class Replay:
         self.model = model if model is not None else network.source or None
         self.name = str(self.model) if isinstance(self.model, (str, Path)) else network.source or "the model"
         self._session: Session | None = None
+        self._failure = ""  # why there is no session
 
     def __getstate__(self) -> dict[str, Any]:
         return self.__dict__ | {"_session": None}  # sessions cannot travel to another process
@@ -57,16 +58,38 @@ class Replay:
         if self._session is None:
             if self.model is None:
                 raise InputError("the network was built in memory: there is no ONNX file to run")
-            self._session = Session(self.model, self.name, self.network)
+            if self._failure:
+                raise ReplayError(self._failure)
+            try:
+                self._session = Session(self.model, self.name, self.network)
+            except ReplayError as error:
+                self._failure = str(error)
+                raise
         return self._session
+
+    @property
+    def note(self) -> str:
+        """How what was run differs from the file, "" for not at all, or where nothing was run."""
+        return self._session.note if self._session else ""
 
     def check(self, case: Case, x: Array, joint: bool = False) -> Witness | None:
         """The witness that candidate x [n] float64 rounds to, or None if that is no counterexample.
 
         joint: the forbidden polyhedra are over (y, x), as Property.joint says.
-        Raises InputError where the file cannot be loaded or run.
+        Raises ReplayError where the file cannot be loaded or run.
         """
-        dtype = np.float64 if self.model is None else self.session.dtype
+        if self.model is None:
+            return self._decided(case, x, joint, np.float64, self._enclosed)
+        return self._decided(case, x, joint, self.session.dtype, self._replayed)
+
+    def is_real_counterexample(self, case: Case, x: Array, joint: bool = False) -> bool:
+        """Whether the real-valued network sends x [n], rounded to float32, into the forbidden set; nothing is run."""
+        return self._decided(case, x, joint, np.float32, self._enclosed) is not None
+
+    def _decided(
+        self, case: Case, x: Array, joint: bool, dtype: Float, output: Callable[[Array], tuple[Array, Array, _Exact]]
+    ) -> Witness | None:
+        """See `check`; output: x -> f(x) in float64, a bound on its error, and a callable that gives it exactly."""
         x, rounded = round_into(case.region, x, dtype)
         if not np.all(np.isfinite(x)):
             return None
@@ -78,7 +101,7 @@ class Replay:
         halfspaces = Polyhedron(-region.rows, region.offsets, region.strict)
         if not _contains(halfspaces, x, np.zeros(len(x)), x.tolist):
             return None
-        y, radius, exact = self._output(x)
+        y, radius, exact = output(x)
         if not np.all(np.isfinite(y)):
             return None
         point = np.concatenate([y, x]) if joint else y
@@ -95,11 +118,13 @@ class Replay:
         """
         return self.network.evaluate(x) if self.model is None else self.session.run(x)
 
-    def _output(self, x: Array) -> tuple[Array, Array, _Exact]:
-        """f(x) in float64, a bound on its error, and a callable that gives it exactly if it can."""
-        if self.model is None:
-            y, radius = enclose(self.network, x)
-            return y, radius, cache(lambda: exact_output(self.network, x))
+    def _enclosed(self, x: Array) -> tuple[Array, Array, _Exact]:
+        """The real-valued network's output, exactly where it can be had."""
+        y, radius = enclose(self.network, x)
+        return y, radius, cache(lambda: exact_output(self.network, x))
+
+    def _replayed(self, x: Array) -> tuple[Array, Array, _Exact]:
+        """The file's own output."""
         y = self.session.single(x).astype(np.float64)
         return y, np.zeros(len(y)), y.tolist
 
