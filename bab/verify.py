@@ -151,7 +151,7 @@ def _confirmed(
         witness = _written(findings.witness, findings.query, replay, prop)
         how = "the file's own output at one of the inputs that are run before unsat"
         result = replace(result, verdict="sat", witness=witness, bound=-np.inf, reason=how)
-    elif unmodelled or findings.doubt:
+    elif asked and (unmodelled or findings.doubt):
         result = replace(result, verdict="unknown", bound=-np.inf, reason=unmodelled or findings.doubt)
     notes = (findings.note,) if findings.note else ()
     return replace(result, notes=notes, seconds=limits.elapsed)

@@ -17,7 +17,9 @@ import numpy as np
 from ..instances.errors import InputError
 from ..instances.files import read_model_bytes
 from ..instances.network import Array
+from ..instances.one_type import DOUBLE, in_one_type, takes_floats
 from ..instances.property import Case, InputSet, Property
+from ..instances.runtime import load_model
 from ..instances.vnnlib_reader import read_property
 from ..instances.witness import read_witness
 
@@ -48,9 +50,16 @@ def _run(network: Path, x: Array) -> tuple[Array, Array, Any]:
     options.intra_op_num_threads, options.log_severity_level = 1, 4
     model = str(network) if network.suffix != ".gz" and network.exists() else read_model_bytes(network)
     try:
-        session = ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+        try:
+            session = ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+        except Exception:  # the same; a mixture of float and double is judged by a copy in double
+            proto = load_model(network)
+            x = x.astype(np.float32) if takes_floats(proto) else x
+            copy = in_one_type(proto, DOUBLE).SerializeToString()
+            session = ort.InferenceSession(copy, options, providers=["CPUExecutionProvider"])
         asked = session.get_inputs()[0]
-        cast = x.astype(_TYPES[asked.type])
+        kind = x.dtype.type if x.dtype == np.float32 else _TYPES[asked.type]
+        cast = x.astype(kind).astype(_TYPES[asked.type])
         shape = [d if isinstance(d, int) and d > 0 else 1 for d in asked.shape]
         if math.prod(shape) != len(x):
             raise InputError(f"the witness has {len(x)} inputs, the model takes {asked.shape}")
@@ -59,7 +68,7 @@ def _run(network: Path, x: Array) -> tuple[Array, Array, Any]:
         raise
     except Exception as error:  # onnxruntime's exceptions share no base class of their own
         raise InputError(f"{network}: onnxruntime: {str(error).strip().splitlines()[0]}") from error
-    return cast.astype(np.float64), np.asarray(y, dtype=np.float64).ravel(), cast.dtype.type
+    return cast.astype(np.float64), np.asarray(y, dtype=np.float64).ravel(), kind
 
 
 def _judge(prop: Property, x: Array, y: Array, kind: Any) -> str:

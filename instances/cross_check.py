@@ -153,19 +153,21 @@ def _second_look(replay: Replay, x: Array, real: Array, given: Array, allowed: f
     shown = ", ".join(repr(float(v)) for v in x[:10]) + (", ..." if len(x) > 10 else "")
     k = int(np.argmax(np.where(np.isfinite(given), np.abs(given - real), np.inf)))
     told = (
-        f"at the input ({shown}) the file's output {k} is {given[k]!r}, the real-valued network's {real[k]!r}, "
+        f"at the input ({shown}) the file's output {k} is {float(given[k])!r}, "
+        f"the real-valued network's {float(real[k])!r}, "
         f"and {allowed:.3g} is what rounding explains"
     )
     try:
         double, largest = _in_double(replay, x)
     except Exception as error:  # whatever onnx's reference makes of operators and shapes
-        return Findings(doubt=f"{told}; a look in double failed ({str(error).strip().splitlines()[0:1]})")
+        why = " ".join(f"{type(error).__name__}: {error}".split())
+        return Findings(doubt=f"{told}; a look in double failed ({why})")
     off = float(np.abs(double - real).max()) if double.shape == real.shape else np.inf
     if off <= allowed:
         return Findings(note=f"{told}; float32 overflows or cancels there, in double they agree")
     if not off > DOUBLE_NOISE * largest:
         return Findings(doubt=f"{told}; it passes through numbers of size {largest:.3g}")
-    raise DisagreementError(f"{replay.name} is misread: {told}, in double the file has {double[k]!r}")
+    raise DisagreementError(f"{replay.name} is misread: {told}, in double the file has {double.tolist()[k : k + 1]}")
 
 
 def _in_double(replay: Replay, x: Array) -> tuple[Array, float]:

@@ -12,7 +12,7 @@ import numpy as np
 
 from .errors import InputError
 
-__all__ = ["DOUBLE", "FLOAT", "float_types", "in_one_type"]
+__all__ = ["DOUBLE", "FLOAT", "float_types", "in_one_type", "takes_floats"]
 
 FLOAT, DOUBLE = 1, 11  # of onnx.TensorProto
 FLOATS = (1, 10, 11, 16)  # with float16 and bfloat16
@@ -25,6 +25,12 @@ def float_types(model: Any) -> set[int]:
     kinds = {t.data_type for t in _tensors(graph)}
     kinds |= {v.type.tensor_type.elem_type for v in (*graph.input, *graph.output)}
     return {int(k) for k in kinds if k in FLOATS}
+
+
+def takes_floats(model: Any) -> bool:
+    """Whether a ModelProto's input is of type float, so that double copies are to be given float32s."""
+    stored = {t.name for t in model.graph.initializer}
+    return any(v.type.tensor_type.elem_type == FLOAT for v in model.graph.input if v.name not in stored)
 
 
 def in_one_type(model: Any, kind: int) -> Any:

@@ -15,7 +15,7 @@ import numpy as np
 from .errors import InputError, ReplayError
 from .files import read_model_bytes
 from .network import Array, Network
-from .one_type import DOUBLE, FLOAT, float_types, in_one_type
+from .one_type import DOUBLE, FLOAT, float_types, in_one_type, takes_floats
 
 __all__ = ["Float", "Session", "load_model"]
 
@@ -78,10 +78,8 @@ class Session:
                 raise ReplayError(f"{refused}, and no copy of one type can be made: {error}") from error
             except Exception:  # an operator that onnxruntime has not in double
                 continue
-            self.note = f"replayed on a copy with all floats {name}, as onnxruntime refuses the file ({why})"
-            stored = {t.name for t in proto.graph.initializer}
-            kinds = {v.type.tensor_type.elem_type for v in proto.graph.input if v.name not in stored}
-            self.narrow = FLOAT in kinds  # a double copy still gets what the file's float input can hold
+            self.note = f"run as a copy with all floats {name}, since onnxruntime refuses the file itself ({why})"
+            self.narrow = takes_floats(proto)
             return session
         raise ReplayError(f"{refused}, nor a copy whose floats are all of one type")
 
