@@ -99,7 +99,7 @@ def _points(region: InputSet, count: int, dtype: Any, rng: np.random.Generator) 
     share[: min(3, count)] = np.array([[0.5], [0.0], [1.0]])[:count]
     corners = slice(3, 3 + (count - 3) // 2 if count > 3 else 3)
     share[corners] = np.round(share[corners])
-    points = lower + (upper - lower) * share
+    points = lower * (1.0 - share) + upper * share  # their difference may overflow
     return np.array([round_into(region, x, dtype)[0] for x in np.clip(points, lower, upper)])
 
 

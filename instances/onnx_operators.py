@@ -31,7 +31,6 @@ def run(node: Node) -> list[Tensor]:
     Raises NetworkError, UnsupportedOperatorError, or what numpy raises where shapes do not fit.
     """
     constant = all(t is None or isinstance(t, Constant) for t in node.inputs)
-    check_integers(node.kind, node.types, node.inputs, node.kind in SHAPES or (constant and node.kind in FOLDED))
     if node.kind in SHAPES:
         return [SHAPES[node.kind](node)]
     if constant and node.kind in FOLDED:
@@ -44,6 +43,7 @@ def run(node: Node) -> list[Tensor]:
             else "not supported; supported are " + ", ".join(OPERATORS)
         )
         raise UnsupportedOperatorError(f"the operator {node.kind} is {what}")
+    check_integers(node.kind, node.types, node.inputs)
     result = OPERATORS[node.kind](node)
     return result if isinstance(result, list) else [result]
 

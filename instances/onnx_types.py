@@ -99,15 +99,15 @@ def rounding(kind: str, source: int, target: int, outputs: Sequence[Tensor]) -> 
     return f"computes in {type_name(target)}, which rounds" if data or folded else ""
 
 
-def check_integers(kind: str, types: Sequence[int], inputs: Sequence[Tensor | None], folded: bool) -> None:
+def check_integers(kind: str, types: Sequence[int], inputs: Sequence[Tensor | None]) -> None:
     """Raise UnsupportedOperatorError for a node that would compute with integers inexactly.
 
-    types: element types of the inputs; folded: whether the node is arithmetic on constants.
+    types: element types of the inputs. Nodes that are folded as arithmetic on constants are not asked about.
     """
     if kind in MOVES or not types:
         return
     data = [t for t, given in zip(types, inputs, strict=True) if isinstance(given, Expression)]
-    if folded or (not data and kind in ON_INTEGERS):
+    if not data and kind in ON_INTEGERS:
         return
     read = data[0] if data else types[0]
     if kind != "Cast" and (read in INTEGERS or read == BOOL):
