@@ -256,14 +256,14 @@ def _plain_box(formula: Formula) -> tuple[Array, Array, Array, Array]:
     """
     lower, upper = np.full(len(formula.inputs), -np.inf), np.full(len(formula.inputs), np.inf)
     for is_upper, box, tighten in ((False, lower, np.maximum), (True, upper, np.minimum)):
-        chosen = [(b.variable, b.value) for b in formula.bounds if b.variable >= 0 and b.is_upper == is_upper]
+        chosen = [(v, value) for v, side, value, _, _ in formula.bounds if v >= 0 and side == is_upper]
         if chosen:
             variables, values = zip(*chosen, strict=True)
             tighten.at(box, np.array(variables), np.array(values, dtype=np.float64))
     masks = np.zeros((2, len(lower)), dtype=bool)
-    for b in formula.bounds:
-        if b.strict and b.variable >= 0 and (upper if b.is_upper else lower)[b.variable] == b.value:
-            masks[int(b.is_upper), b.variable] = True
+    for variable, is_upper, value, _, strict in formula.bounds:
+        if strict and variable >= 0 and (upper if is_upper else lower)[variable] == value:
+            masks[int(is_upper), variable] = True
     return lower, upper, masks[0], masks[1]
 
 

@@ -8,13 +8,14 @@ from pathlib import Path
 import numpy as np
 import oracle
 import pytest
+from random_instances import random_instance
 from small_files import absolute, property_of
 
 from hypersplit.bab.verify import verify
 from hypersplit.bab.witness_check import check_witness
 from hypersplit.instances.errors import PropertyError
 from hypersplit.instances.network import sequential
-from hypersplit.instances.property import Case, InputSet, Polyhedron
+from hypersplit.instances.property import Case, InputSet, Polyhedron, Property
 from hypersplit.instances.replay import Replay, round_into
 from hypersplit.instances.vnnlib_reader import parse_property
 from hypersplit.instances.vnnlib_writer import property_text
@@ -112,6 +113,25 @@ def test_a_maximum_that_is_touched_is_no_witness_of_a_strict_row(
     """|x_0| + x_1 is at most 2 on its box: `> 2` has no witness, `>= 2` has."""
     result = verify(absolute(tmp_path / "a.onnx"), property_of(tmp_path / "p.vnnlib", output), nodes=200, timeout=60)
     assert result.verdict in verdicts
+
+
+@pytest.mark.parametrize("kind", ["touching", "near-sat", "clear-sat"])
+def test_verdicts_on_random_strict_rows_are_right(kind: str) -> None:
+    """With some rows of random instances strict, the search agrees with the oracle or stays undecided."""
+    said = set()
+    for seed in range(25):
+        instance, rng = random_instance(seed, kind), np.random.default_rng(seed)
+        cases = tuple(
+            Case(c.region, tuple(Polyhedron(p.rows, p.rhs, rng.random(len(p.rhs)) < 0.7) for p in c.forbidden))
+            for c in instance.prop.cases
+        )
+        prop = Property(cases, instance.prop.input_size, instance.prop.output_size, joint=instance.prop.joint)
+        truths = [oracle.decide(instance.network, case, prop.joint)[0] for case in cases]
+        truth = "sat" if "sat" in truths else "unsat"
+        verdict = verify(instance.network, prop, jobs=1, batch=64, nodes=100, seed=seed, timeout=60).verdict
+        assert verdict in (truth, "unknown"), f"seed {seed}: said {verdict}, {instance}"
+        said.add(verdict)
+    assert "sat" in said
 
 
 def test_the_second_opinion_is_strict(tmp_path: Path) -> None:
