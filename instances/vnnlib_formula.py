@@ -33,16 +33,9 @@ class Atom(NamedTuple):
     strict: bool = False
 
 
-class Bound(NamedTuple):
-    """A plain command `(assert (<= X_0 0.5))`."""
-
-    variable: int
-    is_upper: bool
-    value: float
-    position: int
-    strict: bool = False
-
-
+# A plain command `(assert (<= X_0 0.5))`: variable, whether it is an upper bound, value, position, strict. No class of
+# its own: there may be hundreds of thousands, and the garbage collector lets go of plain tuples.
+Bound = tuple[int, bool, float, int, bool]
 Conjunction = tuple[Atom, ...]
 Linear = tuple[dict[int, Fraction], Fraction]  # coefficients by variable, constant
 

@@ -15,7 +15,7 @@ import math
 import re
 from fractions import Fraction
 
-from .vnnlib_formula import Atom, Bound, Conjunction, Formula, Linear, Text, add, compare, conjoin, scale
+from .vnnlib_formula import Atom, Conjunction, Formula, Linear, Text, add, compare, conjoin, scale
 
 __all__ = ["parse"]
 
@@ -71,7 +71,7 @@ class _Parser:
                 if name not in names:
                     self.variable(name, match.start(2))
                 value = self.literal(literal, match.start(3))
-                bounds.append(Bound(names[name], relation[0] == "<", value, match.start(2), len(relation) == 1))
+                bounds.append((names[name], relation[0] == "<", value, match.start(2), len(relation) == 1))
                 position = match.end()
             elif match := _DECLARE.match(text, position):
                 name, index = match[1], int(match[2])

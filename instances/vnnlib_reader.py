@@ -96,7 +96,7 @@ class _Normaliser:
         sides: tuple[list[list[Conjunction]], list[list[Conjunction]]] = ([], [])
         for part in self.formula.assertions:
             sides[any(_on_inputs(a) for conjunction in part for a in conjunction)].append(part)
-        sides[0].extend([(_bound_atom(bound),)] for bound in self.formula.bounds if bound.variable < 0)
+        sides[0].extend([(_bound_atom(bound),)] for bound in self.formula.bounds if bound[0] < 0)
         forbidden = conjoin(sides[0], text)
         regions = self.regions(conjoin(sides[1], text))
         if not forbidden:
@@ -234,7 +234,7 @@ class _Normaliser:
     def report(self, found: _Contradiction) -> None:
         """Raise the PropertyError of contradictory bounds, with the lines of both."""
         text, i = self.formula.text, found.variable
-        bounds = [(b.is_upper, b.value, b.position) for b in self.formula.bounds if b.variable == i]
+        bounds = [(side, value, position) for v, side, value, position, _ in self.formula.bounds if v == i]
         for atom in found.atoms:
             if len(atom.terms) == 1 and atom.terms[0][0] == i:
                 bounds.append((*self.bound(atom)[1:3], atom.position))
@@ -268,8 +268,9 @@ def _plain_box(formula: Formula) -> tuple[Array, Array, Array, Array]:
 
 
 def _bound_atom(bound: Bound) -> Atom:
-    sign = 1 if bound.is_upper else -1
-    return Atom(((bound.variable, sign),), -sign * bound.value, bound.position, bound.strict)
+    variable, is_upper, value, position, strict = bound
+    sign = 1 if is_upper else -1
+    return Atom(((variable, sign),), -sign * value, position, strict)
 
 
 def _split(conjunction: Conjunction) -> tuple[Conjunction, Conjunction]:
