@@ -21,14 +21,13 @@ from numpy.typing import NDArray
 
 from ..instances.network import Array, Matrix
 from ..instances.sparse import sp
-from .bounds import gamma
+from .bounds import UNDERFLOW, gamma
 
 __all__ = ["Block", "SafeLP"]
 
 Index = NDArray[np.intp]
 
 _AT_LOWER, _BASIC = 0, 1  # SCIP_BASESTAT; spelled out here because pyscipopt is imported late
-TINY = 1e-300  # keeps an error term above zero when its products underflow
 
 
 @dataclass(eq=False)
@@ -203,6 +202,9 @@ class SafeLP:
         error = float(np.dot((terms + 8.0) * 2.0**-52 * size, reach))
         error += float(np.abs(p) @ self.row_error)
         error += gamma(4) * (float(np.abs(from_rows).sum() + np.abs(from_columns).sum()) + abs(constant))
-        total = math.fsum([*from_rows.tolist(), *from_columns.tolist(), constant])
-        value = total - error * (1.0 + 2.0**-20) - TINY
+        try:
+            total = math.fsum([*from_rows.tolist(), *from_columns.tolist(), constant])
+        except (OverflowError, ValueError):  # a sum beyond float64, or of infinities
+            return -math.inf
+        value = total - error * (1.0 + 2.0**-20) - UNDERFLOW
         return value if math.isfinite(value) else -math.inf

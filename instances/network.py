@@ -98,6 +98,7 @@ class Network:
             graph.add_edges_from((s, k) for s in layer.sources)
         return graph
 
+    @np.errstate(over="ignore", invalid="ignore")  # beyond float64 the values are inf or NaN
     def values(self, x: Array) -> tuple[list[Array], list[Array]]:
         """Run the network in float64.
 
@@ -120,6 +121,7 @@ class Network:
         out = self.values(flat)[0][-1]
         return out[0] if x.ndim == 1 else out
 
+    @np.errstate(over="ignore", invalid="ignore")  # beyond float64 the values are inf or NaN
     def pullback(self, pre: list[Array], cotangent: Array) -> Array:
         """Gradient of sum(cotangent * f(x)) towards x (exact: the network's own slopes, 0 at a ReLU's kink).
 
