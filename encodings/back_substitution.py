@@ -58,8 +58,7 @@ class Prepared:
     def __init__(self, query: Query) -> None:
         self.query = query
         *hidden, last = query.network.layers
-        # underflow anywhere counts as an error of the margins
-        last = replace(last, bias_error=last.bias_error + UNDERFLOW)
+        last = replace(last, bias_error=last.bias_error + UNDERFLOW)  # of all layers
         self.layers = tuple(_PreparedLayer(layer) for layer in (*hidden, last))
         self.widest = max(query.network.sizes)
         # whether the input is read by the first layer alone
@@ -97,9 +96,9 @@ class _PreparedLayer:
         radius, magnitude = np.zeros_like(middle), np.abs(middle)
         for s, w, wa in zip(layer.sources, layer.weights, self.absolute, strict=True):
             lo, up = lowers[s], uppers[s]
-            centre, half = middle_and_radius(lo, up)
-            middle += _times(centre, w)
-            radius += _times(half, wa)
+            ends = middle_and_radius(lo, up)
+            middle += _times(ends[0], w)
+            radius += _times(ends[1], wa)
             magnitude += _times(np.maximum(np.abs(lo), np.abs(up)), wa)
         error = gamma(self.terms + 4) * 2.0 * magnitude + layer.bias_error
         return at_least(middle - radius - error), at_most(middle + radius + error), magnitude
@@ -137,8 +136,7 @@ class Pass:
         self.uppers: list[Array] = [batch.upper]
         self.lines: list[Lines | None] = []  # per layer
         self.magnitudes: list[Array] = []  # per layer [B, n]: |W| m + |b|
-        # copies; a NaN is no bound
-        self.pre_lower, self.pre_upper = np.fmax(batch.pre_lower, -np.inf), np.fmin(batch.pre_upper, np.inf)
+        self.pre_lower, self.pre_upper = np.fmax(batch.pre_lower, -np.inf), np.fmin(batch.pre_upper, np.inf)  # no NaN
         self.infeasible = cut_is_empty(batch.lower, batch.upper, batch.cuts)
         shape = (len(batch), self.query.neurons, self.query.network.input_size + 1)
         self.means = np.zeros(shape) if options.means else None
@@ -377,8 +375,8 @@ class Pass:
         relative = gamma(lower.shape[1] + self.sums)
         rounding = relative * (norm(coefficients) * reach + np.abs(constants))
         error = (error + rounding) * (1.0 + 2.0**-40)
-        values = self.minimum(coefficients, constants, error, rounding)
-        return coefficients, at_least(constants - error), at_least(values)
+        minima = at_least(self.minimum(coefficients, constants, error, rounding))
+        return coefficients, at_least(constants - error), minima
 
     def minimum(self, coefficients: Array, constants: Array, error: Array, rounding: Array) -> Array:
         """Minimum over box and cuts [B, S], `error` and the rounding of the minimum itself subtracted.

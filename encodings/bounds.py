@@ -12,8 +12,8 @@ from ..instances.network import Array
 from ..instances.query import Query
 
 __all__ = [
-    "TINY_SQUARE", "UNDERFLOW", "Bounds", "LinearBoundOptions", "at_least", "at_most", "gamma", "middle_and_radius", "norm",
-    "smallest_margins",
+    "TINY_SQUARE", "UNDERFLOW", "Bounds", "LinearBoundOptions", "at_least", "at_most", "gamma", "middle_and_radius",
+    "norm", "smallest_margins",
 ]  # fmt: skip
 
 UNDERFLOW = 1e-140  # more than all that underflows can move a margin by, see `number_range`

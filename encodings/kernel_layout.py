@@ -8,7 +8,9 @@ import numpy as np
 
 from ..instances.network import Array
 
-__all__ = ["BLOCK", "Box", "MOST_PHASES", "Net", "Out", "PASSES", "PLAIN", "Room", "SUMS", "TINY_SQUARE", "UP", "room_for"]
+__all__ = [
+    "BLOCK", "Box", "MOST_PHASES", "Net", "Out", "PASSES", "PLAIN", "Room", "SUMS", "TINY_SQUARE", "UP", "room_for",
+]  # fmt: skip
 
 # Sums may be reordered and fused: gamma covers every order. Nothing else is relaxed (NaN keeps its sense).
 SUMS = {"reassoc", "contract", "nsz"}

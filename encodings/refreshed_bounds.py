@@ -41,8 +41,8 @@ def refresh_wide(query: Query, batch: Batch, magnitudes: list[Array], steps: Ste
     assert ball is not None
     net = _wide(query, ball)
     count, rows, neurons = len(batch), query.rows, query.neurons
-    # copies; a NaN is no bound
-    low, high = np.fmax(np.ascontiguousarray(batch.pre_lower), -np.inf), np.fmin(np.ascontiguousarray(batch.pre_upper), np.inf)
+    low = np.fmax(np.ascontiguousarray(batch.pre_lower), -np.inf)  # copies; a NaN is no bound
+    high = np.fmin(np.ascontiguousarray(batch.pre_upper), np.inf)
     out = Fresh(
         np.full((count, rows), -np.inf), np.zeros((count, rows, neurons)), np.zeros((count, rows, neurons)),
         np.zeros(count, dtype=np.bool_),

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .checks import finite_array, whole_number
+from .errors import PropertyError
 from .network import Array
 
 __all__ = ["Case", "InputSet", "Polyhedron", "Property"]
@@ -18,18 +20,32 @@ __all__ = ["Case", "InputSet", "Polyhedron", "Property"]
 
 @dataclass(frozen=True, eq=False)
 class InputSet:
-    """The polytope {x : lower <= x <= upper, rows @ x + offsets >= 0}."""
+    """The polytope {x : lower <= x <= upper, rows @ x + offsets >= 0}.
+
+    Raises PropertyError where a field is not what is said below; numbers of other types become float64.
+    """
 
     lower: Array  # [n], finite
     upper: Array  # [n], finite, >= lower
     rows: Array  # [g, n] normals of half-spaces; g may be 0
     offsets: Array  # [g]
 
+    def __post_init__(self) -> None:
+        lower = finite_array(self.lower, (None,), "input set: lower", PropertyError)
+        upper = finite_array(self.upper, lower.shape, "input set: upper", PropertyError)
+        rows = finite_array(self.rows, (None, len(lower)), "input set: rows", PropertyError)
+        offsets = finite_array(self.offsets, rows.shape[:1], "input set: offsets", PropertyError)
+        crossed = np.flatnonzero(lower > upper)
+        if len(crossed):
+            i = int(crossed[0])
+            raise PropertyError(f"input set: lower {lower[i]} of input {i} exceeds its upper {upper[i]}")
+        for name, array in (("lower", lower), ("upper", upper), ("rows", rows), ("offsets", offsets)):
+            object.__setattr__(self, name, array)
+
     @staticmethod
     def box(lower: Array, upper: Array) -> InputSet:
         """A box without half-spaces."""
-        lower, upper = np.asarray(lower, dtype=np.float64), np.asarray(upper, dtype=np.float64)
-        return InputSet(lower, upper, np.zeros((0, len(lower))), np.zeros(0))
+        return InputSet(lower, upper, np.zeros((0, np.size(lower))), np.zeros(0))
 
     @property
     def size(self) -> int:
@@ -44,10 +60,19 @@ class InputSet:
 
 @dataclass(frozen=True, eq=False)
 class Polyhedron:
-    """The set {y : rows @ y <= rhs} of outputs."""
+    """The set {y : rows @ y <= rhs} of outputs.
 
-    rows: Array  # [m, outputs]
-    rhs: Array  # [m]
+    Raises PropertyError where a field is not what is said below; numbers of other types become float64.
+    """
+
+    rows: Array  # [m, outputs], finite
+    rhs: Array  # [m], finite
+
+    def __post_init__(self) -> None:
+        rows = finite_array(self.rows, (None, None), "polyhedron: rows", PropertyError)
+        rhs = finite_array(self.rhs, rows.shape[:1], "polyhedron: rhs", PropertyError)
+        object.__setattr__(self, "rows", rows)
+        object.__setattr__(self, "rhs", rhs)
 
     def contains(self, y: Array) -> bool:
         """Whether y lies in it, with no tolerance.
@@ -60,18 +85,47 @@ class Polyhedron:
 
 @dataclass(frozen=True, eq=False)
 class Case:
-    """Some x in `region` with f(x) in one of `forbidden` is a counterexample."""
+    """Some x in `region` with f(x) in one of `forbidden` is a counterexample.
+
+    Raises PropertyError where polyhedra have different numbers of columns.
+    """
 
     region: InputSet
-    forbidden: tuple[Polyhedron, ...]  # a union; an empty polyhedron (no rows) forbids every output
+    forbidden: tuple[Polyhedron, ...]  # a union, of none too; a polyhedron without rows forbids every output
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.region, InputSet):
+            raise PropertyError(f"case: region of type {type(self.region).__name__}, expected an InputSet")
+        polyhedra = self.forbidden
+        if not isinstance(polyhedra, tuple) or not all(isinstance(p, Polyhedron) for p in polyhedra):
+            raise PropertyError("case: forbidden, expected a tuple of Polyhedron")
+        widths = sorted({p.rows.shape[1] for p in polyhedra if len(p.rows)})
+        if len(widths) > 1:
+            raise PropertyError(f"case: polyhedra over {' and '.join(map(str, widths))} outputs, expected one number")
 
 
 @dataclass(frozen=True, eq=False)
 class Property:
-    """All cases of a VNN-LIB file. It holds when no case has a counterexample."""
+    """All cases of a VNN-LIB file. It holds when no case has a counterexample.
+
+    Raises PropertyError where a case does not fit the sizes.
+    """
 
     cases: tuple[Case, ...]  # input sets differ from case to case
     input_size: int
     output_size: int
     source: str = ""  # path of the file, "" when built in memory
     joint: bool = False  # polyhedra are over (y, x): some assertion mixes outputs and inputs; see Query
+
+    def __post_init__(self) -> None:
+        whole_number(self.input_size, 1, "property: input_size", PropertyError)
+        whole_number(self.output_size, 1, "property: output_size", PropertyError)
+        if not isinstance(self.cases, tuple) or not all(isinstance(case, Case) for case in self.cases):
+            raise PropertyError("property: cases, expected a tuple of Case")
+        width = self.output_size + (self.input_size if self.joint else 0)
+        for k, case in enumerate(self.cases):
+            if case.region.size != self.input_size:
+                raise PropertyError(f"case {k}: {case.region.size} inputs, expected {self.input_size}")
+            for p in case.forbidden:
+                if len(p.rows) and p.rows.shape[1] != width:
+                    raise PropertyError(f"case {k}: a polyhedron of {p.rows.shape[1]} columns, expected {width}")
