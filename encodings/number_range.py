@@ -14,12 +14,16 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..instances.batch import Node
 from ..instances.network import Array
 from ..instances.query import Query
 
-__all__ = ["BEYOND", "LARGEST", "in_range", "largest_number"]
+__all__ = ["BEYOND", "LARGEST", "in_range", "largest_number", "suits_scip"]
 
 LARGEST = 1e75
+# SCIP's tolerances are absolute, 1e-9 is 0 to it and 1e20 infinite: what it may be asked about. The largest weight or
+# bias of each layer lies between the first two, bounds of inputs and pre-activations below the third
+SCIP_LEAST, SCIP_MOST, SCIP_REACH = 1e-6, 1e9, 1e12
 BEYOND = "numbers beyond float64's range"  # the reason of an `unknown`
 
 
@@ -42,3 +46,16 @@ def largest_number(query: Query) -> float:
 def in_range(query: Query) -> bool:
     """Whether bounds of this query, or of any part of its input set, may be believed."""
     return largest_number(query) <= LARGEST
+
+
+def suits_scip(query: Query, node: Node) -> bool:
+    """Whether the numbers of a node are of sizes that SCIP can tell from 0 and from infinity."""
+    ends = (node.lower, node.upper, node.pre_lower, node.pre_upper)
+    if any((np.abs(a[np.isfinite(a)]) > SCIP_REACH).any() for a in ends):
+        return False
+    for layer in query.network.layers:
+        parts = (*(w if isinstance(w, np.ndarray) else w.data for w in layer.weights), layer.bias)
+        most = max(float(np.abs(a).max(initial=0.0)) for a in parts)
+        if most > SCIP_MOST or 0.0 < most < SCIP_LEAST:
+            return False
+    return True

@@ -20,6 +20,7 @@ from .bounds import UNDERFLOW, gamma, middle_and_radius
 __all__ = ["minimise_over_region"]
 
 
+@np.errstate(over="ignore", invalid="ignore")  # what is not finite in the end proves nothing
 def minimise_over_region(
     lower: Array, upper: Array, cuts: Array, coefficients: Array, constants: Array, seconds: float
 ) -> tuple[float, Array | None]:

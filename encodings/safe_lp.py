@@ -176,6 +176,7 @@ class SafeLP:
         p = np.where(np.isfinite(multipliers), multipliers, 0.0)
         return np.where(np.isfinite(np.where(p > 0.0, self.row_lower, self.row_upper)), p, 0.0)
 
+    @np.errstate(over="ignore", invalid="ignore")  # what is not finite in the end proves nothing
     def lower_bound(self, multipliers: Array, objective: Array | None = None, constant: float = 0.0) -> float:
         """Rigorous lower bound of objective'v + constant over all v that satisfy rows and boxes.
 
