@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..encodings.linear_bounds import LinearBoundOptions, bound
+from ..encodings.number_range import BEYOND, in_range
 from ..heuristics.policy import FEW_INPUTS, Facts, Stage, batch_size, facts, plan
 from ..heuristics.relus import PHASE_RULES
 from ..instances.batch import Batch, root
@@ -45,6 +46,8 @@ POINTS_WORK = 1.2e8  # products of a round over all points that are only evaluat
 FEW_ROUNDS = 1  # rounds where the search attacks inside its nodes anyway
 MOST_ROUNDS = 10_000
 SOBOL_SECONDS = 3.0  # left to the attack from which on a second's import is worth it
+# largest coordinates of an attack where an input set may reach beyond what anything but its middle can be searched
+REACHES = (1.0, 10.0, 1e2, 1e3, 1e4, 1e6, 1e8, 1e12, 1e16, 1e24, 1e32, 1e64, 1e128, np.inf)
 MOST_FUNCTIONS = 200_000  # weights of a network up to which rows of deeper layers are worth their memory
 
 
@@ -81,6 +84,8 @@ class _Query:
         result = self.result
         if self._attack(QUICK_STARTS, QUICK_STEPS, 4 * QUICK_STARTS):
             return result
+        if not in_range(self.query):
+            return self._only_attack()
         batch = self._bound_root(root(self.query))
         if not len(batch):
             LOG.info("root: bound %.6g closes it", self.result.bound)
@@ -107,6 +112,15 @@ class _Query:
         interrupted = self.stopped if self.stopped == "interrupted" else ""
         result.how = interrupted or self.limits.exceeded() or self.stopped or "no stage decided"
         return result
+
+    def _only_attack(self) -> Answer:
+        """Nothing can be proved: look for a counterexample in parts of the input set that grow from 0."""
+        for reach in REACHES:
+            if self.limits.exceeded() or self._attack(QUICK_STARTS, STEPS, 8 * QUICK_STARTS, reach=reach):
+                break
+        if not self._decided:
+            self.result.how = self.limits.exceeded() or BEYOND
+        return self.result
 
     @property
     def _decided(self) -> bool:
@@ -142,8 +156,10 @@ class _Query:
         elif stage.name == "milp":
             self._milp(seconds)
 
-    def _attack(self, starts: int, steps: int, points: int, quasi: bool = False) -> bool:
-        self.result.witness = self.run.attack_root(starts, steps, points, quasi)
+    def _attack(
+        self, starts: int, steps: int, points: int, quasi: bool = False, reach: float = np.inf
+    ) -> bool:
+        self.result.witness = self.run.attack_root(starts, steps, points, quasi, reach)
         self.result.how = "attack"
         return self.result.witness is not None
 

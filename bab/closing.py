@@ -47,7 +47,7 @@ def close_regions(
     proved = np.full(len(batch), -np.inf)
     if not query.network.piecewise_linear:
         return proved, None
-    fixed = ~((batch.pre_lower < 0.0) & (batch.pre_upper > 0.0) & query.relu).any(axis=1)
+    fixed = ((batch.pre_lower >= 0.0) | (batch.pre_upper <= 0.0) | ~query.relu).all(axis=1)
     for b in np.flatnonzero(fixed):
         proved[b], witness = _region(query, batch, bounds, int(b), check, half_spaces)
         if witness:

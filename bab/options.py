@@ -42,5 +42,12 @@ class Options:
                 raise ValueError(f"{name} = {getattr(self, name)}: expected a positive number")
         if self.picture_inputs and not self.picture:
             raise ValueError("picture_inputs: there is no picture to choose inputs for")
+        if self.seed < 0:
+            raise ValueError(f"seed = {self.seed}: expected no negative number")
+        if self.rule != "auto":
+            from ..heuristics.splits import RULES
+
+            if self.rule not in RULES:
+                raise ValueError(f"rule {self.rule!r}: expected auto or one of {', '.join(RULES)}")
         if self.batch < 0:
             raise ValueError(f"batch = {self.batch}: expected 0 (automatic) or a positive number")

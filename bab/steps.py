@@ -47,6 +47,7 @@ MOST_DIVES = 256  # nodes per round inside which a few gradient steps are made
 DIVE_STEPS = 8
 MOST_SOBOL = 64  # inputs up to which a Sobol sequence is set up in no time and still spreads better than chance
 HIDDEN_ASCENT, HIDDEN_RATE = 4, 0.4  # iterations and steps on the slopes and multipliers of phase nodes' hidden neurons
+MOST_MULTIPLIER = 6e4  # of what waits in float16, which ends soon after; any multiplier >= 0 is valid
 MOST_SLOPES = 131072  # numbers of a waiting node's slopes, 256 kB; beyond that its children begin without them
 PATIENCE = 2  # splits per unstable ReLU after which a node with few of them resists
 FEW_UNSTABLE = 16  # unstable ReLUs up to which a resisting node's phases are split
@@ -96,7 +97,7 @@ class Run:
         options = OptimiseOptions(iterations=self.ascent, deadline=self.limits.deadline)
         bounds, numbers = bound_phases(query, batch, options, plain=not self.refresh, pool=self.rows)
         kept = numbers[0].size <= MOST_SLOPES
-        batch.slopes = numbers.astype(np.float16) if kept else np.zeros((len(batch), 0, 0), dtype=np.float16)
+        batch.slopes = _halved(numbers) if kept else np.zeros((len(batch), 0, 0), dtype=np.float16)
         batch.duty &= ~(query.per_disjunct(bounds.margins) > 0.0)
         due = np.flatnonzero(~(smallest_margins(query, bounds) > 0.0))
         if self.refresh and len(due):
@@ -131,7 +132,7 @@ class Run:
             bounds.points[due] = better.points
         batch.duty[due] = some.duty
         if batch.slopes.size:
-            batch.slopes[due] = numbers.astype(np.float16)
+            batch.slopes[due] = _halved(numbers)
 
     def check(self, points: Array) -> Witness | None:
         """Replay the candidates that the float64 network puts into or next to the forbidden set, best first."""
@@ -175,23 +176,28 @@ class Run:
         """The points that the bounds suspect, by themselves: a descent would cost more than the nodes."""
         return self.check(suspects(query, batch, bounds))
 
-    def attack_root(self, starts: int, steps: int, points: int, quasi: bool = False) -> Witness | None:
-        """Projected gradient from the best `starts` of so many points of the input set.
+    def attack_root(
+        self, starts: int, steps: int, points: int, quasi: bool = False, reach: float = np.inf
+    ) -> Witness | None:
+        """Projected gradient from the best `starts` of so many points of the input set, no coordinate beyond `reach`
+        that need not be.
 
         Of them half are uniform, with some corners (or Sobol's), and half crowd towards the corners. From the second
         call on a part of the starts are crossings of the best points met before.
         """
         region = self.query.region
-        crowd = points_near_corners(region.lower, region.upper, points // 2, self.rng)
+        # the part of the box next to 0
+        lower, upper = (np.clip(end, region.lower, region.upper) for end in (-reach, reach))
+        crowd = points_near_corners(lower, upper, points // 2, self.rng)
         if quasi and region.size <= MOST_SOBOL:
-            spread = quasi_random(region.lower, region.upper, points - len(crowd), int(self.rng.integers(2**31)))
+            spread = quasi_random(lower, upper, points - len(crowd), int(self.rng.integers(2**31)))
         else:
-            spread = points_in(region.lower, region.upper, points - len(crowd), self.rng)
+            spread = points_in(lower, upper, points - len(crowd), self.rng)
         candidates, _ = best_first(self.query, np.concatenate([spread, crowd]))
         if witness := self.check(candidates[:MOST_REPLAYS]):
             return witness
-        chosen = self.elite.mixed(candidates[:starts], region.lower, region.upper, self.rng)
-        found, worst = projected_gradient(self.query, chosen, region.lower, region.upper, steps, rng=self.rng)
+        chosen = self.elite.mixed(candidates[:starts], lower, upper, self.rng)
+        found, worst = projected_gradient(self.query, chosen, lower, upper, steps, rng=self.rng)
         self.elite.add(found, worst)
         return self.check(found)
 
@@ -234,3 +240,8 @@ class Run:
         splits = choose_splits(query, batch, bounds, self.rule)
         splits[resists] = choose_splits(query, batch[resists], bounds[resists], "phases")
         return splits
+
+
+def _halved(numbers: Array) -> Array:
+    """Slopes, multipliers and logits in float16, for nodes that wait."""
+    return np.clip(numbers, -MOST_MULTIPLIER, MOST_MULTIPLIER).astype(np.float16)

@@ -15,6 +15,7 @@ Cost per node: for each layer k, (rows still unstable) x (weights of all earlier
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from functools import cached_property
 from weakref import WeakKeyDictionary
 
@@ -24,7 +25,7 @@ from ..instances.batch import Batch
 from ..instances.network import Array, Layer, Matrix, activate
 from ..instances.query import Query
 from ..instances.sparse import is_sparse, sp
-from .bounds import Bounds, LinearBoundOptions, gamma, norm
+from .bounds import UNDERFLOW, Bounds, LinearBoundOptions, at_least, at_most, gamma, middle_and_radius, norm
 from .conjunctions import refute_conjunctions
 from .first_layer_ball import Ball
 from .halfspaces import absorb_cuts, cut_is_empty
@@ -41,12 +42,13 @@ ROW_CHUNK = 2**22  # the same for one wide node: rows enough for fast matrix pro
 def back_substitute(query: Query, batch: Batch, options: LinearBoundOptions) -> Bounds:
     """Linear bounds of all nodes of a batch, in parts that fit the caches."""
     prepared = prepared_of(query)
-    chunk = BALL_CHUNK if prepared.ball(batch) else NODE_CHUNK
-    step = max(1, chunk // (2 * prepared.widest**2))
-    parts = [Pass(prepared, batch[i : i + step], options).run() for i in range(0, len(batch), step)]
-    bounds = Bounds.concatenate(parts)
-    if options.conjunctions:
-        refute_conjunctions(query, batch, bounds)
+    with np.errstate(over="ignore", invalid="ignore"):  # what is not finite in the end proves nothing
+        chunk = BALL_CHUNK if prepared.ball(batch) else NODE_CHUNK
+        step = max(1, chunk // (2 * prepared.widest**2))
+        parts = [Pass(prepared, batch[i : i + step], options).run() for i in range(0, len(batch), step)]
+        bounds = Bounds.concatenate(parts)
+        if options.conjunctions:
+            refute_conjunctions(query, batch, bounds)
     return bounds
 
 
@@ -55,7 +57,9 @@ class Prepared:
 
     def __init__(self, query: Query) -> None:
         self.query = query
-        self.layers = tuple(_PreparedLayer(layer) for layer in query.network.layers)
+        *hidden, last = query.network.layers
+        last = replace(last, bias_error=last.bias_error + UNDERFLOW)  # of all layers
+        self.layers = tuple(_PreparedLayer(layer) for layer in (*hidden, last))
         self.widest = max(query.network.sizes)
         # whether the input is read by the first layer alone
         readers = [k for k, layer in enumerate(query.network.layers) if 0 in layer.sources]
@@ -92,11 +96,12 @@ class _PreparedLayer:
         radius, magnitude = np.zeros_like(middle), np.abs(middle)
         for s, w, wa in zip(layer.sources, layer.weights, self.absolute, strict=True):
             lo, up = lowers[s], uppers[s]
-            middle += _times(0.5 * (lo + up), w)
-            radius += _times(0.5 * (up - lo), wa)
+            ends = middle_and_radius(lo, up)
+            middle += _times(ends[0], w)
+            radius += _times(ends[1], wa)
             magnitude += _times(np.maximum(np.abs(lo), np.abs(up)), wa)
         error = gamma(self.terms + 4) * 2.0 * magnitude + layer.bias_error
-        return middle - radius - error, middle + radius + error, magnitude
+        return at_least(middle - radius - error), at_most(middle + radius + error), magnitude
 
 
 def product_terms(w: Matrix) -> int:
@@ -131,7 +136,7 @@ class Pass:
         self.uppers: list[Array] = [batch.upper]
         self.lines: list[Lines | None] = []  # per layer
         self.magnitudes: list[Array] = []  # per layer [B, n]: |W| m + |b|
-        self.pre_lower, self.pre_upper = batch.pre_lower.copy(), batch.pre_upper.copy()
+        self.pre_lower, self.pre_upper = np.fmax(batch.pre_lower, -np.inf), np.fmin(batch.pre_upper, np.inf)  # no NaN
         self.infeasible = cut_is_empty(batch.lower, batch.upper, batch.cuts)
         shape = (len(batch), self.query.neurons, self.query.network.input_size + 1)
         self.means = np.zeros(shape) if options.means else None
@@ -190,7 +195,6 @@ class Pass:
         lower, upper = self.pre_lower[:, part], self.pre_upper[:, part]  # views
         floor, ceiling, magnitude = prepared.interval(self.lowers, self.uppers)
         self.magnitudes.append(magnitude)
-        # fmax and fmin: an overflow's NaN proves nothing and must not replace a bound
         np.fmax(lower, floor, out=lower)
         np.fmin(upper, ceiling, out=upper)
         if kind != "identity" and k >= self.first_layer and self.options.hidden:
@@ -224,7 +228,7 @@ class Pass:
         spread = -0.5 * (constants[:, :count] + constants[:, count:])
         spread += np.matmul(np.maximum(gap, 0.0), batch.upper[:, :, None])[:, :, 0]
         spread += np.matmul(np.minimum(gap, 0.0), batch.lower[:, :, None])[:, :, 0]
-        self.spreads[:, neurons] = np.where(asked, np.maximum(spread, 0.0), np.inf)
+        self.spreads[:, neurons] = np.where(asked & np.isfinite(spread), np.maximum(spread, 0.0), np.inf)
         self.means[:, neurons, :-1] = 0.5 * (below - above)
         self.means[:, neurons, -1] = 0.5 * (constants[:, :count] - constants[:, count:])
 
@@ -371,7 +375,8 @@ class Pass:
         relative = gamma(lower.shape[1] + self.sums)
         rounding = relative * (norm(coefficients) * reach + np.abs(constants))
         error = (error + rounding) * (1.0 + 2.0**-40)
-        return coefficients, constants - error, self.minimum(coefficients, constants, error, rounding)
+        minima = at_least(self.minimum(coefficients, constants, error, rounding))
+        return coefficients, at_least(constants - error), minima
 
     def minimum(self, coefficients: Array, constants: Array, error: Array, rounding: Array) -> Array:
         """Minimum over box and cuts [B, S], `error` and the rounding of the minimum itself subtracted.

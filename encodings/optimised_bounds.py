@@ -99,6 +99,7 @@ def optimise(query: Query, batch: Batch, bounds: Bounds, options: OptimiseOption
     return optimise_from(query, batch, bounds, options)[0]
 
 
+@np.errstate(over="ignore", invalid="ignore")  # what is not finite in the end proves nothing
 def optimise_from(
     query: Query, batch: Batch, bounds: Bounds, options: OptimiseOptions | None = None, start: Slopes | None = None
 ) -> tuple[Bounds, Slopes]:
@@ -156,6 +157,7 @@ def _raise(
         yield some, PairPass(walked, pairs[some], numbers, weights).evaluate(k), numbers
 
 
+@np.errstate(over="ignore", invalid="ignore")  # what is not finite in the end proves nothing
 def tighten(
     query: Query, batch: Batch, bounds: Bounds, options: OptimiseOptions | None = None, most: int | None = None,
     first_layer: int = 2,

@@ -20,7 +20,7 @@ from ..instances.batch import Batch
 from ..instances.network import Array
 from ..instances.query import Query
 from .back_substitution import prepared_of
-from .bounds import Bounds, LinearBoundOptions
+from .bounds import Bounds, LinearBoundOptions, middle_and_radius
 from .disjunct_bounds import DisjunctAscent, DisjunctPass, shares_of
 from .inherited_pass import InheritedPass
 from .kernel_cache import Switch
@@ -35,6 +35,7 @@ __all__ = ["bound_phases", "disjunct_minima", "hidden_minima", "largest_magnitud
 KERNEL_AFTER = 0.5  # seconds that numpy spends on a query's hidden neurons before numba's import is worth it
 
 
+@np.errstate(over="ignore", invalid="ignore")  # what is not finite in the end proves nothing
 def bound_phases(
     query: Query, batch: Batch, options: OptimiseOptions | None = None, plain: bool = False,
     pool: RowPool | None = None,
@@ -67,7 +68,7 @@ def bound_phases(
         pool.note(mus)
     first = np.lexsort((ascent.best, node))  # the worst pair of each node comes first
     first = first[np.unique(node[first], return_index=True)[1]]
-    bounds.points = 0.5 * (batch.lower + batch.upper)
+    bounds.points, _ = middle_and_radius(batch.lower, batch.upper)
     bounds.points[node[first]] = np.clip(ascent.points()[first], *_box(batch, node[first]))
     closing = np.flatnonzero(ascent.best > 0.0)
     if len(closing):
@@ -77,6 +78,7 @@ def bound_phases(
     return bounds, numbers
 
 
+@np.errstate(over="ignore", invalid="ignore")  # what is not finite in the end proves nothing
 def disjunct_minima(query: Query, batch: Batch, options: OptimiseOptions, pool: RowPool | None = None) -> Array:
     """[disjuncts] rigorous lower bounds of all disjuncts' margins on one node, whether they refute or not."""
     disjunct = np.arange(query.disjuncts)
@@ -88,6 +90,7 @@ def disjunct_minima(query: Query, batch: Batch, options: OptimiseOptions, pool: 
     return proving.minima(len(query.kinds) + 1)
 
 
+@np.errstate(over="ignore", invalid="ignore")  # what is not finite in the end proves nothing
 def refresh_phases(query: Query, batch: Batch, options: OptimiseOptions, kernel: str = "auto") -> Bounds:
     """Bounds of the hidden neurons anew, by an ascent that knows the phases, then plain margins and total multipliers.
 
@@ -141,6 +144,7 @@ def _refresh(query: Query, batch: Batch, options: OptimiseOptions) -> Bounds:
     return bounds
 
 
+@np.errstate(over="ignore", invalid="ignore")  # what is not finite in the end proves nothing
 def hidden_minima(
     query: Query, batch: Batch, k: int, node: Array, row: Array, options: OptimiseOptions, pool: RowPool | None = None
 ) -> Array:

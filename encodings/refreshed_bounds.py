@@ -41,7 +41,8 @@ def refresh_wide(query: Query, batch: Batch, magnitudes: list[Array], steps: Ste
     assert ball is not None
     net = _wide(query, ball)
     count, rows, neurons = len(batch), query.rows, query.neurons
-    low, high = (np.array(a, dtype=np.float64, order="C") for a in (batch.pre_lower, batch.pre_upper))
+    low = np.fmax(np.ascontiguousarray(batch.pre_lower), -np.inf)  # copies; a NaN is no bound
+    high = np.fmin(np.ascontiguousarray(batch.pre_upper), np.inf)
     out = Fresh(
         np.full((count, rows), -np.inf), np.zeros((count, rows, neurons)), np.zeros((count, rows, neurons)),
         np.zeros(count, dtype=np.bool_),
@@ -128,11 +129,12 @@ def _flatten(query: Query, ball: Ball) -> Wide:
         single_bias=single_bias,
         interval=np.array([0.0, *(gamma(p.terms + 4) for p in prepared.layers)]),
         relative=np.array([0.0, *(gamma(p.terms + sums) for p in prepared.layers)]),
-        bias_error=np.array([0.0, *(layer.bias_error for layer in layers)]),
+        bias_error=np.array([0.0, *(p.layer.bias_error for p in prepared.layers)]),
         sums=sums,
         middle=ball.middle,
         rounding=ball.rounding,
         spread_error=ball.spread_error,
+        underflow=ball.underflow,
     )  # fmt: skip
 
 

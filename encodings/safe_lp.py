@@ -21,14 +21,13 @@ from numpy.typing import NDArray
 
 from ..instances.network import Array, Matrix
 from ..instances.sparse import sp
-from .bounds import gamma
+from .bounds import UNDERFLOW, gamma
 
 __all__ = ["Block", "SafeLP"]
 
 Index = NDArray[np.intp]
 
 _AT_LOWER, _BASIC = 0, 1  # SCIP_BASESTAT; spelled out here because pyscipopt is imported late
-TINY = 1e-300  # keeps an error term above zero when its products underflow
 
 
 @dataclass(eq=False)
@@ -177,6 +176,7 @@ class SafeLP:
         p = np.where(np.isfinite(multipliers), multipliers, 0.0)
         return np.where(np.isfinite(np.where(p > 0.0, self.row_lower, self.row_upper)), p, 0.0)
 
+    @np.errstate(over="ignore", invalid="ignore")  # what is not finite in the end proves nothing
     def lower_bound(self, multipliers: Array, objective: Array | None = None, constant: float = 0.0) -> float:
         """Rigorous lower bound of objective'v + constant over all v that satisfy rows and boxes.
 
@@ -203,6 +203,9 @@ class SafeLP:
         error = float(np.dot((terms + 8.0) * 2.0**-52 * size, reach))
         error += float(np.abs(p) @ self.row_error)
         error += gamma(4) * (float(np.abs(from_rows).sum() + np.abs(from_columns).sum()) + abs(constant))
-        total = math.fsum([*from_rows.tolist(), *from_columns.tolist(), constant])
-        value = total - error * (1.0 + 2.0**-20) - TINY
+        try:
+            total = math.fsum([*from_rows.tolist(), *from_columns.tolist(), constant])
+        except (OverflowError, ValueError):  # a sum beyond float64, or of infinities
+            return -math.inf
+        value = total - error * (1.0 + 2.0**-20) - UNDERFLOW
         return value if math.isfinite(value) else -math.inf

@@ -11,6 +11,7 @@ from ..instances.batch import Batch
 from ..instances.network import Array, Matrix
 from ..instances.query import Query
 from ..instances.sparse import is_sparse, sp
+from .bounds import middle_and_radius
 
 __all__ = ["FLOAT", "Skeleton"]
 
@@ -52,7 +53,7 @@ class Skeleton:
 
     def centred(self, lower: Array, upper: Array) -> Skeleton:
         """The same over s in [-1, 1] with x = m + r s, for the box |x - m| <= r, where only layer 1 reads the input."""
-        part, first, middle, radius = copy.copy(self), self.layers[0], 0.5 * (lower + upper), 0.5 * (upper - lower)
+        part, first, (middle, radius) = copy.copy(self), self.layers[0], middle_and_radius(lower, upper)
         w = self.query.network.layers[0].weights[0][self.live[1]]
         dense = isinstance(w, np.ndarray)
         scaled = _single(w * radius[None, :] if dense else sp.csr_array(w.multiply(radius[None, :])))

@@ -20,6 +20,7 @@ __all__ = ["Passes", "passes_of"]
 
 SINGLE_FROM = 20_000  # weights from which float32 is faster than float64
 FINE = 1e-4  # width of the widest interval, as a share of the coordinates, below which float32 is too coarse
+LARGEST = 1e30  # width above which float32 soon overflows
 CHUNK = 64  # points at a time: more fall out of the cache where layers are wide
 WIDE = 4096  # neurons of the widest layer from which that matters
 
@@ -89,14 +90,14 @@ _CACHE: weakref.WeakKeyDictionary[Network, dict[str, Passes]] = weakref.WeakKeyD
 
 
 def passes_of(network: Network, lower: Array, upper: Array) -> Passes:
-    """The network's passes, made once a type: float32 where the network is large and the boxes are not too small.
+    """The network's passes, made once a type: float32 where the network is large and the boxes are of ordinary sizes.
 
     lower, upper: [inputs] or [B, inputs], the boxes that the points lie in.
     """
     single = network_weights(network) >= SINGLE_FROM
     if single:
         width, reach = float(np.max(upper - lower)), float(np.max(np.abs([lower.max(), lower.min(), upper.max()])))
-        single = width >= FINE * reach
+        single = FINE * reach <= width <= LARGEST
     dtype = np.dtype(np.float32 if single else np.float64)
     known = _CACHE.setdefault(network, {})
     if dtype.name not in known:

@@ -40,6 +40,7 @@ TINY = 1e-30  # a spread that can be divided by
 LINGER = 3  # steps that a chunk goes on for after one of its starts came that far
 
 
+@np.errstate(over="ignore", invalid="ignore")  # such points are never the best ones
 def projected_gradient(
     query: Query,
     starts: Array,

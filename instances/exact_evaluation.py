@@ -31,6 +31,7 @@ ELEMENTARY = (
 _Scaled = tuple[NDArray[Any], int]  # Python integers v and an exponent e: the numbers v * 2**-e
 
 
+@np.errstate(over="ignore", invalid="ignore")  # an infinite radius encloses everything
 def enclose(network: Network, x: Array) -> tuple[Array, Array]:
     """(y, radius), each [output_size]: |f(x) - y| <= radius for the real-valued f. x: [input_size]."""
     values, radii = [np.asarray(x, dtype=np.float64)], [np.zeros(network.input_size)]

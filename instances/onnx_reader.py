@@ -89,9 +89,6 @@ class _Reader:
             raise NetworkError(f"its output {self.output!r} does not depend on its input {name!r}")
         self.builder.name = self.output
         self.builder.close(out)
-        for layer in self.builder.layers:
-            if not (np.isfinite(layer.bias).all() and np.isfinite(layer.bias_error)):
-                raise NetworkError(f"node {layer.name!r}: its biases overflow float64")
         operators = Counter(node.op_type for node in self.graph.node)
         return Network(
             self.builder.sizes[0],

@@ -151,6 +151,7 @@ def round_into(region: InputSet, x: Array, dtype: Float = np.float32) -> tuple[A
         return np.where(pick, above, near).astype(np.float64), True
 
 
+@np.errstate(over="ignore", invalid="ignore")  # what is not finite is left to the exact numbers
 def _contains(polyhedron: Polyhedron, values: Array, radii: Array, exact: _Exact) -> bool:
     """Whether the numbers that `values` [k] stands for, up to `radii` [k], surely lie in the polyhedron.
 

@@ -72,6 +72,9 @@ def parse_property(
     return Property(cases, *sizes, source, joint, text)
 
 
+_Ends = tuple[Array, Array, Array, Array, Array, Array, Array]  # the fields of an InputSet, bounds perhaps infinite
+
+
 @dataclass(frozen=True, eq=False)
 class _Contradiction:
     """A box whose bounds of one variable leave nothing between them."""
@@ -101,23 +104,23 @@ class _Normaliser:
         regions = self.regions(conjoin(sides[1], text))
         if not forbidden:
             return (), False
-        for region, _ in regions:
-            self.require_finite(region)
+        for ends, _ in regions:
+            self.require_finite(*ends[:2])
         if sum(len(residuals) for _, residuals in regions) * len(forbidden) > MAX_CONJUNCTIONS:
             raise PropertyError(
                 f"{text.name}: more than {MAX_CONJUNCTIONS} forbidden polyhedra; "
                 "split the property into several files"
             )
         shared = {c: self.polyhedron(c) for c in forbidden}  # most cases demand nothing besides
-        cases = tuple(Case(region, self.union(residuals, shared)) for region, residuals in regions)
+        cases = tuple(Case(InputSet(*ends), self.union(residuals, shared)) for ends, residuals in regions)
         return cases, self.joint
 
-    def regions(self, conjunctions: list[Conjunction]) -> list[tuple[InputSet, list[Conjunction]]]:
-        """Input sets that differ, each with what its conjunctions demand besides.
+    def regions(self, conjunctions: list[Conjunction]) -> list[tuple[_Ends, list[Conjunction]]]:
+        """Input sets that differ, each with what its conjunctions demand besides; missing bounds are infinite.
 
         Raises PropertyError where there are conjunctions, and all of them contradict themselves.
         """
-        groups: dict[tuple[bytes, ...], tuple[InputSet, list[Conjunction]]] = {}
+        groups: dict[tuple[bytes, ...], tuple[_Ends, list[Conjunction]]] = {}
         contradiction: _Contradiction | None = None
         for conjunction in conjunctions:
             on_inputs, residual = _split(conjunction)
@@ -125,16 +128,14 @@ class _Normaliser:
             if isinstance(region, _Contradiction):
                 contradiction = contradiction or region
                 continue
-            masks = region.strict_lower, region.strict_upper, region.strict
-            numbers = region.lower, region.upper, region.rows, region.offsets
-            key = tuple(a.tobytes() for a in (*numbers, *masks))
+            key = tuple(a.tobytes() for a in region)
             _, residuals = groups.setdefault(key, (region, []))
             residuals.append(residual)
         if contradiction and not groups:
             self.report(contradiction)
         return list(groups.values())
 
-    def region(self, atoms: Conjunction) -> InputSet | _Contradiction:
+    def region(self, atoms: Conjunction) -> _Ends | _Contradiction:
         """The input set of plain bounds and of one conjunction of atoms on inputs."""
         lower, upper, above, below = (a.copy() for a in self.base)
         rows, offsets, strict = [], [], []
@@ -155,8 +156,8 @@ class _Normaliser:
         if len(crossed):
             return _Contradiction(int(crossed[0]), atoms)
         matrix = np.array(rows).reshape(len(rows), self.inputs)
-        ends = np.array(offsets, dtype=np.float64)
-        return InputSet(lower + 0.0, upper + 0.0, matrix, ends, above, below, np.array(strict, dtype=bool))
+        rest = np.array(offsets, dtype=np.float64), above, below, np.array(strict, dtype=bool)
+        return lower + 0.0, upper + 0.0, matrix, *rest
 
     def bound(self, atom: Atom) -> tuple[int, bool, float, bool]:
         """An atom in one variable as (variable, is an upper bound, value rounded outward, strict)."""
@@ -217,9 +218,9 @@ class _Normaliser:
             row[first + variable if variable >= 0 else ~variable] = float(number)
         return row, bound + 0.0, atom.strict or bound != rhs
 
-    def require_finite(self, region: InputSet) -> None:
+    def require_finite(self, lower: Array, upper: Array) -> None:
         """PropertyError unless every input has both bounds."""
-        open_below, open_above = np.isinf(region.lower), np.isinf(region.upper)
+        open_below, open_above = np.isinf(lower), np.isinf(upper)
         missing = np.flatnonzero(open_below | open_above)
         if len(missing):
             i = int(missing[0])
