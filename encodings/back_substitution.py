@@ -9,26 +9,28 @@ Rounding: with u = 2^-53 a float product A W of n terms is off by at most (n + 8
 which also covers the evaluation of the error term itself). Applied to values of magnitude m it can move the bound by
 |A| (|W| m), and |A| e <= ||A||_2 ||e||_2 keeps that cheap. The terms are summed and subtracted at the end.
 
-Cost per node: for each layer k, (rows still unstable) x (weights of all earlier layers).
+Cost per node: for each layer k, (rows still unstable) x (weights of all earlier layers). Rows go in blocks
+(`row_blocks`): at the deadline what is not walked keeps its inherited or interval bounds.
 """
 
 from __future__ import annotations
 
-import time
-from functools import cached_property
+from collections.abc import Iterator
 from weakref import WeakKeyDictionary
 
 import numpy as np
 
+from ..instances import memory
 from ..instances.batch import Batch
 from ..instances.network import Array, Layer, Matrix, activate
 from ..instances.query import Query
-from ..instances.sparse import is_sparse, sp
+from ..instances.sparse import absolute
 from .bounds import Bounds, LinearBoundOptions, gamma, norm
 from .conjunctions import refute_conjunctions
 from .first_layer_ball import Ball
 from .halfspaces import absorb_cuts, cut_is_empty
 from .relaxations import Lines, lines
+from .row_blocks import blocks_in_time, walk_work
 
 __all__ = ["Pass", "back_substitute", "prepared_of", "product_terms"]
 
@@ -45,7 +47,7 @@ def back_substitute(query: Query, batch: Batch, options: LinearBoundOptions) -> 
     step = max(1, chunk // (2 * prepared.widest**2))
     parts = [Pass(prepared, batch[i : i + step], options).run() for i in range(0, len(batch), step)]
     bounds = Bounds.concatenate(parts)
-    if options.conjunctions:
+    if options.conjunctions and np.isfinite(bounds.constants).all():
         refute_conjunctions(query, batch, bounds)
     return bounds
 
@@ -55,7 +57,10 @@ class Prepared:
 
     def __init__(self, query: Query) -> None:
         self.query = query
-        self.layers = tuple(_PreparedLayer(layer) for layer in query.network.layers)
+        layers = query.network.layers
+        memory.claim(8e-6 * sum(w.size if isinstance(w, np.ndarray) else w.nnz for k in layers for w in k.weights))
+        self.layers = tuple(_PreparedLayer(layer) for layer in layers)
+        self.walks = [walk_work(layers[: k - 1]) for k in range(1, len(layers) + 1)]  # of a row of each layer
         self.widest = max(query.network.sizes)
         # whether the input is read by the first layer alone
         readers = [k for k, layer in enumerate(query.network.layers) if 0 in layer.sources]
@@ -77,13 +82,8 @@ class Prepared:
 class _PreparedLayer:
     def __init__(self, layer: Layer) -> None:
         self.layer = layer
-        self.absolute = [abs(w) for w in layer.weights]
+        self.absolute = [absolute(w) for w in layer.weights]
         self.terms = sum(product_terms(w) for w in layer.weights) + layer.roundings
-
-    @cached_property
-    def transposed(self) -> list[Matrix | None]:
-        """Sparse weights transposed, for products from the left; None for dense ones."""
-        return [sp.csr_array(w.T) if is_sparse(w) else None for w in self.layer.weights]
 
     def interval(self, lowers: list[Array], uppers: list[Array]) -> tuple[Array, Array, Array]:
         """Interval bounds of z [B, n] from those of the sources, and the magnitude |W| m + |b| of its terms."""
@@ -152,13 +152,17 @@ class Pass:
 
     def run(self) -> Bounds:
         query, floor = self.query, self.walk()
-        sensitivities = np.zeros((len(self.batch), query.rows, query.neurons))
-        parts = [
-            self._substitute(len(self.prepared.layers), rows, np.ones(1), sensitivities[:, rows[0] : rows[-1] + 1])
-            for rows in self._row_chunks(np.arange(query.rows))
-        ]
-        coefficients, constants = (np.concatenate([p[i] for p in parts], axis=1) for i in (0, 1))
-        margins = np.fmax(np.concatenate([p[2] for p in parts], axis=1), floor)
+        shape = len(self.batch), query.rows
+        memory.claim(8e-6 * shape[0] * shape[1] * (query.neurons + query.network.input_size))
+        sensitivities = np.zeros((*shape, query.neurons))
+        # rows that are not walked: the function that is their interval bound everywhere
+        margins = np.fmax(floor, -np.inf)
+        coefficients, constants = np.zeros((*shape, query.network.input_size)), margins.copy()
+        for rows in self._blocks(len(self.prepared.layers), np.arange(query.rows)):
+            part = np.s_[:, rows[0] : rows[-1] + 1]
+            found = self._substitute(len(self.prepared.layers), rows, np.ones(1), sensitivities[part])
+            coefficients[part], constants[part] = found[:2]
+            margins[part] = np.fmax(found[2], margins[part])
         return Bounds(
             self.pre_lower, self.pre_upper, margins, coefficients, constants, sensitivities, self.infeasible,
             self.means, self.spreads, totals=self._totals(sensitivities) if self.options.totals else None,
@@ -197,9 +201,7 @@ class Pass:
             open_rows = (lower < 0.0) & (upper > 0.0) if kind == "relu" else lower < upper
             # a node's bounds must not depend on its neighbours in the batch: each takes only what it asked for
             open_rows &= (~self.infeasible & (self.batch.changed <= k))[:, None]
-            for rows in self._row_chunks(np.flatnonzero(open_rows.any(axis=0))):
-                if time.monotonic() > self.options.deadline:
-                    break
+            for rows in self._blocks(k, np.flatnonzero(open_rows.any(axis=0))):
                 kept = self._keep_rows(k, rows) if self.options.totals else None
                 coefficients, constants, values = self._substitute(k, rows, np.array([1.0, -1.0]), kept)
                 asked = open_rows[:, rows]
@@ -244,9 +246,11 @@ class Pass:
             self.uppers.append(activate(kind, upper) + slack)
         self.lines.append(lines(kind, lower, upper, self.options.slopes))
 
-    def _row_chunks(self, rows: Array) -> list[Array]:
-        size = max(1, ROW_CHUNK // (2 * len(self.batch) * self.prepared.widest))
-        return [rows[i : i + size] for i in range(0, len(rows), size)]
+    def _blocks(self, k: int, rows: Array) -> Iterator[Array]:
+        """Rows of layer k, both signs of each, in blocks."""
+        count, prepared = 2 * len(self.batch), self.prepared
+        most, floats = ROW_CHUNK // (count * prepared.widest), count * prepared.widest
+        return blocks_in_time(rows, most, count * prepared.walks[k - 1], floats, self.options.deadline)
 
     def _substitute(
         self, k: int, rows: Array, signs: Array, sensitivities: Array | None
@@ -311,11 +315,9 @@ class Pass:
         coefficients = self._into_layer(v, coefficients, constants, error, sensitivities)
         if prepared.layer.bias.any():
             constants += coefficients @ prepared.layer.bias
-        for s, w, transposed in zip(
-            prepared.layer.sources, prepared.layer.weights, prepared.transposed, strict=True
-        ):
+        for s, w in zip(prepared.layer.sources, prepared.layer.weights, strict=True):
             flat = coefficients.reshape(-1, coefficients.shape[2])
-            product = flat @ w if transposed is None else np.ascontiguousarray((transposed @ flat.T).T)
+            product = flat @ w if isinstance(w, np.ndarray) else np.ascontiguousarray((w.T @ flat.T).T)
             product = product.reshape(*coefficients.shape[:2], -1)
             pending[s] = pending[s] + product if s in pending else product
 
