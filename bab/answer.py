@@ -22,6 +22,7 @@ from ..instances.network import Array
 from ..instances.replay import Witness
 from .closing import open_disjuncts
 from .frontier import Frontier
+from .limits import INTERRUPTIONS, LimitReached
 from .options import Options
 from .result import POSITIVE
 from .search import Outcome, Steps, search, still_open
@@ -69,7 +70,9 @@ class _Query:
         self.run, self.options, self.report = run, options, report
         self.query, self.limits = run.query, run.limits
         self.result = Answer()
-        self.stopped = ""
+        self.batch = root(self.query)
+        self.frontier = Frontier(self.batch)
+        self.stopped, self.torn = "", False  # torn: see `Outcome`
         self.stuck = 0
         self.phases: PhaseSearch | None = None  # once phases are split
         self.rows: GroupRows | None = None  # multi-neuron rows of the root that nodes may use
@@ -79,9 +82,20 @@ class _Query:
     def answer(self) -> Answer:
         """See `answer` of the module."""
         result = self.result
+        try:
+            return self._stages()
+        except MemoryError as error:  # told before anything was allocated
+            LOG.info("stopped: %s", error)
+            self.stopped = "memory"
+        except LimitReached as stop:
+            self.stopped, self.torn = stop.reason, True
+        return result if self._decided else self._open()
+
+    def _stages(self) -> Answer:
+        result = self.result
         if self._attack(QUICK_STARTS, QUICK_STEPS, 4 * QUICK_STARTS):
             return result
-        batch = self._bound_root(root(self.query))
+        batch = self._bound_root(self.batch)
         if not len(batch):
             LOG.info("root: bound %.6g closes it", self.result.bound)
             return self._holds("linear bounds", self.result.bound)
@@ -101,10 +115,15 @@ class _Query:
                      time.monotonic() - started, "decided" if self._decided else f"open, {self.stopped}")  # fmt: skip
             if self._decided:
                 return result
-            if self.stopped == "interrupted":
+            if self.stopped in INTERRUPTIONS:
                 break
-        result.bound = max(float(self.batch.margin[0]), self.frontier.margin if len(self.frontier) else -np.inf)
-        interrupted = self.stopped if self.stopped == "interrupted" else ""
+        return self._open()
+
+    def _open(self) -> Answer:
+        """Nothing decided it: the reason, and what is proved."""
+        result, interrupted = self.result, self.stopped if self.stopped in INTERRUPTIONS else ""
+        proved = self.frontier.margin if len(self.frontier) and not self.torn else -np.inf
+        result.bound = max(float(self.batch.margin[0]), proved)
         result.how = interrupted or self.limits.exceeded() or self.stopped or "no stage decided"
         return result
 
@@ -143,7 +162,10 @@ class _Query:
             self._milp(seconds)
 
     def _attack(self, starts: int, steps: int, points: int, quasi: bool = False) -> bool:
-        self.result.witness = self.run.attack_root(starts, steps, points, quasi)
+        try:
+            self.result.witness = self.run.attack_root(starts, steps, points, quasi)
+        except MemoryError as error:  # no attack: the bounds may need less
+            LOG.info("attack left out: %s", error)
         self.result.how = "attack"
         return self.result.witness is not None
 
@@ -195,6 +217,7 @@ class _Query:
         statistics["nodes"] += outcome.nodes
         statistics["depth"] = max(statistics["depth"], outcome.deepest)
         self.stuck += sum(len(b) for b in outcome.stuck)
+        self.torn |= outcome.torn
         self.stopped = outcome.stopped or ("" if not self.stuck else "numerics: nodes that no float can split")
         self.result.witness, self.result.how = outcome.witness, "search"
 

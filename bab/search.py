@@ -21,6 +21,7 @@ from ..instances.query import Query
 from ..instances.replay import Witness
 from .branching import children
 from .frontier import Frontier
+from .limits import cause
 from .trace import End, Recorder
 
 __all__ = ["Outcome", "Steps", "search"]
@@ -62,6 +63,7 @@ class Outcome:
     stopped: str = ""  # reason, "" when the frontier was emptied
     nodes: int = 0  # bounded
     deepest: int = 0
+    torn: bool = False  # interrupted: the frontier may lack nodes that are open
     stuck: list[Batch] = field(default_factory=list)  # nodes that could neither be closed nor split
 
     @property
@@ -73,7 +75,7 @@ class Outcome:
         """Take in what another round brought."""
         self.witness, self.stopped = self.witness or more.witness, self.stopped or more.stopped
         self.nodes, self.deepest = self.nodes + more.nodes, max(self.deepest, more.deepest)
-        self.stuck += more.stuck
+        self.stuck, self.torn = self.stuck + more.stuck, self.torn or more.torn
 
 
 def search(query: Query, frontier: Frontier, steps: Steps) -> Outcome:
@@ -88,8 +90,8 @@ def search(query: Query, frontier: Frontier, steps: Steps) -> Outcome:
         thread.start()
     try:
         crew.work()
-    except KeyboardInterrupt:  # while waiting for the others
-        crew.interrupt()
+    except KeyboardInterrupt as stop:  # while waiting for the others
+        crew.interrupt(cause(stop))
     for thread in others:
         thread.join()
     if crew.error:
@@ -119,10 +121,10 @@ class _Crew:
             self.pace = (time.monotonic() - started) / len(batch)
             self._give(both, done, error)
 
-    def interrupt(self) -> None:
+    def interrupt(self, reason: str) -> None:
         """Let every thread end with its round."""
         with self.change:
-            self.outcome.stopped = self.outcome.stopped or "interrupted"
+            self.outcome.stopped, self.outcome.torn = self.outcome.stopped or reason, True
             self.change.notify_all()
 
     def _take(self) -> Batch | None:
@@ -148,7 +150,7 @@ class _Crew:
             self.busy -= 1
             self.frontier.push(both)
             if isinstance(error, KeyboardInterrupt):
-                done.stopped = "interrupted"
+                done.stopped, done.torn = cause(error), True
             elif error:
                 self.error = error
             self.outcome.add(done)
