@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..encodings.linear_bounds import LinearBoundOptions, bound
-from ..heuristics.policy import FEW_INPUTS, Facts, Stage, batch_size, facts, plan
+from ..heuristics.policy import FEW_INPUTS, Facts, Stage, batch_size, facts, node_mb, plan
 from ..heuristics.relus import PHASE_RULES
 from ..instances.batch import Batch, root
 from ..instances.network import Array
@@ -128,6 +128,11 @@ class _Query:
         return result
 
     @property
+    def _inherited(self) -> LinearBoundOptions:
+        """Margins from the hidden bounds that are known."""
+        return LinearBoundOptions(hidden=False, deadline=self.limits.deadline)
+
+    @property
     def _decided(self) -> bool:
         return self.result.holds or self.result.witness is not None
 
@@ -197,7 +202,7 @@ class _Query:
         from .phase_search import PhaseSearch
 
         if self.phases is None:
-            bounds = bound(self.query, self.batch, LinearBoundOptions(hidden=False))
+            bounds = bound(self.query, self.batch, self._inherited)
             self.batch.duty &= ~(self.query.per_disjunct(bounds.margins) > 0.0)
             milp = self.options.method == "auto"
             self.phases = PhaseSearch(
@@ -238,7 +243,7 @@ class _Query:
         steps = Steps(
             run.bound, run.attack, run.clip_step, run.close, run.split, stop,
             self.options.batch or batch_size(known, self.query), self.report, run.record,
-            workers, lambda: min(end - time.monotonic(), self.limits.remaining),
+            workers, lambda: min(end - time.monotonic(), self.limits.remaining), node_mb(self.query, run.means),
         )  # fmt: skip
         outcome = search(self.query, self.frontier, steps)
         self._count(outcome)
@@ -251,7 +256,7 @@ class _Query:
 
         started = time.monotonic()
         deadline = started + seconds
-        known = bound(self.query, self.batch, LinearBoundOptions(hidden=False, conjunctions=True))
+        known = bound(self.query, self.batch, replace(self._inherited, conjunctions=True))
         options = OptimiseOptions(iterations=ROOT_ASCENT, conjunctions=True, deadline=deadline)
         bounds = tighten(self.query, self.batch, known, options)
         self.ascent_seconds = time.monotonic() - started
@@ -271,7 +276,7 @@ class _Query:
         from .group_stage import LAYERWISE, close_by_groups
         from .root_rows import refine_root
 
-        bounds = bound(self.query, self.batch, LinearBoundOptions(hidden=False))
+        bounds = bound(self.query, self.batch, self._inherited)
         few = self._unstable(self.batch.pre_lower, self.batch.pre_upper) <= LAYERWISE
         outcome = (
             close_by_groups(self.query, self.batch.node(0), bounds, seconds) if few
@@ -292,7 +297,7 @@ class _Query:
         from .milp_tree import close_by_milp
 
         end = time.monotonic() + seconds
-        bounds = bound(self.query, self.batch, LinearBoundOptions(hidden=False))
+        bounds = bound(self.query, self.batch, self._inherited)
         open_now = [k for k in open_disjuncts(self.query, bounds.margins[0]) if self.batch.duty[0, k]]
         outcome = close_by_milp(
             self.query, self.batch.node(0), open_now, lambda: end - time.monotonic(), self.options, self.run.check

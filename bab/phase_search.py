@@ -16,6 +16,7 @@ import numpy as np
 
 from ..encodings.group_rows import GroupRows
 from ..encodings.implications import implications
+from ..encodings.phase_bounds import phase_node_mb
 from ..encodings.reduction import kept_neurons, reduced, restrict
 from ..encodings.row_multipliers import RowPool
 from ..instances.batch import Batch
@@ -83,6 +84,6 @@ class PhaseSearch:
         steps = Steps(
             run.bound_phases, run.check_minimisers, run.no_clip, run.close_phases, run.split, stop,
             options.batch or BATCH, report, run.record, workers,
-            lambda: min(end - time.monotonic(), limits.remaining), half_spaces=False,
+            lambda: min(end - time.monotonic(), limits.remaining), phase_node_mb(self.query), half_spaces=False,
         )  # fmt: skip
         return search(self.query, self.frontier, steps)

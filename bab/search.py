@@ -16,6 +16,7 @@ import numpy as np
 
 from ..encodings.linear_bounds import Bounds, smallest_margins
 from ..heuristics.splits import Splits
+from ..instances import memory
 from ..instances.batch import Batch
 from ..instances.query import Query
 from ..instances.replay import Witness
@@ -52,6 +53,7 @@ class Steps:
     record: Recorder = Recorder()  # hears what becomes of every node; with one worker only
     workers: int = 1  # threads
     left: Callable[[], float] = lambda: math.inf  # seconds
+    node_mb: float = 0.0  # MB that a round needs for a node
     half_spaces: bool = True  # phases of the first layer are carried as half-spaces, too
 
 
@@ -137,12 +139,16 @@ class _Crew:
                 if over or not (self.busy or len(self.frontier)):
                     self.change.notify_all()
                     return None
+                fit = memory.room_mb() / (self.steps.node_mb * self.steps.workers + 1e-9)
+                if len(self.frontier) and fit < 1.0:
+                    self.outcome.stopped = "memory"
+                    continue
                 if len(self.frontier):
                     self.busy += 1
                     fair = -(-len(self.frontier) // self.steps.workers)
                     # near the end a round gets no more nodes than it has time for
                     quick = max(self.steps.left(), LEAST_ROUND) / max(self.pace, 1e-9)
-                    return self.frontier.pop(max(1, int(min(self.steps.batch, quick, max(fair, FEWEST)))))
+                    return self.frontier.pop(max(1, int(min(self.steps.batch, quick, fit, max(fair, FEWEST)))))
                 self.change.wait()
 
     def _give(self, both: Batch, done: Outcome, error: BaseException | None) -> None:

@@ -11,7 +11,7 @@ fit the memory that is left, at the price of smaller blocks; where a single row 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -25,7 +25,7 @@ SPARSE = 8.0  # a sparse product in dense ones
 COPIES = 6  # arrays of a block's coefficients that a walk holds at a time
 
 
-def walk_work(layers: list[Layer]) -> float:
+def walk_work(layers: Sequence[Layer]) -> float:
     """Work of one row of one node walked back through these layers."""
     parts = [w.size if isinstance(w, np.ndarray) else SPARSE * w.nnz for layer in layers for w in layer.weights]
     return float(sum(parts)) + sum(layer.size for layer in layers)
