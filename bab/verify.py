@@ -125,7 +125,7 @@ def _decide(
         how = "scip-float" if "scip-float" in ways else max(ways, key=len, default="no case to refute")
         return Result("unsat", None, bound, how, _final(statistics), limits.elapsed)
     reason = open_reasons[0] if open_reasons else limits.exceeded()
-    verdict = "timeout" if limits.exceeded() == "time" else "unknown"
+    verdict = "timeout" if "time" in (reason, limits.exceeded()) else "unknown"
     return Result(verdict, None, bound, reason, _final(statistics), limits.elapsed)
 
 
