@@ -237,8 +237,8 @@ class _Query:
             hidden=few or self.root_seconds < QUICK_BOUND,
         )  # fmt: skip
 
-        def stop(nodes: int) -> str:
-            return self.limits.exceeded(nodes) or ("its share of time" if time.monotonic() >= end else "")
+        def stop(nodes: int, seconds: float) -> str:
+            return self.limits.exceeded(nodes, seconds) or ("its share of time" if time.monotonic() >= end else "")
 
         steps = Steps(
             run.bound, run.attack, run.clip_step, run.close, run.split, stop,

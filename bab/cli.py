@@ -52,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         with _quiet(verbose), _terminable():
             run: Command = args.run
-            return run(args)
+            return _leave(run(args), arguments is None)
     except BrokenPipeError:  # the reader of our output has gone: nobody is left to tell
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return UNDECIDED
@@ -147,6 +147,14 @@ def _study(args: argparse.Namespace) -> int:
 
 
 COMMANDS = {"verify": _verify, "info": _info, "bench": _bench, "study": _study, "demo": _demo}
+
+
+def _leave(code: int, own_process: bool) -> int:
+    """The exit code; our own process ends here where threads still work for a run that was interrupted."""
+    if own_process and threading.active_count() > 1:
+        sys.stdout.flush()
+        os._exit(code)
+    return code
 
 
 def _one_thread_of_algebra() -> None:

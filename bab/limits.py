@@ -50,9 +50,9 @@ class Limits:
         """Seconds to the deadline, >= 0."""
         return max(0.0, self.deadline - time.monotonic())
 
-    def exceeded(self, nodes: int = 0) -> str:
-        """Reason to stop now, "" for none."""
-        if self.remaining < LEAST:
+    def exceeded(self, nodes: int = 0, seconds: float = 0.0) -> str:
+        """Reason not to begin what takes `seconds`, "" for none."""
+        if self.remaining < max(LEAST, seconds):
             return "time"
         if resident_mb() > self.options.memory_mb:
             return "memory"

@@ -77,8 +77,8 @@ class PhaseSearch:
         """Go on with the tree until `end`."""
         run, limits, options = self.run, self.run.limits, self.options
 
-        def stop(nodes: int) -> str:
-            return limits.exceeded(nodes) or ("its share of time" if time.monotonic() >= end else "")
+        def stop(nodes: int, seconds: float) -> str:
+            return limits.exceeded(nodes, seconds) or ("its share of time" if time.monotonic() >= end else "")
 
         workers = 1 if options.picture else options.jobs  # a recorder hears one round at a time
         steps = Steps(

@@ -28,6 +28,7 @@ from .trace import End, Recorder
 __all__ = ["Outcome", "Steps", "search"]
 
 LEAST_ROUND = 0.1  # seconds that a round may take even where no more are left
+ROUNDS = 2  # from which on the time of a node is foreseen
 FEWEST = 16  # nodes that a worker takes where there are so many, and the others wait
 BoundStep = Callable[[Query, Batch], Bounds]  # proves bounds of every node of the batch
 AttackStep = Callable[[Query, Batch, Bounds], Witness | None]  # looks for a counterexample in and around the nodes
@@ -35,7 +36,8 @@ AttackStep = Callable[[Query, Batch, Bounds], Witness | None]  # looks for a cou
 CloseStep = Callable[[Query, Batch, Bounds], tuple[np.ndarray, Witness | None]]
 SplitStep = Callable[[Query, Batch, Bounds], Splits]  # one split a node, or none where nothing can be split
 ClipStep = Callable[[Query, Batch, Bounds], tuple[Batch, np.ndarray]]  # smaller regions, [B] bool: nothing left
-StopTest = Callable[[int], str]  # given the nodes so far, the reason to stop now, "" for none
+# given the nodes so far and the seconds that the next one takes at least, the reason to stop now, "" for none
+StopTest = Callable[[int, float], str]
 
 
 @dataclass(frozen=True)
@@ -83,6 +85,7 @@ class Outcome:
 def search(query: Query, frontier: Frontier, steps: Steps) -> Outcome:
     """Work on the frontier until it is empty, a witness is found, or `steps.stop` says so; it keeps what is open.
 
+    When interrupted it returns at once: what others still work on is then missing from the frontier (Outcome.torn).
     With several workers each takes a batch of its own. A node's children depend on the node alone, so the tree is the
     same in whatever order its nodes are taken.
     """
@@ -95,7 +98,8 @@ def search(query: Query, frontier: Frontier, steps: Steps) -> Outcome:
     except KeyboardInterrupt as stop:  # while waiting for the others
         crew.interrupt(cause(stop))
     for thread in others:
-        thread.join()
+        if not crew.outcome.torn:  # else they end with their rounds, for nobody
+            thread.join()
     if crew.error:
         raise crew.error
     return crew.outcome
@@ -111,6 +115,7 @@ class _Crew:
         self.change = Condition()  # of the frontier, the outcome and who is busy
         self.busy = 0
         self.pace = 0.0  # seconds that a node took in the last round
+        self.least, self.rounds = math.inf, 0  # least pace so far: the first rounds have more to set up
 
     def work(self) -> None:
         """Rounds until nothing is left to do."""
@@ -121,6 +126,7 @@ class _Crew:
             except BaseException as raised:  # noqa: BLE001  kept for the thread that called
                 both, error = batch, raised
             self.pace = (time.monotonic() - started) / len(batch)
+            self.least, self.rounds = min(self.least, self.pace), self.rounds + 1
             self._give(both, done, error)
 
     def interrupt(self, reason: str) -> None:
@@ -134,7 +140,8 @@ class _Crew:
             while True:
                 over = self.outcome.witness or self.outcome.stopped or self.error
                 if not over and len(self.frontier):
-                    self.outcome.stopped = self.steps.stop(self.outcome.nodes)
+                    foreseen = self.least if self.rounds >= ROUNDS else 0.0
+                    self.outcome.stopped = self.steps.stop(self.outcome.nodes, foreseen)
                     over = self.outcome.stopped
                 if over or not (self.busy or len(self.frontier)):
                     self.change.notify_all()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from types import SimpleNamespace
 
@@ -15,10 +16,11 @@ from hypersplit.bab.limits import LimitReached
 from hypersplit.bab.search import Steps
 from hypersplit.bab.steps import Run
 from hypersplit.bab.watch import GRACE, GRACE_MB, GRACE_MB_SHARE, UNDECIDED, _Watch, watched
+from hypersplit.encodings.linear_bounds import Bounds, bound
 from hypersplit.instances import memory
-from hypersplit.instances.batch import root
+from hypersplit.instances.batch import Batch, root
 from hypersplit.instances.families import random_network, random_property
-from hypersplit.instances.query import queries
+from hypersplit.instances.query import Query, queries
 
 LONG = 1e6  # seconds of a limit whose share of grace no test outlasts
 PLENTY = 1e9  # MB
@@ -134,7 +136,7 @@ def test_a_search_whose_nodes_do_not_fit_stops_with_its_frontier_whole(monkeypat
         raise Ended
 
     steps = Steps(
-        note, *[None] * 4, lambda nodes: "", batch=8, node_mb=10.0  # type: ignore[arg-type]
+        note, *[None] * 4, lambda *_: "", batch=8, node_mb=10.0  # type: ignore[arg-type]
     )  # fmt: skip
     monkeypatch.setattr(memory, "resident_mb", lambda: 100.0)
     frontier = Frontier(root(query)[np.zeros(8, dtype=np.intp)])
@@ -144,3 +146,46 @@ def test_a_search_whose_nodes_do_not_fit_stops_with_its_frontier_whole(monkeypat
     with memory.ceiling(135.0), pytest.raises(Ended):
         search.search(query, frontier, steps)
     assert taken == [3] and len(frontier) == 8
+
+
+def test_a_node_that_takes_longer_than_what_is_left_does_not_begin() -> None:
+    """After some rounds the stop test hears the least time that a node took; before, nothing is foreseen."""
+    network = random_network((3, 12, 12, 2), seed=4)
+    query = queries(network, random_property(network, seed=6, radius=0.5, slack=0.3))[0]
+    heard: list[float] = []
+
+    def stop(nodes: int, seconds: float) -> str:
+        heard.append(seconds)
+        return "time" if seconds > 0.0 else ""
+
+    def bound_one(asked: Query, batch: Batch) -> Bounds:
+        bounds = bound(asked, batch)
+        bounds.infeasible[:] = True
+        return bounds
+
+    steps = Steps(bound_one, *[lambda *_: None] * 4, stop, batch=1)  # type: ignore[arg-type]
+    frontier = Frontier(root(query)[np.zeros(8, dtype=np.intp)])
+    outcome = search.search(query, frontier, steps)
+    assert heard[: search.ROUNDS] == [0.0] * search.ROUNDS and heard[-1] > 0.0
+    assert (outcome.stopped, outcome.nodes, len(frontier)) == ("time", search.ROUNDS, 8 - search.ROUNDS)
+
+
+def test_an_interrupted_search_waits_for_no_other_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A thread in a long round is left behind, and the outcome says that the frontier lacks its nodes."""
+    network = random_network((3, 12, 12, 2), seed=4)
+    query = queries(network, random_property(network, seed=6, radius=0.5, slack=0.3))[0]
+    main, busy, free = threading.current_thread(), threading.Event(), threading.Event()
+
+    def bound_one(*_: object) -> None:
+        if threading.current_thread() is main:
+            busy.wait()
+            raise LimitReached("time")
+        busy.set()
+        free.wait()
+
+    steps = Steps(
+        bound_one, *[None] * 4, lambda *_: "", batch=1, workers=2  # type: ignore[arg-type]
+    )  # fmt: skip
+    outcome = search.search(query, Frontier(root(query)[np.zeros(8, dtype=np.intp)]), steps)
+    free.set()
+    assert outcome.torn and outcome.stopped == "time" and not outcome.closed
