@@ -30,7 +30,7 @@ from .conjunctions import refute_conjunctions
 from .first_layer_ball import Ball
 from .halfspaces import absorb_cuts, cut_is_empty
 from .relaxations import Lines, lines
-from .row_blocks import blocks_in_time, walk_work
+from .row_blocks import blocks_in_time, time_kept_for, walk_work
 
 __all__ = ["Pass", "back_substitute", "prepared_of", "product_terms"]
 
@@ -139,6 +139,8 @@ class Pass:
         self.ball = None if options.means else prepared.ball(batch)
         self.bent: dict[int, Array] = {}  # layer -> neurons whose lines are not one and the same
         self.hidden_rows: list[tuple[Array, Array]] = []  # (neurons, coefficients [B, 2 rows, neurons before])
+        margins = len(batch) * self.query.rows * prepared.walks[-1]
+        self.hidden_deadline = time_kept_for(margins, options.deadline)  # the margins are walked after them
         self.first_layer = max(options.first_layer, int(batch.changed.min()))
         self.sums = 2 * len(prepared.layers)  # additions that a constant or a coefficient goes through on its way
 
@@ -158,7 +160,7 @@ class Pass:
         # rows that are not walked: the function that is their interval bound everywhere
         margins = np.fmax(floor, -np.inf)
         coefficients, constants = np.zeros((*shape, query.network.input_size)), margins.copy()
-        for rows in self._blocks(len(self.prepared.layers), np.arange(query.rows)):
+        for rows in self._blocks(len(self.prepared.layers), np.arange(query.rows), self.options.deadline):
             part = np.s_[:, rows[0] : rows[-1] + 1]
             found = self._substitute(len(self.prepared.layers), rows, np.ones(1), sensitivities[part])
             coefficients[part], constants[part] = found[:2]
@@ -201,7 +203,7 @@ class Pass:
             open_rows = (lower < 0.0) & (upper > 0.0) if kind == "relu" else lower < upper
             # a node's bounds must not depend on its neighbours in the batch: each takes only what it asked for
             open_rows &= (~self.infeasible & (self.batch.changed <= k))[:, None]
-            for rows in self._blocks(k, np.flatnonzero(open_rows.any(axis=0))):
+            for rows in self._blocks(k, np.flatnonzero(open_rows.any(axis=0)), self.hidden_deadline):
                 kept = self._keep_rows(k, rows) if self.options.totals else None
                 coefficients, constants, values = self._substitute(k, rows, np.array([1.0, -1.0]), kept)
                 asked = open_rows[:, rows]
@@ -246,11 +248,11 @@ class Pass:
             self.uppers.append(activate(kind, upper) + slack)
         self.lines.append(lines(kind, lower, upper, self.options.slopes))
 
-    def _blocks(self, k: int, rows: Array) -> Iterator[Array]:
+    def _blocks(self, k: int, rows: Array, deadline: float) -> Iterator[Array]:
         """Rows of layer k, both signs of each, in blocks."""
         count, prepared = 2 * len(self.batch), self.prepared
         most, floats = ROW_CHUNK // (count * prepared.widest), count * prepared.widest
-        return blocks_in_time(rows, most, count * prepared.walks[k - 1], floats, self.options.deadline)
+        return blocks_in_time(rows, most, count * prepared.walks[k - 1], floats, deadline)
 
     def _substitute(
         self, k: int, rows: Array, signs: Array, sensitivities: Array | None

@@ -18,10 +18,12 @@ import numpy as np
 from ..instances import memory
 from ..instances.network import Array, Layer
 
-__all__ = ["blocks_in_time", "walk_work"]
+__all__ = ["blocks_in_time", "time_kept_for", "walk_work"]
 
 BLOCK = 1e9  # products of a block
 SPARSE = 8.0  # a sparse product in dense ones
+PACE = 2e-10  # seconds of a product, as foreseen
+KEPT = 0.1  # share of the time left that is kept for later work at most
 COPIES = 6  # arrays of a block's coefficients that a walk holds at a time
 
 
@@ -29,6 +31,11 @@ def walk_work(layers: Sequence[Layer]) -> float:
     """Work of one row of one node walked back through these layers."""
     parts = [w.size if isinstance(w, np.ndarray) else SPARSE * w.nnz for layer in layers for w in layer.weights]
     return float(sum(parts)) + sum(layer.size for layer in layers)
+
+
+def time_kept_for(work: float, deadline: float) -> float:
+    """An earlier deadline, such that so much work may follow it."""
+    return deadline - min(PACE * work, KEPT * max(0.0, deadline - time.monotonic()))
 
 
 def blocks_in_time(rows: Array, most: int, work: float, floats: int, deadline: float) -> Iterator[Array]:

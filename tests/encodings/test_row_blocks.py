@@ -10,7 +10,16 @@ import pytest
 import scipy.sparse as sp
 
 from hypersplit.encodings import row_blocks
-from hypersplit.encodings.row_blocks import BLOCK, COPIES, SPARSE, blocks_in_time, walk_work
+from hypersplit.encodings.row_blocks import (
+    BLOCK,
+    COPIES,
+    KEPT,
+    PACE,
+    SPARSE,
+    blocks_in_time,
+    time_kept_for,
+    walk_work,
+)
 from hypersplit.instances import memory
 from hypersplit.instances.network import Layer
 
@@ -73,3 +82,11 @@ def test_work_counts_stored_entries() -> None:
     sparse = Layer((1,), (sp.csr_array(np.eye(4)),), np.zeros(4), "relu")
     assert walk_work([]) == 0.0
     assert walk_work([dense, sparse]) == 12 + 4 + 4 * SPARSE + 4
+
+
+def test_time_is_kept_for_what_follows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As much as the work is foreseen to take, a share of what is left at most; nothing of no time or endless time."""
+    monkeypatch.setattr(row_blocks, "time", SimpleNamespace(monotonic=lambda: 100.0))
+    assert time_kept_for(1.0 / PACE, 200.0) == pytest.approx(199.0)
+    assert time_kept_for(1e9 / PACE, 200.0) == pytest.approx(200.0 - 100.0 * KEPT)
+    assert time_kept_for(1.0 / PACE, 50.0) == 50.0 and time_kept_for(1.0 / PACE, math.inf) == math.inf
