@@ -16,13 +16,14 @@ import numpy as np
 
 from ..encodings.linear_bounds import LinearBoundOptions, bound
 from ..encodings.number_range import BEYOND, in_range
-from ..heuristics.policy import FEW_INPUTS, Facts, Stage, batch_size, facts, plan
+from ..heuristics.policy import FEW_INPUTS, Facts, Stage, batch_size, facts, node_mb, plan
 from ..heuristics.relus import PHASE_RULES
 from ..instances.batch import Batch, root
 from ..instances.network import Array
 from ..instances.replay import Witness
 from .closing import open_disjuncts
 from .frontier import Frontier
+from .limits import INTERRUPTIONS, LimitReached
 from .options import Options
 from .result import POSITIVE
 from .search import Outcome, Steps, search, still_open
@@ -72,7 +73,9 @@ class _Query:
         self.run, self.options, self.report = run, options, report
         self.query, self.limits = run.query, run.limits
         self.result = Answer()
-        self.stopped = ""
+        self.batch = root(self.query)
+        self.frontier = Frontier(self.batch)
+        self.stopped, self.torn = "", False  # torn: see `Outcome`
         self.stuck = 0
         self.phases: PhaseSearch | None = None  # once phases are split
         self.rows: GroupRows | None = None  # multi-neuron rows of the root that nodes may use
@@ -82,11 +85,22 @@ class _Query:
     def answer(self) -> Answer:
         """See `answer` of the module."""
         result = self.result
+        try:
+            return self._stages()
+        except MemoryError as error:  # told before anything was allocated
+            LOG.info("stopped: %s", error)
+            self.stopped = "memory"
+        except LimitReached as stop:
+            self.stopped, self.torn = stop.reason, True
+        return result if self._decided else self._open()
+
+    def _stages(self) -> Answer:
+        result = self.result
         if self._attack(QUICK_STARTS, QUICK_STEPS, 4 * QUICK_STARTS):
             return result
         if not in_range(self.query):
             return self._only_attack()
-        batch = self._bound_root(root(self.query))
+        batch = self._bound_root(self.batch)
         if not len(batch):
             LOG.info("root: bound %.6g closes it", self.result.bound)
             return self._holds("linear bounds", self.result.bound)
@@ -106,10 +120,15 @@ class _Query:
                      time.monotonic() - started, "decided" if self._decided else f"open, {self.stopped}")  # fmt: skip
             if self._decided:
                 return result
-            if self.stopped == "interrupted":
+            if self.stopped in INTERRUPTIONS:
                 break
-        result.bound = max(float(self.batch.margin[0]), self.frontier.margin if len(self.frontier) else -np.inf)
-        interrupted = self.stopped if self.stopped == "interrupted" else ""
+        return self._open()
+
+    def _open(self) -> Answer:
+        """Nothing decided it: the reason, and what is proved."""
+        result, interrupted = self.result, self.stopped if self.stopped in INTERRUPTIONS else ""
+        proved = self.frontier.margin if len(self.frontier) and not self.torn else -np.inf
+        result.bound = max(float(self.batch.margin[0]), proved)
         result.how = interrupted or self.limits.exceeded() or self.stopped or "no stage decided"
         return result
 
@@ -121,6 +140,11 @@ class _Query:
         if not self._decided:
             self.result.how = self.limits.exceeded() or BEYOND
         return self.result
+
+    @property
+    def _inherited(self) -> LinearBoundOptions:
+        """Margins from the hidden bounds that are known."""
+        return LinearBoundOptions(hidden=False, deadline=self.limits.deadline)
 
     @property
     def _decided(self) -> bool:
@@ -159,7 +183,10 @@ class _Query:
     def _attack(
         self, starts: int, steps: int, points: int, quasi: bool = False, reach: float = np.inf
     ) -> bool:
-        self.result.witness = self.run.attack_root(starts, steps, points, quasi, reach)
+        try:
+            self.result.witness = self.run.attack_root(starts, steps, points, quasi, reach)
+        except MemoryError as error:  # no attack: the bounds may need less
+            LOG.info("attack left out: %s", error)
         self.result.how = "attack"
         return self.result.witness is not None
 
@@ -191,7 +218,7 @@ class _Query:
         from .phase_search import PhaseSearch
 
         if self.phases is None:
-            bounds = bound(self.query, self.batch, LinearBoundOptions(hidden=False))
+            bounds = bound(self.query, self.batch, self._inherited)
             self.batch.duty &= ~(self.query.per_disjunct(bounds.margins) > 0.0)
             milp = self.options.method == "auto"
             self.phases = PhaseSearch(
@@ -211,6 +238,7 @@ class _Query:
         statistics["nodes"] += outcome.nodes
         statistics["depth"] = max(statistics["depth"], outcome.deepest)
         self.stuck += sum(len(b) for b in outcome.stuck)
+        self.torn |= outcome.torn
         self.stopped = outcome.stopped or ("" if not self.stuck else "numerics: nodes that no float can split")
         self.result.witness, self.result.how = outcome.witness, "search"
 
@@ -225,13 +253,13 @@ class _Query:
             hidden=few or self.root_seconds < QUICK_BOUND,
         )  # fmt: skip
 
-        def stop(nodes: int) -> str:
-            return self.limits.exceeded(nodes) or ("its share of time" if time.monotonic() >= end else "")
+        def stop(nodes: int, seconds: float) -> str:
+            return self.limits.exceeded(nodes, seconds) or ("its share of time" if time.monotonic() >= end else "")
 
         steps = Steps(
             run.bound, run.attack, run.clip_step, run.close, run.split, stop,
             self.options.batch or batch_size(known, self.query), self.report, run.record,
-            workers, lambda: min(end - time.monotonic(), self.limits.remaining),
+            workers, lambda: min(end - time.monotonic(), self.limits.remaining), node_mb(self.query, run.means),
         )  # fmt: skip
         outcome = search(self.query, self.frontier, steps)
         self._count(outcome)
@@ -244,7 +272,7 @@ class _Query:
 
         started = time.monotonic()
         deadline = started + seconds
-        known = bound(self.query, self.batch, LinearBoundOptions(hidden=False, conjunctions=True))
+        known = bound(self.query, self.batch, replace(self._inherited, conjunctions=True))
         options = OptimiseOptions(iterations=ROOT_ASCENT, conjunctions=True, deadline=deadline)
         bounds = tighten(self.query, self.batch, known, options)
         self.ascent_seconds = time.monotonic() - started
@@ -264,7 +292,7 @@ class _Query:
         from .group_stage import LAYERWISE, close_by_groups
         from .root_rows import refine_root
 
-        bounds = bound(self.query, self.batch, LinearBoundOptions(hidden=False))
+        bounds = bound(self.query, self.batch, self._inherited)
         few = self._unstable(self.batch.pre_lower, self.batch.pre_upper) <= LAYERWISE
         outcome = (
             close_by_groups(self.query, self.batch.node(0), bounds, seconds) if few
@@ -285,7 +313,7 @@ class _Query:
         from .milp_tree import close_by_milp
 
         end = time.monotonic() + seconds
-        bounds = bound(self.query, self.batch, LinearBoundOptions(hidden=False))
+        bounds = bound(self.query, self.batch, self._inherited)
         open_now = [k for k in open_disjuncts(self.query, bounds.margins[0]) if self.batch.duty[0, k]]
         outcome = close_by_milp(
             self.query, self.batch.node(0), open_now, lambda: end - time.monotonic(), self.options, self.run.check

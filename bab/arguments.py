@@ -108,7 +108,7 @@ def _search(add: Callable[..., object]) -> None:
         dest="memory_mb",
         type=_number,
         metavar="MB",
-        help=f"limit (default: {Options.memory_mb:g})",
+        help=f"limit of resident memory (default: {Options.memory_mb:g})",
     )
     add("--method", choices=METHODS, help="auto, branch and bound only, or SCIP's MILP only")
     add("--option", action="append", default=[], metavar="NAME=VALUE", help="any other option")

@@ -17,7 +17,7 @@ class Options:
     timeout: float = 300.0  # for the whole run, reading included
     seed: int = 0  # of every random choice; with jobs = 1 equal seeds give equal runs up to time limits
     jobs: int = os.cpu_count() or 1  # threads that take nodes; SCIP's MILPs at a time, one core each
-    memory_mb: float = 8000.0  # resident memory at which the search gives up
+    memory_mb: float = 8000.0  # resident memory of the process at which the run gives up; SCIPs have shares besides
     nodes: int = 10**9  # nodes at which the search gives up
     method: str = "auto"  # "auto", "split" (branch and bound without SCIP's MILP), "milp" (one big-M MILP per disjunct)
     rule: str = "auto"  # split rule: "auto" or one of heuristics.splits.RULES

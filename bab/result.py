@@ -23,6 +23,7 @@ class Result:
     witness: Witness | None = None  # for sat: the input, as the ONNX file itself was run on it
     bound: float = float("-inf")  # proved lower bound of the worst margin; POSITIVE for unsat by search
     reason: str = ""  # how it was decided, or why it was not: time, memory, nodes, numerics, interrupted, ...
-    statistics: dict[str, float] = field(default_factory=dict)  # counts and seconds by their names
+    # counts and seconds by their names; memory_mb is the peak of this process so far, SCIP's processes not counted
+    statistics: dict[str, float] = field(default_factory=dict)
     seconds: float = 0.0  # wall clock from the call to the verdict
     notes: tuple[str, ...] = ()  # what a reader of the verdict must know besides, each said once

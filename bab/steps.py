@@ -169,7 +169,9 @@ class Run:
         picked = np.argsort(batch.margin, kind="stable")[:MOST_DIVES]
         targets = query.per_disjunct(bounds.margins[picked]).argmin(axis=1)
         box = batch.lower[picked], batch.upper[picked]
-        points, _ = projected_gradient(query, starts[picked], *box, DIVE_STEPS, targets)
+        points, _ = projected_gradient(
+            query, starts[picked], *box, DIVE_STEPS, targets, deadline=self.limits.deadline
+        )  # fmt: skip
         return self.check(points)
 
     def check_minimisers(self, query: Query, batch: Batch, bounds: Bounds) -> Witness | None:
@@ -196,8 +198,10 @@ class Run:
         candidates, _ = best_first(self.query, np.concatenate([spread, crowd]))
         if witness := self.check(candidates[:MOST_REPLAYS]):
             return witness
-        chosen = self.elite.mixed(candidates[:starts], lower, upper, self.rng)
-        found, worst = projected_gradient(self.query, chosen, lower, upper, steps, rng=self.rng)
+        chosen, box = self.elite.mixed(candidates[:starts], lower, upper, self.rng), (lower, upper)
+        found, worst = projected_gradient(
+            self.query, chosen, *box, steps, rng=self.rng, deadline=self.limits.deadline
+        )  # fmt: skip
         self.elite.add(found, worst)
         return self.check(found)
 

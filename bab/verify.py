@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..instances import memory
 from ..instances.cross_check import Findings, cross_check
 from ..instances.errors import ReplayError
 from ..instances.network import Network
@@ -20,7 +21,7 @@ from ..instances.property import Property
 from ..instances.query import Query, queries
 from ..instances.replay import Replay, Witness
 from .answer import Answer, answer
-from .limits import Limits, resident_mb
+from .limits import Limits, cause
 from .options import Options
 from .progress import progress
 from .result import Result
@@ -53,15 +54,17 @@ def verify(
     """
     options = replace(options or Options(), **overrides)
     limits = Limits(options)
-    with _log_to(options.log):
+    with _log_to(options.log), memory.ceiling(options.memory_mb):
         net, prop = _read(network, property)
         replay, picture = Replay(net), _picture(options, net, prop)
         try:
             result = _decide(queries(net, prop), replay, prop, options, limits, picture)
-        except KeyboardInterrupt:
-            result = Result("unknown", reason="interrupted", seconds=limits.elapsed)
+        except KeyboardInterrupt as stop:
+            reason = cause(stop)
+            verdict = "timeout" if reason == "time" else "unknown"
+            result = Result(verdict, reason=reason, statistics=_final(Counter()), seconds=limits.elapsed)
         except MemoryError:
-            result = Result("unknown", reason="memory", seconds=limits.elapsed)
+            result = Result("unknown", reason="memory", statistics=_final(Counter()), seconds=limits.elapsed)
         if replay.note:
             result = replace(result, notes=(*result.notes, replay.note))
         return picture.drawn(result) if picture else result
@@ -133,7 +136,7 @@ def _decide(
         return _confirmed(result, asked, replay, prop, rng, limits)
     bound = bound if not replay.network.unmodelled else -np.inf
     reason = open_reasons[0] if open_reasons else limits.exceeded()
-    verdict = "timeout" if limits.exceeded() == "time" else "unknown"
+    verdict = "timeout" if "time" in (reason, limits.exceeded()) else "unknown"
     return Result(verdict, None, bound, reason, _final(statistics), limits.elapsed)
 
 
@@ -171,7 +174,7 @@ def _add(total: Counter[str], more: Counter[str]) -> None:
 
 
 def _final(statistics: Counter[str]) -> dict[str, float]:
-    return {**statistics, "memory_mb": round(resident_mb(), 1)}
+    return {**statistics, "memory_mb": round(memory.peak_mb(), 1)}
 
 
 @contextmanager

@@ -15,8 +15,8 @@ import numpy as np
 from ..instances.batch import Node
 from ..instances.network import Array
 from ..instances.query import Query
-from .back_substitution import product_terms
 from .bounds import gamma
+from .prepared_layers import product_terms
 
 __all__ = ["activation_region"]
 

@@ -24,9 +24,10 @@ import numpy as np
 from ..instances.batch import Batch
 from ..instances.network import Array
 from ..instances.query import Query
-from .back_substitution import Pass, prepared_of
+from .back_substitution import Pass
 from .bounds import LinearBoundOptions, gamma, middle_and_radius
 from .optimised_bounds import PAIR_FLOATS, PairPass
+from .prepared_layers import prepared_of
 from .slope_ascent import Pairs
 
 if TYPE_CHECKING:

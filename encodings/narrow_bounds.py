@@ -11,10 +11,10 @@ import numpy as np
 from ..instances.batch import Batch
 from ..instances.network import Array
 from ..instances.query import Query
-from .back_substitution import prepared_of, product_terms
 from .bounds import Bounds, LinearBoundOptions, gamma
 from .kernel_cache import kernel_cache
 from .kernel_layout import Net, Out, room_for
+from .prepared_layers import prepared_of, product_terms
 
 with kernel_cache():
     from .kernels import bound_nodes

@@ -24,9 +24,10 @@ import numpy as np
 from ..instances.batch import Batch
 from ..instances.network import Array
 from ..instances.query import Query
-from .back_substitution import Pass, back_substitute, prepared_of
+from .back_substitution import Pass, back_substitute
 from .bounds import Bounds, LinearBoundOptions, gamma, norm
 from .conjunctions import refute_conjunctions
+from .prepared_layers import prepared_of
 from .relaxations import Lines
 from .row_multipliers import LayerRows, RowPool
 from .skeleton import Skeleton

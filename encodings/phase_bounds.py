@@ -19,19 +19,24 @@ import numpy as np
 from ..instances.batch import Batch
 from ..instances.network import Array
 from ..instances.query import Query
-from .back_substitution import prepared_of
 from .bounds import Bounds, LinearBoundOptions, middle_and_radius
 from .disjunct_bounds import DisjunctAscent, DisjunctPass, shares_of
 from .inherited_pass import InheritedPass
 from .kernel_cache import Switch
 from .linear_bounds import bound
 from .optimised_bounds import PAIR_FLOATS, OptimiseOptions, PairPass
+from .prepared_layers import prepared_of
 from .row_multipliers import RowPool
 from .skeleton import FLOAT, Skeleton
 from .slope_ascent import Ascent, Pairs, Single
 
-__all__ = ["bound_phases", "disjunct_minima", "hidden_minima", "largest_magnitudes", "refresh_phases", "skeleton_of"]
+__all__ = [
+    "bound_phases", "disjunct_minima", "hidden_minima", "largest_magnitudes", "phase_node_mb", "refresh_phases",
+    "skeleton_of",
+]  # fmt: skip
 
+ASCENT_ARRAYS = 16  # float32 arrays of a pair that an ascent holds: numbers, moments, lines, coefficients and copies
+BOUND_ARRAYS = 3  # float64 arrays of a row that a round holds: sensitivities, totals and a copy
 KERNEL_AFTER = 0.5  # seconds that numpy spends on a query's hidden neurons before numba's import is worth it
 
 
@@ -76,6 +81,12 @@ def bound_phases(
         proving = DisjunctPass(query, batch, node[closing], slopes[closing], shares, mus[closing], pool)
         _raise(query, bounds, node[closing], disjunct[closing], proving.minima(len(query.kinds) + 1))
     return bounds, numbers
+
+
+def phase_node_mb(query: Query) -> float:
+    """MB that bounding a node takes at most: the ascent's arrays of each disjunct, and its bounds with their copies."""
+    width = query.neurons + query.network.input_size
+    return 1e-6 * width * (query.disjuncts * ASCENT_ARRAYS * 4 + query.rows * BOUND_ARRAYS * 8)
 
 
 @np.errstate(over="ignore", invalid="ignore")  # what is not finite in the end proves nothing

@@ -12,10 +12,10 @@ from ..instances.batch import Batch
 from ..instances.network import Array, Matrix
 from ..instances.query import Query
 from ..instances.sparse import sp
-from .back_substitution import prepared_of
 from .bounds import Bounds, gamma, norm
 from .first_layer_ball import Ball
 from .kernel_cache import kernel_cache
+from .prepared_layers import prepared_of
 from .slope_ascent import Steps
 
 with kernel_cache():
@@ -34,7 +34,7 @@ _ROOMS = threading.local()  # a thread's working memory for the network that it 
 def refresh_wide(query: Query, batch: Batch, magnitudes: list[Array], steps: Steps) -> Bounds:
     """`phase_bounds.refresh_phases` by the kernel.
 
-    The nodes' box must be one that `back_substitution.Prepared.ball` knows, activations ReLU or identity; magnitudes:
+    The nodes' box must be one that `prepared_layers.Prepared.ball` knows, activations ReLU or identity; magnitudes:
     see `phase_bounds.largest_magnitudes`. Nodes that the deadline cuts off keep what they had.
     """
     ball = prepared_of(query).ball(batch)

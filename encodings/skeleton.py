@@ -7,7 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..instances import memory
 from ..instances.batch import Batch
+from ..instances.matrices import picking_mb
 from ..instances.network import Array, Matrix
 from ..instances.query import Query
 from ..instances.sparse import is_sparse, sp
@@ -16,6 +18,7 @@ from .bounds import middle_and_radius
 __all__ = ["FLOAT", "Skeleton"]
 
 FLOAT = np.float32
+PICKED = 1.5  # memory of a picked matrix in float32 with its transpose, in that of picking it
 DENSE = 0.04  # share of nonzeros from which a dense float32 product beats a sparse one
 
 
@@ -41,6 +44,8 @@ class Skeleton:
             layer = query.network.layers[k - 1]
             self.live.append(np.flatnonzero(_alive(query, batch, k)))
             live = self.live[k]
+            for s, w in zip(layer.sources, layer.weights, strict=True):
+                memory.claim(PICKED * picking_mb(w, len(live), len(self.live[s])))
             weights = [_single(w[live][:, self.live[s]]) for s, w in zip(layer.sources, layer.weights, strict=True)]
             transposed = [w.T if isinstance(w, np.ndarray) else sp.csr_array(w.T) for w in weights]
             self.layers.append(_Layer(layer.sources, weights, transposed, layer.bias[live].astype(FLOAT)))

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from ..instances import memory
 from ..instances.network import Array, Matrix, Network, activate
 from .gathered_blocks import product_form
 
@@ -35,15 +36,19 @@ class Passes:
         self.single = dtype == np.float32
         self.biases = [layer.bias.astype(self.dtype)[:, None] for layer in network.layers]
         self.chunk = CHUNK if max(network.sizes) >= WIDE else 1024
+        # MB of the weights in another form; sparse ones have an index each
+        self.form_mb = 1e-6 * (dtype.itemsize + 4) * network_weights(network)
 
     @cached_property
     def maps(self) -> list[list[Matrix]]:
         """[layer][source] weights."""
+        memory.claim(self.form_mb)
         return [[product_form(w, self.dtype) for w in layer.weights] for layer in self.layers]
 
     @cached_property
     def back(self) -> list[list[Matrix]]:
         """[layer][source] transposed weights."""
+        memory.claim(2.0 * self.form_mb)  # a transposed copy on the way
         dense = np.ndarray
         return [
             [m.T if isinstance(m, dense) else product_form(w.T, self.dtype) for m, w in zip(ms, k.weights, strict=True)]

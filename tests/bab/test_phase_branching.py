@@ -14,7 +14,7 @@ from hypersplit.bab import phase_search
 from hypersplit.bab.branching import children
 from hypersplit.bab.phase_branching import EVALUATED, PhaseBranching
 from hypersplit.bab.verify import verify
-from hypersplit.encodings import back_substitution
+from hypersplit.encodings import prepared_layers
 from hypersplit.encodings.bounds import Bounds, LinearBoundOptions
 from hypersplit.encodings.linear_bounds import bound, smallest_margins
 from hypersplit.heuristics.relus import PHASE_RULES
@@ -44,7 +44,7 @@ def node_of(seed: int) -> tuple[Query, Batch, Bounds]:
 def test_verdicts_are_the_oracles(seed: int, rule: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever chooses the phase, never another verdict than the exact one."""
     monkeypatch.setattr(phase_search, "QUICK_ASCENT", math.inf)
-    monkeypatch.setattr(back_substitution, "BALL", 1)
+    monkeypatch.setattr(prepared_layers, "BALL", 1)
     instance = random_instance(seed)
     result = hypersplit.verify(instance.network, instance.prop, timeout=20, method="split", rule=rule, jobs=1)
     exact = {oracle.decide(instance.network, case, instance.prop.joint)[0] for case in instance.prop.cases}
