@@ -11,10 +11,8 @@ reproduces it in its own arithmetic is for the replay to say.
 
 from __future__ import annotations
 
-import logging
-import threading
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
@@ -28,7 +26,6 @@ from ..instances.query import Query
 
 __all__ = ["ExactOutcome", "decide_exactly"]
 
-LOG = logging.getLogger(__name__)
 # Above these sizes an answer can take minutes, and numbers grow to thousands of digits; below them most take
 # milliseconds. Products of a composition: a layer's weights times the open inputs.
 MOST_INPUTS = 60  # open ones: the columns of the LPs
@@ -198,21 +195,24 @@ class _Walk:
         begin(fresh)
         if not self._some(fresh):
             return None
-        return self._whole(self._short(fresh).point())
+        forward = range(len(self.open_inputs))
+        points = [self._short(fresh, order) for order in (forward, forward[::-1])]
+        return self._whole(min(points, key=lambda point: sum(Fraction(float(x)) != x for x in point)))
 
-    def _short(self, lp: ExactLP) -> ExactLP:
-        """The system with inputs fixed at short fractions, one after another, as long as a solution stays."""
-        for j in range(len(self.open_inputs)):
+    def _short(self, lp: ExactLP, order: range) -> list[Fraction]:
+        """A solution with inputs fixed at short fractions, one after another in this order, where one is left."""
+        for j in order:
             value = lp.point()[j]
             for candidate in dict.fromkeys(_near(value)):
                 if not Fraction(lp.lower[j], lp.unit) <= candidate <= Fraction(lp.upper[j], lp.unit):
                     continue
                 fixed = lp.copy()
                 fixed.fix(j, candidate)
-                if self._some(fixed):
+                self.lps += 1
+                if fixed.solve(self.deadline) == "point":
                     lp = fixed
                     break
-        return lp
+        return lp.point()
 
     def _whole(self, open_values: list[Fraction]) -> list[Fraction]:
         """All inputs, those with it that the box fixes."""

@@ -77,12 +77,12 @@ class PhaseSearch:
         run, limits, options = self.run, self.run.limits, self.options
 
         def stop(nodes: int) -> str:
-            return limits.exceeded(nodes) or ("its share of time" if time.monotonic() >= end else "")
+            return limits.exceeded(nodes) or run.exact.found or ("its share of time" if time.monotonic() >= end else "")
 
         workers = 1 if options.picture else options.jobs  # a recorder hears one round at a time
         steps = Steps(
             run.bound_phases, run.check_minimisers, run.no_clip, run.close_phases, run.split, stop,
             options.batch or BATCH, report, run.record, workers,
-            lambda: min(end - time.monotonic(), limits.remaining), half_spaces=False,
+            lambda: min(end - time.monotonic(), limits.remaining), half_spaces=False, settle=run.settle,
         )  # fmt: skip
         return search(self.query, self.frontier, steps)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from fractions import Fraction
 
 from ..instances.replay import Witness
 
@@ -25,3 +26,5 @@ class Result:
     reason: str = ""  # how it was decided, or why it was not: time, memory, nodes, numerics, interrupted, ...
     statistics: dict[str, float] = field(default_factory=dict)  # counts and seconds by their names
     seconds: float = 0.0  # wall clock from the call to the verdict
+    # for unknown: an input that the real-valued network sends into the forbidden set, which no replay confirms
+    real_counterexample: tuple[Fraction, ...] | None = None

@@ -52,6 +52,7 @@ class Steps:
     workers: int = 1  # threads
     left: Callable[[], float] = lambda: math.inf  # seconds
     half_spaces: bool = True  # phases of the first layer are carried as half-spaces, too
+    settle: CloseStep | None = None  # the last resort for nodes that no float can split: NaN gives them up
 
 
 @dataclass(eq=False)
@@ -178,8 +179,10 @@ def _round(query: Query, batch: Batch, steps: Steps, outcome: Outcome) -> Batch:
         return batch
     splits = steps.split(query, batch, bounds)
     if splits.missing.any():
-        outcome.stuck.append(batch[splits.missing])
-        steps.record.ended(batch, splits.missing, End.GIVEN_UP)
+        stuck, known, proved = batch[splits.missing], bounds[splits.missing], np.full(splits.missing.sum(), np.nan)
+        if steps.settle:
+            proved, outcome.witness = steps.settle(query, stuck, known)
+        _sort_out(stuck, known, proved, steps, outcome)
     both = children(query, batch, splits, steps.half_spaces)
     steps.record.split(batch, splits, both)
     return both

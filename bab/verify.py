@@ -99,7 +99,7 @@ def _decide(
     statistics: Counter[str] = Counter(queries=len(asked))
     open_reasons: list[str] = []
     ways: list[str] = []
-    bound = np.inf
+    bound, counterexample = np.inf, None
     rng = np.random.default_rng(options.seed)
     with progress(options.progress) as report:
         for query in asked:
@@ -116,6 +116,8 @@ def _decide(
                 return Result("sat", outcome.witness, outcome.bound, outcome.how, _final(statistics), limits.elapsed)
             bound = min(bound, outcome.bound)
             (ways if outcome.holds else open_reasons).append(outcome.how)
+            if outcome.counterexample:
+                counterexample, open_reasons = outcome.counterexample, [outcome.how, *open_reasons]
             if limits.exceeded():
                 break
     if not open_reasons and len(ways) == len(asked):
@@ -123,7 +125,7 @@ def _decide(
         return Result("unsat", None, bound, how, _final(statistics), limits.elapsed)
     reason = open_reasons[0] if open_reasons else limits.exceeded()
     verdict = "timeout" if limits.exceeded() == "time" else "unknown"
-    return Result(verdict, None, bound, reason, _final(statistics), limits.elapsed)
+    return Result(verdict, None, bound, reason, _final(statistics), limits.elapsed, counterexample)
 
 
 def _add(total: Counter[str], more: Counter[str]) -> None:
