@@ -108,7 +108,9 @@ class _Query:
                 return result
             if self.stopped == "interrupted" or self.run.exact.found:
                 break
-        result.bound = max(float(self.batch.margin[0]), self.frontier.margin if len(self.frontier) else -np.inf)
+        # nodes that were given up are in no frontier
+        of_nodes = self.frontier.margin if len(self.frontier) and not self.stuck else -np.inf
+        result.bound = max(float(self.batch.margin[0]), of_nodes)
         interrupted = self.stopped if self.stopped == "interrupted" else ""
         result.how = interrupted or self.limits.exceeded() or self.stopped or "no stage decided"
         if self.run.exact.found:

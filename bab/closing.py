@@ -40,9 +40,10 @@ def close_regions(
 ) -> tuple[Array, Witness | None]:
     """Decide those nodes of the batch in which every ReLU is stable.
 
-    half_spaces: the nodes carry those of their first-layer phases; exact: what to ask where floats do not decide. Returns ([B] proved lower bounds of the worst
-    margin: > 0 closes, NaN where the region is affine but touches its boundary so closely that no float decides, and
-    exact arithmetic closes it neither, -inf where nothing was learnt; a witness or None).
+    half_spaces: the nodes carry those of their first-layer phases; exact: what to ask where floats do not decide.
+    Returns ([B] proved lower bounds of the worst margin: > 0 closes, NaN where the region is affine but touches its
+    boundary so closely that no float decides, and exact arithmetic does not close it either, -inf where nothing was
+    learnt; a witness or None).
     Networks with sigmoids have no such regions.
     """
     proved = np.full(len(batch), -np.inf)

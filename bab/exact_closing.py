@@ -57,8 +57,10 @@ def decide_exactly(
     The node's bounds, half-spaces and phases are taken for what they are: proofs about the counterexamples in it.
     deadline: of time.monotonic(); strict: [rows of the query] bool, margins that must be < 0 instead of <= 0.
     """
-    if (reason := _too_large(query, node)) or (node.lower > node.upper).any():
-        return ExactOutcome("open", reason=reason) if reason else ExactOutcome("closed")
+    if (node.lower > node.upper).any():
+        return ExactOutcome("closed")
+    if reason := _too_large(query, node):
+        return ExactOutcome("open", reason=reason)
     walk = _Walk(query, node, disjunct, deadline, np.zeros(query.rows, dtype=bool) if strict is None else strict)
     try:
         point = walk.run()
@@ -73,6 +75,8 @@ def decide_exactly(
 
 def _too_large(query: Query, node: Node) -> str:
     """Why the question is not asked at all, "" if it is."""
+    if not (np.isfinite(node.lower).all() and np.isfinite(node.upper).all()):
+        return "not exact: the node's box is not finite"
     inputs = int((node.lower < node.upper).sum())
     if inputs > MOST_INPUTS:
         return f"too large for exact arithmetic: {inputs} open inputs, at most {MOST_INPUTS}"
@@ -80,7 +84,8 @@ def _too_large(query: Query, node: Node) -> str:
         return reason
     weights = sum(w.shape[0] * w.shape[1] for layer in query.network.layers for w in layer.weights)
     if weights * (inputs + 1) > MOST_PRODUCTS:
-        return f"too large for exact arithmetic: {weights} weights of {inputs} open inputs, products at most {MOST_PRODUCTS}"
+        products = f"{weights} weights of functions of {inputs} open inputs, at most {MOST_PRODUCTS} products"
+        return f"too large for exact arithmetic: {products}"
     unstable = int(((node.pre_lower < 0.0) & (node.pre_upper > 0.0) & query.relu).sum())
     if unstable > MOST_UNSTABLE:
         return f"too large for exact arithmetic: {unstable} unstable ReLUs, at most {MOST_UNSTABLE}"
@@ -105,9 +110,9 @@ class _Walk:
         unit = 1 << max(exponent, 0)
         lower, upper = (ends << max(-exponent, 0)).tolist()
         lp, inputs = ExactLP(lower, upper, unit), self.network.inputs(self.node.lower, self.node.upper)
-        cuts = np.concatenate(
-            [np.column_stack([self.query.region.rows, self.query.region.offsets]), self.node.cuts]
-        )
+        # half-spaces of the node that overflowed say nothing; those of the property are among the others
+        known = self.node.cuts[np.isfinite(self.node.cuts).all(axis=1)]
+        cuts = np.concatenate([np.column_stack([self.query.region.rows, self.query.region.offsets]), known])
         half_spaces = self.network.half_spaces(cuts, inputs)
         for i in range(len(cuts)):
             lp.add(half_spaces.row(i))
@@ -153,14 +158,15 @@ class _Walk:
         lp = lp.copy()
         for i in range(z.rows.shape[0]):
             row = z.row(i)
-            low, high = row.range(lp.lower, lp.upper, lp.unit)
-            if low >= 0 or active[i]:
-                active[i] = True
+            if active[i]:
                 lp.add(row)
-            elif high <= 0 or inactive[i]:
+            if inactive[i]:
                 lp.add(row.reversed(strict=False))
-            else:
-                free.append((i, row))
+            if not (active[i] or inactive[i]):
+                low, high = row.range(lp.lower, lp.upper, lp.unit)
+                active[i] = low >= 0
+                if low < 0 < high:
+                    free.append((i, row))
         if not self._some(lp):
             return None
         return self._phases(lp, values, z, active, free)

@@ -179,13 +179,18 @@ def _round(query: Query, batch: Batch, steps: Steps, outcome: Outcome) -> Batch:
         return batch
     splits = steps.split(query, batch, bounds)
     if splits.missing.any():
-        stuck, known, proved = batch[splits.missing], bounds[splits.missing], np.full(splits.missing.sum(), np.nan)
-        if steps.settle:
-            proved, outcome.witness = steps.settle(query, stuck, known)
-        _sort_out(stuck, known, proved, steps, outcome)
+        _settle(query, batch[splits.missing], bounds[splits.missing], steps, outcome)
     both = children(query, batch, splits, steps.half_spaces)
     steps.record.split(batch, splits, both)
     return both
+
+
+def _settle(query: Query, batch: Batch, bounds: Bounds, steps: Steps, outcome: Outcome) -> None:
+    """The last resort for nodes that no float can split; those that it does not close are given up."""
+    proved = np.full(len(batch), np.nan)
+    if steps.settle:
+        proved, outcome.witness = steps.settle(query, batch, bounds)
+    _sort_out(batch, bounds, proved, steps, outcome)
 
 
 def _sort_out(

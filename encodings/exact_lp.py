@@ -18,7 +18,7 @@ no float is used.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from fractions import Fraction
 from math import gcd
 from operator import mul
@@ -125,7 +125,7 @@ class ExactLP:
             if j < len(self.lower):
                 self._rest[column] = min(max(int(point[j] * self.unit), self.lower[j]), self.upper[j]), 0
 
-    def begin_with(self, tight: Sequence[int], between: Sequence[int]) -> None:
+    def begin_with(self, tight: Sequence[int], between: Set[int]) -> None:
         """Let rows `tight` rest at 0, and inputs `between` be what these make them; dependent ones are left alone."""
         for i in tight:
             if i in self._waiting:

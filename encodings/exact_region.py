@@ -47,6 +47,9 @@ def inexact(network: Network) -> str:
             return f"not exact: layer {k} ({layer.name}) is a {layer.kind}"
         if layer.roundings or layer.bias_error:
             return f"not exact: layer {k} ({layer.name}) was folded with rounding"
+        numbers = [layer.bias, *(w if isinstance(w, np.ndarray) else w.data for w in layer.weights)]
+        if not all(np.isfinite(a).all() for a in numbers):
+            return f"not exact: layer {k} ({layer.name}) has weights that are not finite"
     return ""
 
 

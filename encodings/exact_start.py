@@ -1,8 +1,8 @@
 """A place for the exact simplex to begin, found by SoPlex in floats: it saves pivots and proves nothing.
 
     max t  over x in the box, t <= 1, with g_i'x + h_i >= t for every row, rows and columns scaled to size 1.
-Where t is clearly positive its x satisfies all rows with room, which exact arithmetic only has to confirm. Elsewhere the
-rows that are tight at the optimum make the vertex, or the contradiction, that exact arithmetic has to look at.
+Where t is clearly positive its x satisfies all rows with room, which exact arithmetic only has to confirm. Elsewhere
+the rows that are tight at the optimum make the vertex, or the contradiction, that exact arithmetic has to look at.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ __all__ = ["begin"]
 ROOM = 1e-7  # t from which the point itself is the better place; the solver's own tolerance is 1e-9 or so
 SECONDS = 2.0  # of SoPlex; systems of this size take milliseconds
 BITS = 60  # of the point's shares of the box
-BASIC, LOWER = 1, 0  # SCIP_BASESTAT
+BASIC = 1  # SCIP_BASESTAT; spelled out here because pyscipopt is imported late
 
 
 def begin(lp: ExactLP) -> None:
