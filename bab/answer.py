@@ -113,8 +113,14 @@ class _Query:
         result.bound = max(float(self.batch.margin[0]), of_nodes)
         interrupted = self.stopped if self.stopped == "interrupted" else ""
         result.how = interrupted or self.limits.exceeded() or self.stopped or "no stage decided"
-        if self.run.exact.found:
-            result.counterexample, result.how = self.run.exact.counterexample, not_reproduced(self.run.replay)
+        if point := self.run.exact.counterexample:
+            from .exact_closing import is_counterexample
+
+            # trees of phases know a reduced network, which is the whole one where a counterexample can be
+            if any(is_counterexample(self.query, point, k) for k in range(self.query.disjuncts)):
+                result.counterexample, result.how = point, not_reproduced(self.run.replay)
+            else:
+                result.how = "numerics: an exact point of the reduced network that the whole one does not confirm"
         return result
 
     @property

@@ -12,6 +12,7 @@ reproduces it in its own arithmetic is for the replay to say.
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -24,13 +25,13 @@ from ..instances.exact_evaluation import scaled
 from ..instances.network import Array
 from ..instances.query import Query
 
-__all__ = ["ExactOutcome", "decide_exactly"]
+__all__ = ["ExactOutcome", "decide_exactly", "is_counterexample"]
 
 # Above these sizes an answer can take minutes, and numbers grow to thousands of digits; below them most take
 # milliseconds. Products of a composition: a layer's weights times the open inputs.
 MOST_INPUTS = 60  # open ones: the columns of the LPs
 MOST_PRODUCTS = 2_000_000  # of one pass through the network, about a second
-MOST_UNSTABLE = 24  # phases to branch on
+MOST_UNSTABLE = 40  # phases to branch on; few of their combinations have inputs
 MOST_LPS = 2000  # of one question
 SHORT = (2.0**10, 2.0**20)  # fractions that a counterexample's inputs are moved to where it stays one
 
@@ -68,9 +69,25 @@ def decide_exactly(
         return ExactOutcome("open", reason=str(left), lps=walk.lps)
     if point is None:
         return ExactOutcome("closed", lps=walk.lps)
-    if not walk.confirmed(point):
+    if not is_counterexample(query, point, disjunct, walk.strict):
         return ExactOutcome("open", reason="the point found is no counterexample of the network", lps=walk.lps)
     return ExactOutcome("point", tuple(point), lps=walk.lps)
+
+
+def is_counterexample(query: Query, point: Sequence[Fraction], disjunct: int, strict: Array | None = None) -> bool:
+    """Whether the network itself, evaluated exactly, makes the point [inputs] a counterexample of the disjunct."""
+    region, margins = query.region, ExactNetwork(query.network).output(point)
+    inside = all(
+        Fraction(float(low)) <= x <= Fraction(float(high))
+        for x, low, high in zip(point, region.lower, region.upper, strict=True)
+    )
+    one = [*point, Fraction(1)]
+    for row in np.column_stack([region.rows, region.offsets]).tolist():
+        inside = inside and sum(Fraction(g) * x for g, x in zip(row, one, strict=True)) >= 0
+    return inside and all(
+        margins[r] < 0 if strict is not None and strict[r] else margins[r] <= 0
+        for r in range(int(query.starts[disjunct]), int(query.starts[disjunct + 1]))
+    )
 
 
 def _too_large(query: Query, node: Node) -> str:
@@ -118,19 +135,6 @@ class _Walk:
             lp.add(half_spaces.row(i))
         begin(lp)
         return self._layer(lp, [inputs]) if self._some(lp) else None
-
-    def confirmed(self, point: list[Fraction]) -> bool:
-        """Whether the network itself, evaluated exactly, makes the point a counterexample."""
-        region = self.query.region
-        inside = all(
-            Fraction(float(low)) <= x <= Fraction(float(high))
-            for x, low, high in zip(point, region.lower, region.upper, strict=True)
-        )
-        rows = np.column_stack([region.rows, region.offsets]).tolist()
-        one = [*point, Fraction(1)]
-        inside = inside and all(sum(Fraction(g) * x for g, x in zip(row, one, strict=True)) >= 0 for row in rows)
-        margins = self.network.output(point)
-        return inside and all(margins[r] < 0 if self.strict[r] else margins[r] <= 0 for r in self.margins)
 
     def _some(self, lp: ExactLP) -> bool:
         """Whether the system has a solution."""

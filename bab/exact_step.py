@@ -55,7 +55,7 @@ class ExactStep:
 
         if self.counterexample is not None:
             return np.nan, None
-        until = min(deadline, time.monotonic() + SECONDS)
+        until, result = min(deadline, time.monotonic() + SECONDS), np.inf
         for k in disjuncts:
             outcome = decide_exactly(query, node, k, until)
             LOG.info("exact arithmetic at depth %d, disjunct %d: %s %s, %d linear programs", node.depth, k,
@@ -68,11 +68,11 @@ class ExactStep:
                 self.counterexample = outcome.point
                 return np.nan, None
             if outcome.status != "closed":
-                self.left = outcome.reason
-                return -np.inf, None
-        with self.lock:
-            self.statistics["exact"] += 1
-        return np.inf, None
+                self.left, result = outcome.reason, -np.inf
+        if result > 0.0:
+            with self.lock:
+                self.statistics["exact"] += 1
+        return result, None
 
 
 def not_reproduced(replay: Replay) -> str:

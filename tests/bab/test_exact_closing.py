@@ -142,6 +142,24 @@ def test_a_counterexample_that_is_no_float_is_told() -> None:
     assert "input:  1/3 (of the real-valued network)" in summary(result)
 
 
+def test_nodes_that_no_float_can_split_are_settled() -> None:
+    """Axes alone halve the box around a third down to neighbouring floats; the node left over is decided exactly."""
+    network = sequential([np.array([[3.0], [-3.0]]), np.ones((1, 2))], [np.array([-1.0, 1.0]), np.zeros(1)])
+    case = Case(InputSet.box(np.zeros(1), np.ones(1)), (Polyhedron(np.ones((1, 1)), np.zeros(1)),))
+    result = verify(network, Property((case,), 1, 1), timeout=60.0, jobs=1, method="split", rule="axes", clip=False)
+    assert (result.verdict, result.real_counterexample) == ("unknown", (Fraction(1, 3),)), result.reason
+
+
+def test_numerics_says_what_was_too_large() -> None:
+    """A folded layer is not exact: what floats cannot decide stays open, and the reason names the layer."""
+    network = sequential([np.array([[3.0], [-3.0]]), np.ones((1, 2))], [np.array([-1.0, 1.0]), np.zeros(1)])
+    network = replace(network, layers=(replace(network.layers[0], roundings=1), network.layers[1]))
+    case = Case(InputSet.box(np.zeros(1), np.ones(1)), (Polyhedron(np.ones((1, 1)), np.zeros(1)),))
+    result = verify(network, Property((case,), 1, 1), timeout=60.0, jobs=1, method="split")
+    assert result.verdict == "unknown" and result.real_counterexample is None
+    assert result.reason.startswith("numerics") and "layer_1) was folded with rounding" in result.reason
+
+
 def test_a_counterexample_that_float32_does_not_reproduce_is_told(tmp_path: Path) -> None:
     """|1.5 x - N / 2^24| <= 0: float32 products with 1.5 leave this N out, the real solution is 2 N / (3 2^24)."""
     n = 13421773
