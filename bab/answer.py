@@ -10,6 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from fractions import Fraction
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -22,6 +23,7 @@ from ..instances.batch import Batch, root
 from ..instances.network import Array
 from ..instances.replay import Witness
 from .closing import open_disjuncts
+from .exact_step import not_reproduced
 from .frontier import Frontier
 from .limits import INTERRUPTIONS, LimitReached
 from .options import Options
@@ -61,11 +63,14 @@ class Answer:
     how: str = ""  # what closed it, or why it is open
     bound: float = -np.inf  # proved lower bound of the worst margin
     statistics: Counter[str] = field(default_factory=Counter)
+    counterexample: tuple[Fraction, ...] | None = None  # of the real-valued network, which no replay confirms
 
 
 def answer(run: Run, options: Options, report: Callable[[int, Frontier], None]) -> Answer:
     """Attack, bound the root, then go through the stages until one decides or the time is over."""
-    return _Query(run, options, report).answer()
+    result = _Query(run, options, report).answer()
+    result.statistics.update(run.exact.statistics)
+    return result
 
 
 class _Query:
@@ -120,16 +125,25 @@ class _Query:
                      time.monotonic() - started, "decided" if self._decided else f"open, {self.stopped}")  # fmt: skip
             if self._decided:
                 return result
-            if self.stopped in INTERRUPTIONS:
+            if self.stopped in INTERRUPTIONS or self.run.exact.found:
                 break
         return self._open()
 
     def _open(self) -> Answer:
         """Nothing decided it: the reason, and what is proved."""
         result, interrupted = self.result, self.stopped if self.stopped in INTERRUPTIONS else ""
-        proved = self.frontier.margin if len(self.frontier) and not self.torn else -np.inf
-        result.bound = max(float(self.batch.margin[0]), proved)
+        # nodes that were given up are in no frontier
+        whole = len(self.frontier) and not self.torn and not self.stuck
+        result.bound = max(float(self.batch.margin[0]), self.frontier.margin if whole else -np.inf)
         result.how = interrupted or self.limits.exceeded() or self.stopped or "no stage decided"
+        if point := self.run.exact.counterexample:
+            from .exact_closing import is_counterexample
+
+            # trees of phases know a reduced network, which is the whole one where a counterexample can be
+            if any(is_counterexample(self.query, point, k) for k in range(self.query.disjuncts)):
+                result.counterexample, result.how = point, not_reproduced(self.run.replay)
+            else:
+                result.how = "numerics: an exact point of the reduced network that the whole one does not confirm"
         return result
 
     def _only_attack(self) -> Answer:
@@ -230,7 +244,12 @@ class _Query:
         LOG.info("phases, %s bounds: %d nodes, depth %d, %d open", kind, outcome.nodes, outcome.deepest,
                  len(self.phases.frontier))  # fmt: skip
         if outcome.closed and not self.stuck:
-            self._holds(self.phases.proof)
+            self._holds(self._with_exact(self.phases.proof))
+
+    def _with_exact(self, how: str) -> str:
+        """What a proof by search rests on, where some nodes were closed in exact arithmetic."""
+        exact = self.run.exact.statistics["exact"] and how != "scip-float"
+        return f"{how}, exact arithmetic" if exact else how
 
     def _count(self, outcome: Outcome) -> None:
         """Take an outcome of a search into the result."""
@@ -239,7 +258,8 @@ class _Query:
         statistics["depth"] = max(statistics["depth"], outcome.deepest)
         self.stuck += sum(len(b) for b in outcome.stuck)
         self.torn |= outcome.torn
-        self.stopped = outcome.stopped or ("" if not self.stuck else "numerics: nodes that no float can split")
+        numerics = f"numerics: {self.stuck} nodes that no float decides; {self.run.exact.left}" if self.stuck else ""
+        self.stopped = outcome.stopped or numerics
         self.result.witness, self.result.how = outcome.witness, "search"
 
     def _split_inputs(self, stage: Stage, known: Facts, seconds: float) -> None:
@@ -254,17 +274,19 @@ class _Query:
         )  # fmt: skip
 
         def stop(nodes: int, seconds: float) -> str:
-            return self.limits.exceeded(nodes, seconds) or ("its share of time" if time.monotonic() >= end else "")
+            over = self.limits.exceeded(nodes, seconds) or run.exact.found
+            return over or ("its share of time" if time.monotonic() >= end else "")
 
         steps = Steps(
             run.bound, run.attack, run.clip_step, run.close, run.split, stop,
             self.options.batch or batch_size(known, self.query), self.report, run.record,
             workers, lambda: min(end - time.monotonic(), self.limits.remaining), node_mb(self.query, run.means),
+            settle=run.settle,
         )  # fmt: skip
         outcome = search(self.query, self.frontier, steps)
         self._count(outcome)
         if outcome.closed and not self.stuck:
-            self._holds("linear bounds and splits")
+            self._holds(self._with_exact("linear bounds and splits"))
 
     def _slopes(self, seconds: float) -> None:
         """Hidden neurons' bounds at the root by optimised slopes."""

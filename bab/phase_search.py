@@ -78,12 +78,14 @@ class PhaseSearch:
         run, limits, options = self.run, self.run.limits, self.options
 
         def stop(nodes: int, seconds: float) -> str:
-            return limits.exceeded(nodes, seconds) or ("its share of time" if time.monotonic() >= end else "")
+            over = limits.exceeded(nodes, seconds) or run.exact.found
+            return over or ("its share of time" if time.monotonic() >= end else "")
 
         workers = 1 if options.picture else options.jobs  # a recorder hears one round at a time
         steps = Steps(
             run.bound_phases, run.check_minimisers, run.no_clip, run.close_phases, run.split, stop,
             options.batch or BATCH, report, run.record, workers,
             lambda: min(end - time.monotonic(), limits.remaining), phase_node_mb(self.query), half_spaces=False,
+            settle=run.settle,
         )  # fmt: skip
         return search(self.query, self.frontier, steps)

@@ -33,6 +33,8 @@ def summary(result: Result, verbose: bool = False) -> list[str]:
         lines += _witness_lines(result.witness)
     if result.notes:
         lines.append(f"note:   {'; '.join(result.notes)}")
+    if result.real_counterexample and (verbose or len(result.real_counterexample) <= SHOWN):
+        lines.append(f"input:  {' '.join(map(str, result.real_counterexample))} (of the real-valued network)")
     if verbose:
         lines += [f"{name}: {value:g}" for name, value in sorted(result.statistics.items())]
         lines += witness_text(result.witness).split("\n") if result.witness else []
@@ -51,6 +53,8 @@ def json_text(result: Result) -> str:
         "notes": list(result.notes),
         "witness": None,
     }
+    if result.real_counterexample:
+        fields["real_counterexample"] = [str(x) for x in result.real_counterexample]
     if witness:
         fields["witness"] = {
             "input": witness.input.tolist(), "output": witness.output.tolist(), "rounded": witness.rounded,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from fractions import Fraction
 
 from ..instances.replay import Witness
 
@@ -27,3 +28,5 @@ class Result:
     statistics: dict[str, float] = field(default_factory=dict)
     seconds: float = 0.0  # wall clock from the call to the verdict
     notes: tuple[str, ...] = ()  # what a reader of the verdict must know besides, each said once
+    # for unknown: an input that the real-valued network sends into the forbidden set, which no replay confirms
+    real_counterexample: tuple[Fraction, ...] | None = None

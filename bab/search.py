@@ -57,6 +57,7 @@ class Steps:
     left: Callable[[], float] = lambda: math.inf  # seconds
     node_mb: float = 0.0  # MB that a round needs for a node
     half_spaces: bool = True  # phases of the first layer are carried as half-spaces, too
+    settle: CloseStep | None = None  # the last resort for nodes that no float can split: NaN gives them up
 
 
 @dataclass(eq=False)
@@ -193,11 +194,18 @@ def _round(query: Query, batch: Batch, steps: Steps, outcome: Outcome) -> Batch:
         return batch
     splits = steps.split(query, batch, bounds)
     if splits.missing.any():
-        outcome.stuck.append(batch[splits.missing])
-        steps.record.ended(batch, splits.missing, End.GIVEN_UP)
+        _settle(query, batch[splits.missing], bounds[splits.missing], steps, outcome)
     both = children(query, batch, splits, steps.half_spaces)
     steps.record.split(batch, splits, both)
     return both
+
+
+def _settle(query: Query, batch: Batch, bounds: Bounds, steps: Steps, outcome: Outcome) -> None:
+    """The last resort for nodes that no float can split; those that it does not close are given up."""
+    proved = np.full(len(batch), np.nan)
+    if steps.settle:
+        proved, outcome.witness = steps.settle(query, batch, bounds)
+    _sort_out(batch, bounds, proved, steps, outcome)
 
 
 def _sort_out(

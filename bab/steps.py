@@ -22,12 +22,13 @@ from ..heuristics.attacks import (
 )
 from ..heuristics.relus import PHASE_RULES
 from ..heuristics.splits import Splits, choose_splits
-from ..instances.batch import Batch
+from ..instances.batch import Batch, Node
 from ..instances.errors import ReplayError
 from ..instances.network import Array
 from ..instances.query import Query
 from ..instances.replay import Replay, Witness
-from .closing import close_regions
+from .closing import close_regions, open_disjuncts
+from .exact_step import ExactStep
 from .limits import Limits
 from .trace import Recorder
 
@@ -78,6 +79,7 @@ class Run:
     conflicts: Conflicts | None = None  # phase nodes: clauses, where they are learnt
     record: Recorder = Recorder()  # hears what becomes of every node
     elite: Elite = field(default_factory=Elite)  # of the attacks at the root
+    exact: ExactStep = field(default_factory=ExactStep)  # where floats decide neither way
 
     def bound(self, query: Query, batch: Batch) -> Bounds:
         """Linear bounds, rows of a disjunct tested together."""
@@ -217,11 +219,26 @@ class Run:
 
     def close(self, query: Query, batch: Batch, bounds: Bounds) -> tuple[Array, Witness | None]:
         """Activation regions are decided by LPs."""
-        return close_regions(query, batch, bounds, self.check)
+        return close_regions(query, batch, bounds, self.check, exact=self.exactly)
+
+    def exactly(self, query: Query, node: Node, disjuncts: list[int]) -> tuple[float, Witness | None]:
+        """Disjuncts on a node by exact arithmetic, see `ExactStep.decide`."""
+        return self.exact.decide(query, node, disjuncts, self.check, self.limits.deadline)
+
+    def settle(self, query: Query, batch: Batch, bounds: Bounds) -> tuple[Array, Witness | None]:
+        """Nodes that cannot be split: [B] inf where exact arithmetic closes them, else NaN; a witness or None."""
+        proved = np.full(len(batch), np.nan)
+        for b in range(len(batch)):
+            duties = [k for k in open_disjuncts(query, bounds.margins[b]) if batch.duty[b, k]]
+            value, witness = self.exactly(query, batch.node(b), duties)
+            proved[b] = value if value > 0.0 else np.nan
+            if witness:
+                return proved, witness
+        return proved, None
 
     def close_phases(self, query: Query, batch: Batch, bounds: Bounds) -> tuple[Array, Witness | None]:
         """The same for nodes that carry phases and no half-spaces; others get an LP or a MILP where that pays."""
-        proved, witness = close_regions(query, batch, bounds, self.check, half_spaces=False)
+        proved, witness = close_regions(query, batch, bounds, self.check, half_spaces=False, exact=self.exactly)
         for solver in (self.node_lp, self.node_milp):
             unknown = np.flatnonzero(proved == -np.inf)
             if witness or solver is None:

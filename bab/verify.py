@@ -106,7 +106,7 @@ def _decide(
     statistics: Counter[str] = Counter(queries=len(asked))
     open_reasons: list[str] = []
     ways: list[str] = []
-    bound = np.inf
+    bound, counterexample = np.inf, None
     rng = np.random.default_rng(options.seed)
     with progress(options.progress) as report:
         for query in asked:
@@ -128,6 +128,8 @@ def _decide(
                 return Result("sat", witness, outcome.bound, outcome.how, _final(statistics), limits.elapsed)
             bound = min(bound, outcome.bound)
             (ways if outcome.holds else open_reasons).append(outcome.how)
+            if outcome.counterexample:
+                counterexample, open_reasons = outcome.counterexample, [outcome.how, *open_reasons]
             if limits.exceeded():
                 break
     if not open_reasons and len(ways) == len(asked):
@@ -137,7 +139,9 @@ def _decide(
     bound = bound if not replay.network.unmodelled else -np.inf
     reason = open_reasons[0] if open_reasons else limits.exceeded()
     verdict = "timeout" if "time" in (reason, limits.exceeded()) else "unknown"
-    return Result(verdict, None, bound, reason, _final(statistics), limits.elapsed)
+    return Result(
+        verdict, None, bound, reason, _final(statistics), limits.elapsed, real_counterexample=counterexample
+    )  # fmt: skip
 
 
 def _confirmed(

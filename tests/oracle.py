@@ -191,12 +191,14 @@ def _compose(layer: Layer, values: list[Affine]) -> Affine:
     return Affine(whole @ np.concatenate([*read, one]), finest + scale)
 
 
-def decide(network: Network, case: Case, joint: bool = False) -> tuple[str, Point | None]:
+def decide(
+    network: Network, case: Case, joint: bool = False, phases: Array | None = None
+) -> tuple[str, Point | None]:
     """("sat", an exact counterexample) or ("unsat", None).
 
-    joint: the forbidden polyhedra are over (y, x) as in `Property`.
+    joint: the forbidden polyhedra are over (y, x) as in `Property`; phases as in `leaves`.
     """
-    for leaf in leaves(network, case.region):
+    for leaf in leaves(network, case.region, phases):
         for margins in _margins(leaf, case, joint):
             part = leaf.polytope
             for row in margins.rows:
