@@ -10,18 +10,22 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from fractions import Fraction
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..encodings.linear_bounds import LinearBoundOptions, bound
-from ..heuristics.policy import FEW_INPUTS, Facts, Stage, batch_size, facts, plan
+from ..encodings.number_range import BEYOND, in_range
+from ..heuristics.policy import FEW_INPUTS, Facts, Stage, batch_size, facts, node_mb, plan
 from ..heuristics.relus import PHASE_RULES
 from ..instances.batch import Batch, root
 from ..instances.network import Array
 from ..instances.replay import Witness
 from .closing import open_disjuncts
+from .exact_step import not_reproduced
 from .frontier import Frontier
+from .limits import INTERRUPTIONS, LimitReached
 from .options import Options
 from .result import POSITIVE
 from .search import Outcome, Steps, search, still_open
@@ -45,6 +49,8 @@ POINTS_WORK = 1.2e8  # products of a round over all points that are only evaluat
 FEW_ROUNDS = 1  # rounds where the search attacks inside its nodes anyway
 MOST_ROUNDS = 10_000
 SOBOL_SECONDS = 3.0  # left to the attack from which on a second's import is worth it
+# largest coordinates of an attack where an input set may reach beyond what anything but its middle can be searched
+REACHES = (1.0, 10.0, 1e2, 1e3, 1e4, 1e6, 1e8, 1e12, 1e16, 1e24, 1e32, 1e64, 1e128, np.inf)
 MOST_FUNCTIONS = 200_000  # weights of a network up to which rows of deeper layers are worth their memory
 
 
@@ -57,11 +63,14 @@ class Answer:
     how: str = ""  # what closed it, or why it is open
     bound: float = -np.inf  # proved lower bound of the worst margin
     statistics: Counter[str] = field(default_factory=Counter)
+    counterexample: tuple[Fraction, ...] | None = None  # of the real-valued network, which no replay confirms
 
 
 def answer(run: Run, options: Options, report: Callable[[int, Frontier], None]) -> Answer:
     """Attack, bound the root, then go through the stages until one decides or the time is over."""
-    return _Query(run, options, report).answer()
+    result = _Query(run, options, report).answer()
+    result.statistics.update(run.exact.statistics)
+    return result
 
 
 class _Query:
@@ -69,7 +78,9 @@ class _Query:
         self.run, self.options, self.report = run, options, report
         self.query, self.limits = run.query, run.limits
         self.result = Answer()
-        self.stopped = ""
+        self.batch = root(self.query)
+        self.frontier = Frontier(self.batch)
+        self.stopped, self.torn = "", False  # torn: see `Outcome`
         self.stuck = 0
         self.phases: PhaseSearch | None = None  # once phases are split
         self.rows: GroupRows | None = None  # multi-neuron rows of the root that nodes may use
@@ -79,9 +90,22 @@ class _Query:
     def answer(self) -> Answer:
         """See `answer` of the module."""
         result = self.result
+        try:
+            return self._stages()
+        except MemoryError as error:  # told before anything was allocated
+            LOG.info("stopped: %s", error)
+            self.stopped = "memory"
+        except LimitReached as stop:
+            self.stopped, self.torn = stop.reason, True
+        return result if self._decided else self._open()
+
+    def _stages(self) -> Answer:
+        result = self.result
         if self._attack(QUICK_STARTS, QUICK_STEPS, 4 * QUICK_STARTS):
             return result
-        batch = self._bound_root(root(self.query))
+        if not in_range(self.query):
+            return self._only_attack()
+        batch = self._bound_root(self.batch)
         if not len(batch):
             LOG.info("root: bound %.6g closes it", self.result.bound)
             return self._holds("linear bounds", self.result.bound)
@@ -101,12 +125,40 @@ class _Query:
                      time.monotonic() - started, "decided" if self._decided else f"open, {self.stopped}")  # fmt: skip
             if self._decided:
                 return result
-            if self.stopped == "interrupted":
+            if self.stopped in INTERRUPTIONS or self.run.exact.found:
                 break
-        result.bound = max(float(self.batch.margin[0]), self.frontier.margin if len(self.frontier) else -np.inf)
-        interrupted = self.stopped if self.stopped == "interrupted" else ""
+        return self._open()
+
+    def _open(self) -> Answer:
+        """Nothing decided it: the reason, and what is proved."""
+        result, interrupted = self.result, self.stopped if self.stopped in INTERRUPTIONS else ""
+        # nodes that were given up are in no frontier
+        whole = len(self.frontier) and not self.torn and not self.stuck
+        result.bound = max(float(self.batch.margin[0]), self.frontier.margin if whole else -np.inf)
         result.how = interrupted or self.limits.exceeded() or self.stopped or "no stage decided"
+        if point := self.run.exact.counterexample:
+            from .exact_closing import is_counterexample
+
+            # trees of phases know a reduced network, which is the whole one where a counterexample can be
+            if any(is_counterexample(self.query, point, k) for k in range(self.query.disjuncts)):
+                result.counterexample, result.how = point, not_reproduced(self.run.replay)
+            else:
+                result.how = "numerics: an exact point of the reduced network that the whole one does not confirm"
         return result
+
+    def _only_attack(self) -> Answer:
+        """Nothing can be proved: look for a counterexample in parts of the input set that grow from 0."""
+        for reach in REACHES:
+            if self.limits.exceeded() or self._attack(QUICK_STARTS, STEPS, 8 * QUICK_STARTS, reach=reach):
+                break
+        if not self._decided:
+            self.result.how = self.limits.exceeded() or BEYOND
+        return self.result
+
+    @property
+    def _inherited(self) -> LinearBoundOptions:
+        """Margins from the hidden bounds that are known."""
+        return LinearBoundOptions(hidden=False, deadline=self.limits.deadline)
 
     @property
     def _decided(self) -> bool:
@@ -142,8 +194,13 @@ class _Query:
         elif stage.name == "milp":
             self._milp(seconds)
 
-    def _attack(self, starts: int, steps: int, points: int, quasi: bool = False) -> bool:
-        self.result.witness = self.run.attack_root(starts, steps, points, quasi)
+    def _attack(
+        self, starts: int, steps: int, points: int, quasi: bool = False, reach: float = np.inf
+    ) -> bool:
+        try:
+            self.result.witness = self.run.attack_root(starts, steps, points, quasi, reach)
+        except MemoryError as error:  # no attack: the bounds may need less
+            LOG.info("attack left out: %s", error)
         self.result.how = "attack"
         return self.result.witness is not None
 
@@ -175,7 +232,7 @@ class _Query:
         from .phase_search import PhaseSearch
 
         if self.phases is None:
-            bounds = bound(self.query, self.batch, LinearBoundOptions(hidden=False))
+            bounds = bound(self.query, self.batch, self._inherited)
             self.batch.duty &= ~(self.query.per_disjunct(bounds.margins) > 0.0)
             milp = self.options.method == "auto"
             self.phases = PhaseSearch(
@@ -187,7 +244,12 @@ class _Query:
         LOG.info("phases, %s bounds: %d nodes, depth %d, %d open", kind, outcome.nodes, outcome.deepest,
                  len(self.phases.frontier))  # fmt: skip
         if outcome.closed and not self.stuck:
-            self._holds(self.phases.proof)
+            self._holds(self._with_exact(self.phases.proof))
+
+    def _with_exact(self, how: str) -> str:
+        """What a proof by search rests on, where some nodes were closed in exact arithmetic."""
+        exact = self.run.exact.statistics["exact"] and how != "scip-float"
+        return f"{how}, exact arithmetic" if exact else how
 
     def _count(self, outcome: Outcome) -> None:
         """Take an outcome of a search into the result."""
@@ -195,7 +257,9 @@ class _Query:
         statistics["nodes"] += outcome.nodes
         statistics["depth"] = max(statistics["depth"], outcome.deepest)
         self.stuck += sum(len(b) for b in outcome.stuck)
-        self.stopped = outcome.stopped or ("" if not self.stuck else "numerics: nodes that no float can split")
+        self.torn |= outcome.torn
+        numerics = f"numerics: {self.stuck} nodes that no float decides; {self.run.exact.left}" if self.stuck else ""
+        self.stopped = outcome.stopped or numerics
         self.result.witness, self.result.how = outcome.witness, "search"
 
     def _split_inputs(self, stage: Stage, known: Facts, seconds: float) -> None:
@@ -209,18 +273,20 @@ class _Query:
             hidden=few or self.root_seconds < QUICK_BOUND,
         )  # fmt: skip
 
-        def stop(nodes: int) -> str:
-            return self.limits.exceeded(nodes) or ("its share of time" if time.monotonic() >= end else "")
+        def stop(nodes: int, seconds: float) -> str:
+            over = self.limits.exceeded(nodes, seconds) or run.exact.found
+            return over or ("its share of time" if time.monotonic() >= end else "")
 
         steps = Steps(
             run.bound, run.attack, run.clip_step, run.close, run.split, stop,
             self.options.batch or batch_size(known, self.query), self.report, run.record,
-            workers, lambda: min(end - time.monotonic(), self.limits.remaining),
+            workers, lambda: min(end - time.monotonic(), self.limits.remaining), node_mb(self.query, run.means),
+            settle=run.settle,
         )  # fmt: skip
         outcome = search(self.query, self.frontier, steps)
         self._count(outcome)
         if outcome.closed and not self.stuck:
-            self._holds("linear bounds and splits")
+            self._holds(self._with_exact("linear bounds and splits"))
 
     def _slopes(self, seconds: float) -> None:
         """Hidden neurons' bounds at the root by optimised slopes."""
@@ -228,7 +294,7 @@ class _Query:
 
         started = time.monotonic()
         deadline = started + seconds
-        known = bound(self.query, self.batch, LinearBoundOptions(hidden=False, conjunctions=True))
+        known = bound(self.query, self.batch, replace(self._inherited, conjunctions=True))
         options = OptimiseOptions(iterations=ROOT_ASCENT, conjunctions=True, deadline=deadline)
         bounds = tighten(self.query, self.batch, known, options)
         self.ascent_seconds = time.monotonic() - started
@@ -248,7 +314,7 @@ class _Query:
         from .group_stage import LAYERWISE, close_by_groups
         from .root_rows import refine_root
 
-        bounds = bound(self.query, self.batch, LinearBoundOptions(hidden=False))
+        bounds = bound(self.query, self.batch, self._inherited)
         few = self._unstable(self.batch.pre_lower, self.batch.pre_upper) <= LAYERWISE
         outcome = (
             close_by_groups(self.query, self.batch.node(0), bounds, seconds) if few
@@ -269,7 +335,7 @@ class _Query:
         from .milp_tree import close_by_milp
 
         end = time.monotonic() + seconds
-        bounds = bound(self.query, self.batch, LinearBoundOptions(hidden=False))
+        bounds = bound(self.query, self.batch, self._inherited)
         open_now = [k for k in open_disjuncts(self.query, bounds.margins[0]) if self.batch.duty[0, k]]
         outcome = close_by_milp(
             self.query, self.batch.node(0), open_now, lambda: end - time.monotonic(), self.options, self.run.check

@@ -51,7 +51,7 @@ def _verify(add: Callable[..., object]) -> None:
     add("--timeout", type=_number, metavar="S", help=f"seconds in all (default: {Options.timeout:g})")
     add("--result", type=Path, metavar="FILE", help="verdict and witness in VNN-COMP's form")
     add("--json", action="store_true", help="print one JSON object")
-    add("--jobs", type=int, metavar="N", help="processor cores to use (default: all)")
+    add("--jobs", type=_integer, metavar="N", help="processor cores to use (default: all)")
     add("--log", metavar="FILE", help="what was tried, why, and what it brought")
     add("--picture", metavar="FILE.png", help="draw the partition of the input set and the split tree")
     add("--picture-inputs", metavar="I,J", help="inputs to draw it in (default: two that show many cells)")
@@ -67,10 +67,10 @@ def _bench(add: Callable[..., object]) -> None:
     add("--result", type=Path, metavar="FILE", help="csv that every answer is appended to at once")
     add("--truth", type=Path, metavar="FILE", help="csv of known verdicts; a disagreement gives exit code 1")
     add("--timeout-cap", type=_number, default=math.inf, metavar="S", help="no instance gets more seconds")
-    add("--jobs", dest="processes", type=int, default=1, metavar="N", help="instances at a time (default: 1)")
+    add("--jobs", dest="processes", type=_integer, default=1, metavar="N", help="instances at a time (default: 1)")
     add("--resume", action="store_true", help="keep the answers that --result holds, run the others")
     add("--only", action="append", default=[], metavar="GLOB", help="family, network or property to run")
-    add("--limit", type=int, metavar="N", help="at most N instances a family, evenly spread")
+    add("--limit", type=_integer, metavar="N", help="at most N instances a family, evenly spread")
     _search(add)
 
 
@@ -102,13 +102,13 @@ def _files(add: Callable[..., object], optional: str | None = None) -> None:
 
 def _search(add: Callable[..., object]) -> None:
     """The options of the search; their names are those of `Options`."""
-    add("--seed", type=int, metavar="N", help=f"of every random choice (default: {Options.seed})")
+    add("--seed", type=_seed, metavar="N", help=f"of every random choice (default: {Options.seed})")
     add(
         "--memory",
         dest="memory_mb",
         type=_number,
         metavar="MB",
-        help=f"limit (default: {Options.memory_mb:g})",
+        help=f"limit of resident memory (default: {Options.memory_mb:g})",
     )
     add("--method", choices=METHODS, help="auto, branch and bound only, or SCIP's MILP only")
     add("--option", action="append", default=[], metavar="NAME=VALUE", help="any other option")
@@ -123,16 +123,26 @@ class _Version(argparse.Action):
 
 
 def _number(text: str) -> float:
-    value = float(text)
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
     if not 0.0 < value < math.inf:
-        raise argparse.ArgumentTypeError(f"{text}: expected a positive number")
+        raise argparse.ArgumentTypeError(f"{text!r}: expected a positive number")
     return value
 
 
+def _integer(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r}: expected an integer") from None
+
+
 def _seed(text: str) -> int:
-    value = int(text)
+    value = _integer(text)
     if value < 0:
-        raise argparse.ArgumentTypeError(f"{text}: expected no negative number")
+        raise argparse.ArgumentTypeError(f"{text!r}: expected no negative number")
     return value
 
 
@@ -150,7 +160,8 @@ def _option(text: str) -> tuple[str, Any]:
     try:
         return name, kind(value)
     except ValueError as error:
-        raise InputError(f"--option {text}: {value!r} is no {kind.__name__}") from error
+        wanted = "an integer" if kind is int else "a number"
+        raise InputError(f"--option {text}: expected {wanted}") from error
 
 
 def options_from(args: argparse.Namespace, **more: Any) -> Options:

@@ -23,6 +23,7 @@ from types import FrameType
 from typing import TYPE_CHECKING
 
 from ..instances.errors import InputError, UnsupportedOperatorError
+from ..instances.memory import peak_mb
 from .arguments import BAD_INPUT, Command, options_from, parser
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         with _quiet(verbose), _terminable():
             run: Command = args.run
-            return run(args)
+            return _leave(run(args), arguments is None)
     except BrokenPipeError:  # the reader of our output has gone: nobody is left to tell
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return UNDECIDED
@@ -73,27 +74,45 @@ def _verify(args: argparse.Namespace) -> int:
 
     _spare_inputs(args)
     with _result_file(args.result) as write:
-        result = _decide(args, options)
-        print(json_text(result) if args.json else "\n".join(summary(result, args.verbose)), flush=True)
-        write(result_file_text(result))
+
+        def say(result: Result) -> None:
+            print(json_text(result) if args.json else "\n".join(summary(result, args.verbose)), flush=True)
+            write(result_file_text(result))
+
+        result = _decide(args, options, say)
+        say(result)
     return EXIT_CODES[result.verdict]
 
 
-def _decide(args: argparse.Namespace, options: Options) -> Result:
-    """`verify`, with the ways to fail that are still an answer: an unsupported operator, memory, Ctrl-C."""
-    from .result import Result
-    from .verify import verify
+def _decide(args: argparse.Namespace, options: Options, say: Callable[[Result], None]) -> Result:
+    """`verify`, with the ways to fail that are still an answer: an unsupported operator, memory, time, Ctrl-C.
 
-    left = args.started + options.timeout - time.monotonic()
+    say: what is done with a result that does not come back from here, because the run overruns its limits.
+    """
+    from .limits import cause
+    from .watch import watched
+
+    end = args.started + options.timeout
     try:
-        return verify(args.network, args.property, options, timeout=max(left, LEAST_TIMEOUT))
+        with watched(end, options.timeout, options.memory_mb, lambda reason: say(_undecided(reason, args.started))):
+            from .verify import verify
+
+            left = max(end - time.monotonic(), LEAST_TIMEOUT)
+            return verify(args.network, args.property, options, timeout=left)
     except UnsupportedOperatorError as error:
         reason = f"unsupported operator: {error}"
     except MemoryError:
         reason = "memory"
-    except KeyboardInterrupt:
-        reason = "interrupted"
-    return Result("unknown", reason=reason, seconds=time.monotonic() - args.started)
+    except KeyboardInterrupt as stop:
+        reason = cause(stop)
+    return _undecided(reason, args.started)
+
+
+def _undecided(reason: str, started: float) -> Result:
+    from .result import Result
+
+    verdict, peak = "timeout" if reason == "time" else "unknown", {"memory_mb": round(peak_mb(), 1)}
+    return Result(verdict, reason=reason, statistics=peak, seconds=time.monotonic() - started)
 
 
 def _info(args: argparse.Namespace) -> int:
@@ -130,6 +149,14 @@ def _study(args: argparse.Namespace) -> int:
 COMMANDS = {"verify": _verify, "info": _info, "bench": _bench, "study": _study, "demo": _demo}
 
 
+def _leave(code: int, own_process: bool) -> int:
+    """The exit code; our own process ends here where threads still work for a run that was interrupted."""
+    if own_process and threading.active_count() > 1:
+        sys.stdout.flush()
+        os._exit(code)
+    return code
+
+
 def _one_thread_of_algebra() -> None:
     # before numpy starts: the search's own threads are the parallelism, and two kinds of them get in each other's way
     for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
@@ -158,7 +185,12 @@ def _result_file(path: Path | None) -> Iterator[Callable[[str], object]]:
     )  # outside the try: a file that cannot be opened is not ours to remove
     try:
         with file:
-            yield file.write
+
+            def write(text: str) -> None:
+                file.write(text)
+                file.flush()
+
+            yield write
     except (InputError, OSError):
         if path.is_file():
             path.unlink()

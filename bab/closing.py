@@ -1,7 +1,7 @@
 """Closing activation regions: where every ReLU's phase is fixed one LP per open disjunct decides.
 
 The network is affine there (Singla and Feizi 2019); the LP's safe dual bound closes the node, its optimum is a
-candidate.
+candidate. What that LP's floats decide neither way is decided in exact arithmetic.
 """
 
 from __future__ import annotations
@@ -19,13 +19,14 @@ from ..instances.network import Array
 from ..instances.query import Query
 from ..instances.replay import Witness
 
-__all__ = ["Check", "close_regions", "open_disjuncts"]
+__all__ = ["Check", "Exact", "close_regions", "open_disjuncts"]
 
 TOUCHING = 1e-9  # share of the margins' size below which an affine region's negative bound is only rounding
 SNAP = 1e-6  # relative distance within which an LP's coordinate is taken for the end of its interval
 REGION_LP_SECONDS = 10.0  # one activation region's LP; they take milliseconds
 
 Check = Callable[[Array], Witness | None]  # replays candidate inputs [P, inputs]
+Exact = Callable[[Query, Node, list[int]], tuple[float, Witness | None]]  # as ExactStep.decide
 
 
 def open_disjuncts(query: Query, margins: Array) -> list[int]:
@@ -35,28 +36,29 @@ def open_disjuncts(query: Query, margins: Array) -> list[int]:
 
 
 def close_regions(
-    query: Query, batch: Batch, bounds: Bounds, check: Check, half_spaces: bool = True
+    query: Query, batch: Batch, bounds: Bounds, check: Check, half_spaces: bool = True, exact: Exact | None = None
 ) -> tuple[Array, Witness | None]:
     """Decide those nodes of the batch in which every ReLU is stable.
 
-    half_spaces: the nodes carry those of their first-layer phases. Returns ([B] proved lower bounds of the worst
-    margin: > 0 closes, NaN where the region is affine but touches its boundary so closely that no float decides,
-    -inf where nothing was learnt; a witness or None).
+    half_spaces: the nodes carry those of their first-layer phases; exact: what to ask where floats do not decide.
+    Returns ([B] proved lower bounds of the worst margin: > 0 closes, NaN where the region is affine but touches its
+    boundary so closely that no float decides, and exact arithmetic does not close it either, -inf where nothing was
+    learnt; a witness or None).
     Networks with sigmoids have no such regions.
     """
     proved = np.full(len(batch), -np.inf)
     if not query.network.piecewise_linear:
         return proved, None
-    fixed = ~((batch.pre_lower < 0.0) & (batch.pre_upper > 0.0) & query.relu).any(axis=1)
+    fixed = ((batch.pre_lower >= 0.0) | (batch.pre_upper <= 0.0) | ~query.relu).all(axis=1)
     for b in np.flatnonzero(fixed):
-        proved[b], witness = _region(query, batch, bounds, int(b), check, half_spaces)
+        proved[b], witness = _region(query, batch, bounds, int(b), check, half_spaces, exact)
         if witness:
             return proved, witness
     return proved, None
 
 
 def _region(
-    query: Query, batch: Batch, bounds: Bounds, b: int, check: Check, half_spaces: bool
+    query: Query, batch: Batch, bounds: Bounds, b: int, check: Check, half_spaces: bool, exact: Exact | None
 ) -> tuple[float, Witness | None]:
     node, margins = batch.node(b), bounds.margins[b]
     cuts, coefficients, constants = node.cuts, bounds.coefficients[b], bounds.constants[b]
@@ -65,17 +67,22 @@ def _region(
         # phases of deeper layers are no half-spaces until all the others are known
         more, coefficients, constants = activation_region(query, node, missing)
         cuts = np.concatenate([cuts, more])
-    bound, size = np.inf, 1.0 + float(np.abs(margins).max())
+    bound, size, left = np.inf, 1.0 + float(np.abs(margins).max()), []
     for k in open_disjuncts(query, margins):
         rows = slice(query.starts[k], query.starts[k + 1])
         least, point = minimise_over_region(
             node.lower, node.upper, cuts, coefficients[rows], constants[rows], REGION_LP_SECONDS
         )
         bound = min(bound, least)
-        if least > 0.0 or point is None:
+        if least > 0.0:
             continue
-        if witness := check(_snapped(point, node)):
+        left.append(k)
+        if point is not None and (witness := check(_snapped(point, node))):
             return bound, witness
+    if left and exact:
+        proved, witness = exact(query, node, left)
+        if witness or not proved == -np.inf:
+            return proved, witness
     return (np.nan if -TOUCHING * size < bound <= 0.0 else bound), None
 
 

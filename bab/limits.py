@@ -2,28 +2,30 @@
 
 from __future__ import annotations
 
-import os
 import time
 from dataclasses import dataclass, field
 
+from ..instances.memory import resident_mb
 from .options import Options
 
-__all__ = ["Limits", "resident_mb"]
+__all__ = ["INTERRUPTIONS", "LimitReached", "Limits", "cause"]
+
+INTERRUPTIONS = ("interrupted", "time", "memory")  # reasons after which no other stage begins
 
 LEAST = 0.06  # seconds too few to begin anything with
 
 
-def resident_mb() -> float:
-    """Resident memory of this process in MB; the peak so far where the system tells no current value."""
-    try:
-        with open("/proc/self/statm") as file:
-            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
-    except (OSError, ValueError):
-        import resource
-        import sys
+class LimitReached(KeyboardInterrupt):
+    """Ctrl-C of our own: raised anywhere in the main thread where a limit is passed between two looks (`watch`)."""
 
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        return peak / (1e6 if sys.platform == "darwin" else 1e3)
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason  # "time" or "memory"
+
+
+def cause(stop: BaseException) -> str:
+    """Why the run was interrupted, as a reason of its result."""
+    return stop.reason if isinstance(stop, LimitReached) else "interrupted"
 
 
 @dataclass(eq=False)
@@ -48,9 +50,9 @@ class Limits:
         """Seconds to the deadline, >= 0."""
         return max(0.0, self.deadline - time.monotonic())
 
-    def exceeded(self, nodes: int = 0) -> str:
-        """Reason to stop now, "" for none."""
-        if self.remaining < LEAST:
+    def exceeded(self, nodes: int = 0, seconds: float = 0.0) -> str:
+        """Reason not to begin what takes `seconds`, "" for none."""
+        if self.remaining < max(LEAST, seconds):
             return "time"
         if resident_mb() > self.options.memory_mb:
             return "memory"

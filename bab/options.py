@@ -17,7 +17,7 @@ class Options:
     timeout: float = 300.0  # for the whole run, reading included
     seed: int = 0  # of every random choice; with jobs = 1 equal seeds give equal runs up to time limits
     jobs: int = os.cpu_count() or 1  # threads that take nodes; SCIP's MILPs at a time, one core each
-    memory_mb: float = 8000.0  # resident memory at which the search gives up
+    memory_mb: float = 8000.0  # resident memory of the process at which the run gives up; SCIPs have shares besides
     nodes: int = 10**9  # nodes at which the search gives up
     method: str = "auto"  # "auto", "split" (branch and bound without SCIP's MILP), "milp" (one big-M MILP per disjunct)
     rule: str = "auto"  # split rule: "auto" or one of heuristics.splits.RULES
@@ -42,5 +42,12 @@ class Options:
                 raise ValueError(f"{name} = {getattr(self, name)}: expected a positive number")
         if self.picture_inputs and not self.picture:
             raise ValueError("picture_inputs: there is no picture to choose inputs for")
+        if self.seed < 0:
+            raise ValueError(f"seed = {self.seed}: expected no negative number")
+        if self.rule != "auto":
+            from ..heuristics.splits import RULES
+
+            if self.rule not in RULES:
+                raise ValueError(f"rule {self.rule!r}: expected auto or one of {', '.join(RULES)}")
         if self.batch < 0:
             raise ValueError(f"batch = {self.batch}: expected 0 (automatic) or a positive number")

@@ -75,7 +75,7 @@ class PhaseBranching:
         other = phase_scores(self.query, bounds, focus, "phases-babsr")
         scores, worst = own.copy(), smallest_margins(self.query, bounds)
         top = own.max(axis=1)
-        for rank in range(CANDIDATES):
+        for rank in range(min(CANDIDATES, self.query.neurons)):
             for score in (own, other):
                 neuron = np.argsort(-score, axis=1, kind="stable")[:, rank]
                 some = np.flatnonzero(score[np.arange(len(batch)), neuron] > 0.0)

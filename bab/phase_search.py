@@ -16,6 +16,7 @@ import numpy as np
 
 from ..encodings.group_rows import GroupRows
 from ..encodings.implications import implications
+from ..encodings.phase_bounds import phase_node_mb
 from ..encodings.reduction import kept_neurons, reduced, restrict
 from ..encodings.row_multipliers import RowPool
 from ..instances.batch import Batch
@@ -76,13 +77,15 @@ class PhaseSearch:
         """Go on with the tree until `end`."""
         run, limits, options = self.run, self.run.limits, self.options
 
-        def stop(nodes: int) -> str:
-            return limits.exceeded(nodes) or ("its share of time" if time.monotonic() >= end else "")
+        def stop(nodes: int, seconds: float) -> str:
+            over = limits.exceeded(nodes, seconds) or run.exact.found
+            return over or ("its share of time" if time.monotonic() >= end else "")
 
         workers = 1 if options.picture else options.jobs  # a recorder hears one round at a time
         steps = Steps(
             run.bound_phases, run.check_minimisers, run.no_clip, run.close_phases, run.split, stop,
             options.batch or BATCH, report, run.record, workers,
-            lambda: min(end - time.monotonic(), limits.remaining), half_spaces=False,
+            lambda: min(end - time.monotonic(), limits.remaining), phase_node_mb(self.query), half_spaces=False,
+            settle=run.settle,
         )  # fmt: skip
         return search(self.query, self.frontier, steps)

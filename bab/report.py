@@ -31,6 +31,10 @@ def summary(result: Result, verbose: bool = False) -> list[str]:
         lines.append(f"bound:  the worst margin is at least {result.bound:.6g}")
     if result.witness:
         lines += _witness_lines(result.witness)
+    if result.notes:
+        lines.append(f"note:   {'; '.join(result.notes)}")
+    if result.real_counterexample and (verbose or len(result.real_counterexample) <= SHOWN):
+        lines.append(f"input:  {' '.join(map(str, result.real_counterexample))} (of the real-valued network)")
     if verbose:
         lines += [f"{name}: {value:g}" for name, value in sorted(result.statistics.items())]
         lines += witness_text(result.witness).split("\n") if result.witness else []
@@ -46,11 +50,15 @@ def json_text(result: Result) -> str:
         "bound": _finite(result.bound),
         "seconds": result.seconds,
         "statistics": {name: _finite(value) for name, value in sorted(result.statistics.items())},
+        "notes": list(result.notes),
         "witness": None,
     }
+    if result.real_counterexample:
+        fields["real_counterexample"] = [str(x) for x in result.real_counterexample]
     if witness:
         fields["witness"] = {
             "input": witness.input.tolist(), "output": witness.output.tolist(), "rounded": witness.rounded,
+            "written": {str(i): decimal for i, decimal in sorted(witness.written.items())},
         }  # fmt: skip
     return json.dumps(fields, allow_nan=False)
 
@@ -76,12 +84,14 @@ def _effort(result: Result) -> str:
 
 def _witness_lines(witness: Witness) -> list[str]:
     note = " (rounded to the nearest float32, see the documentation)" if witness.rounded else ""
-    return [f"input:  {_shown(witness.input)}{note}", f"output: {_shown(witness.output)}"]
+    decimals = [witness.decimal(i) for i in range(min(len(witness.input), SHOWN + 1))]
+    outputs = [repr(float(v)) for v in witness.output[: SHOWN + 1]]
+    return [f"input:  {_shown(witness.input, decimals)}{note}", f"output: {_shown(witness.output, outputs)}"]
 
 
-def _shown(values: Array) -> str:
+def _shown(values: Array, decimals: list[str]) -> str:
     if len(values) <= SHOWN:
-        return " ".join(repr(float(v)) for v in values)
+        return " ".join(decimals)
     return f"{len(values)} numbers from {values.min():.6g} to {values.max():.6g}; --result FILE has them all"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from fractions import Fraction
 
 from ..instances.replay import Witness
 
@@ -23,5 +24,9 @@ class Result:
     witness: Witness | None = None  # for sat: the input, as the ONNX file itself was run on it
     bound: float = float("-inf")  # proved lower bound of the worst margin; POSITIVE for unsat by search
     reason: str = ""  # how it was decided, or why it was not: time, memory, nodes, numerics, interrupted, ...
-    statistics: dict[str, float] = field(default_factory=dict)  # counts and seconds by their names
+    # counts and seconds by their names; memory_mb is the peak of this process so far, SCIP's processes not counted
+    statistics: dict[str, float] = field(default_factory=dict)
     seconds: float = 0.0  # wall clock from the call to the verdict
+    notes: tuple[str, ...] = ()  # what a reader of the verdict must know besides, each said once
+    # for unknown: an input that the real-valued network sends into the forbidden set, which no replay confirms
+    real_counterexample: tuple[Fraction, ...] | None = None

@@ -16,16 +16,19 @@ import numpy as np
 
 from ..encodings.linear_bounds import Bounds, smallest_margins
 from ..heuristics.splits import Splits
+from ..instances import memory
 from ..instances.batch import Batch
 from ..instances.query import Query
 from ..instances.replay import Witness
 from .branching import children
 from .frontier import Frontier
+from .limits import cause
 from .trace import End, Recorder
 
 __all__ = ["Outcome", "Steps", "search"]
 
 LEAST_ROUND = 0.1  # seconds that a round may take even where no more are left
+ROUNDS = 2  # from which on the time of a node is foreseen
 FEWEST = 16  # nodes that a worker takes where there are so many, and the others wait
 BoundStep = Callable[[Query, Batch], Bounds]  # proves bounds of every node of the batch
 AttackStep = Callable[[Query, Batch, Bounds], Witness | None]  # looks for a counterexample in and around the nodes
@@ -33,7 +36,8 @@ AttackStep = Callable[[Query, Batch, Bounds], Witness | None]  # looks for a cou
 CloseStep = Callable[[Query, Batch, Bounds], tuple[np.ndarray, Witness | None]]
 SplitStep = Callable[[Query, Batch, Bounds], Splits]  # one split a node, or none where nothing can be split
 ClipStep = Callable[[Query, Batch, Bounds], tuple[Batch, np.ndarray]]  # smaller regions, [B] bool: nothing left
-StopTest = Callable[[int], str]  # given the nodes so far, the reason to stop now, "" for none
+# given the nodes so far and the seconds that the next one takes at least, the reason to stop now, "" for none
+StopTest = Callable[[int, float], str]
 
 
 @dataclass(frozen=True)
@@ -51,7 +55,9 @@ class Steps:
     record: Recorder = Recorder()  # hears what becomes of every node; with one worker only
     workers: int = 1  # threads
     left: Callable[[], float] = lambda: math.inf  # seconds
+    node_mb: float = 0.0  # MB that a round needs for a node
     half_spaces: bool = True  # phases of the first layer are carried as half-spaces, too
+    settle: CloseStep | None = None  # the last resort for nodes that no float can split: NaN gives them up
 
 
 @dataclass(eq=False)
@@ -62,6 +68,7 @@ class Outcome:
     stopped: str = ""  # reason, "" when the frontier was emptied
     nodes: int = 0  # bounded
     deepest: int = 0
+    torn: bool = False  # interrupted: the frontier may lack nodes that are open
     stuck: list[Batch] = field(default_factory=list)  # nodes that could neither be closed nor split
 
     @property
@@ -73,12 +80,13 @@ class Outcome:
         """Take in what another round brought."""
         self.witness, self.stopped = self.witness or more.witness, self.stopped or more.stopped
         self.nodes, self.deepest = self.nodes + more.nodes, max(self.deepest, more.deepest)
-        self.stuck += more.stuck
+        self.stuck, self.torn = self.stuck + more.stuck, self.torn or more.torn
 
 
 def search(query: Query, frontier: Frontier, steps: Steps) -> Outcome:
     """Work on the frontier until it is empty, a witness is found, or `steps.stop` says so; it keeps what is open.
 
+    When interrupted it returns at once: what others still work on is then missing from the frontier (Outcome.torn).
     With several workers each takes a batch of its own. A node's children depend on the node alone, so the tree is the
     same in whatever order its nodes are taken.
     """
@@ -88,10 +96,11 @@ def search(query: Query, frontier: Frontier, steps: Steps) -> Outcome:
         thread.start()
     try:
         crew.work()
-    except KeyboardInterrupt:  # while waiting for the others
-        crew.interrupt()
+    except KeyboardInterrupt as stop:  # while waiting for the others
+        crew.interrupt(cause(stop))
     for thread in others:
-        thread.join()
+        if not crew.outcome.torn:  # else they end with their rounds, for nobody
+            thread.join()
     if crew.error:
         raise crew.error
     return crew.outcome
@@ -107,6 +116,7 @@ class _Crew:
         self.change = Condition()  # of the frontier, the outcome and who is busy
         self.busy = 0
         self.pace = 0.0  # seconds that a node took in the last round
+        self.least, self.rounds = math.inf, 0  # least pace so far: the first rounds have more to set up
 
     def work(self) -> None:
         """Rounds until nothing is left to do."""
@@ -117,12 +127,13 @@ class _Crew:
             except BaseException as raised:  # noqa: BLE001  kept for the thread that called
                 both, error = batch, raised
             self.pace = (time.monotonic() - started) / len(batch)
+            self.least, self.rounds = min(self.least, self.pace), self.rounds + 1
             self._give(both, done, error)
 
-    def interrupt(self) -> None:
+    def interrupt(self, reason: str) -> None:
         """Let every thread end with its round."""
         with self.change:
-            self.outcome.stopped = self.outcome.stopped or "interrupted"
+            self.outcome.stopped, self.outcome.torn = self.outcome.stopped or reason, True
             self.change.notify_all()
 
     def _take(self) -> Batch | None:
@@ -130,17 +141,22 @@ class _Crew:
             while True:
                 over = self.outcome.witness or self.outcome.stopped or self.error
                 if not over and len(self.frontier):
-                    self.outcome.stopped = self.steps.stop(self.outcome.nodes)
+                    foreseen = self.least if self.rounds >= ROUNDS else 0.0
+                    self.outcome.stopped = self.steps.stop(self.outcome.nodes, foreseen)
                     over = self.outcome.stopped
                 if over or not (self.busy or len(self.frontier)):
                     self.change.notify_all()
                     return None
+                fit = memory.room_mb() / (self.steps.node_mb * self.steps.workers + 1e-9)
+                if len(self.frontier) and fit < 1.0:
+                    self.outcome.stopped = "memory"
+                    continue
                 if len(self.frontier):
                     self.busy += 1
                     fair = -(-len(self.frontier) // self.steps.workers)
                     # near the end a round gets no more nodes than it has time for
                     quick = max(self.steps.left(), LEAST_ROUND) / max(self.pace, 1e-9)
-                    return self.frontier.pop(max(1, int(min(self.steps.batch, quick, max(fair, FEWEST)))))
+                    return self.frontier.pop(max(1, int(min(self.steps.batch, quick, fit, max(fair, FEWEST)))))
                 self.change.wait()
 
     def _give(self, both: Batch, done: Outcome, error: BaseException | None) -> None:
@@ -148,7 +164,7 @@ class _Crew:
             self.busy -= 1
             self.frontier.push(both)
             if isinstance(error, KeyboardInterrupt):
-                done.stopped = "interrupted"
+                done.stopped, done.torn = cause(error), True
             elif error:
                 self.error = error
             self.outcome.add(done)
@@ -178,11 +194,18 @@ def _round(query: Query, batch: Batch, steps: Steps, outcome: Outcome) -> Batch:
         return batch
     splits = steps.split(query, batch, bounds)
     if splits.missing.any():
-        outcome.stuck.append(batch[splits.missing])
-        steps.record.ended(batch, splits.missing, End.GIVEN_UP)
+        _settle(query, batch[splits.missing], bounds[splits.missing], steps, outcome)
     both = children(query, batch, splits, steps.half_spaces)
     steps.record.split(batch, splits, both)
     return both
+
+
+def _settle(query: Query, batch: Batch, bounds: Bounds, steps: Steps, outcome: Outcome) -> None:
+    """The last resort for nodes that no float can split; those that it does not close are given up."""
+    proved = np.full(len(batch), np.nan)
+    if steps.settle:
+        proved, outcome.witness = steps.settle(query, batch, bounds)
+    _sort_out(batch, bounds, proved, steps, outcome)
 
 
 def _sort_out(

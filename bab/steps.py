@@ -22,11 +22,13 @@ from ..heuristics.attacks import (
 )
 from ..heuristics.relus import PHASE_RULES
 from ..heuristics.splits import Splits, choose_splits
-from ..instances.batch import Batch
+from ..instances.batch import Batch, Node
+from ..instances.errors import ReplayError
 from ..instances.network import Array
 from ..instances.query import Query
 from ..instances.replay import Replay, Witness
-from .closing import close_regions
+from .closing import close_regions, open_disjuncts
+from .exact_step import ExactStep
 from .limits import Limits
 from .trace import Recorder
 
@@ -46,6 +48,7 @@ MOST_DIVES = 256  # nodes per round inside which a few gradient steps are made
 DIVE_STEPS = 8
 MOST_SOBOL = 64  # inputs up to which a Sobol sequence is set up in no time and still spreads better than chance
 HIDDEN_ASCENT, HIDDEN_RATE = 4, 0.4  # iterations and steps on the slopes and multipliers of phase nodes' hidden neurons
+MOST_MULTIPLIER = 6e4  # of what waits in float16, which ends soon after; any multiplier >= 0 is valid
 MOST_SLOPES = 131072  # numbers of a waiting node's slopes, 256 kB; beyond that its children begin without them
 PATIENCE = 2  # splits per unstable ReLU after which a node with few of them resists
 FEW_UNSTABLE = 16  # unstable ReLUs up to which a resisting node's phases are split
@@ -76,6 +79,7 @@ class Run:
     conflicts: Conflicts | None = None  # phase nodes: clauses, where they are learnt
     record: Recorder = Recorder()  # hears what becomes of every node
     elite: Elite = field(default_factory=Elite)  # of the attacks at the root
+    exact: ExactStep = field(default_factory=ExactStep)  # where floats decide neither way
 
     def bound(self, query: Query, batch: Batch) -> Bounds:
         """Linear bounds, rows of a disjunct tested together."""
@@ -95,7 +99,7 @@ class Run:
         options = OptimiseOptions(iterations=self.ascent, deadline=self.limits.deadline)
         bounds, numbers = bound_phases(query, batch, options, plain=not self.refresh, pool=self.rows)
         kept = numbers[0].size <= MOST_SLOPES
-        batch.slopes = numbers.astype(np.float16) if kept else np.zeros((len(batch), 0, 0), dtype=np.float16)
+        batch.slopes = _halved(numbers) if kept else np.zeros((len(batch), 0, 0), dtype=np.float16)
         batch.duty &= ~(query.per_disjunct(bounds.margins) > 0.0)
         due = np.flatnonzero(~(smallest_margins(query, bounds) > 0.0))
         if self.refresh and len(due):
@@ -130,7 +134,7 @@ class Run:
             bounds.points[due] = better.points
         batch.duty[due] = some.duty
         if batch.slopes.size:
-            batch.slopes[due] = numbers.astype(np.float16)
+            batch.slopes[due] = _halved(numbers)
 
     def check(self, points: Array) -> Witness | None:
         """Replay the candidates that the float64 network puts into or next to the forbidden set, best first."""
@@ -140,10 +144,21 @@ class Run:
         points, worst = best_first(self.query, np.clip(points, self.query.region.lower, self.query.region.upper))
         margins = self.query.network.evaluate(points[:1])
         near = worst <= NEAR * (1.0 + np.abs(margins).max())
+        if self.query.network.unmodelled:
+            near[:] = True  # the file's roundings may take any point anywhere
         for x in points[near][:MOST_REPLAYS]:
-            if witness := self.replay.check(self.query.case, x, self.joint):
+            if witness := self._replayed(x):
                 return witness
         return None
+
+    def _replayed(self, x: Array) -> Witness | None:
+        """A file that cannot be run ends the search where a counterexample would, and nowhere else."""
+        try:
+            return self.replay.check(self.query.case, x, self.joint)
+        except ReplayError:
+            if self.replay.is_real_counterexample(self.query.case, x, self.joint):
+                raise
+            return None
 
     def attack(self, query: Query, batch: Batch, bounds: Bounds) -> Witness | None:
         """A short descent inside each of the most suspicious nodes, from the point that its bound suspects.
@@ -156,30 +171,39 @@ class Run:
         picked = np.argsort(batch.margin, kind="stable")[:MOST_DIVES]
         targets = query.per_disjunct(bounds.margins[picked]).argmin(axis=1)
         box = batch.lower[picked], batch.upper[picked]
-        points, _ = projected_gradient(query, starts[picked], *box, DIVE_STEPS, targets)
+        points, _ = projected_gradient(
+            query, starts[picked], *box, DIVE_STEPS, targets, deadline=self.limits.deadline
+        )  # fmt: skip
         return self.check(points)
 
     def check_minimisers(self, query: Query, batch: Batch, bounds: Bounds) -> Witness | None:
         """The points that the bounds suspect, by themselves: a descent would cost more than the nodes."""
         return self.check(suspects(query, batch, bounds))
 
-    def attack_root(self, starts: int, steps: int, points: int, quasi: bool = False) -> Witness | None:
-        """Projected gradient from the best `starts` of so many points of the input set.
+    def attack_root(
+        self, starts: int, steps: int, points: int, quasi: bool = False, reach: float = np.inf
+    ) -> Witness | None:
+        """Projected gradient from the best `starts` of so many points of the input set, no coordinate beyond `reach`
+        that need not be.
 
         Of them half are uniform, with some corners (or Sobol's), and half crowd towards the corners. From the second
         call on a part of the starts are crossings of the best points met before.
         """
         region = self.query.region
-        crowd = points_near_corners(region.lower, region.upper, points // 2, self.rng)
+        # the part of the box next to 0
+        lower, upper = (np.clip(end, region.lower, region.upper) for end in (-reach, reach))
+        crowd = points_near_corners(lower, upper, points // 2, self.rng)
         if quasi and region.size <= MOST_SOBOL:
-            spread = quasi_random(region.lower, region.upper, points - len(crowd), int(self.rng.integers(2**31)))
+            spread = quasi_random(lower, upper, points - len(crowd), int(self.rng.integers(2**31)))
         else:
-            spread = points_in(region.lower, region.upper, points - len(crowd), self.rng)
+            spread = points_in(lower, upper, points - len(crowd), self.rng)
         candidates, _ = best_first(self.query, np.concatenate([spread, crowd]))
         if witness := self.check(candidates[:MOST_REPLAYS]):
             return witness
-        chosen = self.elite.mixed(candidates[:starts], region.lower, region.upper, self.rng)
-        found, worst = projected_gradient(self.query, chosen, region.lower, region.upper, steps, rng=self.rng)
+        chosen, box = self.elite.mixed(candidates[:starts], lower, upper, self.rng), (lower, upper)
+        found, worst = projected_gradient(
+            self.query, chosen, *box, steps, rng=self.rng, deadline=self.limits.deadline
+        )  # fmt: skip
         self.elite.add(found, worst)
         return self.check(found)
 
@@ -195,11 +219,26 @@ class Run:
 
     def close(self, query: Query, batch: Batch, bounds: Bounds) -> tuple[Array, Witness | None]:
         """Activation regions are decided by LPs."""
-        return close_regions(query, batch, bounds, self.check)
+        return close_regions(query, batch, bounds, self.check, exact=self.exactly)
+
+    def exactly(self, query: Query, node: Node, disjuncts: list[int]) -> tuple[float, Witness | None]:
+        """Disjuncts on a node by exact arithmetic, see `ExactStep.decide`."""
+        return self.exact.decide(query, node, disjuncts, self.check, self.limits.deadline)
+
+    def settle(self, query: Query, batch: Batch, bounds: Bounds) -> tuple[Array, Witness | None]:
+        """Nodes that cannot be split: [B] inf where exact arithmetic closes them, else NaN; a witness or None."""
+        proved = np.full(len(batch), np.nan)
+        for b in range(len(batch)):
+            duties = [k for k in open_disjuncts(query, bounds.margins[b]) if batch.duty[b, k]]
+            value, witness = self.exactly(query, batch.node(b), duties)
+            proved[b] = value if value > 0.0 else np.nan
+            if witness:
+                return proved, witness
+        return proved, None
 
     def close_phases(self, query: Query, batch: Batch, bounds: Bounds) -> tuple[Array, Witness | None]:
         """The same for nodes that carry phases and no half-spaces; others get an LP or a MILP where that pays."""
-        proved, witness = close_regions(query, batch, bounds, self.check, half_spaces=False)
+        proved, witness = close_regions(query, batch, bounds, self.check, half_spaces=False, exact=self.exactly)
         for solver in (self.node_lp, self.node_milp):
             unknown = np.flatnonzero(proved == -np.inf)
             if witness or solver is None:
@@ -222,3 +261,8 @@ class Run:
         splits = choose_splits(query, batch, bounds, self.rule)
         splits[resists] = choose_splits(query, batch[resists], bounds[resists], "phases")
         return splits
+
+
+def _halved(numbers: Array) -> Array:
+    """Slopes, multipliers and logits in float16, for nodes that wait."""
+    return np.clip(numbers, -MOST_MULTIPLIER, MOST_MULTIPLIER).astype(np.float16)

@@ -13,12 +13,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..instances import memory
+from ..instances.cross_check import Findings, cross_check
+from ..instances.errors import ReplayError
 from ..instances.network import Network
 from ..instances.property import Property
 from ..instances.query import Query, queries
-from ..instances.replay import Replay
+from ..instances.replay import Replay, Witness
 from .answer import Answer, answer
-from .limits import Limits, resident_mb
+from .limits import Limits, cause
 from .options import Options
 from .progress import progress
 from .result import Result
@@ -51,15 +54,19 @@ def verify(
     """
     options = replace(options or Options(), **overrides)
     limits = Limits(options)
-    with _log_to(options.log):
+    with _log_to(options.log), memory.ceiling(options.memory_mb):
         net, prop = _read(network, property)
         replay, picture = Replay(net), _picture(options, net, prop)
         try:
-            result = _decide(queries(net, prop), replay, prop.joint, options, limits, picture)
-        except KeyboardInterrupt:
-            result = Result("unknown", reason="interrupted", seconds=limits.elapsed)
+            result = _decide(queries(net, prop), replay, prop, options, limits, picture)
+        except KeyboardInterrupt as stop:
+            reason = cause(stop)
+            verdict = "timeout" if reason == "time" else "unknown"
+            result = Result(verdict, reason=reason, statistics=_final(Counter()), seconds=limits.elapsed)
         except MemoryError:
-            result = Result("unknown", reason="memory", seconds=limits.elapsed)
+            result = Result("unknown", reason="memory", statistics=_final(Counter()), seconds=limits.elapsed)
+        if replay.note:
+            result = replace(result, notes=(*result.notes, replay.note))
         return picture.drawn(result) if picture else result
 
 
@@ -93,37 +100,76 @@ def _picture(options: Options, network: Network, prop: Property) -> Picture | No
 
 
 def _decide(
-    asked: list[Query], replay: Replay, joint: bool, options: Options, limits: Limits, picture: Picture | None
+    asked: list[Query], replay: Replay, prop: Property, options: Options, limits: Limits, picture: Picture | None
 ) -> Result:
     """Queries one after another; the first witness ends it, and all must hold for `unsat`."""
     statistics: Counter[str] = Counter(queries=len(asked))
     open_reasons: list[str] = []
     ways: list[str] = []
-    bound = np.inf
+    bound, counterexample = np.inf, None
     rng = np.random.default_rng(options.seed)
     with progress(options.progress) as report:
         for query in asked:
             record = picture.recorder() if picture else Recorder()
             run = Run(
-                query, replay, joint, limits, rng, clip=options.clip, threads=options.jobs, kernel=options.kernel,
+                query, replay, prop.joint, limits, rng, clip=options.clip, threads=options.jobs, kernel=options.kernel,
                 record=record,
             )  # fmt: skip
-            outcome: Answer = answer(run, options, report)
+            try:
+                outcome: Answer = answer(run, options, report)
+            except ReplayError as error:
+                reason = f"no replay is possible, and the real-valued network has a counterexample: {error}"
+                return Result("unknown", None, -np.inf, reason, _final(statistics), limits.elapsed)
             _add(statistics, outcome.statistics)
             if picture:
                 picture.keep(query, outcome.how if outcome.holds else "")
             if outcome.witness:
-                return Result("sat", outcome.witness, outcome.bound, outcome.how, _final(statistics), limits.elapsed)
+                witness = _written(outcome.witness, query, replay, prop)
+                return Result("sat", witness, outcome.bound, outcome.how, _final(statistics), limits.elapsed)
             bound = min(bound, outcome.bound)
             (ways if outcome.holds else open_reasons).append(outcome.how)
+            if outcome.counterexample:
+                counterexample, open_reasons = outcome.counterexample, [outcome.how, *open_reasons]
             if limits.exceeded():
                 break
     if not open_reasons and len(ways) == len(asked):
         how = "scip-float" if "scip-float" in ways else max(ways, key=len, default="no case to refute")
-        return Result("unsat", None, bound, how, _final(statistics), limits.elapsed)
+        result = Result("unsat", None, bound, how, _final(statistics), limits.elapsed)
+        return _confirmed(result, asked, replay, prop, rng, limits)
+    bound = bound if not replay.network.unmodelled else -np.inf
     reason = open_reasons[0] if open_reasons else limits.exceeded()
-    verdict = "timeout" if limits.exceeded() == "time" else "unknown"
-    return Result(verdict, None, bound, reason, _final(statistics), limits.elapsed)
+    verdict = "timeout" if "time" in (reason, limits.exceeded()) else "unknown"
+    return Result(
+        verdict, None, bound, reason, _final(statistics), limits.elapsed, real_counterexample=counterexample
+    )  # fmt: skip
+
+
+def _confirmed(
+    result: Result, asked: list[Query], replay: Replay, prop: Property, rng: np.random.Generator, limits: Limits
+) -> Result:
+    """What becomes of an `unsat` once the file itself has been run at a few inputs of each input set."""
+    findings, unmodelled = Findings(), replay.network.unmodelled
+    if replay.model is not None and asked:
+        try:
+            findings = cross_check(replay, asked, prop.joint, rng)
+        except ReplayError as error:
+            findings = Findings(note=f"not held against the file's own outputs: {error}")
+    if findings.witness and findings.query:
+        witness = _written(findings.witness, findings.query, replay, prop)
+        how = "the file's own output at one of the inputs that are run before unsat"
+        result = replace(result, verdict="sat", witness=witness, bound=-np.inf, reason=how)
+    elif asked and (unmodelled or findings.doubt):
+        result = replace(result, verdict="unknown", bound=-np.inf, reason=unmodelled or findings.doubt)
+    notes = (findings.note,) if findings.note else ()
+    return replace(result, notes=notes, seconds=limits.elapsed)
+
+
+def _written(witness: Witness, query: Query, replay: Replay, prop: Property) -> Witness:
+    """The witness with decimals that lie inside the intervals as the property writes them."""
+    from ..instances.decimals import written_inside
+
+    dtype = np.float64 if replay.model is None else replay.session.dtype
+    return written_inside(witness, query.region, prop.text, dtype)
 
 
 def _add(total: Counter[str], more: Counter[str]) -> None:
@@ -132,7 +178,7 @@ def _add(total: Counter[str], more: Counter[str]) -> None:
 
 
 def _final(statistics: Counter[str]) -> dict[str, float]:
-    return {**statistics, "memory_mb": round(resident_mb(), 1)}
+    return {**statistics, "memory_mb": round(memory.peak_mb(), 1)}
 
 
 @contextmanager

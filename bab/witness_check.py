@@ -17,7 +17,9 @@ import numpy as np
 from ..instances.errors import InputError
 from ..instances.files import read_model_bytes
 from ..instances.network import Array
-from ..instances.property import Case, Property
+from ..instances.one_type import DOUBLE, in_one_type, takes_floats
+from ..instances.property import Case, InputSet, Property
+from ..instances.runtime import load_model
 from ..instances.vnnlib_reader import read_property
 from ..instances.witness import read_witness
 
@@ -48,9 +50,16 @@ def _run(network: Path, x: Array) -> tuple[Array, Array, Any]:
     options.intra_op_num_threads, options.log_severity_level = 1, 4
     model = str(network) if network.suffix != ".gz" and network.exists() else read_model_bytes(network)
     try:
-        session = ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+        try:
+            session = ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+        except Exception:  # the same; a mixture of float and double is judged by a copy in double
+            proto = load_model(network)
+            x = x.astype(np.float32) if takes_floats(proto) else x
+            copy = in_one_type(proto, DOUBLE).SerializeToString()
+            session = ort.InferenceSession(copy, options, providers=["CPUExecutionProvider"])
         asked = session.get_inputs()[0]
-        cast = x.astype(_TYPES[asked.type])
+        kind = x.dtype.type if x.dtype == np.float32 else _TYPES[asked.type]
+        cast = x.astype(kind).astype(_TYPES[asked.type])
         shape = [d if isinstance(d, int) and d > 0 else 1 for d in asked.shape]
         if math.prod(shape) != len(x):
             raise InputError(f"the witness has {len(x)} inputs, the model takes {asked.shape}")
@@ -59,7 +68,7 @@ def _run(network: Path, x: Array) -> tuple[Array, Array, Any]:
         raise
     except Exception as error:  # onnxruntime's exceptions share no base class of their own
         raise InputError(f"{network}: onnxruntime: {str(error).strip().splitlines()[0]}") from error
-    return cast.astype(np.float64), np.asarray(y, dtype=np.float64).ravel(), cast.dtype.type
+    return cast.astype(np.float64), np.asarray(y, dtype=np.float64).ravel(), kind
 
 
 def _judge(prop: Property, x: Array, y: Array, kind: Any) -> str:
@@ -72,29 +81,36 @@ def _judge(prop: Property, x: Array, y: Array, kind: Any) -> str:
 def _case(case: Case, x: Array, y: Array, kind: Any, joint: bool) -> str:
     """What is wrong with (x, y) as a solution of this case, "" for nothing."""
     region = case.region
-    outside = np.flatnonzero(np.logical_not(_in_box(region.lower, region.upper, x, kind)))
+    outside = np.flatnonzero(np.logical_not(_in_box(region, x, kind)))
     if len(outside):
         i = outside[0]
-        return f"X_{i} = {float(x[i])!r} is outside [{float(region.lower[i])!r}, {float(region.upper[i])!r}]"
-    if any(
-        _value(row, x) + Fraction(float(d)) < 0 for row, d in zip(region.rows, region.offsets, strict=True)
-    ):
+        ends = "(["[not region.strict_lower[i]], ")]"[not region.strict_upper[i]]
+        interval = f"{ends[0]}{float(region.lower[i])!r}, {float(region.upper[i])!r}{ends[1]}"
+        return f"X_{i} = {float(x[i])!r} is outside {interval}"
+    if not _satisfied(-region.rows, region.offsets, region.strict, x):
         return "the input violates a linear constraint on inputs"
     point = np.concatenate([y, x]) if joint else y
-    for polyhedron in case.forbidden:
-        if all(
-            _value(r, point) <= Fraction(float(d))
-            for r, d in zip(polyhedron.rows, polyhedron.rhs, strict=True)
-        ):
-            return ""
+    if any(_satisfied(p.rows, p.rhs, p.strict, point) for p in case.forbidden):
+        return ""
     return "the output is not forbidden"
 
 
-def _in_box(lower: Array, upper: Array, x: Array, kind: Any) -> Any:
+def _satisfied(rows: Array, rhs: Array, strict: Array, point: Array) -> bool:
+    """rows @ point <= rhs, < where strict, in Fractions."""
+    for row, bound, without in zip(rows, rhs, strict, strict=True):
+        value, limit = _value(row, point), Fraction(float(bound))
+        if value > limit or (without and value == limit):
+            return False
+    return True
+
+
+def _in_box(region: InputSet, x: Array, kind: Any) -> Any:
     """[n] bool: coordinates that lie in the interval, or next to one that holds no number of type `kind`."""
+    lower = np.where(region.strict_lower, np.nextafter(region.lower, np.inf), region.lower)
+    upper = np.where(region.strict_upper, np.nextafter(region.upper, -np.inf), region.upper)
     inside = (lower <= x) & (x <= upper)
     if kind is np.float64:
-        return inside
+        return inside | ((lower > upper) & (region.lower < region.upper) & ((x == region.lower) | (x == region.upper)))
     low = lower.astype(kind)
     below = low.astype(np.float64) < lower
     first = np.where(below, np.nextafter(low, kind(np.inf)), low)  # at or above `lower`

@@ -15,8 +15,8 @@ import numpy as np
 from ..instances.batch import Node
 from ..instances.network import Array
 from ..instances.query import Query
-from .back_substitution import product_terms
 from .bounds import gamma
+from .prepared_layers import product_terms
 
 __all__ = ["activation_region"]
 
@@ -29,7 +29,7 @@ def activation_region(query: Query, node: Node, wanted: Array) -> tuple[Array, A
     coefficients @ x + constants there. Raises ValueError where a ReLU is unstable or another activation stands.
     """
     active = node.pre_lower >= 0.0
-    if ((~active & (node.pre_upper > 0.0)) & query.relu).any() or not query.network.piecewise_linear:
+    if ((~active & ~(node.pre_upper <= 0.0)) & query.relu).any() or not query.network.piecewise_linear:
         raise ValueError("activation_region: every activation must be a ReLU of known phase")
     reach = np.maximum(np.abs(node.lower), np.abs(node.upper))
     n, terms = query.network.input_size, query.network.input_size

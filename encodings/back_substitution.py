@@ -9,31 +9,30 @@ Rounding: with u = 2^-53 a float product A W of n terms is off by at most (n + 8
 which also covers the evaluation of the error term itself). Applied to values of magnitude m it can move the bound by
 |A| (|W| m), and |A| e <= ||A||_2 ||e||_2 keeps that cheap. The terms are summed and subtracted at the end.
 
-Cost per node: for each layer k, (rows still unstable) x (weights of all earlier layers).
+Cost per node: for each layer k, (rows still unstable) x (weights of all earlier layers). Rows go in blocks
+(`row_blocks`): at the deadline what is not walked keeps its inherited or interval bounds.
 """
 
 from __future__ import annotations
 
-import time
-from functools import cached_property
-from weakref import WeakKeyDictionary
+from collections.abc import Iterator
 
 import numpy as np
 
+from ..instances import memory
 from ..instances.batch import Batch
-from ..instances.network import Array, Layer, Matrix, activate
+from ..instances.network import Array, activate
 from ..instances.query import Query
-from ..instances.sparse import is_sparse, sp
-from .bounds import Bounds, LinearBoundOptions, gamma, norm
+from .bounds import Bounds, LinearBoundOptions, at_least, gamma, norm
 from .conjunctions import refute_conjunctions
-from .first_layer_ball import Ball
 from .halfspaces import absorb_cuts, cut_is_empty
+from .prepared_layers import Prepared, PreparedLayer, prepared_of
 from .relaxations import Lines, lines
+from .row_blocks import blocks_in_time, time_kept_for
 
-__all__ = ["Pass", "back_substitute", "prepared_of", "product_terms"]
+__all__ = ["Pass", "back_substitute"]
 
 NODE_CHUNK = 2**17  # float64s of coefficients at a time: fits the second-level cache, nodes of narrow networks
-BALL = 64  # inputs from which hidden rows are bounded by way of `first_layer_ball`
 BALL_CHUNK = 2**24  # the same where only reduced layers are walked in float64
 ROW_CHUNK = 2**22  # the same for one wide node: rows enough for fast matrix products, 32 MB
 
@@ -41,84 +40,14 @@ ROW_CHUNK = 2**22  # the same for one wide node: rows enough for fast matrix pro
 def back_substitute(query: Query, batch: Batch, options: LinearBoundOptions) -> Bounds:
     """Linear bounds of all nodes of a batch, in parts that fit the caches."""
     prepared = prepared_of(query)
-    chunk = BALL_CHUNK if prepared.ball(batch) else NODE_CHUNK
-    step = max(1, chunk // (2 * prepared.widest**2))
-    parts = [Pass(prepared, batch[i : i + step], options).run() for i in range(0, len(batch), step)]
-    bounds = Bounds.concatenate(parts)
-    if options.conjunctions:
-        refute_conjunctions(query, batch, bounds)
+    with np.errstate(over="ignore", invalid="ignore"):  # what is not finite in the end proves nothing
+        chunk = BALL_CHUNK if prepared.ball(batch) else NODE_CHUNK
+        step = max(1, chunk // (2 * prepared.widest**2))
+        parts = [Pass(prepared, batch[i : i + step], options).run() for i in range(0, len(batch), step)]
+        bounds = Bounds.concatenate(parts)
+        if options.conjunctions and np.isfinite(bounds.constants).all():
+            refute_conjunctions(query, batch, bounds)
     return bounds
-
-
-class Prepared:
-    """What back-substitution needs of a query, computed once."""
-
-    def __init__(self, query: Query) -> None:
-        self.query = query
-        self.layers = tuple(_PreparedLayer(layer) for layer in query.network.layers)
-        self.widest = max(query.network.sizes)
-        # whether the input is read by the first layer alone
-        readers = [k for k, layer in enumerate(query.network.layers) if 0 in layer.sources]
-        self.chained = len(self.layers) > 1 and readers == [0]
-        self._ball: Ball | None = None
-
-    def ball(self, batch: Batch) -> Ball | None:
-        """The nodes' common box seen from the first layer, where there is one and nothing else bounds the input."""
-        lower, upper = batch.lower[0], batch.upper[0]
-        if not self.chained or self.query.network.input_size < BALL or batch.cuts.any():
-            return None
-        if len(batch) > 1 and not ((batch.lower == lower).all() and (batch.upper == upper).all()):
-            return None
-        if self._ball is None or not self._ball.of(lower, upper):
-            self._ball = Ball(self.query.network.layers[0], lower, upper)
-        return self._ball
-
-
-class _PreparedLayer:
-    def __init__(self, layer: Layer) -> None:
-        self.layer = layer
-        self.absolute = [abs(w) for w in layer.weights]
-        self.terms = sum(product_terms(w) for w in layer.weights) + layer.roundings
-
-    @cached_property
-    def transposed(self) -> list[Matrix | None]:
-        """Sparse weights transposed, for products from the left; None for dense ones."""
-        return [sp.csr_array(w.T) if is_sparse(w) else None for w in self.layer.weights]
-
-    def interval(self, lowers: list[Array], uppers: list[Array]) -> tuple[Array, Array, Array]:
-        """Interval bounds of z [B, n] from those of the sources, and the magnitude |W| m + |b| of its terms."""
-        layer = self.layer
-        middle = layer.bias[None, :].repeat(len(lowers[0]), axis=0)
-        radius, magnitude = np.zeros_like(middle), np.abs(middle)
-        for s, w, wa in zip(layer.sources, layer.weights, self.absolute, strict=True):
-            lo, up = lowers[s], uppers[s]
-            middle += _times(0.5 * (lo + up), w)
-            radius += _times(0.5 * (up - lo), wa)
-            magnitude += _times(np.maximum(np.abs(lo), np.abs(up)), wa)
-        error = gamma(self.terms + 4) * 2.0 * magnitude + layer.bias_error
-        return middle - radius - error, middle + radius + error, magnitude
-
-
-def product_terms(w: Matrix) -> int:
-    """Largest number of terms that a product with w sums, from either side."""
-    if isinstance(w, np.ndarray):
-        return int(max(w.shape))
-    columns = np.bincount(w.indices, minlength=1)
-    return int(max(np.diff(w.indptr).max(initial=0), columns.max(initial=0)))
-
-
-def _times(x: Array, w: Matrix) -> Array:
-    """x [B, n] -> x @ w.T [B, m]."""
-    return x @ w.T if isinstance(w, np.ndarray) else np.ascontiguousarray((w @ x.T).T)
-
-
-_CACHE: WeakKeyDictionary[Query, Prepared] = WeakKeyDictionary()
-
-
-def prepared_of(query: Query) -> Prepared:
-    if query not in _CACHE:
-        _CACHE[query] = Prepared(query)
-    return _CACHE[query]
 
 
 class Pass:
@@ -131,7 +60,7 @@ class Pass:
         self.uppers: list[Array] = [batch.upper]
         self.lines: list[Lines | None] = []  # per layer
         self.magnitudes: list[Array] = []  # per layer [B, n]: |W| m + |b|
-        self.pre_lower, self.pre_upper = batch.pre_lower.copy(), batch.pre_upper.copy()
+        self.pre_lower, self.pre_upper = np.fmax(batch.pre_lower, -np.inf), np.fmin(batch.pre_upper, np.inf)  # no NaN
         self.infeasible = cut_is_empty(batch.lower, batch.upper, batch.cuts)
         shape = (len(batch), self.query.neurons, self.query.network.input_size + 1)
         self.means = np.zeros(shape) if options.means else None
@@ -139,6 +68,8 @@ class Pass:
         self.ball = None if options.means else prepared.ball(batch)
         self.bent: dict[int, Array] = {}  # layer -> neurons whose lines are not one and the same
         self.hidden_rows: list[tuple[Array, Array]] = []  # (neurons, coefficients [B, 2 rows, neurons before])
+        margins = len(batch) * self.query.rows * prepared.walks[-1]
+        self.hidden_deadline = time_kept_for(margins, options.deadline)  # the margins are walked after them
         self.first_layer = max(options.first_layer, int(batch.changed.min()))
         self.sums = 2 * len(prepared.layers)  # additions that a constant or a coefficient goes through on its way
 
@@ -152,13 +83,17 @@ class Pass:
 
     def run(self) -> Bounds:
         query, floor = self.query, self.walk()
-        sensitivities = np.zeros((len(self.batch), query.rows, query.neurons))
-        parts = [
-            self._substitute(len(self.prepared.layers), rows, np.ones(1), sensitivities[:, rows[0] : rows[-1] + 1])
-            for rows in self._row_chunks(np.arange(query.rows))
-        ]
-        coefficients, constants = (np.concatenate([p[i] for p in parts], axis=1) for i in (0, 1))
-        margins = np.fmax(np.concatenate([p[2] for p in parts], axis=1), floor)
+        shape = len(self.batch), query.rows
+        memory.claim(8e-6 * shape[0] * shape[1] * (query.neurons + query.network.input_size))
+        sensitivities = np.zeros((*shape, query.neurons))
+        # rows that are not walked: the function that is their interval bound everywhere
+        margins = np.fmax(floor, -np.inf)
+        coefficients, constants = np.zeros((*shape, query.network.input_size)), margins.copy()
+        for rows in self._blocks(len(self.prepared.layers), np.arange(query.rows), self.options.deadline):
+            part = np.s_[:, rows[0] : rows[-1] + 1]
+            found = self._substitute(len(self.prepared.layers), rows, np.ones(1), sensitivities[part])
+            coefficients[part], constants[part] = found[:2]
+            margins[part] = np.fmax(found[2], margins[part])
         return Bounds(
             self.pre_lower, self.pre_upper, margins, coefficients, constants, sensitivities, self.infeasible,
             self.means, self.spreads, totals=self._totals(sensitivities) if self.options.totals else None,
@@ -184,22 +119,19 @@ class Pass:
             totals[:, :, : kept.shape[2]] += np.matmul(weights, np.maximum(-kept, 0.0))
         return totals
 
-    def _bound_layer(self, k: int, prepared: _PreparedLayer) -> None:
+    def _bound_layer(self, k: int, prepared: PreparedLayer) -> None:
         """Bounds of z_k: inherited, then interval, then back-substitution for rows that are still unstable."""
         part, kind = self.query.slices[k - 1], prepared.layer.kind
         lower, upper = self.pre_lower[:, part], self.pre_upper[:, part]  # views
         floor, ceiling, magnitude = prepared.interval(self.lowers, self.uppers)
         self.magnitudes.append(magnitude)
-        # fmax and fmin: an overflow's NaN proves nothing and must not replace a bound
         np.fmax(lower, floor, out=lower)
         np.fmin(upper, ceiling, out=upper)
         if kind != "identity" and k >= self.first_layer and self.options.hidden:
             open_rows = (lower < 0.0) & (upper > 0.0) if kind == "relu" else lower < upper
             # a node's bounds must not depend on its neighbours in the batch: each takes only what it asked for
             open_rows &= (~self.infeasible & (self.batch.changed <= k))[:, None]
-            for rows in self._row_chunks(np.flatnonzero(open_rows.any(axis=0))):
-                if time.monotonic() > self.options.deadline:
-                    break
+            for rows in self._blocks(k, np.flatnonzero(open_rows.any(axis=0)), self.hidden_deadline):
                 kept = self._keep_rows(k, rows) if self.options.totals else None
                 coefficients, constants, values = self._substitute(k, rows, np.array([1.0, -1.0]), kept)
                 asked = open_rows[:, rows]
@@ -224,7 +156,7 @@ class Pass:
         spread = -0.5 * (constants[:, :count] + constants[:, count:])
         spread += np.matmul(np.maximum(gap, 0.0), batch.upper[:, :, None])[:, :, 0]
         spread += np.matmul(np.minimum(gap, 0.0), batch.lower[:, :, None])[:, :, 0]
-        self.spreads[:, neurons] = np.where(asked, np.maximum(spread, 0.0), np.inf)
+        self.spreads[:, neurons] = np.where(asked & np.isfinite(spread), np.maximum(spread, 0.0), np.inf)
         self.means[:, neurons, :-1] = 0.5 * (below - above)
         self.means[:, neurons, -1] = 0.5 * (constants[:, :count] - constants[:, count:])
 
@@ -244,9 +176,11 @@ class Pass:
             self.uppers.append(activate(kind, upper) + slack)
         self.lines.append(lines(kind, lower, upper, self.options.slopes))
 
-    def _row_chunks(self, rows: Array) -> list[Array]:
-        size = max(1, ROW_CHUNK // (2 * len(self.batch) * self.prepared.widest))
-        return [rows[i : i + size] for i in range(0, len(rows), size)]
+    def _blocks(self, k: int, rows: Array, deadline: float) -> Iterator[Array]:
+        """Rows of layer k, both signs of each, in blocks."""
+        count, prepared = 2 * len(self.batch), self.prepared
+        most, floats = ROW_CHUNK // (count * prepared.widest), count * prepared.widest
+        return blocks_in_time(rows, most, count * prepared.walks[k - 1], floats, deadline)
 
     def _substitute(
         self, k: int, rows: Array, signs: Array, sensitivities: Array | None
@@ -311,11 +245,9 @@ class Pass:
         coefficients = self._into_layer(v, coefficients, constants, error, sensitivities)
         if prepared.layer.bias.any():
             constants += coefficients @ prepared.layer.bias
-        for s, w, transposed in zip(
-            prepared.layer.sources, prepared.layer.weights, prepared.transposed, strict=True
-        ):
+        for s, w in zip(prepared.layer.sources, prepared.layer.weights, strict=True):
             flat = coefficients.reshape(-1, coefficients.shape[2])
-            product = flat @ w if transposed is None else np.ascontiguousarray((transposed @ flat.T).T)
+            product = flat @ w if isinstance(w, np.ndarray) else np.ascontiguousarray((w.T @ flat.T).T)
             product = product.reshape(*coefficients.shape[:2], -1)
             pending[s] = pending[s] + product if s in pending else product
 
@@ -371,7 +303,8 @@ class Pass:
         relative = gamma(lower.shape[1] + self.sums)
         rounding = relative * (norm(coefficients) * reach + np.abs(constants))
         error = (error + rounding) * (1.0 + 2.0**-40)
-        return coefficients, constants - error, self.minimum(coefficients, constants, error, rounding)
+        minima = at_least(self.minimum(coefficients, constants, error, rounding))
+        return coefficients, at_least(constants - error), minima
 
     def minimum(self, coefficients: Array, constants: Array, error: Array, rounding: Array) -> Array:
         """Minimum over box and cuts [B, S], `error` and the rounding of the minimum itself subtracted.

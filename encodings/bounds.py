@@ -11,7 +11,13 @@ import numpy as np
 from ..instances.network import Array
 from ..instances.query import Query
 
-__all__ = ["Bounds", "LinearBoundOptions", "gamma", "norm", "smallest_margins"]
+__all__ = [
+    "TINY_SQUARE", "UNDERFLOW", "Bounds", "LinearBoundOptions", "at_least", "at_most", "gamma", "middle_and_radius",
+    "norm", "smallest_margins",
+]  # fmt: skip
+
+UNDERFLOW = 1e-140  # more than all that underflows can move a margin by, see `number_range`
+TINY_SQUARE = 1e-300  # added to a sum of squares: the squares of numbers below 1e-150 may vanish, their products not
 
 
 @dataclass(frozen=True)
@@ -84,7 +90,23 @@ def gamma(terms: int) -> float:
 
 def norm(a: Array) -> Array:
     """Euclidean norm along the last axis, rounded up well past its own error."""
-    return np.sqrt(np.einsum("...n,...n->...", a, a)) * (1.0 + 2.0**-40)
+    return np.sqrt(np.einsum("...n,...n->...", a, a) + TINY_SQUARE) * (1.0 + 2.0**-40)
+
+
+def middle_and_radius(lower: Array, upper: Array) -> tuple[Array, Array]:
+    """Middle and half the width of intervals; ends of any size do not overflow."""
+    low, high = 0.5 * lower, 0.5 * upper
+    return low + high, high - low
+
+
+def at_least(values: Array) -> Array:
+    """Lower bounds as they may be used: an overflow's +inf or NaN proves nothing and becomes -inf."""
+    return np.where(values < np.inf, values, -np.inf)
+
+
+def at_most(values: Array) -> Array:
+    """The same for upper bounds."""
+    return np.where(values > -np.inf, values, np.inf)
 
 
 def smallest_margins(query: Query, bounds: Bounds) -> Array:

@@ -9,12 +9,12 @@ import numpy as np
 from ..instances.batch import root
 from ..instances.families import random_network, random_property
 from ..instances.query import Query, queries
-from .back_substitution import BALL
 from .bounds import LinearBoundOptions
 from .kernel_cache import mark_ready
 from .linear_bounds import bound
 from .narrow_bounds import bound_narrow
 from .phase_bounds import largest_magnitudes
+from .prepared_layers import BALL
 from .refreshed_bounds import refresh_wide
 from .slope_ascent import Steps
 

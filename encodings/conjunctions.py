@@ -6,7 +6,7 @@ import numpy as np
 
 from ..instances.batch import Batch
 from ..instances.query import Query
-from .bounds import Bounds, gamma, norm
+from .bounds import Bounds, at_least, gamma, norm
 from .halfspaces import absorb_cuts
 
 __all__ = ["refute_conjunctions"]
@@ -36,4 +36,4 @@ def refute_conjunctions(query: Query, batch: Batch, bounds: Bounds) -> None:
             values += np.matmul(np.minimum(lowered, 0.0), upper[:, :, None])[:, :, 0]
             values -= (error + gamma(lower.shape[1]) * (norm(lowered) * reach + np.abs(offset))) * (1.0 + 2.0**-40)
             row = query.starts[k] + r
-            bounds.margins[open_nodes, row] = np.fmax(bounds.margins[open_nodes, row], values[:, 0])
+            bounds.margins[open_nodes, row] = np.fmax(bounds.margins[open_nodes, row], at_least(values[:, 0]))

@@ -14,13 +14,13 @@ import numpy as np
 
 from ..instances.network import Array, Layer, Matrix
 from ..instances.sparse import sp
-from .bounds import gamma
+from .bounds import at_least, gamma, middle_and_radius
 
 __all__ = ["Ball"]
 
 DENSE = 0.04  # share of nonzeros from which a dense float32 product beats a sparse one
 CHUNK = 2**20  # float32s of products at a time: they fit the caches
-UNDERFLOW = 1e-30  # more than float32 products of any network can lose below its smallest number
+SMALLEST = 2.0**-126  # a float32 below it may have become 0
 
 
 class Ball:
@@ -28,14 +28,17 @@ class Ball:
 
     def __init__(self, layer: Layer, lower: Array, upper: Array) -> None:
         self.lower, self.upper = lower, upper
-        middle = 0.5 * (lower + upper)
+        middle, _ = middle_and_radius(lower, upper)
         radius = np.maximum(upper - middle, middle - lower) * (1.0 + 2.0**-50)
         w = layer.weights[0]
         self.middle = w @ middle + layer.bias  # [n_1]
         # [n_1] what |a| is multiplied by: float32's error in the products, float64's in the middle
         magnitude = abs(w) @ np.abs(middle) + np.abs(layer.bias)
         self.rounding = _gamma32(w.shape[0] + 4) * (abs(w) @ radius) + gamma(w.shape[0] + w.shape[1]) * magnitude
+        self.rounding += 2.0 * w.shape[1] * SMALLEST  # of W r, entries below float32's smallest
         self.rounding *= 1.0 + 2.0**-20
+        # of the coefficients and of the products, the same; |a| takes no part in it
+        self.underflow = 2.0 * SMALLEST * (float((abs(w) @ radius).sum()) + w.shape[0] * w.shape[1])
         if not isinstance(w, np.ndarray) and w.nnz >= DENSE * w.shape[0] * w.shape[1]:
             w = w.toarray()
         self.radius = radius
@@ -55,10 +58,10 @@ class Ball:
         flat = coefficients.reshape(-1, self.size)
         step = max(1, CHUNK // self.inputs)
         sums = np.concatenate([self._spread(flat[i : i + step]) for i in range(0, len(flat), step)])
-        spread = sums.reshape(constants.shape) * (1.0 + self.spread_error) + UNDERFLOW
+        spread = sums.reshape(constants.shape) * (1.0 + self.spread_error) + self.underflow
         spread += np.abs(coefficients) @ self.rounding
         value = coefficients @ self.middle + constants
-        return np.asarray(value - spread - error - 2.0**-40 * (np.abs(constants) + spread))
+        return at_least(value - spread - error - 2.0**-40 * (np.abs(constants) + spread))
 
     def _spread(self, flat: Array) -> Array:
         """[S] sum_j |a'W|_j r_j in float32."""

@@ -16,11 +16,11 @@ from ..instances.batch import Batch
 from ..instances.network import Array, Matrix
 from ..instances.query import Query
 from ..instances.sparse import is_sparse, sp
-from .back_substitution import prepared_of
 from .bounds import gamma
 from .inherited_pass import InheritedPass
 from .optimised_bounds import PAIR_FLOATS, OptimiseOptions, PairPass
 from .phase_bounds import skeleton_of
+from .prepared_layers import prepared_of
 from .row_multipliers import RowPool
 from .skeleton import FLOAT
 from .slope_ascent import Ascent, Pairs, Single

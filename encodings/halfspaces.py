@@ -15,6 +15,8 @@ from .kernel_layout import PASSES
 
 __all__ = ["absorb_cuts", "cut_is_empty"]
 
+SMALLEST = 1e-290  # underflow of a half-space's terms: more than 10^16 of them lose 2^-1074 each
+
 
 def absorb_cuts(
     coefficients: Array, constants: Array, lower: Array, upper: Array, cuts: Array
@@ -95,5 +97,5 @@ def cut_is_empty(lower: Array, upper: Array, cuts: Array) -> Array:
     g, h = cuts[:, :, :n], cuts[:, :, n]
     top = np.maximum(g * lower[:, None, :], g * upper[:, None, :]).sum(axis=2) + h
     reach = np.maximum(np.abs(lower), np.abs(upper))
-    error = (n + 8) * 2.0**-52 * ((np.abs(g) * reach[:, None, :]).sum(axis=2) + np.abs(h))
+    error = (n + 8) * 2.0**-52 * ((np.abs(g) * reach[:, None, :]).sum(axis=2) + np.abs(h) + SMALLEST)
     return np.asarray((top + error < 0.0).any(axis=1))

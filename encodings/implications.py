@@ -24,9 +24,10 @@ import numpy as np
 from ..instances.batch import Batch
 from ..instances.network import Array
 from ..instances.query import Query
-from .back_substitution import Pass, prepared_of
-from .bounds import LinearBoundOptions, gamma
+from .back_substitution import Pass
+from .bounds import LinearBoundOptions, gamma, middle_and_radius
 from .optimised_bounds import PAIR_FLOATS, PairPass
+from .prepared_layers import prepared_of
 from .slope_ascent import Pairs
 
 if TYPE_CHECKING:
@@ -143,6 +144,7 @@ class Implications:
         return [set(part) for part in nx.strongly_connected_components(self.graph()) if len(part) > 1]
 
 
+@np.errstate(over="ignore", invalid="ignore")  # what is not finite in the end proves nothing
 def implications(query: Query, batch: Batch, layers: int | None = 1, deadline: float = math.inf) -> Implications:
     """The table of one node, a batch of one with finite pre-activation bounds: of a search's root.
 
@@ -193,7 +195,7 @@ class _Functions:
     def __init__(self, query: Query, batch: Batch, neurons: Array) -> None:
         coefficients, constants = linear_functions(query, batch, neurons)
         lower, upper = batch.lower[0], batch.upper[0]
-        middle = 0.5 * (lower + upper)
+        middle, _ = middle_and_radius(lower, upper)
         radius = np.maximum(upper - middle, middle - lower) * (1.0 + 2.0**-50)
         inputs = len(lower)
         self.centre = coefficients @ middle + constants

@@ -7,8 +7,9 @@ import numpy as np
 from ..instances.batch import Batch
 from ..instances.network import activate
 from ..instances.query import Query
-from .back_substitution import Pass, prepared_of
+from .back_substitution import Pass
 from .bounds import LinearBoundOptions
+from .prepared_layers import prepared_of
 from .relaxations import lines
 
 __all__ = ["InheritedPass"]

@@ -17,7 +17,7 @@ from .kernel_wide import LOOPS, Wide, WideNode, add_back, depart
 __all__ = ["EvaluationRoom", "evaluate", "evaluation_room"]
 
 UP = 1.0 + 2.0**-40  # rounds a norm or an error term up well past its own error
-UNDERFLOW = 1e-30  # more than float32 products of any network can lose below its smallest number
+TINY_SQUARE = 1e-300  # where sums of squares begin, see `bounds`: their terms may vanish
 UNIT = 2.0**-52  # times (terms + 8): see `bounds.gamma`
 
 
@@ -117,8 +117,8 @@ def _through(
     """Replace value v by its lines and add the multipliers of its phases; constants and errors are updated."""
     count, columns = pending.shape
     given = numbers.reshape(count, columns)
-    room.before[:columns], room.after[:columns] = 0.0, 0.0
-    bent, intercepts, splits = 0, 0.0, False
+    room.before[:columns], room.after[:columns] = TINY_SQUARE, TINY_SQUARE
+    bent, intercepts, splits = 0, TINY_SQUARE, False
     for i in range(count):
         at = net.starts[v] + i
         above, intercept = node.above[at], node.intercept[at]
@@ -157,7 +157,7 @@ def _through(
 def _multiply(net: Wide, node: WideNode, room: EvaluationRoom, v: int, pending: Array, norm: float) -> None:
     """Biases, and the rounding of the product with layer v's weights. Layer 1's bias is in the middle of the ball."""
     count, columns = pending.shape
-    room.after[:columns] = 0.0
+    room.after[:columns] = TINY_SQUARE
     for i in range(count):
         bias = net.bias[net.starts[v] + node.alive[net.starts[v] + i]] if v > 1 else 0.0
         for p in range(columns):
@@ -195,5 +195,5 @@ def _minimise(net: Wide, node: WideNode, room: EvaluationRoom, pending: Array) -
         for p in range(columns):
             spread[p] += abs(inputs[j, p])
     for p in range(columns):
-        total = spread[p] * (1.0 + net.spread_error) + UNDERFLOW + rounding[p] * UP
+        total = spread[p] * (1.0 + net.spread_error) + net.underflow + rounding[p] * UP
         value[p] -= total + room.errors[p] * UP * UP + 2.0**-40 * (abs(room.constants[p]) + total)

@@ -87,10 +87,10 @@ def _narrow(net: Wide, k: int, low: Array, high: Array, sizes: Sizes) -> None:
     for i in range(net.starts[k + 1] - net.starts[k]):
         if low[flat + i] < 0.0 and high[flat + i] > 0.0:
             floor, ceiling = interval_ends(net, k, i, low, high, sizes.magnitude)
-            # comparisons with a NaN are false: it proves nothing
-            if floor > low[flat + i]:
+            # comparisons with a NaN are false: it proves nothing, nor does an overflow
+            if low[flat + i] < floor < np.inf:
                 low[flat + i] = floor
-            if ceiling < high[flat + i]:
+            if -np.inf < ceiling < high[flat + i]:
                 high[flat + i] = ceiling
 
 
@@ -120,10 +120,10 @@ def _layer(
         evaluate(net, node, room, k, rows, True, ascent.best, sizes.magnitude, sizes.norms, nothing)
         for r in range(half):
             i, below, above = flat + rows[r], room.values[r], -room.values[half + r]
-            # comparisons with a NaN are false: it proves nothing
-            if below > low[i]:
+            # comparisons with a NaN are false: it proves nothing, nor does an overflow
+            if low[i] < below < np.inf:
                 low[i] = below
-            if above < high[i]:
+            if -np.inf < above < high[i]:
                 high[i] = above
         block = hidden.blocks[blocks]
         block[0], block[1], block[2], block[3] = k, start, half, at
@@ -157,8 +157,10 @@ def _margins(
                  sensitivities[r : r + len(some)])  # fmt: skip
         for i in range(len(some)):
             floor, _ = interval_ends(net, layers, r + i, low, high, sizes.magnitude)
-            # comparisons with a NaN are false: it proves nothing
-            margins[r + i] = room.values[i] if room.values[i] > floor else max(floor, margins[r + i])
+            # comparisons with a NaN are false: it proves nothing, nor does an overflow; margins begin at -inf
+            for value in (floor, room.values[i]):
+                if margins[r + i] < value < np.inf:
+                    margins[r + i] = value
 
 
 @njit(**LOOPS)

@@ -6,9 +6,11 @@ import numpy as np
 from numba import njit
 
 from ..instances.network import Array
-from .kernel_layout import PASSES, PLAIN, UP, Box, Net, Room
+from .kernel_layout import PASSES, PLAIN, TINY_SQUARE, UP, Box, Net, Room
 
 __all__ = ["concretise", "misses", "reach_of"]
+
+SMALLEST = 1e-290  # underflow of a half-space's terms, see `halfspaces`
 
 
 @njit(**PLAIN)
@@ -17,7 +19,7 @@ def misses(box: Box, cuts: Array) -> bool:
     lower, upper = box
     n = len(lower)
     for k in range(len(cuts)):
-        top, size = cuts[k, n], abs(cuts[k, n])
+        top, size = cuts[k, n], abs(cuts[k, n]) + SMALLEST
         for j in range(n):
             g = cuts[k, j]
             top += max(g * lower[j], g * upper[j])
@@ -32,7 +34,7 @@ def concretise(net: Net, room: Room, size: int, box: Box, used: int) -> None:
     """Minima over box and half-spaces into room.values; constants get their errors subtracted."""
     n, reach, row, pending = net.starts[1], reach_of(box), room.row, room.pending
     for r in range(size):
-        norm = 0.0
+        norm = TINY_SQUARE
         for j in range(n):
             a = pending[r * n + j]
             row[j] = a
@@ -45,7 +47,7 @@ def concretise(net: Net, room: Room, size: int, box: Box, used: int) -> None:
 @njit(**PLAIN)
 def reach_of(box: Box) -> float:
     """Largest norm of a point of the box."""
-    total = 0.0
+    total = TINY_SQUARE
     for j in range(len(box[0])):
         total += max(abs(box[0][j]), abs(box[1][j])) ** 2
     return np.sqrt(total) * UP
@@ -60,7 +62,7 @@ def _minimum(net: Net, room: Room, constant: float, box: Box, used: int, reach: 
     error = 0.0
     if used:
         constant, error = _absorb(room, constant, box, used)
-    value, norm = constant, 0.0
+    value, norm = constant, TINY_SQUARE
     for j in range(len(lower)):
         a = row[j]
         norm += a * a

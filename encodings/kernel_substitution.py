@@ -11,7 +11,7 @@ import numpy as np
 from numba import njit
 
 from ..instances.network import Array
-from .kernel_layout import BLOCK, PLAIN, SUMS, UP, Net, Room
+from .kernel_layout import BLOCK, PLAIN, SUMS, TINY_SQUARE, UP, Net, Room
 
 __all__ = ["activate", "interval", "substitute"]
 
@@ -39,19 +39,19 @@ def interval(net: Net, room: Room, k: int, below: Array, above: Array) -> None:
             lows, highs = lower[at:end], upper[at:end]
             for j in range(end - at):
                 w, low, high = row[j], lows[j], highs[j]
-                middle += 0.5 * (low + high) * w
-                radius += 0.5 * (high - low) * abs(w)
+                middle += (0.5 * low + 0.5 * high) * w
+                radius += (0.5 * high - 0.5 * low) * abs(w)
                 magnitude += (abs(low) if abs(low) > abs(high) else abs(high)) * abs(w)
         error = net.interval[k] * 2.0 * magnitude + net.bias_error[k]
         room.magnitude[begin + i] = magnitude
         floor, ceiling = middle - radius - error, middle + radius + error
         if not hidden:
-            lower[begin + i] = floor
+            lower[begin + i] = floor if floor < np.inf else -np.inf
             continue
-        # comparisons with a NaN are false: it proves nothing
-        if floor > below[flat + i]:
+        # comparisons with a NaN are false: it proves nothing, nor does an overflow
+        if below[flat + i] < floor < np.inf:
             below[flat + i] = floor
-        if ceiling < above[flat + i]:
+        if -np.inf < ceiling < above[flat + i]:
             above[flat + i] = ceiling
 
 
@@ -60,7 +60,7 @@ def activate(net: Net, room: Room, k: int, lows: Array, highs: Array, parallel: 
     """Bounds of the value, lines of its alive neurons, weights between alive neurons, and the norms of error terms."""
     begin, relu = net.starts[k], net.relu[k]
     flat = begin - net.starts[1]
-    count, spread, magnitude = 0, 0.0, 0.0
+    count, spread, magnitude = 0, TINY_SQUARE, TINY_SQUARE
     for i in range(net.starts[k + 1] - begin):
         low, high = lows[flat + i], highs[flat + i]
         below = above = 1.0
@@ -165,7 +165,7 @@ def _through(net: Net, room: Room, v: int, size: int) -> None:
     lines_error = (count + net.sums + 8) * 2.0**-52 * room.spread[v]
     for r in range(size):
         row = room.pending[BLOCK * begin + r * count : BLOCK * begin + (r + 1) * count]
-        constant, before, after = 0.0, 0.0, 0.0
+        constant, before, after = 0.0, TINY_SQUARE, TINY_SQUARE
         for i in range(count):
             c = row[i]
             before += c * c

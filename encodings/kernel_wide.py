@@ -49,6 +49,7 @@ class Wide(NamedTuple):
     middle: Array  # [n_1] of `first_layer_ball`: W m + b,
     rounding: Array  # [n_1] and what |a| is multiplied by
     spread_error: float  # relative error of the sum over inputs
+    underflow: float  # what its terms may have lost below float32's smallest number
 
 
 class WideNode(NamedTuple):
@@ -95,8 +96,8 @@ def interval_ends(net: Wide, k: int, i: int, low: Array, high: Array, magnitude:
             least, most = low[j], high[j]
             if relu:
                 least, most = max(least, 0.0), max(most, 0.0)
-            middle += 0.5 * (least + most) * w
-            radius += 0.5 * (most - least) * abs(w)
+            middle += (0.5 * least + 0.5 * most) * w
+            radius += (0.5 * most - 0.5 * least) * abs(w)
     radius += net.interval[k] * 2.0 * magnitude[net.starts[k] + i] + net.bias_error[k]
     return middle - radius, middle + radius
 

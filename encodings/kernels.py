@@ -76,9 +76,10 @@ def _bound_layer(
             _keep(net, room, k, begin, min(half, unstable - begin), half, box, out.means[b], out.spreads[b])
         for r in range(half):
             i = at + room.rows[begin + r]
-            if room.values[r] > low[i]:
+            # an overflow proves nothing
+            if low[i] < room.values[r] < np.inf:
                 low[i] = room.values[r]
-            if -room.values[half + r] < high[i]:
+            if -np.inf < -room.values[half + r] < high[i]:
                 high[i] = -room.values[half + r]
             if begin + r >= unstable:
                 side = half + r if phases[i] > 0 else r
@@ -144,7 +145,7 @@ def _keep(
             means[i, j] = 0.5 * (a - c)
             gap = -0.5 * (a + c)
             spread += gap * upper[j] if gap > 0.0 else gap * lower[j]
-        spreads[i] = max(spread, 0.0)
+        spreads[i] = max(spread, 0.0) if np.isfinite(spread) else np.inf
 
 
 @njit(**PLAIN)
@@ -163,7 +164,7 @@ def _margins(net: Net, room: Room, b: int, box: Box, used: int, out: Out) -> Non
         concretise(net, room, size, box, used)
         for r in range(size):
             floor, value = room.lower[begin + first + r], room.values[r]
-            margins[b, first + r] = value if value > floor or np.isnan(floor) else floor
+            margins[b, first + r] = value if floor < value < np.inf else floor
             constants[b, first + r] = room.constants[r]
             for j in range(n):
                 coefficients[b, first + r, j] = room.pending[r * n + j]

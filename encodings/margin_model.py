@@ -19,6 +19,7 @@ from ..instances.batch import Node
 from ..instances.network import Array
 from ..instances.query import Query
 from ..instances.sparse import sp
+from .bounds import middle_and_radius
 from .milp_model import Formulation, NetworkModel, is_scip_error
 
 __all__ = ["ROUNDS", "SCIP_MARGIN", "STRATEGIES", "Accept", "MarginModel"]
@@ -82,8 +83,9 @@ class MarginModel(NetworkModel):
         radius, middle = np.zeros(layer.size), layer.bias.astype(np.float64)
         for s, block in zip(layer.sources, blocks, strict=True):
             low, high = self.ranges[s]
-            middle = middle + block @ (0.5 * (low + high))
-            radius = radius + abs(block) @ (0.5 * (high - low))
+            centre, half = middle_and_radius(low, high)
+            middle = middle + block @ centre
+            radius = radius + abs(block) @ half
         slack = 1e-6 * (1.0 + radius)
         return middle - radius - slack, middle + radius + slack
 

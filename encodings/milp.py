@@ -31,6 +31,7 @@ from .hull_cuts import HullCuts
 from .indicator import Indicator, Sos1
 from .margin_model import SCIP_MARGIN, Accept, MarginModel
 from .milp_model import Formulation, is_scip_error
+from .number_range import suits_scip
 from .partial_milp import relaxed_by
 from .partition_milp import Partition
 
@@ -91,6 +92,8 @@ def close(
         raise ValueError(f"formulation {formulation!r}: expected one of {', '.join(FORMULATIONS)}")
     if (node.lower > node.upper).any() or (node.pre_lower > node.pre_upper).any():
         return MilpResult("refuted", np.inf, [], 0, 0.0, "empty region")
+    if not suits_scip(query, node):
+        return MilpResult("open", -np.inf, [], 0, 0.0, "numbers of sizes that SCIP's tolerances are not made for")
     disjuncts = list(range(query.disjuncts)) if disjunct is None else [disjunct]
     accept = accept or Float64Check(query, disjuncts)
     relaxed = relaxed_by(query, node, disjuncts, binaries)

@@ -108,6 +108,10 @@ def _work(task: Callable[[], MilpResult], writes: int, parent: int) -> None:
     """What the child does: it never returns."""
     code = 1
     try:
+        # SCIP and SoPlex write warnings from C past every message handler; what matters comes through the pipe
+        nothing = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nothing, 1)
+        os.dup2(nothing, 2)
         # the parent hears Ctrl-C and ends us; SCIP's own handler would only print
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         Thread(target=_outlive_nobody, args=(parent,), daemon=True).start()

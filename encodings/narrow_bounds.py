@@ -11,10 +11,10 @@ import numpy as np
 from ..instances.batch import Batch
 from ..instances.network import Array
 from ..instances.query import Query
-from .back_substitution import product_terms
 from .bounds import Bounds, LinearBoundOptions, gamma
 from .kernel_cache import kernel_cache
 from .kernel_layout import Net, Out, room_for
+from .prepared_layers import prepared_of, product_terms
 
 with kernel_cache():
     from .kernels import bound_nodes
@@ -38,7 +38,9 @@ def bound_narrow(query: Query, batch: Batch, options: LinearBoundOptions) -> Bou
         np.zeros((kept, query.neurons, n + 1)), np.full((kept, query.neurons), np.inf),
         np.full((count, n), np.nan),
     )  # fmt: skip
-    pre_lower, pre_upper = np.array(batch.pre_lower, order="C"), np.array(batch.pre_upper, order="C")
+    # copies; a NaN is no bound
+    pre_lower = np.fmax(np.ascontiguousarray(batch.pre_lower), -np.inf)
+    pre_upper = np.fmin(np.ascontiguousarray(batch.pre_upper), np.inf)
     given = (batch.lower, batch.upper, batch.cuts, batch.phases, batch.changed)
     lower, upper, cuts, phases, changed = (np.ascontiguousarray(a) for a in given)
 
@@ -85,7 +87,7 @@ def _flatten(query: Query) -> Net:
         bias=np.concatenate([np.zeros(sizes[0]), *(layer.bias for layer in layers)]),
         interval=np.array([0.0, *(gamma(t + 4) for t in terms)]),
         relative=np.array([0.0, *(gamma(t + sums) for t in terms)]),
-        bias_error=np.array([0.0, *(layer.bias_error for layer in layers)]),
+        bias_error=np.array([0.0, *(p.layer.bias_error for p in prepared_of(query).layers)]),
         input_relative=gamma(sizes[0] + sums),
         sums=sums,
         disjuncts=np.asarray(query.starts, dtype=np.int64),

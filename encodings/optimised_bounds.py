@@ -24,9 +24,10 @@ import numpy as np
 from ..instances.batch import Batch
 from ..instances.network import Array
 from ..instances.query import Query
-from .back_substitution import Pass, back_substitute, prepared_of
+from .back_substitution import Pass, back_substitute
 from .bounds import Bounds, LinearBoundOptions, gamma, norm
 from .conjunctions import refute_conjunctions
+from .prepared_layers import prepared_of
 from .relaxations import Lines
 from .row_multipliers import LayerRows, RowPool
 from .skeleton import Skeleton
@@ -99,6 +100,7 @@ def optimise(query: Query, batch: Batch, bounds: Bounds, options: OptimiseOption
     return optimise_from(query, batch, bounds, options)[0]
 
 
+@np.errstate(over="ignore", invalid="ignore")  # what is not finite in the end proves nothing
 def optimise_from(
     query: Query, batch: Batch, bounds: Bounds, options: OptimiseOptions | None = None, start: Slopes | None = None
 ) -> tuple[Bounds, Slopes]:
@@ -156,6 +158,7 @@ def _raise(
         yield some, PairPass(walked, pairs[some], numbers, weights).evaluate(k), numbers
 
 
+@np.errstate(over="ignore", invalid="ignore")  # what is not finite in the end proves nothing
 def tighten(
     query: Query, batch: Batch, bounds: Bounds, options: OptimiseOptions | None = None, most: int | None = None,
     first_layer: int = 2,

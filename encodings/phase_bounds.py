@@ -19,22 +19,28 @@ import numpy as np
 from ..instances.batch import Batch
 from ..instances.network import Array
 from ..instances.query import Query
-from .back_substitution import prepared_of
-from .bounds import Bounds, LinearBoundOptions
+from .bounds import Bounds, LinearBoundOptions, middle_and_radius
 from .disjunct_bounds import DisjunctAscent, DisjunctPass, shares_of
 from .inherited_pass import InheritedPass
 from .kernel_cache import Switch
 from .linear_bounds import bound
 from .optimised_bounds import PAIR_FLOATS, OptimiseOptions, PairPass
+from .prepared_layers import prepared_of
 from .row_multipliers import RowPool
 from .skeleton import FLOAT, Skeleton
 from .slope_ascent import Ascent, Pairs, Single
 
-__all__ = ["bound_phases", "disjunct_minima", "hidden_minima", "largest_magnitudes", "refresh_phases", "skeleton_of"]
+__all__ = [
+    "bound_phases", "disjunct_minima", "hidden_minima", "largest_magnitudes", "phase_node_mb", "refresh_phases",
+    "skeleton_of",
+]  # fmt: skip
 
+ASCENT_ARRAYS = 16  # float32 arrays of a pair that an ascent holds: numbers, moments, lines, coefficients and copies
+BOUND_ARRAYS = 3  # float64 arrays of a row that a round holds: sensitivities, totals and a copy
 KERNEL_AFTER = 0.5  # seconds that numpy spends on a query's hidden neurons before numba's import is worth it
 
 
+@np.errstate(over="ignore", invalid="ignore")  # what is not finite in the end proves nothing
 def bound_phases(
     query: Query, batch: Batch, options: OptimiseOptions | None = None, plain: bool = False,
     pool: RowPool | None = None,
@@ -67,7 +73,7 @@ def bound_phases(
         pool.note(mus)
     first = np.lexsort((ascent.best, node))  # the worst pair of each node comes first
     first = first[np.unique(node[first], return_index=True)[1]]
-    bounds.points = 0.5 * (batch.lower + batch.upper)
+    bounds.points, _ = middle_and_radius(batch.lower, batch.upper)
     bounds.points[node[first]] = np.clip(ascent.points()[first], *_box(batch, node[first]))
     closing = np.flatnonzero(ascent.best > 0.0)
     if len(closing):
@@ -77,6 +83,13 @@ def bound_phases(
     return bounds, numbers
 
 
+def phase_node_mb(query: Query) -> float:
+    """MB that bounding a node takes at most: the ascent's arrays of each disjunct, and its bounds with their copies."""
+    width = query.neurons + query.network.input_size
+    return 1e-6 * width * (query.disjuncts * ASCENT_ARRAYS * 4 + query.rows * BOUND_ARRAYS * 8)
+
+
+@np.errstate(over="ignore", invalid="ignore")  # what is not finite in the end proves nothing
 def disjunct_minima(query: Query, batch: Batch, options: OptimiseOptions, pool: RowPool | None = None) -> Array:
     """[disjuncts] rigorous lower bounds of all disjuncts' margins on one node, whether they refute or not."""
     disjunct = np.arange(query.disjuncts)
@@ -88,6 +101,7 @@ def disjunct_minima(query: Query, batch: Batch, options: OptimiseOptions, pool: 
     return proving.minima(len(query.kinds) + 1)
 
 
+@np.errstate(over="ignore", invalid="ignore")  # what is not finite in the end proves nothing
 def refresh_phases(query: Query, batch: Batch, options: OptimiseOptions, kernel: str = "auto") -> Bounds:
     """Bounds of the hidden neurons anew, by an ascent that knows the phases, then plain margins and total multipliers.
 
@@ -141,6 +155,7 @@ def _refresh(query: Query, batch: Batch, options: OptimiseOptions) -> Bounds:
     return bounds
 
 
+@np.errstate(over="ignore", invalid="ignore")  # what is not finite in the end proves nothing
 def hidden_minima(
     query: Query, batch: Batch, k: int, node: Array, row: Array, options: OptimiseOptions, pool: RowPool | None = None
 ) -> Array:

@@ -11,7 +11,9 @@ from dataclasses import replace
 
 import numpy as np
 
+from ..instances import memory
 from ..instances.batch import Batch
+from ..instances.matrices import picking_mb
 from ..instances.network import Array, Layer, Matrix
 from ..instances.query import Query
 
@@ -48,6 +50,8 @@ def restrict(batch: Batch, kept: Array) -> Batch:
 
 
 def _reduced(layer: Layer, rows: Array, keeps: list[Array]) -> Layer:
+    for s, w in zip(layer.sources, layer.weights, strict=True):
+        memory.claim(picking_mb(w, len(rows), len(keeps[s])))
     weights: tuple[Matrix, ...] = tuple(
         w[rows][:, keeps[s]] for s, w in zip(layer.sources, layer.weights, strict=True)
     )

@@ -12,10 +12,10 @@ from ..instances.batch import Batch
 from ..instances.network import Array, Matrix
 from ..instances.query import Query
 from ..instances.sparse import sp
-from .back_substitution import prepared_of
 from .bounds import Bounds, gamma, norm
 from .first_layer_ball import Ball
 from .kernel_cache import kernel_cache
+from .prepared_layers import prepared_of
 from .slope_ascent import Steps
 
 with kernel_cache():
@@ -34,14 +34,15 @@ _ROOMS = threading.local()  # a thread's working memory for the network that it 
 def refresh_wide(query: Query, batch: Batch, magnitudes: list[Array], steps: Steps) -> Bounds:
     """`phase_bounds.refresh_phases` by the kernel.
 
-    The nodes' box must be one that `back_substitution.Prepared.ball` knows, activations ReLU or identity; magnitudes:
+    The nodes' box must be one that `prepared_layers.Prepared.ball` knows, activations ReLU or identity; magnitudes:
     see `phase_bounds.largest_magnitudes`. Nodes that the deadline cuts off keep what they had.
     """
     ball = prepared_of(query).ball(batch)
     assert ball is not None
     net = _wide(query, ball)
     count, rows, neurons = len(batch), query.rows, query.neurons
-    low, high = (np.array(a, dtype=np.float64, order="C") for a in (batch.pre_lower, batch.pre_upper))
+    low = np.fmax(np.ascontiguousarray(batch.pre_lower), -np.inf)  # copies; a NaN is no bound
+    high = np.fmin(np.ascontiguousarray(batch.pre_upper), np.inf)
     out = Fresh(
         np.full((count, rows), -np.inf), np.zeros((count, rows, neurons)), np.zeros((count, rows, neurons)),
         np.zeros(count, dtype=np.bool_),
@@ -128,11 +129,12 @@ def _flatten(query: Query, ball: Ball) -> Wide:
         single_bias=single_bias,
         interval=np.array([0.0, *(gamma(p.terms + 4) for p in prepared.layers)]),
         relative=np.array([0.0, *(gamma(p.terms + sums) for p in prepared.layers)]),
-        bias_error=np.array([0.0, *(layer.bias_error for layer in layers)]),
+        bias_error=np.array([0.0, *(p.layer.bias_error for p in prepared.layers)]),
         sums=sums,
         middle=ball.middle,
         rounding=ball.rounding,
         spread_error=ball.spread_error,
+        underflow=ball.underflow,
     )  # fmt: skip
 
 

@@ -15,11 +15,12 @@ from __future__ import annotations
 import numpy as np
 
 from ..instances.network import Array
-from .bounds import gamma
+from .bounds import UNDERFLOW, gamma, middle_and_radius
 
 __all__ = ["minimise_over_region"]
 
 
+@np.errstate(over="ignore", invalid="ignore")  # what is not finite in the end proves nothing
 def minimise_over_region(
     lower: Array, upper: Array, cuts: Array, coefficients: Array, constants: Array, seconds: float
 ) -> tuple[float, Array | None]:
@@ -32,7 +33,7 @@ def minimise_over_region(
 
     n, rows = len(lower), len(constants)
     # the solver's tolerances are absolute: it works on x = middle + radius y, |y| <= 1, with rows of size 1
-    middle, radius = 0.5 * (lower + upper), 0.5 * (upper - lower)
+    middle, radius = middle_and_radius(lower, upper)
     margins, size = _unit(coefficients * radius, constants + coefficients @ middle, together=True)
     sides, sizes = _unit(cuts[:, :n] * radius, cuts[:, n] + cuts[:, :n] @ middle)
     best = _best_row(lower, upper, cuts, coefficients, constants)
@@ -97,8 +98,7 @@ def _safe_bound(
     size = (weights @ np.abs(coefficients) + betas @ np.abs(cuts[:, :n])) @ reach
     size += weights @ np.abs(constants) + betas @ np.abs(cuts[:, n])
     value = offset + float(np.minimum(normal * lower, normal * upper).sum())
-    value -= 2.0 * gamma(n + len(constants) + len(cuts)) * float(size) + 1e-300
-    if not np.isfinite(value):
-        return -np.inf
-    # the quotient's own rounding, towards minus infinity
-    return value / total - abs(value / total) * 2.0**-50
+    value -= 2.0 * gamma(n + len(constants) + len(cuts)) * float(size) + UNDERFLOW
+    quotient = value / total
+    # its own rounding, towards minus infinity
+    return quotient - abs(quotient) * 2.0**-50 if np.isfinite(quotient) else -np.inf

@@ -52,7 +52,7 @@ def lines(kind: str, lower: Array, upper: Array, slopes: str = "adaptive") -> Li
 
 
 def _relu(lower: Array, upper: Array, slopes: str) -> Lines:
-    unstable = (lower < 0.0) & (upper > 0.0)
+    unstable = ~(lower >= 0.0) & ~(upper <= 0.0)  # NaN is no phase; its lines are NaN, too
     low, high = np.where(unstable, lower, -1.0), np.where(unstable, upper, 1.0)
     slope = high / (high - low)
     intercept = np.maximum(-slope * low, (1.0 - slope) * high) * ROUND_UP + TINY
@@ -79,7 +79,7 @@ def _upper_line(kind: str, lower: Array, upper: Array) -> tuple[Array, Array]:
     at_lower, at_upper = activate(kind, lower), activate(kind, upper)
     chord = np.where(width > 1e-6, (at_upper - at_lower) / np.maximum(width, 1e-6), derivative(kind, upper))
     touch = _tangent_point(kind, lower, np.maximum(upper, 0.0))
-    touch = np.where(lower >= 0.0, 0.5 * (lower + upper), touch)
+    touch = np.where(lower >= 0.0, 0.5 * lower + 0.5 * upper, touch)
     slope = np.where((upper <= 0.0) | (touch >= upper), chord, derivative(kind, touch))
     slope = np.where(slope < FLATTEST, 0.0, slope)
     # act(z) - slope z is largest at an end or where act' = slope on the concave side
@@ -95,7 +95,7 @@ def _tangent_point(kind: str, lower: Array, upper: Array) -> Array:
     left, right = np.zeros_like(lower), upper.copy()
     base = activate(kind, lower)
     for _ in range(40):
-        middle = 0.5 * (left + right)
+        middle = 0.5 * left + 0.5 * right
         above = activate(kind, middle) - derivative(kind, middle) * (middle - lower) < base
         left, right = np.where(above, middle, left), np.where(above, right, middle)
     return right

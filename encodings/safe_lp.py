@@ -14,6 +14,7 @@ Entries that are themselves off by `roundings` roundings count as that many term
 from __future__ import annotations
 
 import math
+import time
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,14 +22,15 @@ from numpy.typing import NDArray
 
 from ..instances.network import Array, Matrix
 from ..instances.sparse import sp
-from .bounds import gamma
+from .bounds import UNDERFLOW, gamma
 
 __all__ = ["Block", "SafeLP"]
 
 Index = NDArray[np.intp]
 
 _AT_LOWER, _BASIC = 0, 1  # SCIP_BASESTAT; spelled out here because pyscipopt is imported late
-TINY = 1e-300  # keeps an error term above zero when its products underflow
+_WALL = 2  # SCIP's clock type; the other one counts the processor time of all threads
+SLICE = 0.25  # seconds that SoPlex, which lets no other thread run, works at a time
 
 
 @dataclass(eq=False)
@@ -55,9 +57,10 @@ class SafeLP:
     """min c'v with rows and boxed columns that may be appended and changed; the basis stays."""
 
     def __init__(self, roundings: int = 0) -> None:
-        from pyscipopt import LP
+        from pyscipopt import LP, SCIP_LPPARAM
 
         self.solver = LP()
+        self.solver.setIntParam(SCIP_LPPARAM.TIMING, _WALL)
         self.huge = float(self.solver.infinity())
         self.roundings = roundings  # each entry is the exact one up to a relative error of roundings * 2**-53
         self.lower, self.upper, self.objective = np.zeros(0), np.zeros(0), np.zeros(0)  # of columns
@@ -140,17 +143,25 @@ class SafeLP:
             self._basis = self.solver.getBase()
 
     def solve(self, seconds: float, dual: bool = True) -> str:
-        """Solve by the dual or primal simplex: "optimal", "infeasible", "stopped" or an error's words."""
-        from pyscipopt import SCIP_LPPARAM
+        """Solve by the dual or primal simplex: "optimal", "infeasible", "stopped" or an error's words.
 
-        self.solver.setRealParam(SCIP_LPPARAM.LPTILIM, max(seconds, 1e-3))
+        In slices that go on from each other's basis, so that other threads hear of it when the time is over.
+        """
         if self._basis:
             self.solver.setBase(*self._basis)
         self._basis, self._solved = None, True
-        try:
-            self.solver.solve(dual)
-        except Exception as error:  # noqa: BLE001  pyscipopt raises bare Exceptions; the words become the status
-            return f"error: {error}"
+        end, length = time.monotonic() + seconds, SLICE
+        while True:
+            began = time.monotonic()
+            try:
+                self._solve_for(min(length, end - began), dual)
+            except Exception as error:  # noqa: BLE001  pyscipopt raises bare Exceptions; the words become the status
+                return f"error: {error}"
+            now = time.monotonic()
+            if self.solver.isOptimal() or now >= end or now - began < length:
+                break
+            if not self.solver.getNIterations():  # the slice went into setting up
+                length *= 2.0
         if self.solver.isOptimal():
             return "optimal"
         return (
@@ -158,6 +169,12 @@ class SafeLP:
             if self.solver.isDualFeasible() or self.solver.getDualRay() is not None
             else "stopped"
         )
+
+    def _solve_for(self, seconds: float, dual: bool) -> None:
+        from pyscipopt import SCIP_LPPARAM
+
+        self.solver.setRealParam(SCIP_LPPARAM.LPTILIM, max(seconds, 1e-3))
+        self.solver.solve(dual)
 
     def multipliers(self) -> Array:
         """The last solve's row multipliers, of the signs that the formula wants."""
@@ -177,6 +194,7 @@ class SafeLP:
         p = np.where(np.isfinite(multipliers), multipliers, 0.0)
         return np.where(np.isfinite(np.where(p > 0.0, self.row_lower, self.row_upper)), p, 0.0)
 
+    @np.errstate(over="ignore", invalid="ignore")  # what is not finite in the end proves nothing
     def lower_bound(self, multipliers: Array, objective: Array | None = None, constant: float = 0.0) -> float:
         """Rigorous lower bound of objective'v + constant over all v that satisfy rows and boxes.
 
@@ -203,6 +221,9 @@ class SafeLP:
         error = float(np.dot((terms + 8.0) * 2.0**-52 * size, reach))
         error += float(np.abs(p) @ self.row_error)
         error += gamma(4) * (float(np.abs(from_rows).sum() + np.abs(from_columns).sum()) + abs(constant))
-        total = math.fsum([*from_rows.tolist(), *from_columns.tolist(), constant])
-        value = total - error * (1.0 + 2.0**-20) - TINY
+        try:
+            total = math.fsum([*from_rows.tolist(), *from_columns.tolist(), constant])
+        except (OverflowError, ValueError):  # a sum beyond float64, or of infinities
+            return -math.inf
+        value = total - error * (1.0 + 2.0**-20) - UNDERFLOW
         return value if math.isfinite(value) else -math.inf

@@ -7,14 +7,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..instances import memory
 from ..instances.batch import Batch
+from ..instances.matrices import picking_mb
 from ..instances.network import Array, Matrix
 from ..instances.query import Query
 from ..instances.sparse import is_sparse, sp
+from .bounds import middle_and_radius
 
 __all__ = ["FLOAT", "Skeleton"]
 
 FLOAT = np.float32
+PICKED = 1.5  # memory of a picked matrix in float32 with its transpose, in that of picking it
 DENSE = 0.04  # share of nonzeros from which a dense float32 product beats a sparse one
 
 
@@ -40,6 +44,8 @@ class Skeleton:
             layer = query.network.layers[k - 1]
             self.live.append(np.flatnonzero(_alive(query, batch, k)))
             live = self.live[k]
+            for s, w in zip(layer.sources, layer.weights, strict=True):
+                memory.claim(PICKED * picking_mb(w, len(live), len(self.live[s])))
             weights = [_single(w[live][:, self.live[s]]) for s, w in zip(layer.sources, layer.weights, strict=True)]
             transposed = [w.T if isinstance(w, np.ndarray) else sp.csr_array(w.T) for w in weights]
             self.layers.append(_Layer(layer.sources, weights, transposed, layer.bias[live].astype(FLOAT)))
@@ -52,7 +58,7 @@ class Skeleton:
 
     def centred(self, lower: Array, upper: Array) -> Skeleton:
         """The same over s in [-1, 1] with x = m + r s, for the box |x - m| <= r, where only layer 1 reads the input."""
-        part, first, middle, radius = copy.copy(self), self.layers[0], 0.5 * (lower + upper), 0.5 * (upper - lower)
+        part, first, (middle, radius) = copy.copy(self), self.layers[0], middle_and_radius(lower, upper)
         w = self.query.network.layers[0].weights[0][self.live[1]]
         dense = isinstance(w, np.ndarray)
         scaled = _single(w * radius[None, :] if dense else sp.csr_array(w.multiply(radius[None, :])))

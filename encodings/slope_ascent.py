@@ -23,6 +23,7 @@ import numpy as np
 
 from ..instances.batch import Batch
 from ..instances.network import Array, Matrix
+from .bounds import middle_and_radius
 from .relaxations import lines
 from .row_multipliers import LayerRows, RowPool
 from .skeleton import FLOAT, Skeleton
@@ -243,7 +244,7 @@ class Ascent:
             x = -np.sign(a)
         else:
             lower, upper = self.box
-            x = np.where(a > 0.0, lower, np.where(a < 0.0, upper, 0.5 * (lower + upper)))
+            x = np.where(a > 0.0, lower, np.where(a < 0.0, upper, 0.5 * lower + 0.5 * upper))
         return constants + np.einsum("pn,pn->p", a, x), coefficients, x
 
     def _translate(self, number: Array, a: Array, split: Array, fresh: Array) -> None:
@@ -369,7 +370,8 @@ class Ascent:
         if self.single.box is None:
             return x
         lower, upper = self.single.box
-        return np.asarray(0.5 * (lower + upper) + 0.5 * (upper - lower) * x)
+        middle, radius = middle_and_radius(lower, upper)
+        return np.asarray(middle + radius * x)
 
     def result(self) -> tuple[Array, Array]:
         """[P, neurons] float32: the best slopes, and the best multipliers negated; [P, cuts] those of half-spaces."""

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from ..instances import memory
 from ..instances.network import Array, Matrix, Network, activate
 from .gathered_blocks import product_form
 
@@ -20,6 +21,7 @@ __all__ = ["Passes", "passes_of"]
 
 SINGLE_FROM = 20_000  # weights from which float32 is faster than float64
 FINE = 1e-4  # width of the widest interval, as a share of the coordinates, below which float32 is too coarse
+LARGEST = 1e30  # width above which float32 soon overflows
 CHUNK = 64  # points at a time: more fall out of the cache where layers are wide
 WIDE = 4096  # neurons of the widest layer from which that matters
 
@@ -34,15 +36,19 @@ class Passes:
         self.single = dtype == np.float32
         self.biases = [layer.bias.astype(self.dtype)[:, None] for layer in network.layers]
         self.chunk = CHUNK if max(network.sizes) >= WIDE else 1024
+        # MB of the weights in another form; sparse ones have an index each
+        self.form_mb = 1e-6 * (dtype.itemsize + 4) * network_weights(network)
 
     @cached_property
     def maps(self) -> list[list[Matrix]]:
         """[layer][source] weights."""
+        memory.claim(self.form_mb)
         return [[product_form(w, self.dtype) for w in layer.weights] for layer in self.layers]
 
     @cached_property
     def back(self) -> list[list[Matrix]]:
         """[layer][source] transposed weights."""
+        memory.claim(2.0 * self.form_mb)  # a transposed copy on the way
         dense = np.ndarray
         return [
             [m.T if isinstance(m, dense) else product_form(w.T, self.dtype) for m, w in zip(ms, k.weights, strict=True)]
@@ -89,14 +95,14 @@ _CACHE: weakref.WeakKeyDictionary[Network, dict[str, Passes]] = weakref.WeakKeyD
 
 
 def passes_of(network: Network, lower: Array, upper: Array) -> Passes:
-    """The network's passes, made once a type: float32 where the network is large and the boxes are not too small.
+    """The network's passes, made once a type: float32 where the network is large and the boxes are of ordinary sizes.
 
     lower, upper: [inputs] or [B, inputs], the boxes that the points lie in.
     """
     single = network_weights(network) >= SINGLE_FROM
     if single:
         width, reach = float(np.max(upper - lower)), float(np.max(np.abs([lower.max(), lower.min(), upper.max()])))
-        single = width >= FINE * reach
+        single = FINE * reach <= width <= LARGEST
     dtype = np.dtype(np.float32 if single else np.float64)
     known = _CACHE.setdefault(network, {})
     if dtype.name not in known:

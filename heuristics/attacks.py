@@ -50,7 +50,7 @@ def points_in(lower: Array, upper: Array, count: int, rng: np.random.Generator) 
     points = rng.uniform(size=(count, len(lower)))
     points[::4] = np.round(points[::4])
     points[0] = 0.5
-    return lower + points * (upper - lower)
+    return _between(lower, upper, points)
 
 
 def points_near_corners(lower: Array, upper: Array, count: int, rng: np.random.Generator) -> Array:
@@ -64,7 +64,7 @@ def points_near_corners(lower: Array, upper: Array, count: int, rng: np.random.G
     scale = 10.0 ** rng.uniform(-4.0, 0.0, size=(count, 1))
     near = np.where(rng.uniform(size=u.shape) < 0.5, u * scale, 1.0 - u * scale)
     share = np.where(rng.uniform(size=u.shape) < 0.25, u, near)
-    return np.clip(lower + share * (upper - lower), lower, upper)
+    return np.clip(_between(lower, upper, share), lower, upper)
 
 
 def quasi_random(lower: Array, upper: Array, count: int, seed: int) -> Array:
@@ -73,9 +73,19 @@ def quasi_random(lower: Array, upper: Array, count: int, seed: int) -> Array:
 
     sampler = qmc.Sobol(len(lower), scramble=True, rng=seed)
     power = sampler.random_base2(max(0, int(np.ceil(np.log2(count)))))
-    return lower + power[:count] * (upper - lower)
+    return _between(lower, upper, power[:count])
 
 
+def _between(lower: Array, upper: Array, share: Array) -> Array:
+    """lower + share (upper - lower), for widths of any size."""
+    with np.errstate(over="ignore"):
+        width = upper - lower
+    known = np.isfinite(width)
+    points = lower + share * np.where(known, width, 0.0)
+    return points if known.all() else np.where(known, points, lower * (1.0 - share) + upper * share)
+
+
+@np.errstate(over="ignore", invalid="ignore")  # such points are never the best ones
 def best_first(query: Query, points: Array) -> tuple[Array, Array]:
     """Points sorted by their worst margin, with these; float64 for the first EXACT at least. ([P, inputs], [P])."""
     worst = np.empty(len(points))

@@ -21,4 +21,4 @@ def longest_edge_scores(lower: Array, upper: Array, root_width: Array) -> Array:
 
 def smear_scores(coefficients: Array, lower: Array, upper: Array) -> Array:
     """Half the range of each input's term. coefficients: [B, inputs]. Returns [B, inputs]."""
-    return np.abs(coefficients) * (upper - lower) * 0.5
+    return np.abs(coefficients) * (0.5 * upper - 0.5 * lower)

@@ -8,6 +8,7 @@ Rows whose pattern few others share stay csr.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,6 +23,7 @@ Index = NDArray[np.intp]
 
 LEAST_ROWS = 4  # rows of one pattern from which a block is faster than csr
 LEAST_ENTRIES = 4  # columns of a pattern, likewise
+PART = 2**20  # entries looked at a time while blocks are made
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,7 +44,7 @@ class GatheredBlocks:
     """matrix @ x for dense x [columns, P], of the element type that it was made with."""
 
     def __init__(self, matrix: Matrix, dtype: DTypeLike = np.float32) -> None:
-        matrix = sp.csr_array(matrix)
+        matrix = matrix if matrix.format == "csr" else sp.csr_array(_narrow(matrix, dtype))
         self.shape = matrix.shape
         self.dtype = np.dtype(dtype)
         buckets, places, covered = _buckets(matrix, self.dtype)
@@ -80,34 +82,50 @@ def _buckets(matrix: Matrix, dtype: np.dtype[np.generic]) -> tuple[list[_Bucket]
     buckets, places = [], []
     for entries in np.unique(counts[counts >= LEAST_ENTRIES]).tolist():
         rows = np.flatnonzero(counts == entries)
-        at = matrix.indptr[rows][:, None] + np.arange(entries)
-        columns = matrix.indices[at]
-        for group in _same_pattern(columns):
-            mine = rows[group]
+        for mine in _same_pattern(matrix, rows, entries):
             covered[mine] = True
-            buckets.append(_Bucket(columns[group[:, 0]].ravel().astype(np.intp), matrix.data[at[group]].astype(dtype)))
+            columns = matrix.indices[_at(matrix, mine[:, 0], entries)].astype(np.intp)
+            weights = np.empty((*mine.shape, entries), dtype=dtype)
+            for part in _parts(len(mine), mine.shape[1] * entries):
+                weights[part] = matrix.data[_at(matrix, mine[part], entries)]
+            buckets.append(_Bucket(columns.ravel(), weights))
             places.append(mine.ravel())
     return buckets, places, covered
 
 
-def _same_pattern(columns: Index) -> list[Index]:
-    """Row numbers grouped by equal rows of `columns`: an array [G, R] for every size R of group that pays."""
+def _at(matrix: Matrix, rows: Index, entries: int) -> Index:
+    """Where the entries of these rows [...] of equal length are stored: [..., entries]."""
+    return np.asarray(matrix.indptr[rows][..., None] + np.arange(entries, dtype=matrix.indptr.dtype))
+
+
+def _parts(count: int, size: int) -> Iterator[slice]:
+    """`count` things of `size` entries, about PART entries at a time: temporaries stay small."""
+    step = max(1, PART // size)
+    return (slice(i, i + step) for i in range(0, count, step))
+
+
+def _same_pattern(matrix: Matrix, rows: Index, entries: int) -> list[Index]:
+    """The rows, all of so many entries, grouped by equal columns: an array [G, R] for every R that pays."""
     # rows are told apart by a random sum of their columns; rows that share it by chance are left out below
-    code = np.random.default_rng(0).integers(1 << 62, size=int(columns.max(initial=0)) + 1)
-    _, label, sizes = np.unique(code[columns].sum(axis=1), return_inverse=True, return_counts=True)
+    code = np.random.default_rng(0).integers(1 << 62, size=matrix.shape[1])
+    sums = [code[matrix.indices[_at(matrix, rows[p], entries)]].sum(axis=1) for p in _parts(len(rows), entries)]
+    _, label, sizes = np.unique(np.concatenate(sums), return_inverse=True, return_counts=True)
     order = np.argsort(label, kind="stable")
     firsts = np.cumsum(sizes) - sizes
     found = []
     for size in np.unique(sizes[sizes >= LEAST_ROWS]).tolist():
-        groups = order[firsts[sizes == size][:, None] + np.arange(size)]
-        alike = (columns[groups] == columns[groups[:, :1]]).all(axis=(1, 2))
+        groups = rows[order[firsts[sizes == size][:, None] + np.arange(size)]]
+        alike = np.zeros(len(groups), dtype=bool)
+        for part in _parts(len(groups), size * entries):
+            columns = matrix.indices[_at(matrix, groups[part], entries)]
+            alike[part] = (columns == columns[:, :1]).all(axis=(1, 2))
         if alike.any():
             found.append(groups[alike])
     return found
 
 
-def _narrow(matrix: Matrix, dtype: np.dtype[np.generic]) -> Matrix:
-    """csr with the element type and 32-bit indices."""
-    narrow = sp.csr_array(matrix, dtype=dtype)
-    narrow.indices, narrow.indptr = narrow.indices.astype(np.int32), narrow.indptr.astype(np.int32)
-    return narrow
+def _narrow(matrix: Matrix, dtype: DTypeLike) -> Matrix:
+    """csr, or csc where it is that, with the element type and 32-bit indices."""
+    parts = matrix.data.astype(dtype), matrix.indices.astype(np.int32), matrix.indptr.astype(np.int32)
+    kind = sp.csc_array if matrix.format == "csc" else sp.csr_array
+    return kind(parts, shape=matrix.shape)

@@ -19,6 +19,8 @@ Where whole layers are off the gradient is exactly 0; such starts move along tha
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
 
 from ..instances.network import Array
@@ -40,6 +42,7 @@ TINY = 1e-30  # a spread that can be divided by
 LINGER = 3  # steps that a chunk goes on for after one of its starts came that far
 
 
+@np.errstate(over="ignore", invalid="ignore")  # such points are never the best ones
 def projected_gradient(
     query: Query,
     starts: Array,
@@ -48,14 +51,15 @@ def projected_gradient(
     steps: int,
     targets: Array | None = None,
     rng: np.random.Generator | None = None,
+    deadline: float = np.inf,
 ) -> tuple[Array, Array]:
     """Descend from every start and return the best point met on each path.
 
     starts: [P, inputs], the most promising ones first; lower, upper: [inputs] or [P, inputs], the box to stay in;
     targets: [P] index of the polyhedron that each start aims at, by default diversified as the module says, with
-    random directions from `rng`. Returns (points [P, inputs], their worst margins [P], rounded as the passes are).
-    Large networks take the starts in chunks; after a chunk with a counterexample the others stay where they are, with
-    margin inf.
+    random directions from `rng`; deadline: time.monotonic() after which no step begins. Returns (points [P, inputs],
+    their worst margins [P], rounded as the passes are). Large networks take the starts in chunks; after a chunk with a
+    counterexample, or at the deadline, the others stay where they are, with margin inf.
     """
     passes = passes_of(query.network, lower, upper)
     rng = np.random.default_rng(0) if rng is None else rng
@@ -64,9 +68,9 @@ def projected_gradient(
         part = slice(first, first + passes.chunk)
         low, high = (b if b.ndim == 1 else b[part] for b in (lower, upper))
         descent = _Descent(query, passes, points[part], low, high, None if targets is None else targets[part], rng)
-        descent.run(steps)
+        descent.run(steps, deadline)
         points[part], worst[part] = np.clip(descent.best.T, low, high), descent.best_worst
-        if descent.lingered:
+        if descent.lingered or time.monotonic() > deadline:
             break
     return points, worst
 
@@ -156,8 +160,8 @@ class _Descent:
         self.low_gradient = np.zeros_like(self.x)
         self.lingered = False
 
-    def run(self, steps: int) -> None:
-        """All steps, or fewer where a counterexample comes up."""
+    def run(self, steps: int, deadline: float) -> None:
+        """All steps, or fewer where a counterexample comes up or the time is over."""
         count = self.x.shape[1]
         diverse = min(DIVERSE_MOST, int(np.ceil(DIVERSE_SHARE * steps))) if self.loss.diverse.any() else 0
         direction = self.rng.choice([-1.0, 1.0], size=(count, self.query.rows))
@@ -171,7 +175,7 @@ class _Descent:
             self._keep(worst)
             since += self.loss.room(self.best_worst)
             self.lingered = since > LINGER
-            if self.lingered or number == steps - 1:
+            if self.lingered or number == steps - 1 or time.monotonic() > deadline:
                 return
             astray = self.loss.diverse & (number < diverse)
             cotangent[astray] = direction[astray]

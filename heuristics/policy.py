@@ -17,7 +17,7 @@ import numpy as np
 from ..instances.batch import Batch
 from ..instances.query import Query
 
-__all__ = ["Facts", "Stage", "facts", "plan"]
+__all__ = ["Facts", "Stage", "facts", "node_mb", "plan"]
 
 FEW_INPUTS = 20  # open inputs up to which the input set itself is split
 SOME_INPUTS = 50  # open inputs up to which rows' hyperplanes are tried on one hidden layer
@@ -28,6 +28,7 @@ SMALL = 50_000  # weights of a network whose tree is searched as fast as an atta
 SHALLOW_MILP = 1500  # unstable neurons of a single hidden layer up to which SCIP comes before a long search
 QUICK_SLOPES = 1_000_000  # weights up to which hidden bounds are optimised before the first attack
 FEW_UNSTABLE = 80  # ReLUs of a deep network up to which multi-neuron rows are tried before a long search
+COPIES = 3  # of a round's bounds: parts, their concatenation, and what is left open
 LARGEST_MILP = 6000  # unstable neurons beyond which a MILP's root relaxation alone exceeds the usual limits
 
 
@@ -127,6 +128,13 @@ def batch_size(known: Facts, query: Query) -> int:
     by_work = 2e9 / max(1.0, 2.0 * rows * known.weights * max(1, known.hidden_layers) / 2)
     by_memory = 2.5e7 / max(1, query.rows * query.neurons)
     return int(np.clip(min(by_work, by_memory), 1, 1024))
+
+
+def node_mb(query: Query, means: bool) -> float:
+    """MB that a round of splits takes for a node: its bounds, with their mean functions if asked for, and copies."""
+    inputs, neurons = query.network.input_size, query.neurons
+    floats = query.rows * (neurons + inputs) + 4 * neurons + means * neurons * (inputs + 1)
+    return 8e-6 * COPIES * floats
 
 
 def _nonzeros(w: object) -> int:

@@ -84,6 +84,7 @@ def focus_rows(query: Query, bounds: Bounds) -> Array:
     return focus
 
 
+@np.errstate(over="ignore", invalid="ignore")  # a score that is not finite is no reason to split
 def choose_splits(
     query: Query, batch: Batch, bounds: Bounds, rule: str = "inputs", scores: Array | None = None
 ) -> Splits:
@@ -116,11 +117,12 @@ def choose_splits(
         if rule == "rows-composed":
             rows = composed_rows(query, neuron[as_row], suspects(query, batch, bounds)[as_row])
         again = already_cut(batch.cuts[as_row], rows) | ~_divides(batch.lower[as_row], batch.upper[as_row], rows)
+        again |= ~np.isfinite(rows).all(axis=1)
         splits.row[as_row[~again]] = rows[~again]
         use_neuron[as_row[again]] = False
     splits.axis[~use_neuron] = axis[~use_neuron]
     index = np.flatnonzero(~use_neuron & (axis >= 0))
-    splits.at[index] = 0.5 * (batch.lower[index, axis[index]] + batch.upper[index, axis[index]])
+    splits.at[index] = 0.5 * batch.lower[index, axis[index]] + 0.5 * batch.upper[index, axis[index]]
     return splits
 
 
@@ -129,6 +131,7 @@ def _add_half_spaces(query: Query, batch: Batch, bounds: Bounds, splits: Splits)
     assert bounds.means is not None and bounds.spreads is not None
     spread = bounds.spreads[np.arange(len(batch)), splits.neuron]
     deep = np.flatnonzero((splits.neuron >= 0) & ~first_layers(query)[splits.neuron] & np.isfinite(spread))
+    deep = deep[np.isfinite(bounds.means[deep, splits.neuron[deep]]).all(axis=1)]
     row, spread = bounds.means[deep, splits.neuron[deep]], spread[deep]
     reach = np.maximum(np.abs(batch.lower[deep]), np.abs(batch.upper[deep]))
     splits.row[deep] = row
@@ -149,8 +152,8 @@ def already_cut(cuts: Array, rows: Array) -> Array:
 
 def _divides(lower: Array, upper: Array, rows: Array) -> Array:
     """[B] bool: either side of g'x + h = 0 has at least LEAST_SIDE of the function's range over the box."""
-    middle = (rows[:, :-1] * (0.5 * (lower + upper))).sum(axis=1) + rows[:, -1]
-    radius = (np.abs(rows[:, :-1]) * (0.5 * (upper - lower))).sum(axis=1)
+    middle = (rows[:, :-1] * (0.5 * lower + 0.5 * upper)).sum(axis=1) + rows[:, -1]
+    radius = (np.abs(rows[:, :-1]) * (0.5 * upper - 0.5 * lower)).sum(axis=1)
     return np.asarray(radius - np.abs(middle) > 2.0 * LEAST_SIDE * radius)
 
 
@@ -167,9 +170,9 @@ def _best_axis(query: Query, batch: Batch, bounds: Bounds, focus: Array, rule: s
         blind = scores.max(axis=1) <= VANISHING * np.abs(bounds.margins).max(axis=1)
         # a bound that does not see the input: fall back on the longest edge, whose score cannot vanish
         scores = np.where(blind[:, None], edges * VANISHING, scores)
-    middle = 0.5 * (batch.lower + batch.upper)
+    middle = 0.5 * batch.lower + 0.5 * batch.upper
     divisible = (middle > batch.lower) & (middle < batch.upper)
-    scores = np.where(divisible, scores, -1.0)
+    scores = np.where(divisible, np.fmax(scores, 0.0), -1.0)
     best = scores.argmax(axis=1)
     value = scores[np.arange(len(batch)), best]
     return np.where(value < 0.0, -1, best), value

@@ -92,6 +92,7 @@ class Builder:
         self.sizes = [input_size]
         self.layers: list[Layer] = []
         self.name = ""
+        self.unmodelled = ""  # see Network; the first node that rounds
         self._made: dict[tuple[int, str], tuple[Expression, Expression]] = {}
 
     def value(self, v: int, shape: tuple[int, ...]) -> Expression:
@@ -130,6 +131,9 @@ class Builder:
         sources = tuple(sorted(expression.terms)) or (0,)
         empty = zeros(expression.size, self.sizes[0])
         weights = tuple(compact(expression.terms.get(v, empty)) for v in sources)
+        numbers = [w if isinstance(w, np.ndarray) else w.data for w in weights]
+        if not all(np.isfinite(a).all() for a in (*numbers, expression.bias, expression.bias_error)):
+            raise NetworkError(f"node {self.name!r}: its weights or biases overflow float64")
         self.layers.append(
             Layer(
                 sources,

@@ -1,6 +1,8 @@
 """The errors a user can meet. Each says which file, which node or line, what was expected, and what to do."""
 
-__all__ = ["InputError", "NetworkError", "PropertyError", "UnsupportedOperatorError"]
+__all__ = [
+    "DisagreementError", "InputError", "NetworkError", "PropertyError", "ReplayError", "UnsupportedOperatorError",
+]  # fmt: skip
 
 
 class InputError(ValueError):
@@ -17,3 +19,14 @@ class PropertyError(InputError):
 
 class UnsupportedOperatorError(NetworkError):
     """A well-formed ONNX file with an operator outside the supported set."""
+
+
+class ReplayError(InputError):
+    """An ONNX file that onnxruntime cannot load or run: no input of it can be replayed.
+
+    `verify` raises it to nobody: what was proved stays, and what would need a replay is `unknown`.
+    """
+
+
+class DisagreementError(RuntimeError):
+    """The network that was read is not what its file computes: an error of this program, never a verdict."""

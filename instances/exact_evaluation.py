@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from .network import Array, Layer, Matrix, Network, activate
 
-__all__ = ["MAX_EXACT_WEIGHTS", "enclose", "exact_output"]
+__all__ = ["MAX_EXACT_WEIGHTS", "enclose", "exact_output", "scaled"]
 
 MAX_EXACT_WEIGHTS = 20_000  # entries of all weight matrices; about a tenth of a second
 UNIT = 2.0**-53
@@ -31,6 +31,7 @@ ELEMENTARY = (
 _Scaled = tuple[NDArray[Any], int]  # Python integers v and an exponent e: the numbers v * 2**-e
 
 
+@np.errstate(over="ignore", invalid="ignore")  # an infinite radius encloses everything
 def enclose(network: Network, x: Array) -> tuple[Array, Array]:
     """(y, radius), each [output_size]: |f(x) - y| <= radius for the real-valued f. x: [input_size]."""
     values, radii = [np.asarray(x, dtype=np.float64)], [np.zeros(network.input_size)]
@@ -61,7 +62,7 @@ def exact_output(network: Network, x: Array) -> list[Fraction] | None:
     rounded = any(layer.roundings or layer.bias_error for layer in network.layers)
     if weights > MAX_EXACT_WEIGHTS or rounded or not network.piecewise_linear:
         return None
-    values = [_scaled(np.asarray(x, dtype=np.float64))]
+    values = [scaled(np.asarray(x, dtype=np.float64))]
     for layer in network.layers:
         values.append(_exact_layer(layer, values))
     integers, exponent = values[-1]
@@ -79,7 +80,7 @@ def _through(kind: str, radius: Array) -> Array:
 
 def _exact_layer(layer: Layer, values: list[_Scaled]) -> _Scaled:
     """One layer's values, exactly."""
-    total = _scaled(layer.bias)
+    total = scaled(layer.bias)
     for s, w in zip(layer.sources, layer.weights, strict=True):
         total = _add(total, _product(w, values[s]))
     integers, exponent = total
@@ -87,7 +88,7 @@ def _exact_layer(layer: Layer, values: list[_Scaled]) -> _Scaled:
 
 
 def _product(w: Matrix, x: _Scaled) -> _Scaled:
-    integers, exponent = _scaled(w if isinstance(w, np.ndarray) else w.toarray())
+    integers, exponent = scaled(w if isinstance(w, np.ndarray) else w.toarray())
     return integers @ x[0], exponent + x[1]
 
 
@@ -96,7 +97,7 @@ def _add(left: _Scaled, right: _Scaled) -> _Scaled:
     return (left[0] << (exponent - left[1])) + (right[0] << (exponent - right[1])), exponent
 
 
-def _scaled(numbers: Array) -> _Scaled:
+def scaled(numbers: Array) -> _Scaled:
     """Float64 numbers as Python integers over one power of two."""
     mantissas, exponents = np.frexp(numbers)
     lowest = int(exponents[mantissas != 0.0].min(initial=53))

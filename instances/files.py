@@ -19,7 +19,7 @@ def read_model_bytes(path: str | Path) -> bytes:
     Raises InputError, naming the path, where neither `path` nor `path`.gz exists or can be read.
     """
     plain = Path(path)
-    packed = plain.with_name(plain.name + ".gz")
+    packed = plain.parent / f"{plain.name}.gz"  # also of ".", which has no name
     chosen = plain if plain.exists() or not packed.exists() else packed
     try:
         data = chosen.read_bytes()

@@ -50,6 +50,8 @@ def _network(network: Network, unstable: Sequence[int] | None) -> Iterator[str]:
         f"{network.output_name} {_shape(network.output_shape)}; "
         f"{_count(network.input_size, 'input')}, {_count(network.output_size, 'output')}"
     )
+    if network.unmodelled:
+        yield f"rounding  {network.unmodelled}: nothing can be proved of this file"
     names = {"relu": "ReLU", "sigmoid": "sigmoid", "tanh": "tanh"}
     kinds = {kind: sum(x.size for x in network.layers if x.kind == kind) for kind in names}
     counts = [f"{_grouped(n)} {names[kind]}" for kind, n in kinds.items() if n or kind == "relu"]

@@ -16,6 +16,7 @@ __all__ = [
     "is_identity",
     "nonzeros",
     "overlap",
+    "picking_mb",
     "powers_of_two",
     "product",
     "product_nonzeros",
@@ -100,6 +101,18 @@ def _plain(matrix: Matrix) -> Matrix:
 def nonzeros(matrix: Matrix) -> int:
     """How many entries are held (of a sparse matrix), or are not zero (of a dense one)."""
     return int(matrix.nnz) if is_sparse(matrix) else int(np.count_nonzero(matrix))
+
+
+def picking_mb(matrix: Matrix, rows: int, columns: int) -> float:
+    """MB that matrix[r][:, c] takes for so many rows and columns, foreseen as if its entries lay evenly."""
+    share = rows / max(1, matrix.shape[0])
+    each = 8 if isinstance(matrix, np.ndarray) else 8 + matrix.indices.itemsize
+    return 1e-6 * each * stored(matrix) * share * (1.0 + columns / max(1, matrix.shape[1]))
+
+
+def stored(matrix: Matrix) -> int:
+    """Entries that are stored: all of a dense matrix."""
+    return int(matrix.size if isinstance(matrix, np.ndarray) else matrix.nnz)
 
 
 def row_counts(matrix: Matrix) -> NDArray[np.int64]:

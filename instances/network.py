@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .checks import finite_array, finite_matrix, whole_number
+from .errors import NetworkError
 from .sparse import is_sparse
 
 if TYPE_CHECKING:
@@ -28,7 +30,10 @@ ACTIVATIONS = ("identity", "relu", "sigmoid", "tanh")
 
 @dataclass(frozen=True, eq=False)
 class Layer:
-    """One affine map and the activation behind it: x_k = act(sum_j weights[j] @ x_{sources[j]} + bias)."""
+    """One affine map and the activation behind it: x_k = act(sum_j weights[j] @ x_{sources[j]} + bias).
+
+    Raises NetworkError where a field is not what is said below; numbers of other types become float64.
+    """
 
     sources: tuple[int, ...]  # values read, ascending, each once; 0 is the input, k the value of layers[k - 1]
     weights: tuple[Matrix, ...]  # one [size, size of that source] per source, float64, dense or csr_array
@@ -38,6 +43,28 @@ class Layer:
     bias_error: float = 0.0  # bound on |bias - exact folded bias|, per entry (folding rounds)
     roundings: int = 0  # each weight is the exact one up to a relative error of roundings * 2**-53
 
+    def __post_init__(self) -> None:
+        name = f"layer {self.name!r}"
+        if not isinstance(self.kind, str) or self.kind not in ACTIVATIONS:
+            raise NetworkError(f"{name}: activation {self.kind!r}, expected one of {ACTIVATIONS}")
+        if not isinstance(self.sources, tuple) or not isinstance(self.weights, tuple):
+            raise NetworkError(f"{name}: sources and weights must be tuples, one weight matrix a source")
+        if len(self.sources) != len(self.weights):
+            raise NetworkError(f"{name}: {len(self.weights)} weights for {len(self.sources)} sources")
+        for s in self.sources:
+            whole_number(s, 0, f"{name}: source", NetworkError)
+        whole_number(self.roundings, 0, f"{name}: roundings", NetworkError)
+        bias = finite_array(self.bias, (None,), f"{name}: bias", NetworkError)
+        shape = len(bias), None
+        weights = tuple(
+            finite_matrix(w, shape, f"{name}: weights of source {s}", NetworkError)
+            for s, w in zip(self.sources, self.weights, strict=True)
+        )
+        if not float(finite_array(self.bias_error, (), f"{name}: bias_error", NetworkError)) >= 0.0:
+            raise NetworkError(f"{name}: bias_error {self.bias_error}, expected >= 0")
+        object.__setattr__(self, "bias", bias)
+        object.__setattr__(self, "weights", weights)
+
     @property
     def size(self) -> int:
         """Number of neurons."""
@@ -46,7 +73,10 @@ class Layer:
 
 @dataclass(frozen=True, eq=False)
 class Network:
-    """A feed-forward network R^input_size -> R^output_size. The value of the last layer is the output."""
+    """A feed-forward network R^input_size -> R^output_size. The value of the last layer is the output.
+
+    Raises NetworkError where layers do not fit together.
+    """
 
     input_size: int
     layers: tuple[Layer, ...]
@@ -56,20 +86,23 @@ class Network:
     output_name: str = "Y"
     source: str = ""  # path of the file, "" when built in memory
     operators: dict[str, int] = field(default_factory=dict)  # ONNX operator -> how many nodes
+    unmodelled: str = ""  # the file rounds where this network does not, and how; then no bound of it proves anything
 
     def __post_init__(self) -> None:
+        whole_number(self.input_size, 1, "input_size", NetworkError)
+        if not isinstance(self.layers, tuple) or not all(isinstance(layer, Layer) for layer in self.layers):
+            raise NetworkError("layers: expected a tuple of Layer")
         sizes = [self.input_size]
         for k, layer in enumerate(self.layers, start=1):
-            if layer.kind not in ACTIVATIONS:
-                raise ValueError(f"layer {k} ({layer.name}): activation {layer.kind!r}, expected one of {ACTIVATIONS}")
             if list(layer.sources) != sorted(set(layer.sources)) or any(not 0 <= s < k for s in layer.sources):
-                raise ValueError(f"layer {k} ({layer.name}): sources {layer.sources} must ascend and lie in 0..{k - 1}")
+                where = f"layer {k} ({layer.name})"
+                raise NetworkError(f"{where}: sources {layer.sources} must ascend and lie in 0..{k - 1}")
             for s, w in zip(layer.sources, layer.weights, strict=True):
                 if w.shape != (layer.size, sizes[s]):
-                    raise ValueError(f"layer {k} ({layer.name}): weight {w.shape}, expected {(layer.size, sizes[s])}")
+                    raise NetworkError(f"layer {k} ({layer.name}): weight {w.shape}, expected {(layer.size, sizes[s])}")
             sizes.append(layer.size)
         if not self.layers:
-            raise ValueError("a network needs at least one layer")
+            raise NetworkError("a network needs at least one layer")
 
     @property
     def output_size(self) -> int:
@@ -98,6 +131,7 @@ class Network:
             graph.add_edges_from((s, k) for s in layer.sources)
         return graph
 
+    @np.errstate(over="ignore", invalid="ignore")  # beyond float64 the values are inf or NaN
     def values(self, x: Array) -> tuple[list[Array], list[Array]]:
         """Run the network in float64.
 
@@ -120,6 +154,7 @@ class Network:
         out = self.values(flat)[0][-1]
         return out[0] if x.ndim == 1 else out
 
+    @np.errstate(over="ignore", invalid="ignore")  # beyond float64 the values are inf or NaN
     def pullback(self, pre: list[Array], cotangent: Array) -> Array:
         """Gradient of sum(cotangent * f(x)) towards x (exact: the network's own slopes, 0 at a ReLU's kink).
 

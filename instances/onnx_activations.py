@@ -23,6 +23,7 @@ __all__ = ["absolute", "activation", "clip", "extremum", "leaky_relu", "max_pool
 
 KINDS = {"Relu": "relu", "Sigmoid": "sigmoid", "Tanh": "tanh"}
 NO_BOUND = 3.4e38  # exporters write "unbounded" as float32's largest number
+NO_DOUBLE, DOUBLE = 1.79e308, 11  # the same of float64, where 3.4e38 is a bound like any other
 
 
 def activation(node: Node) -> Expression:
@@ -71,8 +72,8 @@ def clip(node: Node) -> Expression:
 
 
 def _bound(node: Node, name: str, i: int) -> float | None:
-    value = node.number(name, i)
-    if value is None or (value <= -NO_BOUND if name == "min" else value >= NO_BOUND):
+    value, none = node.number(name, i), NO_DOUBLE if node.type(0) == DOUBLE else NO_BOUND
+    if value is None or (value <= -none if name == "min" else value >= none):
         return None
     if not math.isfinite(value):
         raise NetworkError(f"its bound {name} is {value}")

@@ -16,8 +16,12 @@ import numpy as np
 from .affine import HUGE, TINY, check_size
 from .errors import NetworkError, UnsupportedOperatorError
 from .onnx_node import Constant, Node
+from .onnx_types import FLOATS, INTEGERS, in_int64, narrows, type_name
 
 __all__ = ["FOLDED", "added", "divided", "multiplied", "negated"]
+
+BOOL = 9  # of onnx.TensorProto
+EXACT_IN_FLOAT = 2.0**24  # integers up to here are float32s
 
 Fold = Callable[[Node], Constant]
 
@@ -25,7 +29,7 @@ Fold = Callable[[Node], Constant]
 def added(a: Constant, b: Constant) -> Constant:
     """a + b: one rounding more, as long as nothing rounded cancels."""
     if not (a.is_float or b.is_float):
-        return Constant(np.asarray(a.array + b.array))
+        return in_int64(_integers(a) + _integers(b))
     x, y = _floats(a), _floats(b)
     if (a.roundings or b.roundings) and bool(np.any(x * y < 0.0)):
         raise UnsupportedOperatorError(
@@ -37,13 +41,15 @@ def added(a: Constant, b: Constant) -> Constant:
 
 def negated(a: Constant) -> Constant:
     """-a."""
+    if not a.is_float:
+        return in_int64(-_integers(a))
     return Constant(-a.array, a.roundings, a.name)
 
 
 def multiplied(a: Constant, b: Constant) -> Constant:
     """a * b: one rounding more."""
     if not (a.is_float or b.is_float):
-        return Constant(np.asarray(a.array * b.array))
+        return in_int64(_integers(a) * _integers(b))
     x, y = _floats(a), _floats(b)
     result = np.asarray(x * y)
     _relative(result[np.broadcast_to(x != 0.0, result.shape) & np.broadcast_to(y != 0.0, result.shape)])
@@ -55,8 +61,9 @@ def divided(a: Constant, b: Constant) -> Constant:
     if not np.all(b.array):
         raise NetworkError("a division by zero")
     if not (a.is_float or b.is_float):
-        x, y = a.array, b.array
-        return Constant(np.asarray(np.sign(x) * np.sign(y) * (np.abs(x) // np.abs(y))))
+        m, n = _integers(a), _integers(b)
+        quotient = np.asarray(abs(m) // abs(n), dtype=object)
+        return in_int64(np.where((m < 0) ^ (n < 0), -quotient, quotient))
     x, y = _floats(a), _floats(b)
     result = np.asarray(x / y)
     _relative(result[np.broadcast_to(x != 0.0, result.shape)])
@@ -70,6 +77,13 @@ def _floats(a: Constant) -> Any:
     if a.array.dtype.kind == "b":
         raise NetworkError("arithmetic on truth values")
     return a.array.astype(np.float64)
+
+
+def _integers(a: Constant) -> Any:
+    """The entries as Python's integers, which do not overflow."""
+    if a.array.dtype.kind == "b":
+        raise NetworkError("arithmetic on truth values")
+    return a.array.astype(object)
 
 
 def _relative(values: Any) -> None:
@@ -98,23 +112,57 @@ def _constant_of_shape(node: Node) -> Constant:
 
 def _range(node: Node) -> Constant:
     start, limit, delta = (_unrounded(node, i).reshape(-1)[0] for i in range(3))
+    if not float(delta):
+        raise NetworkError("a range with steps of zero")
     check_size(max(0.0, np.ceil((float(limit) - float(start)) / float(delta))))
+    if any(float(v) != np.rint(v) or abs(float(v)) > EXACT_IN_FLOAT for v in (start, limit, delta)):
+        raise UnsupportedOperatorError("a range of floats that are no small integers, which would round")
     return Constant(np.arange(start, limit, delta))
 
 
 def _cast(node: Node) -> Constant:
-    """Rounds where the target type is coarser, as onnxruntime does."""
+    """What the cast makes of a constant: rounded to the target type, truncated, or compared with zero."""
     from onnx import helper
 
-    a = node.constant(0)
-    target = np.dtype(helper.tensor_dtype_to_np_dtype(int(node.attributes["to"])))
-    if target.kind in "iu":
-        return Constant(np.trunc(_unrounded(node, 0)).astype(target).astype(np.int64))
-    if target.kind == "b":
+    a, source, target = node.constant(0), node.type(0), int(node.attributes["to"])
+    if target in INTEGERS:
+        return Constant(_truncated(_unrounded(node, 0), target))
+    if target == BOOL:
         return Constant(_unrounded(node, 0).astype(bool))
-    if a.roundings or not a.is_float:
-        return Constant(a.array.astype(np.float64), a.roundings, a.name)
-    return Constant(a.array.astype(target).astype(np.float64), 0, a.name)
+    if target not in FLOATS:
+        known = "supported are floats, integers and truth values"
+        raise UnsupportedOperatorError(f"a cast to {type_name(target)}; {known}")
+    kind = np.dtype(helper.tensor_dtype_to_np_dtype(target))
+    if not a.roundings:
+        return Constant(a.array.astype(kind).astype(np.float64), 0, a.name)
+    if source and not narrows(source, target):
+        return a
+    slack = (a.roundings + 2) * 2.0**-53
+    low, high = ((a.array * (1.0 + sign * slack)).astype(kind).astype(np.float64) for sign in (-1.0, 1.0))
+    if not np.array_equal(low, high):
+        raise UnsupportedOperatorError(
+            f"a cast to {type_name(target)} of rounded results of arithmetic on constants, which may go either way"
+        )
+    return Constant(low, 0, a.name)
+
+
+def _truncated(values: Any, target: int) -> Any:
+    """Floats cut off to integers, integers wrapped around, as int64."""
+    from onnx import helper
+
+    kind = np.dtype(helper.tensor_dtype_to_np_dtype(target))
+    if values.dtype.kind == "f":
+        cut = np.trunc(values)
+        bounds = np.iinfo(kind)
+        if not bool(np.all((cut >= float(bounds.min)) & (cut < float(bounds.max) + 1.0))):
+            raise UnsupportedOperatorError(f"a cast to {type_name(target)} of floats beyond that type")
+        if cut.size and float(cut.max()) >= 2.0**63:
+            raise NetworkError("a cast to integers beyond int64")
+        return cut.astype(kind).astype(np.int64)
+    wrapped = values.astype(kind)
+    if kind.kind == "u" and wrapped.size and int(wrapped.max()) >= 2**63:
+        raise NetworkError("a cast to integers beyond int64")
+    return wrapped.astype(np.int64)
 
 
 def _sqrt(node: Node) -> Constant:
@@ -132,7 +180,9 @@ def _reciprocal(node: Node) -> Constant:
 def _power(node: Node) -> Constant:
     a, exponent = node.constant(0), node.constant(1).array
     if not (a.is_float or exponent.dtype.kind == "f"):
-        return Constant(np.asarray(a.array**exponent))
+        if bool(np.any(exponent < 0)) or bool(np.any(exponent > 64)):
+            raise UnsupportedOperatorError("a power of integers; supported are the exponents 0 to 64")
+        return in_int64(_integers(a) ** exponent.astype(object))
     if exponent.size != 1 or exponent.reshape(-1)[0] not in (1.0, 2.0):
         raise UnsupportedOperatorError("a power of constants; supported are the exponents 1 and 2")
     return a if exponent.reshape(-1)[0] == 1.0 else multiplied(a, a)
@@ -144,7 +194,18 @@ def _reduce_product(node: Node) -> Constant:
     keep = bool(node.attributes.get("keepdims", 1))
     if a.is_float:
         raise UnsupportedOperatorError("a product of float constants; supported are integers")
-    return Constant(np.asarray(np.prod(a.array, axis=None if not axes else tuple(axes), keepdims=keep)))
+    return in_int64(np.prod(_integers(a), axis=None if not axes else tuple(axes), keepdims=keep))
+
+
+def _modulo(node: Node) -> Constant:
+    """The remainder: of the divisor's sign for integers, of the dividend's with the attribute fmod."""
+    x, y = _unrounded(node, 0), _unrounded(node, 1)
+    if not np.all(y):
+        raise NetworkError("a division by zero")
+    truncates = bool(node.attributes.get("fmod", 0))
+    if not truncates and (x.dtype.kind == "f" or y.dtype.kind == "f"):
+        raise NetworkError("floats without fmod = 1, which ONNX demands for them")
+    return Constant(np.asarray(np.fmod(x, y) if truncates else np.mod(x, y)))
 
 
 def _unrounded(node: Node, i: int) -> Any:
@@ -177,7 +238,7 @@ FOLDED: dict[str, Fold] = {
     "LessOrEqual": _exactly(np.less_equal),
     "Max": _exactly(lambda *a: reduce(np.maximum, a)),
     "Min": _exactly(lambda *a: reduce(np.minimum, a)),
-    "Mod": _exactly(np.mod),
+    "Mod": _modulo,
     "Not": _exactly(np.logical_not),
     "Or": _exactly(np.logical_or),
     "Pow": _power,

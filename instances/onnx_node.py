@@ -59,6 +59,7 @@ class Node:
     outputs: int  # number of outputs with a name
     opset: int
     builder: Builder
+    types: tuple[int, ...] = ()  # element types of the inputs, numbers of onnx.TensorProto; 0 where not known
 
     def tensor(self, i: int) -> Tensor:
         """Input i. Raises NetworkError where it is missing."""
@@ -66,6 +67,10 @@ class Node:
         if given is None:
             raise NetworkError(f"input {i} is missing")
         return given
+
+    def type(self, i: int) -> int:
+        """Element type of input i, 0 where it is not known."""
+        return self.types[i] if i < len(self.types) else 0
 
     def has(self, i: int) -> bool:
         """Whether input i is given."""

@@ -18,11 +18,11 @@ from .onnx_activations import absolute, activation, clip, extremum, leaky_relu, 
 from .onnx_constants import CAST, FOLDED, SHAPES, added, divided, multiplied, negated
 from .onnx_linear import average_pool, batch_normalization, conv, gemm, global_average_pool, matmul, reduce
 from .onnx_node import Constant, Node, Tensor, finite, moved
+from .onnx_types import FLOATS, check_integers, type_name
 
 __all__ = ["OPERATORS", "run"]
 
 Operator = Callable[[Node], Tensor | list[Tensor]]
-FLOATS = (1, 10, 11, 16)  # float, float16, double, bfloat16 in onnx.TensorProto
 
 
 def run(node: Node) -> list[Tensor]:
@@ -43,6 +43,7 @@ def run(node: Node) -> list[Tensor]:
             else "not supported; supported are " + ", ".join(OPERATORS)
         )
         raise UnsupportedOperatorError(f"the operator {node.kind} is {what}")
+    check_integers(node.kind, node.types, node.inputs)
     result = OPERATORS[node.kind](node)
     return result if isinstance(result, list) else [result]
 
@@ -61,11 +62,13 @@ def _cast(node: Node) -> Tensor:
     x = node.tensor(0)
     if isinstance(x, Constant):
         return CAST(node)
-    if int(node.attributes["to"]) not in FLOATS:
+    target = int(node.attributes["to"])
+    if target not in FLOATS:
         raise UnsupportedOperatorError(
-            "a tensor that depends on the network's input becomes other than a float"
+            "a tensor that depends on the network's input becomes other than a float: "
+            f"{type_name(target)}, which does not hold every value; supported are casts among floats"
         )
-    return x
+    return x  # whether that rounds is said by onnx_types.rounding
 
 
 def _add(node: Node) -> Tensor:

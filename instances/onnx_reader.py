@@ -20,6 +20,7 @@ from .files import read_model_bytes
 from .network import Network
 from .onnx_node import Constant, Node, Tensor
 from .onnx_operators import run
+from .onnx_types import check_constant, result_type, rounding, type_name
 
 __all__ = ["network_from_bytes", "read_network"]
 
@@ -72,6 +73,7 @@ class _Reader:
         self.output = self.graph.output[0].name
         self.stored = {t.name: t for t in self.graph.initializer}
         self.tensors: dict[str, Tensor] = {}
+        self.types = {name: int(t.data_type) for name, t in self.stored.items()}  # element types of all tensors
 
     def network(self) -> Network:
         """The network of the graph."""
@@ -87,9 +89,6 @@ class _Reader:
             raise NetworkError(f"its output {self.output!r} does not depend on its input {name!r}")
         self.builder.name = self.output
         self.builder.close(out)
-        for layer in self.builder.layers:
-            if not (np.isfinite(layer.bias).all() and np.isfinite(layer.bias_error)):
-                raise NetworkError(f"node {layer.name!r}: its biases overflow float64")
         operators = Counter(node.op_type for node in self.graph.node)
         return Network(
             self.builder.sizes[0],
@@ -100,6 +99,7 @@ class _Reader:
             self.output,
             self.source,
             dict(sorted(operators.items())),
+            self.builder.unmodelled,
         )
 
     def _input(self) -> tuple[str, tuple[int, ...]]:
@@ -109,8 +109,10 @@ class _Reader:
         name, tensor = inputs[0].name, inputs[0].type.tensor_type
         if tensor.elem_type not in FLOATS:
             raise NetworkError(
-                f"its input {name!r} has element type {tensor.elem_type}, expected float, double or float16"
+                f"its input {name!r} has element type {type_name(tensor.elem_type)}, "
+                "expected float, double or float16"
             )
+        self.types[name] = int(tensor.elem_type)
         dims = [d.dim_value for d in tensor.shape.dim]
         if any(n <= 0 for n in dims[1:]):
             raise NetworkError(
@@ -141,11 +143,24 @@ class _Reader:
             if name and given is None:
                 raise NetworkError(f"it reads {name!r}, which neither an earlier node nor a weight provides")
         attributes = {a.name: _attribute(a, self.builder.name) for a in proto.attribute}
-        if proto.op_type == "Constant" and proto.domain in ("", "ai.onnx"):
-            return [_constant_node(attributes)]
         kind = proto.op_type if proto.domain in ("", "ai.onnx") else f"{proto.domain}.{proto.op_type}"
-        outputs = sum(1 for name in proto.output if name)
-        return run(Node(kind, attributes, inputs, outputs, self.opset, self.builder))
+        count = sum(1 for name in proto.output if name)
+        types = tuple(self.types.get(name, 0) for name in proto.input)
+        # constants of another type than the data: a mixture that some tools let pass, computed in the data's type
+        data = [t for t, given in zip(types, inputs, strict=True) if not isinstance(given, Constant)]
+        source, target = (data or [*types, 0])[0], result_type(kind, proto, [*data, *types])
+        if kind == "Constant":
+            outputs: list[Tensor] = [_constant_node(attributes)]
+        else:
+            outputs = run(Node(kind, attributes, inputs, count, self.opset, self.builder, types))
+        for out in outputs:
+            if isinstance(out, Constant):
+                check_constant(out, target)
+        self.types.update((name, target) for name in proto.output if name)
+        if rounds := rounding(kind, source, target, outputs):
+            where = f"node {self.builder.name!r} ({kind}) {rounds}, which is not modelled"
+            self.builder.unmodelled = self.builder.unmodelled or where
+        return outputs
 
     def _tensor(self, name: str) -> Tensor | None:
         """A tensor by its name; weights are read when they are first asked for."""
@@ -196,13 +211,15 @@ def _constant(tensor: Any, name: str, source: str) -> Constant:
 def _from_array(array: Any, name: str) -> Constant:
     kind = array.dtype.kind
     if kind in "iu":
+        if kind == "u" and array.size and int(array.max()) >= 2**63:
+            raise NetworkError(f"tensor {name!r} holds integers beyond int64")
         return Constant(array.astype(np.int64), 0, name)
     if kind == "b":
         return Constant(array, 0, name)
     if kind == "f" or array.dtype.name == "bfloat16":
         return Constant(array.astype(np.float64), 0, name)
     raise NetworkError(
-        f"tensor {name!r} has element type {array.dtype}, expected floats, integers or truth values"
+        f"tensor {name!r} has element type {array.dtype.name}, expected floats, integers or truth values"
     )
 
 

@@ -79,5 +79,5 @@ def _float32(values: Matrix, layer: Layer) -> Any:
     with np.errstate(over="ignore"):
         rounded = dense.astype(np.float32)
     if not np.isfinite(rounded).all():
-        raise ValueError(f"layer {layer.name!r}: a weight is NaN or too large for float32")
+        raise ValueError(f"layer {layer.name!r}: a weight is too large for float32")
     return rounded

@@ -3,33 +3,60 @@
 A VNN-LIB file asks whether some input x and output y = f(x) satisfy its assertions. The normal form is a list of
 *cases*, one per input set: x in a box (with optional half-spaces) and y in a union of polyhedra {C y <= d}.
 The property holds (`unsat`) when no case has a solution.
+
+Each bound and each row may be *strict*, `<` in the place of `<=`. Searches may take all of them for closed, which
+only makes more to refute; what is called a solution satisfies them as they are.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
+from .checks import finite_array, whole_number
+from .errors import PropertyError
 from .network import Array
 
 __all__ = ["Case", "InputSet", "Polyhedron", "Property"]
 
+_CLOSED: Any = None  # default of the masks of strict rows: none is
+
 
 @dataclass(frozen=True, eq=False)
 class InputSet:
-    """The polytope {x : lower <= x <= upper, rows @ x + offsets >= 0}."""
+    """The polytope {x : lower <= x <= upper, rows @ x + offsets >= 0}, without the faces that are strict.
+
+    Raises PropertyError where a field is not what is said below; numbers of other types become float64.
+    """
 
     lower: Array  # [n], finite
     upper: Array  # [n], finite, >= lower
     rows: Array  # [g, n] normals of half-spaces; g may be 0
     offsets: Array  # [g]
+    strict_lower: Array = field(default=_CLOSED)  # [n] bool: x > lower
+    strict_upper: Array = field(default=_CLOSED)  # [n] bool: x < upper
+    strict: Array = field(default=_CLOSED)  # [g] bool: rows @ x + offsets > 0
+
+    def __post_init__(self) -> None:
+        lower = finite_array(self.lower, (None,), "input set: lower", PropertyError)
+        upper = finite_array(self.upper, lower.shape, "input set: upper", PropertyError)
+        rows = finite_array(self.rows, (None, len(lower)), "input set: rows", PropertyError)
+        offsets = finite_array(self.offsets, rows.shape[:1], "input set: offsets", PropertyError)
+        crossed = np.flatnonzero(lower > upper)
+        if len(crossed):
+            i = int(crossed[0])
+            raise PropertyError(f"input set: lower {lower[i]} of input {i} exceeds its upper {upper[i]}")
+        for name, array in (("lower", lower), ("upper", upper), ("rows", rows), ("offsets", offsets)):
+            object.__setattr__(self, name, array)
+        for name, count in (("strict_lower", len(lower)), ("strict_upper", len(lower)), ("strict", len(rows))):
+            _fill(self, name, count, "input set")
 
     @staticmethod
     def box(lower: Array, upper: Array) -> InputSet:
         """A box without half-spaces."""
-        lower, upper = np.asarray(lower, dtype=np.float64), np.asarray(upper, dtype=np.float64)
-        return InputSet(lower, upper, np.zeros((0, len(lower))), np.zeros(0))
+        return InputSet(lower, upper, np.zeros((0, np.size(lower))), np.zeros(0))
 
     @property
     def size(self) -> int:
@@ -38,16 +65,30 @@ class InputSet:
 
     def contains(self, x: Array) -> bool:
         """Whether x [n] lies in the set, exactly as float64 compares (rows are evaluated in float64)."""
-        inside = bool(np.all(x >= self.lower) and np.all(x <= self.upper))
-        return inside and bool(np.all(self.rows @ x + self.offsets >= 0.0))
+        return bool(
+            np.all(_below(self.lower, x, self.strict_lower))
+            and np.all(_below(x, self.upper, self.strict_upper))
+            and np.all(_below(0.0, self.rows @ x + self.offsets, self.strict))
+        )
 
 
 @dataclass(frozen=True, eq=False)
 class Polyhedron:
-    """The set {y : rows @ y <= rhs} of outputs."""
+    """The set {y : rows @ y <= rhs} of outputs, < in the rows that are strict.
 
-    rows: Array  # [m, outputs]
-    rhs: Array  # [m]
+    Raises PropertyError where a field is not what is said below; numbers of other types become float64.
+    """
+
+    rows: Array  # [m, outputs], finite
+    rhs: Array  # [m], finite
+    strict: Array = field(default=_CLOSED)  # [m] bool
+
+    def __post_init__(self) -> None:
+        rows = finite_array(self.rows, (None, None), "polyhedron: rows", PropertyError)
+        rhs = finite_array(self.rhs, rows.shape[:1], "polyhedron: rhs", PropertyError)
+        object.__setattr__(self, "rows", rows)
+        object.__setattr__(self, "rhs", rhs)
+        _fill(self, "strict", len(rhs), "polyhedron")
 
     def contains(self, y: Array) -> bool:
         """Whether y lies in it, with no tolerance.
@@ -55,23 +96,67 @@ class Polyhedron:
         y: float32 or float64 outputs; products and sums are formed in float64, which is exact for the rows of
         all known benchmarks (coefficients +1 and -1 on float32 outputs, at most two terms).
         """
-        return bool(np.all(self.rows @ np.asarray(y, dtype=np.float64) <= self.rhs))
+        return bool(np.all(_below(self.rows @ np.asarray(y, dtype=np.float64), self.rhs, self.strict)))
 
 
 @dataclass(frozen=True, eq=False)
 class Case:
-    """Some x in `region` with f(x) in one of `forbidden` is a counterexample."""
+    """Some x in `region` with f(x) in one of `forbidden` is a counterexample.
+
+    Raises PropertyError where polyhedra have different numbers of columns.
+    """
 
     region: InputSet
-    forbidden: tuple[Polyhedron, ...]  # a union; an empty polyhedron (no rows) forbids every output
+    forbidden: tuple[Polyhedron, ...]  # a union, of none too; a polyhedron without rows forbids every output
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.region, InputSet):
+            raise PropertyError(f"case: region of type {type(self.region).__name__}, expected an InputSet")
+        polyhedra = self.forbidden
+        if not isinstance(polyhedra, tuple) or not all(isinstance(p, Polyhedron) for p in polyhedra):
+            raise PropertyError("case: forbidden, expected a tuple of Polyhedron")
+        widths = sorted({p.rows.shape[1] for p in polyhedra if len(p.rows)})
+        if len(widths) > 1:
+            raise PropertyError(f"case: polyhedra over {' and '.join(map(str, widths))} outputs, expected one number")
 
 
 @dataclass(frozen=True, eq=False)
 class Property:
-    """All cases of a VNN-LIB file. It holds when no case has a counterexample."""
+    """All cases of a VNN-LIB file. It holds when no case has a counterexample.
+
+    Raises PropertyError where a case does not fit the sizes.
+    """
 
     cases: tuple[Case, ...]  # input sets differ from case to case
     input_size: int
     output_size: int
     source: str = ""  # path of the file, "" when built in memory
     joint: bool = False  # polyhedra are over (y, x): some assertion mixes outputs and inputs; see Query
+    text: str = ""  # the VNN-LIB text, whose decimals a witness is written with
+
+    def __post_init__(self) -> None:
+        whole_number(self.input_size, 1, "property: input_size", PropertyError)
+        whole_number(self.output_size, 1, "property: output_size", PropertyError)
+        if not isinstance(self.cases, tuple) or not all(isinstance(case, Case) for case in self.cases):
+            raise PropertyError("property: cases, expected a tuple of Case")
+        width = self.output_size + (self.input_size if self.joint else 0)
+        for k, case in enumerate(self.cases):
+            if case.region.size != self.input_size:
+                raise PropertyError(f"case {k}: {case.region.size} inputs, expected {self.input_size}")
+            for p in case.forbidden:
+                if len(p.rows) and p.rows.shape[1] != width:
+                    raise PropertyError(f"case {k}: a polyhedron of {p.rows.shape[1]} columns, expected {width}")
+
+
+def _below(a: Any, b: Any, strict: Array) -> Any:
+    """a <= b, or a < b where strict, elementwise."""
+    return np.where(strict, a < b, a <= b)
+
+
+def _fill(owner: Any, name: str, count: int, what: str) -> None:
+    """Give a mask of strict rows its default; PropertyError unless it is `count` truth values."""
+    given = getattr(owner, name)
+    mask = np.zeros(count, dtype=bool) if given is None else np.asarray(given)
+    if mask.shape != (count,) or mask.dtype != bool:
+        raise PropertyError(f"{what}: {name} of type {mask.dtype} and shape {mask.shape}, expected bool, {(count,)}")
+    object.__setattr__(owner, name, mask)

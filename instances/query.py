@@ -91,11 +91,11 @@ class Query:
 
 
 def queries(network: Network, prop: Property) -> list[Query]:
-    """One query per case of the property.
+    """One query per case of the property that forbids anything.
 
     A forbidden polyhedron without rows forbids every output; it gets the one row 0 y <= 0, margin 0 everywhere.
     """
-    return [_query(network, case, prop.joint) for case in prop.cases]
+    return [_query(network, case, prop.joint) for case in prop.cases if case.forbidden]
 
 
 def _query(network: Network, case: Case, joint: bool) -> Query:
@@ -113,6 +113,6 @@ def _query(network: Network, case: Case, joint: bool) -> Query:
     margins = Layer(tuple(sources), tuple(weights), -rhs, "identity", "margins")
     extended = Network(
         network.input_size, (*network.layers, margins), network.input_shape, (len(rhs),),
-        network.input_name, "margins", network.source, network.operators,
+        network.input_name, "margins", network.source, network.operators, network.unmodelled,
     )  # fmt: skip
     return Query(extended, case.region, starts, case)

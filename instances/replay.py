@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from .errors import InputError
+from .errors import InputError, ReplayError
 from .exact_evaluation import enclose, exact_output
 from .network import Array, Network
 from .property import Case, InputSet, Polyhedron
@@ -47,6 +47,7 @@ class Replay:
         self.model = model if model is not None else network.source or None
         self.name = str(self.model) if isinstance(self.model, (str, Path)) else network.source or "the model"
         self._session: Session | None = None
+        self._failure = ""  # why there is no session
 
     def __getstate__(self) -> dict[str, Any]:
         return self.__dict__ | {"_session": None}  # sessions cannot travel to another process
@@ -57,23 +58,50 @@ class Replay:
         if self._session is None:
             if self.model is None:
                 raise InputError("the network was built in memory: there is no ONNX file to run")
-            self._session = Session(self.model, self.name, self.network)
+            if self._failure:
+                raise ReplayError(self._failure)
+            try:
+                self._session = Session(self.model, self.name, self.network)
+            except ReplayError as error:
+                self._failure = str(error)
+                raise
         return self._session
+
+    @property
+    def note(self) -> str:
+        """How what was run differs from the file, "" for not at all, or where nothing was run."""
+        return self._session.note if self._session else ""
 
     def check(self, case: Case, x: Array, joint: bool = False) -> Witness | None:
         """The witness that candidate x [n] float64 rounds to, or None if that is no counterexample.
 
         joint: the forbidden polyhedra are over (y, x), as Property.joint says.
-        Raises InputError where the file cannot be loaded or run.
+        Raises ReplayError where the file cannot be loaded or run.
         """
-        dtype = np.float64 if self.model is None else self.session.dtype
+        if self.model is None:
+            return self._decided(case, x, joint, np.float64, self._enclosed)
+        return self._decided(case, x, joint, self.session.dtype, self._replayed)
+
+    def is_real_counterexample(self, case: Case, x: Array, joint: bool = False) -> bool:
+        """Whether the real-valued network sends x [n], rounded to float32, into the forbidden set; nothing is run."""
+        return self._decided(case, x, joint, np.float32, self._enclosed) is not None
+
+    def _decided(
+        self, case: Case, x: Array, joint: bool, dtype: Float, output: Callable[[Array], tuple[Array, Array, _Exact]]
+    ) -> Witness | None:
+        """See `check`; output: x -> f(x) in float64, a bound on its error, and a callable that gives it exactly."""
         x, rounded = round_into(case.region, x, dtype)
         if not np.all(np.isfinite(x)):
             return None
-        halfspaces = Polyhedron(-case.region.rows, case.region.offsets)
+        region = case.region
+        if np.any((region.lower == region.upper) & (region.strict_lower | region.strict_upper)):
+            return None
+        if rounded and self.model is None and not region.contains(x):
+            return None  # nobody rounds what was built in memory
+        halfspaces = Polyhedron(-region.rows, region.offsets, region.strict)
         if not _contains(halfspaces, x, np.zeros(len(x)), x.tolist):
             return None
-        y, radius, exact = self._output(x)
+        y, radius, exact = output(x)
         if not np.all(np.isfinite(y)):
             return None
         point = np.concatenate([y, x]) if joint else y
@@ -90,11 +118,13 @@ class Replay:
         """
         return self.network.evaluate(x) if self.model is None else self.session.run(x)
 
-    def _output(self, x: Array) -> tuple[Array, Array, _Exact]:
-        """f(x) in float64, a bound on its error, and a callable that gives it exactly if it can."""
-        if self.model is None:
-            y, radius = enclose(self.network, x)
-            return y, radius, cache(lambda: exact_output(self.network, x))
+    def _enclosed(self, x: Array) -> tuple[Array, Array, _Exact]:
+        """The real-valued network's output, exactly where it can be had."""
+        y, radius = enclose(self.network, x)
+        return y, radius, cache(lambda: exact_output(self.network, x))
+
+    def _replayed(self, x: Array) -> tuple[Array, Array, _Exact]:
+        """The file's own output."""
         y = self.session.single(x).astype(np.float64)
         return y, np.zeros(len(y)), y.tolist
 
@@ -102,28 +132,32 @@ class Replay:
 def round_into(region: InputSet, x: Array, dtype: Float = np.float32) -> tuple[Array, bool]:
     """x [n] rounded to `dtype` inside the box of `region`, as float64; and whether a coordinate could not be.
 
-    Per coordinate: the value of `dtype` nearest to x among those in [lower, upper]. Where there is none, the
-    one nearest to the interval.
+    Per coordinate: the value of `dtype` nearest to x among those in [lower, upper], without the ends that are strict.
+    Where there is none, the one nearest to the interval.
     """
-    lower, upper = region.lower, region.upper
     with np.errstate(over="ignore", invalid="ignore"):
+        lower = np.where(region.strict_lower, np.nextafter(region.lower, np.inf), region.lower)
+        upper = np.where(region.strict_upper, np.nextafter(region.upper, -np.inf), region.upper)
+        none = lower > upper  # not even a float64 lies between
+        lower, upper = np.where(none, region.lower, lower), np.where(none, region.upper, upper)
         near: Any = np.clip(x, lower, upper).astype(dtype)
         near = np.where(near < lower, np.nextafter(near, dtype(np.inf)), near)
         near = np.where(near > upper, np.nextafter(near, dtype(-np.inf)), near)
         below = near < lower
         if not below.any():
-            return np.asarray(near, dtype=np.float64), False
+            return np.asarray(near, dtype=np.float64), bool(none.any())
         above = np.nextafter(near, dtype(np.inf))  # no value lies between: this one is over `upper`
         pick = below & (above.astype(np.float64) - upper < lower - near.astype(np.float64))
         return np.where(pick, above, near).astype(np.float64), True
 
 
+@np.errstate(over="ignore", invalid="ignore")  # what is not finite is left to the exact numbers
 def _contains(polyhedron: Polyhedron, values: Array, radii: Array, exact: _Exact) -> bool:
     """Whether the numbers that `values` [k] stands for, up to `radii` [k], surely lie in the polyhedron.
 
     A row whose float64 margin exceeds any error of it is decided by that, the others by the exact numbers.
     """
-    rows, rhs = polyhedron.rows, polyhedron.rhs
+    rows, rhs, strict = polyhedron.rows, polyhedron.rhs, polyhedron.strict
     if not len(rows):
         return True
     absolute = np.abs(rows)
@@ -139,7 +173,7 @@ def _contains(polyhedron: Polyhedron, values: Array, radii: Array, exact: _Exact
     numbers = exact()
     if numbers is None:
         return False
-    return all(_row_holds(rows[i], float(rhs[i]), numbers) for i in open_rows)
+    return all(_row_holds(rows[i], float(rhs[i]), bool(strict[i]), numbers) for i in open_rows)
 
 
 def _followed_by(exact: _Exact, x: Array) -> _Exact:
@@ -152,7 +186,8 @@ def _followed_by(exact: _Exact, x: Array) -> _Exact:
     return both
 
 
-def _row_holds(row: Array, rhs: float, numbers: Sequence[float | Fraction]) -> bool:
-    """row @ numbers <= rhs in rational arithmetic."""
+def _row_holds(row: Array, rhs: float, strict: bool, numbers: Sequence[float | Fraction]) -> bool:
+    """row @ numbers <= rhs, < where strict, in rational arithmetic."""
     used = np.flatnonzero(row).tolist()
-    return sum(Fraction(float(row[i])) * Fraction(numbers[i]) for i in used) <= Fraction(rhs)
+    value = sum(Fraction(float(row[i])) * Fraction(numbers[i]) for i in used)
+    return value < Fraction(rhs) if strict else value <= Fraction(rhs)

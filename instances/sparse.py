@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-__all__ = ["is_sparse", "sp"]
+__all__ = ["absolute", "is_sparse", "sp"]
 
 
 class _Late:
@@ -29,3 +29,11 @@ else:
 def is_sparse(matrix: Any) -> bool:
     """Whether a Matrix (instances.network) is scipy's kind and not a dense array."""
     return hasattr(matrix, "tocsr")
+
+
+def absolute(matrix: Any) -> Any:
+    """|W|; a sparse one shares its indices with W, which are more than its values."""
+    if not is_sparse(matrix):
+        return abs(matrix)
+    matrix = sp.csr_array(matrix)
+    return sp.csr_array((abs(matrix.data), matrix.indices, matrix.indptr), shape=matrix.shape)

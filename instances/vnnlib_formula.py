@@ -1,6 +1,6 @@
 """What a VNN-LIB text says: atoms, conjunctions of atoms, disjunctions of conjunctions, and their algebra.
 
-Every formula is kept multiplied out, as a disjunction of conjunctions of atoms `sum c_i v_i + d <= 0`. All
+Every formula is kept multiplied out, as a disjunction of conjunctions of atoms `sum c_i v_i + d <= 0` or `< 0`. All
 numbers are exact: literals are float64, whatever is computed from them are Fractions.
 """
 
@@ -14,7 +14,7 @@ from typing import NamedTuple, NoReturn
 from .errors import PropertyError
 
 __all__ = [
-    "MAX_ATOMS", "MAX_CONJUNCTIONS", "Atom", "Conjunction", "Formula", "Linear", "Number", "Text",
+    "MAX_ATOMS", "MAX_CONJUNCTIONS", "Atom", "Bound", "Conjunction", "Formula", "Linear", "Number", "Text",
     "add", "compare", "conjoin", "scale",
 ]  # fmt: skip
 
@@ -25,13 +25,17 @@ Number = int | float | Fraction  # all three are exact here: a float stands for 
 
 
 class Atom(NamedTuple):
-    """The half-space {sum of coefficient * variable + constant <= 0}; variable i is X_i, ~i < 0 is Y_i."""
+    """The half-space {sum of coefficient * variable + constant <= 0}, < 0 if strict; variable i is X_i, ~i is Y_i."""
 
     terms: tuple[tuple[int, Number], ...]  # coefficients are not zero, each variable at most once
     constant: Number
     position: int  # where in the text it starts
+    strict: bool = False
 
 
+# A plain command `(assert (<= X_0 0.5))`: variable, whether it is an upper bound, value, position, strict. No class of
+# its own: there may be hundreds of thousands, and the garbage collector lets go of plain tuples.
+Bound = tuple[int, bool, float, int, bool]
 Conjunction = tuple[Atom, ...]
 Linear = tuple[dict[int, Fraction], Fraction]  # coefficients by variable, constant
 
@@ -59,7 +63,7 @@ class Formula:
     text: Text
     inputs: list[int]  # position of the declaration of X_0, X_1, ...
     outputs: list[int]  # position of the declaration of Y_0, Y_1, ...
-    bounds: list[tuple[int, bool, float, int]]  # variable, whether it is an upper bound, value, position
+    bounds: list[Bound]
     assertions: list[list[Conjunction]]  # each a disjunction; no conjunctions at all means false
 
 
@@ -103,16 +107,17 @@ def scale(term: Linear, factor: Fraction) -> Linear:
 
 
 def compare(operator: str, left: Linear, right: Linear, position: int) -> list[Conjunction]:
-    """left <= right (or >=, =) as at most one conjunction; a comparison of constants is decided at once.
+    """left <= right (or <, >=, >, =) as at most one conjunction; a comparison of constants is decided at once.
 
     The coefficients of `left` are used up, as in `add`.
     """
     coefficients, constant = add(left, right, -1)
+    strict = operator in "<>"
     atoms: list[Atom] = []
     for sign in {"<": (1,), ">": (-1,), "=": (1, -1)}[operator[0]]:
         terms = tuple((v, sign * c) for v, c in coefficients.items() if c != 0)
         if terms:
-            atoms.append(Atom(terms, sign * constant, position))
-        elif sign * constant > 0:
+            atoms.append(Atom(terms, sign * constant, position, strict))
+        elif sign * constant > 0 or (strict and constant == 0):
             return []
     return [tuple(atoms)]

@@ -6,8 +6,7 @@ alone; the two commonest commands and the commonest atom have a regular expressi
 what makes a 10-MB file take a second.
 
 Semantics. A decimal literal means the float64 nearest to it, as in every tool of the competition; all
-arithmetic on literals is exact (Fractions). Strict comparisons are read as their closures, `<` as `<=`, as
-VNN-LIB asks.
+arithmetic on literals is exact (Fractions). Strict comparisons stay strict.
 """
 
 from __future__ import annotations
@@ -72,7 +71,7 @@ class _Parser:
                 if name not in names:
                     self.variable(name, match.start(2))
                 value = self.literal(literal, match.start(3))
-                bounds.append((names[name], relation[0] == "<", value, match.start(2)))
+                bounds.append((names[name], relation[0] == "<", value, match.start(2), len(relation) == 1))
                 position = match.end()
             elif match := _DECLARE.match(text, position):
                 name, index = match[1], int(match[2])
@@ -167,12 +166,14 @@ class _Parser:
         """`(<= X_0 0.5)` or `(<= Y_0 Y_1)`, as _ATOM matched it."""
         relation, name, other, literal = match.groups()
         left = self.variable(name, match.start(2))
-        sign = 1 if relation[0] == "<" else -1
+        sign, strict = 1 if relation[0] == "<" else -1, len(relation) == 1
         if literal is not None:
             value = self.literal(literal, match.start(4))
-            return [(Atom(((left, sign),), -sign * value, match.start(1)),)]
+            return [(Atom(((left, sign),), -sign * value, match.start(1), strict),)]
         right = self.variable(other, match.start(3))
-        return [()] if left == right else [(Atom(((left, sign), (right, -sign)), 0, match.start(1)),)]
+        if left == right:
+            return [] if strict else [()]
+        return [(Atom(((left, sign), (right, -sign)), 0, match.start(1), strict),)]
 
     def apply(
         self, operator: str, position: int, arguments: list[Linear | _Disjunction]

@@ -7,11 +7,12 @@ cases of 9, not as 90.
 
 Rounding. Literals are the float64 nearest to them (see vnnlib_parser). What is computed from them is exact
 where float64 can hold it, and otherwise rounded outward, by at most one unit in the last place, so that
-neither an input set nor a forbidden set ever shrinks: `unsat` stays `unsat`.
+neither an input set nor a forbidden set ever shrinks: `unsat` stays `unsat`. A bound or right-hand side that was
+rounded outward is strict: the number itself is not attained, and float64s are told apart as the text does.
 
-What is empty. A conjunction with a comparison of constants that is false, or with a lower bound above an
-upper bound, has no solution and is dropped. If contradictory bounds leave nothing at all, that is an error
-in the file; if false constants do, the property has no cases and holds vacuously.
+What is empty. A conjunction with a comparison of constants that is false, or with a lower bound above an upper
+bound (or at it, one of them strict), has no solution and is dropped. If contradictory bounds leave nothing at all,
+that is an error in the file; if false constants do, the property has no cases and holds vacuously.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from .errors import PropertyError
 from .files import open_text
 from .network import Array
 from .property import Case, InputSet, Polyhedron, Property
-from .vnnlib_formula import MAX_CONJUNCTIONS, Atom, Conjunction, Formula, Number, conjoin
+from .vnnlib_formula import MAX_CONJUNCTIONS, Atom, Bound, Conjunction, Formula, Number, conjoin
 from .vnnlib_parser import parse
 
 __all__ = ["parse_property", "read_property"]
@@ -68,12 +69,15 @@ def parse_property(
             f"the network has {wanted}; is this the property of another network?"
         )
     cases, joint = _Normaliser(formula).cases()
-    return Property(cases, *sizes, source, joint)
+    return Property(cases, *sizes, source, joint, text)
+
+
+_Ends = tuple[Array, Array, Array, Array, Array, Array, Array]  # the fields of an InputSet, bounds perhaps infinite
 
 
 @dataclass(frozen=True, eq=False)
 class _Contradiction:
-    """A box whose lower bound of one variable exceeds the upper one."""
+    """A box whose bounds of one variable leave nothing between them."""
 
     variable: int
     atoms: Conjunction  # of the conjunction it stems from, besides the plain bounds
@@ -95,28 +99,28 @@ class _Normaliser:
         sides: tuple[list[list[Conjunction]], list[list[Conjunction]]] = ([], [])
         for part in self.formula.assertions:
             sides[any(_on_inputs(a) for conjunction in part for a in conjunction)].append(part)
-        sides[0].extend([(_bound_atom(*bound),)] for bound in self.formula.bounds if bound[0] < 0)
+        sides[0].extend([(_bound_atom(bound),)] for bound in self.formula.bounds if bound[0] < 0)
         forbidden = conjoin(sides[0], text)
         regions = self.regions(conjoin(sides[1], text))
         if not forbidden:
             return (), False
-        for region, _ in regions:
-            self.require_finite(region)
+        for ends, _ in regions:
+            self.require_finite(*ends[:2])
         if sum(len(residuals) for _, residuals in regions) * len(forbidden) > MAX_CONJUNCTIONS:
             raise PropertyError(
                 f"{text.name}: more than {MAX_CONJUNCTIONS} forbidden polyhedra; "
                 "split the property into several files"
             )
         shared = {c: self.polyhedron(c) for c in forbidden}  # most cases demand nothing besides
-        cases = tuple(Case(region, self.union(residuals, shared)) for region, residuals in regions)
+        cases = tuple(Case(InputSet(*ends), self.union(residuals, shared)) for ends, residuals in regions)
         return cases, self.joint
 
-    def regions(self, conjunctions: list[Conjunction]) -> list[tuple[InputSet, list[Conjunction]]]:
-        """Input sets that differ, each with what its conjunctions demand besides.
+    def regions(self, conjunctions: list[Conjunction]) -> list[tuple[_Ends, list[Conjunction]]]:
+        """Input sets that differ, each with what its conjunctions demand besides; missing bounds are infinite.
 
         Raises PropertyError where there are conjunctions, and all of them contradict themselves.
         """
-        groups: dict[tuple[bytes, ...], tuple[InputSet, list[Conjunction]]] = {}
+        groups: dict[tuple[bytes, ...], tuple[_Ends, list[Conjunction]]] = {}
         contradiction: _Contradiction | None = None
         for conjunction in conjunctions:
             on_inputs, residual = _split(conjunction)
@@ -124,70 +128,74 @@ class _Normaliser:
             if isinstance(region, _Contradiction):
                 contradiction = contradiction or region
                 continue
-            key = tuple(a.tobytes() for a in (region.lower, region.upper, region.rows, region.offsets))
+            key = tuple(a.tobytes() for a in region)
             _, residuals = groups.setdefault(key, (region, []))
             residuals.append(residual)
         if contradiction and not groups:
             self.report(contradiction)
         return list(groups.values())
 
-    def region(self, atoms: Conjunction) -> InputSet | _Contradiction:
+    def region(self, atoms: Conjunction) -> _Ends | _Contradiction:
         """The input set of plain bounds and of one conjunction of atoms on inputs."""
-        lower, upper = self.base[0].copy(), self.base[1].copy()
-        rows, offsets = [], []
+        lower, upper, above, below = (a.copy() for a in self.base)
+        rows, offsets, strict = [], [], []
         for atom in sorted(atoms, key=_position):
             if len(atom.terms) == 1:
-                variable, is_upper, value = self.bound(atom)
-                if is_upper:
-                    upper[variable] = min(upper[variable], value)
-                else:
-                    lower[variable] = max(lower[variable], value)
+                variable, is_upper, value, open_end = self.bound(atom)
+                ends, masks = (upper, below) if is_upper else (lower, above)
+                if value == ends[variable]:
+                    masks[variable] |= open_end
+                elif (value < ends[variable]) == is_upper:
+                    ends[variable], masks[variable] = value, open_end
             else:
-                row, rhs = self.row(atom, self.inputs)
+                row, rhs, open_row = self.row(atom, self.inputs)
                 rows.append(0.0 - row)  # not -row: that would make zeros negative
                 offsets.append(rhs)
-        crossed = np.flatnonzero(lower > upper)
+                strict.append(open_row)
+        crossed = np.flatnonzero((lower > upper) | ((lower == upper) & (above | below)))
         if len(crossed):
             return _Contradiction(int(crossed[0]), atoms)
         matrix = np.array(rows).reshape(len(rows), self.inputs)
-        return InputSet(lower + 0.0, upper + 0.0, matrix, np.array(offsets, dtype=np.float64))
+        rest = np.array(offsets, dtype=np.float64), above, below, np.array(strict, dtype=bool)
+        return lower + 0.0, upper + 0.0, matrix, *rest
 
-    def bound(self, atom: Atom) -> tuple[int, bool, float]:
-        """An atom in one variable as (variable, is an upper bound, value rounded outward)."""
+    def bound(self, atom: Atom) -> tuple[int, bool, float, bool]:
+        """An atom in one variable as (variable, is an upper bound, value rounded outward, strict)."""
         ((variable, coefficient),) = atom.terms
         is_upper = coefficient > 0
         if isinstance(coefficient, int) and isinstance(
             atom.constant, float
         ):  # plain_atom's: 1 or -1, and exact
-            return variable, is_upper, -coefficient * atom.constant
+            return variable, is_upper, -coefficient * atom.constant, atom.strict
         exact = -Fraction(atom.constant) / Fraction(coefficient)
         value = _upward(exact) if is_upper else -_upward(-exact)
         if math.isinf(value):
             self.formula.text.fail(
                 atom.position, f"the bound of {_name(variable)} that follows is beyond float64"
             )
-        return variable, is_upper, value
+        return variable, is_upper, value, atom.strict or value != exact
 
     def polyhedron(self, atoms: Conjunction) -> Polyhedron:
         """The output polyhedron of atoms, over (y, x) if the property is joint."""
         width = self.outputs + (self.inputs if self.joint else 0)
-        pairs = [self.row(atom, width) for atom in sorted(atoms, key=_position)]
-        rows = np.array([row for row, _ in pairs]).reshape(len(pairs), width)
-        return Polyhedron(rows, np.array([rhs for _, rhs in pairs], dtype=np.float64))
+        triples = [self.row(atom, width) for atom in sorted(atoms, key=_position)]
+        rows = np.array([row for row, _, _ in triples]).reshape(len(triples), width)
+        rhs = np.array([rhs for _, rhs, _ in triples], dtype=np.float64)
+        return Polyhedron(rows, rhs, np.array([strict for _, _, strict in triples], dtype=bool))
 
     def union(
         self, residuals: Iterable[Conjunction], shared: dict[Conjunction, Polyhedron]
     ) -> tuple[Polyhedron, ...]:
         """Residuals times the conjunctions that all cases share, duplicates left out."""
-        found: dict[tuple[bytes, bytes], Polyhedron] = {}
+        found: dict[tuple[bytes, bytes, bytes], Polyhedron] = {}
         for residual in residuals:
             for atoms, polyhedron in shared.items():
                 both = self.polyhedron(residual + atoms) if residual else polyhedron
-                found.setdefault((both.rows.tobytes(), both.rhs.tobytes()), both)
+                found.setdefault((both.rows.tobytes(), both.rhs.tobytes(), both.strict.tobytes()), both)
         return tuple(found.values())
 
-    def row(self, atom: Atom, width: int) -> tuple[Array, float]:
-        """An atom as (row, rhs) of row @ v <= rhs; v is x for an atom on inputs alone, else (y, x).
+    def row(self, atom: Atom, width: int) -> tuple[Array, float, bool]:
+        """An atom as (row, rhs, strict) of row @ v <= rhs; v is x for an atom on inputs alone, else (y, x).
 
         The row is exact, if need be by multiplying the atom by the common denominator; rhs is rounded upward.
         """
@@ -208,11 +216,11 @@ class _Normaliser:
         first = 0 if _on_inputs_only(atom) else self.outputs
         for (variable, _), number in zip(atom.terms, numbers, strict=True):
             row[first + variable if variable >= 0 else ~variable] = float(number)
-        return row, bound + 0.0
+        return row, bound + 0.0, atom.strict or bound != rhs
 
-    def require_finite(self, region: InputSet) -> None:
+    def require_finite(self, lower: Array, upper: Array) -> None:
         """PropertyError unless every input has both bounds."""
-        open_below, open_above = np.isinf(region.lower), np.isinf(region.upper)
+        open_below, open_above = np.isinf(lower), np.isinf(upper)
         missing = np.flatnonzero(open_below | open_above)
         if len(missing):
             i = int(missing[0])
@@ -227,35 +235,43 @@ class _Normaliser:
     def report(self, found: _Contradiction) -> None:
         """Raise the PropertyError of contradictory bounds, with the lines of both."""
         text, i = self.formula.text, found.variable
-        bounds = [
-            (is_upper, value, position) for v, is_upper, value, position in self.formula.bounds if v == i
-        ]
+        bounds = [(side, value, position) for v, side, value, position, _ in self.formula.bounds if v == i]
         for atom in found.atoms:
             if len(atom.terms) == 1 and atom.terms[0][0] == i:
-                bounds.append((*self.bound(atom)[1:], atom.position))
+                bounds.append((*self.bound(atom)[1:3], atom.position))
         low = max((b for b in bounds if not b[0]), key=lambda b: b[1])
         high = min((b for b in bounds if b[0]), key=lambda b: b[1])
+        crossed = low[1] > high[1]
         text.fail(
             max(low[2], high[2]),
-            f"X_{i} has the lower bound {low[1]!r} (line {text.line(low[2])}) above the upper bound "
-            f"{high[1]!r} (line {text.line(high[2])}); no input satisfies this, nor any other disjunct",
+            f"X_{i} has the lower bound {low[1]!r} (line {text.line(low[2])}) {'above' if crossed else 'at'} the upper "
+            f"bound {high[1]!r} (line {text.line(high[2])}){'' if crossed else ', one of them strict'}; "
+            "no input satisfies this, nor any other disjunct",
         )
 
 
-def _plain_box(formula: Formula) -> tuple[Array, Array]:
-    """Bounds that the plain commands `(assert (<= X_0 0.5))` give, infinite where there are none."""
+def _plain_box(formula: Formula) -> tuple[Array, Array, Array, Array]:
+    """Bounds that the plain commands `(assert (<= X_0 0.5))` give, infinite where there are none.
+
+    Returns (lower, upper, whether lower is strict, whether upper is).
+    """
     lower, upper = np.full(len(formula.inputs), -np.inf), np.full(len(formula.inputs), np.inf)
     for is_upper, box, tighten in ((False, lower, np.maximum), (True, upper, np.minimum)):
-        chosen = [(v, value) for v, side, value, _ in formula.bounds if v >= 0 and side == is_upper]
+        chosen = [(v, value) for v, side, value, _, _ in formula.bounds if v >= 0 and side == is_upper]
         if chosen:
             variables, values = zip(*chosen, strict=True)
             tighten.at(box, np.array(variables), np.array(values, dtype=np.float64))
-    return lower, upper
+    masks = np.zeros((2, len(lower)), dtype=bool)
+    for variable, is_upper, value, _, strict in formula.bounds:
+        if strict and variable >= 0 and (upper if is_upper else lower)[variable] == value:
+            masks[int(is_upper), variable] = True
+    return lower, upper, masks[0], masks[1]
 
 
-def _bound_atom(variable: int, is_upper: bool, value: float, position: int) -> Atom:
+def _bound_atom(bound: Bound) -> Atom:
+    variable, is_upper, value, position, strict = bound
     sign = 1 if is_upper else -1
-    return Atom(((variable, sign),), -sign * value, position)
+    return Atom(((variable, sign),), -sign * value, position, strict)
 
 
 def _split(conjunction: Conjunction) -> tuple[Conjunction, Conjunction]:

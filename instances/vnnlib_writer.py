@@ -63,11 +63,12 @@ def _case(case: Case, inputs: Sequence[str], names: Sequence[str]) -> str:
 
 def _region(region: InputSet, inputs: Sequence[str]) -> Iterator[str]:
     """Bounds and half-spaces as atoms."""
-    for name, low, high in zip(inputs, region.lower, region.upper, strict=True):
-        yield f"(>= {name} {_number(low)})"
-        yield f"(<= {name} {_number(high)})"
-    for row, offset in zip(region.rows, region.offsets, strict=True):
-        yield _atom(0.0 - row, offset, inputs)
+    masks = region.strict_lower, region.strict_upper
+    for name, low, high, above, below in zip(inputs, region.lower, region.upper, *masks, strict=True):
+        yield f"({'>' if above else '>='} {name} {_number(low)})"
+        yield f"({'<' if below else '<='} {name} {_number(high)})"
+    for row, offset, strict in zip(region.rows, region.offsets, region.strict, strict=True):
+        yield _atom(0.0 - row, offset, inputs, bool(strict))
 
 
 def _union(forbidden: Sequence[Polyhedron], names: Sequence[str]) -> list[str]:
@@ -78,27 +79,29 @@ def _union(forbidden: Sequence[Polyhedron], names: Sequence[str]) -> list[str]:
 
 
 def _rows(polyhedron: Polyhedron, names: Sequence[str]) -> list[str]:
-    return [_atom(row, rhs, names) for row, rhs in zip(polyhedron.rows, polyhedron.rhs, strict=True)]
+    rows = zip(polyhedron.rows, polyhedron.rhs, polyhedron.strict, strict=True)
+    return [_atom(row, rhs, names, bool(strict)) for row, rhs, strict in rows]
 
 
 def _and(atoms: Sequence[str]) -> str:
     return f"(and {' '.join(atoms)})"
 
 
-def _atom(row: Array, rhs: float, names: Sequence[str]) -> str:
-    """row @ v <= rhs, in the plainest spelling: a bound, a comparison of two variables, or a sum."""
+def _atom(row: Array, rhs: float, names: Sequence[str], strict: bool) -> str:
+    """row @ v <= rhs, or <, in the plainest spelling: a bound, a comparison of two variables, or a sum."""
+    less, more = ("<", ">") if strict else ("<=", ">=")
     used = np.flatnonzero(row).tolist()
     coefficients = [float(row[i]) for i in used]
     if coefficients == [1.0]:
-        return f"(<= {names[used[0]]} {_number(rhs)})"
+        return f"({less} {names[used[0]]} {_number(rhs)})"
     if coefficients == [-1.0]:
-        return f"(>= {names[used[0]]} {_number(-rhs)})"
+        return f"({more} {names[used[0]]} {_number(-rhs)})"
     if rhs == 0.0 and sorted(coefficients) == [-1.0, 1.0]:
         small, large = (used[0], used[1]) if coefficients[0] == 1.0 else (used[1], used[0])
-        return f"(<= {names[small]} {names[large]})"
+        return f"({less} {names[small]} {names[large]})"
     terms = [f"(* {_number(c)} {names[i]})" for c, i in zip(coefficients, used, strict=True)]
     total = "0.0" if not terms else terms[0] if len(terms) == 1 else f"(+ {' '.join(terms)})"
-    return f"(<= {total} {_number(rhs)})"
+    return f"({less} {total} {_number(rhs)})"
 
 
 def _number(value: float) -> str:

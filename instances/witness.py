@@ -5,13 +5,15 @@
     (Y_0 -0.017))
 
 Numbers are the `repr` of float64, which holds every float32 exactly: whoever reads them as float64 and casts
-to float32, or reads them as float32 at once, has the very input that was replayed.
+to float32, or reads them as float32 at once, has the very input that was replayed. Where that decimal is outside
+the interval that the property writes (0.10000000149 for an input fixed at 0.1), another stands in its place that is
+inside and is read as the same float32: `Witness.written`, see decimals.py.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -32,6 +34,11 @@ class Witness:
     rounded: bool = (
         False  # some bound interval holds no value of that type, and the one nearest to it was taken
     )
+    written: dict[int, str] = field(default_factory=dict)  # decimals of inputs whose repr will not do
+
+    def decimal(self, i: int) -> str:
+        """Input i as it is written."""
+        return self.written.get(i) or repr(float(self.input[i]))
 
 
 def witness_text(witness: Witness) -> str:
@@ -41,8 +48,8 @@ def witness_text(witness: Witness) -> str:
     ((X_0 0.5)
     (Y_0 -1.0))
     """
-    named = (("X", witness.input), ("Y", witness.output))
-    entries = [f"({letter}_{i} {float(v)!r})" for letter, values in named for i, v in enumerate(values)]
+    entries = [f"(X_{i} {witness.decimal(i)})" for i in range(len(witness.input))]
+    entries += [f"(Y_{i} {float(v)!r})" for i, v in enumerate(witness.output)]
     return "(" + "\n".join(entries) + ")"
 
 

@@ -191,19 +191,43 @@ def _compose(layer: Layer, values: list[Affine]) -> Affine:
     return Affine(whole @ np.concatenate([*read, one]), finest + scale)
 
 
-def decide(network: Network, case: Case, joint: bool = False) -> tuple[str, Point | None]:
+def decide(
+    network: Network, case: Case, joint: bool = False, phases: Array | None = None
+) -> tuple[str, Point | None]:
     """("sat", an exact counterexample) or ("unsat", None).
 
-    joint: the forbidden polyhedra are over (y, x) as in `Property`.
+    joint: the forbidden polyhedra are over (y, x) as in `Property`; phases as in `leaves`.
     """
-    for leaf in leaves(network, case.region):
+    for leaf in leaves(network, case.region, phases):
         for margins in _margins(leaf, case, joint):
             part = leaf.polytope
             for row in margins.rows:
                 part = part.cut(-row)
             if part.vertices:
-                return "sat", part.points()[0]
+                points = part.points()
+                # in the relative interior: a strict row that holds strictly anywhere does so there
+                middle = [sum(c, Fraction(0)) / len(points) for c in zip(*points, strict=True)]
+                if _strictly(network, case, joint, middle):
+                    return "sat", middle
     return "unsat", None
+
+
+def _strictly(network: Network, case: Case, joint: bool, x: Point) -> bool:
+    """Whether a counterexample of the closed case satisfies the strict bounds and rows of the case itself."""
+    region = case.region
+    y = exact_values(network, x)[-1] + (x if joint else [])
+    return (
+        not any(a <= Fraction(float(b)) for a, b, s in zip(x, region.lower, region.strict_lower, strict=True) if s)
+        and not any(a >= Fraction(float(b)) for a, b, s in zip(x, region.upper, region.strict_upper, strict=True) if s)
+        and _rows_hold(-region.rows, region.offsets, region.strict, x)
+        and any(_rows_hold(p.rows, p.rhs, p.strict, y) for p in case.forbidden)
+    )
+
+
+def _rows_hold(rows: Array, rhs: Array, strict: Array, point: Point) -> bool:
+    """rows @ point <= rhs, < where strict, exactly."""
+    values = [exact_dot(row, point) - Fraction(float(d)) for row, d in zip(rows, rhs, strict=True)]
+    return all(value < 0 or (value == 0 and not s) for value, s in zip(values, strict, strict=True))
 
 
 def worst_margin(network: Network, case: Case, joint: bool = False) -> tuple[Fraction, Point] | None:

@@ -25,6 +25,7 @@ __all__ = [
     "KINDS",
     "Instance",
     "Shape",
+    "is_counterexample",
     "random_instance",
     "random_network",
     "random_nodes",
@@ -189,6 +190,22 @@ def random_instance(seed: int, kind: str | None = None, shape: Shape | None = No
     cases = tuple(case for case, _ in moved)
     prop = Property(cases, network.input_size, network.output_size, joint=joint)
     return Instance(seed, kind, network, prop, min(worst for _, worst in moved))
+
+
+def is_counterexample(instance: Instance, case: Case, x: list[Fraction]) -> bool:
+    """Whether x is one, in rational arithmetic."""
+    region = case.region
+    inside = all(
+        low <= a <= high for low, a, high in zip(region.lower, x, region.upper, strict=True)
+    ) and all(
+        oracle.exact_dot(g, x) + Fraction(float(h)) >= 0
+        for g, h in zip(region.rows, region.offsets, strict=True)
+    )
+    y = oracle.exact_values(instance.network, x)[-1] + (x if instance.prop.joint else [])
+    return inside and any(
+        all(oracle.exact_dot(c, y) <= Fraction(float(d)) for c, d in zip(p.rows, p.rhs, strict=True))
+        for p in case.forbidden
+    )
 
 
 def _aim(rng: np.random.Generator, kind: str) -> Fraction:

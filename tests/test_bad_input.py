@@ -132,3 +132,35 @@ def test_a_real_process_refuses_quietly(tmp_path: Path) -> None:
     run = subprocess.run(command, capture_output=True, text=True)
     assert (run.returncode, run.stdout) == (2, "")
     assert len(run.stderr.splitlines()) == 1
+
+
+def test_a_folder_without_a_name_is_refused(capsys: Captured, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """`.` for the network or the property is a folder like any other."""
+    monkeypatch.chdir(tmp_path)
+    small_files.write_network(tmp_path / "net.onnx", [(np.ones((1, 2), dtype=np.float32), None)])
+    for words in ((".", "prop.vnnlib"), ("net.onnx", "."), (".", ".")):
+        assert main(["verify", *words]) == 2
+        out, err = capsys.readouterr()
+        assert out == "" and len(err.splitlines()) == 1 and "cannot be read" in err
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("--timeout abc", "argument --timeout: 'abc': expected a positive number"),
+        ("--timeout nan", "argument --timeout: 'nan': expected a positive number"),
+        ("--memory x", "argument --memory: 'x': expected a positive number"),
+        ("--jobs two", "argument --jobs: 'two': expected an integer"),
+        ("--seed 1.5", "argument --seed: '1.5': expected an integer"),
+        ("--seed -1", "argument --seed: '-1': expected no negative number"),
+        ("--option batch=x", "--option batch=x: expected an integer"),
+        ("--option timeout=x", "--option timeout=x: expected a number"),
+        ("--option rule=best", "rule 'best': expected auto or one of inputs, axes"),
+        ("--option seed=-3", "seed = -3: expected no negative number"),
+    ],
+)
+def test_words_that_are_no_values_are_named(words: str, said: str, capsys: Captured) -> None:
+    """One line says which option, what was given and what was expected, in no program's terms."""
+    assert main(["verify", "net.onnx", "prop.vnnlib", *words.split()]) == 2
+    out, err = capsys.readouterr()
+    assert out == "" and len(err.splitlines()) == 1 and said in err and "_number" not in err

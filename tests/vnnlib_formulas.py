@@ -86,16 +86,28 @@ def satisfied(text: str, x: list[Fraction], y: list[Fraction]) -> bool:
 def member(prop: Property, x: list[Fraction], y: list[Fraction]) -> bool:
     """Whether x and y solve some case of the property, in rational arithmetic."""
     for case in prop.cases:
-        box = zip(case.region.lower, case.region.upper, x, strict=True)
-        inside = all(low <= v <= high for low, high, v in box)
-        inside = inside and all(
-            _dot(r, x) + Fraction(h) >= 0 for r, h in zip(case.region.rows, case.region.offsets, strict=True)
+        region = case.region
+        ends = ((region.lower, region.strict_lower, -1), (region.upper, region.strict_upper, 1))
+        inside = all(
+            _holds(sign * v, sign * Fraction(float(end)), strict)
+            for bounds, masks, sign in ends
+            for v, end, strict in zip(x, bounds, masks, strict=True)
         )
+        inside = inside and _rows_hold(-region.rows, region.offsets, region.strict, x)
         point = [*y, *x] if prop.joint else y
         for p in case.forbidden if inside else ():
-            if all(_dot(row, point) <= Fraction(rhs) for row, rhs in zip(p.rows, p.rhs, strict=True)):
+            if _rows_hold(p.rows, p.rhs, p.strict, point):
                 return True
     return False
+
+
+def _rows_hold(rows: np.ndarray, rhs: np.ndarray, strict: np.ndarray, point: list[Fraction]) -> bool:
+    return all(_holds(_dot(row, point), Fraction(d), s) for row, d, s in zip(rows, rhs, strict, strict=True))
+
+
+def _holds(value: Fraction, limit: Fraction, strict: bool) -> bool:
+    """value <= limit, or < where strict."""
+    return value < limit or (value == limit and not strict)
 
 
 def _dot(row: np.ndarray, point: list[Fraction]) -> Fraction:
@@ -122,10 +134,14 @@ def _value(tree, values: dict[str, Fraction]):
             return all(arguments)
         case "or":
             return any(arguments)
-        case "<=" | "<":
+        case "<=":
             return first <= rest[0]
-        case ">=" | ">":
+        case ">=":
             return first >= rest[0]
+        case "<":
+            return first < rest[0]
+        case ">":
+            return first > rest[0]
         case "=":
             return first == rest[0]
         case "+":

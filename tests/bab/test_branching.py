@@ -122,7 +122,7 @@ def test_nodes_that_cannot_be_split_forbid_unsat() -> None:
             clip=lambda q, batch, bounds: (batch, np.zeros(len(batch), dtype=bool)),
             close=lambda q, batch, bounds: (np.full(len(batch), -np.inf), None),
             split=lambda q, batch, bounds: Splits.none(len(batch), count),
-            stop=lambda nodes: "",
+            stop=lambda *_: "",
             batch=4,
         )
 
@@ -156,7 +156,7 @@ def test_an_error_in_a_worker_reaches_the_caller() -> None:
         raise MemoryError("none left")
 
     frontier = Frontier(Batch.concatenate([root(query)] * 40))
-    steps = Steps(fail, *[lambda *_: None] * 4, stop=lambda nodes: "", batch=8, workers=3)  # type: ignore[arg-type]
+    steps = Steps(fail, *[lambda *_: None] * 4, stop=lambda *_: "", batch=8, workers=3)  # type: ignore[arg-type]
     with pytest.raises(MemoryError, match="none left"):
         search(query, frontier, steps)
     assert len(frontier) == 40

@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import io
-import os
-import resource
-import sys
 import time
 from types import SimpleNamespace
-from typing import Any
 
-import numpy as np
 import pytest
 
 from hypersplit.bab import limits
-from hypersplit.bab.limits import Limits, resident_mb
+from hypersplit.bab.limits import Limits
 from hypersplit.bab.options import Options
 
 NODES = 100
@@ -108,40 +102,3 @@ def test_a_run_starts_when_its_limits_are_made() -> None:
     second = Limits(Options(timeout=60.0))
     assert before <= first.start <= between <= second.start <= time.monotonic()
     assert first.deadline < first.start + 60.0
-
-
-def test_memory_is_the_resident_part_of_statm(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The second number of /proc/self/statm, in pages, becomes MB of 10^6 bytes."""
-    asked: list[str] = []
-
-    def statm(path: str, *_: Any) -> io.StringIO:
-        asked.append(path)
-        return io.StringIO("90000 5000 700 1 0 300 0\n")
-
-    monkeypatch.setattr(limits, "open", statm, raising=False)
-    assert resident_mb() == pytest.approx(5000 * os.sysconf("SC_PAGE_SIZE") / 1e6)
-    assert asked == ["/proc/self/statm"]
-
-
-@pytest.mark.parametrize(("platform", "peak"), [("linux", 250_000), ("darwin", 250_000_000)])
-def test_without_statm_the_peak_is_taken(monkeypatch: pytest.MonkeyPatch, platform: str, peak: int) -> None:
-    """Kilobytes on Linux and bytes on macOS mean the same MB."""
-
-    def nowhere(*_: Any) -> io.StringIO:
-        raise FileNotFoundError("/proc/self/statm")
-
-    monkeypatch.setattr(limits, "open", nowhere, raising=False)
-    monkeypatch.setattr(resource, "getrusage", lambda _: SimpleNamespace(ru_maxrss=peak))
-    monkeypatch.setattr(sys, "platform", platform)
-    assert resident_mb() == pytest.approx(250.0)
-
-
-@pytest.mark.skipif(not os.path.exists("/proc/self/statm"), reason="the current value is read from /proc/self/statm")
-def test_an_array_that_is_filled_shows_up_in_memory() -> None:
-    """64 MB that are written to are resident, and gone again once freed."""
-    before = resident_mb()
-    filled = np.ones(8_000_000)
-    held = resident_mb()
-    assert 50.0 < held - before < 100.0 and filled[-1] == 1.0
-    del filled
-    assert resident_mb() < held - 50.0

@@ -7,17 +7,18 @@ import math
 import numpy as np
 import oracle
 import pytest
-from random_instances import random_instance
+from random_instances import Shape, random_instance
 
 import hypersplit
 from hypersplit.bab import phase_search
 from hypersplit.bab.branching import children
 from hypersplit.bab.phase_branching import EVALUATED, PhaseBranching
-from hypersplit.encodings import back_substitution
+from hypersplit.bab.verify import verify
+from hypersplit.encodings import prepared_layers
 from hypersplit.encodings.bounds import Bounds, LinearBoundOptions
 from hypersplit.encodings.linear_bounds import bound, smallest_margins
 from hypersplit.heuristics.relus import PHASE_RULES
-from hypersplit.heuristics.splits import Splits, choose_splits
+from hypersplit.heuristics.splits import RULES, Splits, choose_splits
 from hypersplit.instances.batch import Batch, root
 from hypersplit.instances.families import random_network
 from hypersplit.instances.property import Case, InputSet, Polyhedron, Property
@@ -43,7 +44,7 @@ def node_of(seed: int) -> tuple[Query, Batch, Bounds]:
 def test_verdicts_are_the_oracles(seed: int, rule: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever chooses the phase, never another verdict than the exact one."""
     monkeypatch.setattr(phase_search, "QUICK_ASCENT", math.inf)
-    monkeypatch.setattr(back_substitution, "BALL", 1)
+    monkeypatch.setattr(prepared_layers, "BALL", 1)
     instance = random_instance(seed)
     result = hypersplit.verify(instance.network, instance.prop, timeout=20, method="split", rule=rule, jobs=1)
     exact = {oracle.decide(instance.network, case, instance.prop.joint)[0] for case in instance.prop.cases}
@@ -104,3 +105,12 @@ def test_children_know_their_split() -> None:
     both = children(query, batch, splits, half_spaces=False)
     assert both.last.tolist() == [1 + splits.neuron[0], -1 - splits.neuron[0]]
     assert batch.last.tolist() == [0]
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_networks_of_one_or_two_relus(rule: str) -> None:
+    """Fewer neurons than a rule has candidates, down to a single ReLU."""
+    for seed in range(12):
+        instance = random_instance(seed, "near-unsat", Shape(most_hidden=1, most_width=2, most_relus=1 + seed % 2))
+        result = verify(instance.network, instance.prop, method="split", rule=rule, jobs=1, nodes=500)
+        assert result.verdict in ("unsat", "unknown"), f"{instance}: {result}"

@@ -13,7 +13,7 @@ from random_instances import Shape, random_instance
 import hypersplit
 from hypersplit.bab import phase_search
 from hypersplit.bab.node_lp import NodeLP
-from hypersplit.encodings import back_substitution
+from hypersplit.encodings import prepared_layers
 from hypersplit.encodings.bounds import LinearBoundOptions
 from hypersplit.encodings.linear_bounds import bound
 from hypersplit.instances.batch import Batch, root
@@ -27,7 +27,7 @@ from hypersplit.instances.query import Query, queries
 def test_verdicts_are_the_oracles(seed: int, refreshed: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """Splitting phases alone, small inputs treated as wide ones: never another verdict than the exact one."""
     monkeypatch.setattr(phase_search, "QUICK_ASCENT", math.inf if refreshed else -1.0)
-    monkeypatch.setattr(back_substitution, "BALL", 1)
+    monkeypatch.setattr(prepared_layers, "BALL", 1)
     instance = random_instance(seed, shape=Shape(rough=seed % 4 == 0))
     result = hypersplit.verify(instance.network, instance.prop, timeout=20, method="split", rule="phases", jobs=1)
     exact = {oracle.decide(instance.network, case, instance.prop.joint)[0] for case in instance.prop.cases}

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 from fractions import Fraction
+from types import SimpleNamespace
 
 import numpy as np
 import oracle
 import pytest
 from random_instances import Instance, Shape, random_instance, random_nodes, random_points
 
+from hypersplit.encodings import row_blocks
 from hypersplit.encodings.linear_bounds import Bounds, LinearBoundOptions, bound, gamma, smallest_margins
 from hypersplit.instances.batch import Batch, Node, root
 from hypersplit.instances.network import sequential
@@ -90,6 +93,37 @@ def test_bounds_contain_the_exact_ranges(seed: int) -> None:
             options = OPTIONS[s % len(OPTIONS)]
             alive += assert_valid(query, batch, bound(query, batch, options), f"{instance}, {options}")
     assert alive > 2 * CHUNK
+
+
+def test_a_deadline_on_the_way_leaves_true_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A clock that goes on with every look, and one row a block: whatever is left out, all that is said holds."""
+    monkeypatch.setattr(row_blocks, "BLOCK", 1.0)
+    walked = set()
+    for s in range(60):
+        instance = random_instance(s, shape=Shape(flat=0.2))
+        for query in queries(instance.network, instance.prop):
+            batch = nodes_of(instance, query, 2)
+            looks = itertools.count()
+            monkeypatch.setattr(row_blocks, "time", SimpleNamespace(monotonic=lambda looks=looks: float(next(looks))))
+            options = LinearBoundOptions(deadline=float(s % 12), conjunctions=s % 2 == 0, kernel="plain")
+            bounds = bound(query, batch, options)
+            assert not np.isnan(bounds.margins).any() and not np.isnan(bounds.constants).any()
+            if s % 2:  # rows tested together say less
+                assert_valid(query, batch, bounds, f"{instance}, deadline {s % 12}")
+            walked.add(bool(bounds.coefficients.any()))
+    assert walked == {False, True}
+
+
+def test_a_deadline_in_the_past_leaves_interval_bounds() -> None:
+    """Hidden bounds and margins are those of intervals, and the margins' functions are constants below them."""
+    for s in range(20):
+        instance = random_instance(s)
+        for query in queries(instance.network, instance.prop):
+            batch = nodes_of(instance, query, 2)
+            bounds = bound(query, batch, LinearBoundOptions(deadline=0.0, kernel="plain"))
+            assert not bounds.coefficients.any() and not bounds.sensitivities.any()
+            assert np.array_equal(bounds.constants, bounds.margins)
+            assert_valid(query, batch, bounds, str(instance))
 
 
 @pytest.mark.parametrize("scale", [1e-8, 1e4, 1e8])

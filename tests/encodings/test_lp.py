@@ -9,8 +9,10 @@ from fractions import Fraction
 import numpy as np
 import oracle
 import pytest
+import scipy.sparse as sp
 from random_instances import Shape, random_instance, random_network, random_nodes
 
+from hypersplit.encodings import safe_lp
 from hypersplit.encodings.linear_bounds import bound, smallest_margins
 from hypersplit.encodings.lp import TriangleLP, tighten
 from hypersplit.instances.batch import Node, root
@@ -352,3 +354,19 @@ def test_unbounded_neurons_are_refused() -> None:
         TriangleLP(query, raw)
     with pytest.raises(ValueError, match="bound the node first"):
         tighten(query, raw, np.arange(query.neurons), time.monotonic() + SECONDS)
+
+
+def test_slices_of_a_solve_reach_the_same_optimum(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A solve in slices that are much too short goes on where it was, and ends with the bound of a single one."""
+    rng = np.random.default_rng(0)
+    matrix, costs = sp.csr_array(sp.random(60, 60, 0.3, rng=rng)), -rng.uniform(size=60)
+    found = []
+    for seconds in (1e-4, 1e4):
+        monkeypatch.setattr(safe_lp, "SLICE", seconds)
+        lp = safe_lp.SafeLP()
+        lp.add_columns(np.zeros(60), np.ones(60))
+        lp.add_rows(matrix, np.full(60, -np.inf), matrix @ np.full(60, 0.3))
+        lp.set_objective(costs)
+        assert lp.solve(1e4) == "optimal"
+        found.append(lp.lower_bound(lp.multipliers(), costs))
+    assert found[0] == pytest.approx(found[1])

@@ -10,7 +10,7 @@ import oracle
 import pytest
 from random_instances import Shape, random_instance, random_nodes, random_points
 
-from hypersplit.encodings import back_substitution
+from hypersplit.encodings import prepared_layers
 from hypersplit.encodings.bounds import LinearBoundOptions
 from hypersplit.encodings.first_layer_ball import Ball
 from hypersplit.encodings.linear_bounds import bound
@@ -161,7 +161,7 @@ def test_bounds_by_way_of_the_ball_are_those_of_the_input(seed: int, monkeypatch
     region = InputSet.box(np.full(6, -0.3), np.full(6, 0.7))
     prop = asking(region, np.eye(2)[[0]], np.full(1, -5.0))
     direct = bound(queries(network, prop)[0], root(queries(network, prop)[0]), PLAIN)
-    monkeypatch.setattr(back_substitution, "BALL", 1)
+    monkeypatch.setattr(prepared_layers, "BALL", 1)
     query = queries(network, prop)[0]
     batch = root(query)
     batch.cuts = batch.cuts[:, :0]

@@ -10,7 +10,7 @@ import pytest
 import scipy.sparse as sp
 from random_instances import Shape, random_instance, random_nodes
 
-from hypersplit.encodings import back_substitution
+from hypersplit.encodings import prepared_layers
 from hypersplit.encodings.bounds import Bounds, LinearBoundOptions
 from hypersplit.encodings.linear_bounds import bound
 from hypersplit.encodings.optimised_bounds import OptimiseOptions
@@ -28,7 +28,7 @@ ASCENT = OptimiseOptions(iterations=4, rate=0.4, signs=True)
 @pytest.fixture(autouse=True)
 def short_cut(monkeypatch: pytest.MonkeyPatch) -> None:
     """Small networks take the way that wide ones take."""
-    monkeypatch.setattr(back_substitution, "BALL", 1)
+    monkeypatch.setattr(prepared_layers, "BALL", 1)
 
 
 def sparse_of(network: Network) -> Network:

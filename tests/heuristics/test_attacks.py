@@ -253,6 +253,15 @@ def test_a_chunk_with_a_counterexample_ends_the_attack() -> None:
     assert np.array_equal(points[half:], starts[half:])
 
 
+def test_no_step_begins_after_the_deadline() -> None:
+    """Of a deadline in the past the first chunk's starts come back, evaluated; those behind it as they were."""
+    query, starts = _chunked()
+    points, worst = projected_gradient(query, starts, query.region.lower, query.region.upper, 20, deadline=0.0)
+    half = len(starts) // 2
+    assert np.allclose(points, starts)
+    assert np.isfinite(worst[:half]).all() and np.isinf(worst[half:]).all()
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_the_same_generator_gives_the_same_points(seed: int) -> None:
     """A descent is a function of its arguments; another generator leads elsewhere."""

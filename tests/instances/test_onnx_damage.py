@@ -52,7 +52,7 @@ NAN = np.array([[1, np.nan]], dtype=np.float32)
 BAD: dict[str, tuple[Any, str]] = {
     "two inputs": (two_inputs, r"2 \(x, W\) inputs"),
     "two outputs": (two_outputs, r"2 \(y, z\) outputs"),
-    "integer input": (lambda: relu_model(dtype=TensorProto.INT64), "'x' has element type 7"),
+    "integer input": (lambda: relu_model(dtype=TensorProto.INT64), "'x' has element type int64, expected float"),
     "unknown size": (lambda: model([node("Relu", ["x"], ["y"])], [1, "n", 3]), "1xnx3; only the batch size"),
     "old opset": (lambda: relu_model(opset=6), "operator set 6, expected 7"),
     "damaged tensor": (damaged_tensor, "tensor 'W' cannot be read"),

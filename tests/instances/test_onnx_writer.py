@@ -88,10 +88,9 @@ def test_the_same_network_gives_the_same_bytes(tmp_path: Path) -> None:
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
 
 
-@pytest.mark.parametrize("value", [np.nan, np.inf, 1e39])
-def test_weights_beyond_float32_are_refused(value: float, tmp_path: Path) -> None:
+def test_weights_beyond_float32_are_refused(tmp_path: Path) -> None:
     """A weight that float32 cannot hold is an error, and no file is written."""
-    network = sequential([np.array([[value]])], [np.zeros(1)])
+    network = sequential([np.array([[1e39]])], [np.zeros(1)])
     with pytest.raises(ValueError, match="layer_1"):
         write_network(network, tmp_path / "net.onnx")
     assert not (tmp_path / "net.onnx").exists()

@@ -25,12 +25,13 @@ def assert_equal(left: Property, right: Property) -> None:
     )
     assert len(left.cases) == len(right.cases)
     for a, b in zip(left.cases, right.cases, strict=True):
-        for name in ("lower", "upper", "rows", "offsets"):
+        for name in ("lower", "upper", "rows", "offsets", "strict_lower", "strict_upper", "strict"):
             np.testing.assert_array_equal(getattr(a.region, name), getattr(b.region, name), strict=True)
         assert len(a.forbidden) == len(b.forbidden)
         for p, q in zip(a.forbidden, b.forbidden, strict=True):
             np.testing.assert_array_equal(p.rows, q.rows, strict=True)
             np.testing.assert_array_equal(p.rhs, q.rhs, strict=True)
+            np.testing.assert_array_equal(p.strict, q.strict, strict=True)
 
 
 @settings(max_examples=200, deadline=None, print_blob=True)

@@ -1,0 +1,181 @@
+"""The exact last resort against the oracle, and what the search makes of its answers."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import oracle
+import pytest
+from random_instances import Instance, Shape, is_counterexample, random_instance, random_nodes
+from small_files import property_of, write_network
+
+from hypersplit.bab.exact_closing import MOST_INPUTS, decide_exactly
+from hypersplit.bab.report import json_text, summary
+from hypersplit.bab.result import Result
+from hypersplit.bab.verify import verify
+from hypersplit.encodings.linear_bounds import bound
+from hypersplit.instances.batch import Node, root
+from hypersplit.instances.network import sequential
+from hypersplit.instances.property import Case, InputSet, Polyhedron, Property
+from hypersplit.instances.query import Query, queries
+
+FOREVER = math.inf
+SHAPES = {
+    "plain": Shape(), "flat": Shape(flat=1.0, halfspaces=1.0), "scaled": Shape(scale=1e3),
+    "extreme": Shape(scale=1e6, rough=True),
+}  # fmt: skip
+
+
+def abs_sum(threshold: float, inputs: int = 1, third: bool = False) -> Query:
+    """y = |x| (of the first input, |3 x - 1| with `third`) on [0, 1]^n, forbidden at `threshold` or below."""
+    first = np.zeros((2, inputs))
+    first[:, 0] = [3.0, -3.0] if third else [1.0, -1.0]
+    bias = np.array([-1.0, 1.0]) if third else np.zeros(2)
+    network = sequential([first, np.ones((1, 2))], [bias, np.zeros(1)])
+    box = InputSet.box(np.zeros(inputs), np.ones(inputs))
+    case = Case(box, (Polyhedron(np.ones((1, 1)), np.array([threshold])),))
+    return queries(network, Property((case,), inputs, 1))[0]
+
+
+@pytest.mark.parametrize("kind", ["near-sat", "near-unsat", "touching"])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_every_question_is_decided_as_the_oracle_does(shape: str, kind: str) -> None:
+    """Each disjunct at the root, with bounds and without: closed exactly where there is no counterexample."""
+    for seed in range(3000, 3025):
+        instance = random_instance(seed, kind, SHAPES[shape])
+        for query in queries(instance.network, instance.prop):
+            batch = root(query)
+            if seed % 2:
+                bounds = bound(query, batch)
+                batch.pre_lower, batch.pre_upper = bounds.pre_lower, bounds.pre_upper
+            for k in range(query.disjuncts):
+                agrees(instance, query, batch.node(0), k)
+
+
+def agrees(instance: Instance, query: Query, node: Node, k: int) -> None:
+    """One question about a root."""
+    alone = Case(query.region, (query.case.forbidden[k],))
+    truth, _ = oracle.decide(instance.network, alone, instance.prop.joint)
+    outcome = decide_exactly(query, node, k, FOREVER)
+    assert outcome.status == {"sat": "point", "unsat": "closed"}[truth], (instance, k, outcome)
+    if outcome.point is not None:
+        assert is_counterexample(instance, alone, list(outcome.point)), (instance, k)
+
+
+def test_nodes_with_cuts_and_phases() -> None:
+    """On a node's region the answer is that of the network there; counterexamples are the network's own."""
+    rng = np.random.default_rng(5)
+    seen = set()
+    for seed in range(4000, 4030):
+        instance = random_instance(seed)
+        query = queries(instance.network, instance.prop)[0]
+        batch = random_nodes(rng, query, 3)
+        for b in range(len(batch)):
+            node = batch.node(b)
+            rows = np.concatenate([query.region.rows, node.cuts[:, :-1]])
+            offsets = np.concatenate([query.region.offsets, node.cuts[:, -1]])
+            region = InputSet(node.lower, node.upper, rows, offsets)
+            for k in range(query.disjuncts):
+                alone = Case(region, (query.case.forbidden[k],))
+                truth, _ = oracle.decide(instance.network, alone, instance.prop.joint, node.phases)
+                outcome = decide_exactly(query, node, k, FOREVER)
+                seen.add(outcome.status)
+                assert outcome.status == {"sat": "point", "unsat": "closed"}[truth], (instance, k, outcome)
+                if outcome.point is not None:
+                    assert is_counterexample(instance, alone, list(outcome.point)), (instance, k)
+    assert seen == {"point", "closed"}
+
+
+def test_strict_rows_are_strict() -> None:
+    """|x| <= 0 is reached at 0, |x| < 0 nowhere; |3 x - 1| <= 0 at a third, which no float is."""
+    strict = np.ones(1, dtype=bool)
+    assert decide_exactly(abs_sum(0.0), root(abs_sum(0.0)).node(0), 0, FOREVER).point == (Fraction(0),)
+    assert decide_exactly(abs_sum(0.0), root(abs_sum(0.0)).node(0), 0, FOREVER, strict).status == "closed"
+    query = abs_sum(0.0, third=True)
+    assert decide_exactly(query, root(query).node(0), 0, FOREVER).point == (Fraction(1, 3),)
+    assert decide_exactly(query, root(query).node(0), 0, FOREVER, strict).status == "closed"
+    query = abs_sum(2.0**-60, third=True)
+    assert decide_exactly(query, root(query).node(0), 0, FOREVER, strict).status == "point"
+
+
+def test_what_is_too_large_or_not_exact_says_so() -> None:
+    """Too many inputs, weights folded with rounding, no time: open, with the reason."""
+    query = abs_sum(0.0, MOST_INPUTS + 1)
+    outcome = decide_exactly(query, root(query).node(0), 0, FOREVER)
+    assert outcome.status == "open" and f"{MOST_INPUTS + 1} open inputs" in outcome.reason
+
+    query = abs_sum(0.0)
+    first, *others = query.network.layers
+    folded = replace(query, network=replace(query.network, layers=(replace(first, roundings=1), *others)))
+    outcome = decide_exactly(folded, root(folded).node(0), 0, FOREVER)
+    assert outcome.status == "open" and "layer 1 (layer_1) was folded with rounding" in outcome.reason
+
+    outcome = decide_exactly(query, root(query).node(0), 0, -FOREVER)
+    assert (outcome.status, outcome.reason) == ("open", "time")
+
+
+def test_overflowed_half_spaces_are_left_out() -> None:
+    """A half-space with an infinite or undefined entry says nothing."""
+    query = abs_sum(-1.0)
+    batch = root(query)
+    batch.cuts = np.array([[[np.inf, 1.0], [np.nan, 0.0], [1.0, -np.inf]]])
+    assert decide_exactly(query, batch.node(0), 0, FOREVER).status == "closed"
+
+
+def asked(query: Query) -> Result:
+    """The verdict on a query of `abs_sum`, its network in memory."""
+    network = replace(query.network, layers=query.network.layers[:-1], output_shape=())
+    return verify(network, Property((query.case,), 1, 1), timeout=60.0, jobs=1)
+
+
+def test_a_counterexample_that_is_no_float_is_told() -> None:
+    """|3 x - 1| <= 0 holds at a third only: `unknown`, with the reason and the fraction, which is printed as one."""
+    result = asked(abs_sum(0.0, third=True))
+    assert (result.verdict, result.real_counterexample) == ("unknown", (Fraction(1, 3),))
+    assert result.reason == "a counterexample of the real-valued network that is no point of float64 numbers"
+    assert json.loads(json_text(result))["real_counterexample"] == ["1/3"]
+    assert "input:  1/3 (of the real-valued network)" in summary(result)
+
+
+def test_nodes_that_no_float_can_split_are_settled() -> None:
+    """Axes alone halve the box around a third down to neighbouring floats; the node left over is decided exactly."""
+    network = sequential([np.array([[3.0], [-3.0]]), np.ones((1, 2))], [np.array([-1.0, 1.0]), np.zeros(1)])
+    case = Case(InputSet.box(np.zeros(1), np.ones(1)), (Polyhedron(np.ones((1, 1)), np.zeros(1)),))
+    result = verify(network, Property((case,), 1, 1), timeout=60.0, jobs=1, method="split", rule="axes", clip=False)
+    assert (result.verdict, result.real_counterexample) == ("unknown", (Fraction(1, 3),)), result.reason
+
+
+def test_numerics_says_what_was_too_large() -> None:
+    """A folded layer is not exact: what floats cannot decide stays open, and the reason names the layer."""
+    network = sequential([np.array([[3.0], [-3.0]]), np.ones((1, 2))], [np.array([-1.0, 1.0]), np.zeros(1)])
+    network = replace(network, layers=(replace(network.layers[0], roundings=1), network.layers[1]))
+    case = Case(InputSet.box(np.zeros(1), np.ones(1)), (Polyhedron(np.ones((1, 1)), np.zeros(1)),))
+    result = verify(network, Property((case,), 1, 1), timeout=60.0, jobs=1, method="split")
+    assert result.verdict == "unknown" and result.real_counterexample is None
+    assert result.reason.startswith("numerics") and "layer_1) was folded with rounding" in result.reason
+
+
+def test_a_counterexample_that_float32_does_not_reproduce_is_told(tmp_path: Path) -> None:
+    """|1.5 x - N / 2^24| <= 0: float32 products with 1.5 leave this N out, the real solution is 2 N / (3 2^24)."""
+    n = 13421773
+    first = np.array([[1.5], [-1.5]], dtype=np.float32), np.array([-n, n], dtype=np.float32) / np.float32(2**24)
+    file = write_network(tmp_path / "gap.onnx", [first, (np.ones((1, 2), dtype=np.float32), None)])
+    prop = property_of(tmp_path / "gap.vnnlib", "(<= Y_0 0.0)", ((0.5, 0.75),))
+    result = verify(file, prop, timeout=60.0, jobs=1)
+    assert (result.verdict, result.real_counterexample) == ("unknown", (Fraction(2 * n, 3 * 2**24),))
+    assert result.reason.endswith("float32 evaluation does not reproduce")
+
+
+def test_nodes_closed_in_exact_arithmetic_are_counted() -> None:
+    """1 + 2^-52 <= y <= 1 is impossible by less than float bounds tell: proved, and the account says by what."""
+    forbidden = Polyhedron(np.array([[1.0], [-1.0]]), np.array([1.0, -1.0 - 2.0**-52]))
+    case = Case(InputSet.box(np.zeros(1), np.ones(1)), (forbidden,))
+    network = sequential([np.full((1, 1), 3.0), np.ones((1, 1))], [np.zeros(1), np.zeros(1)])
+    result = verify(network, Property((case,), 1, 1), timeout=60.0, jobs=1)
+    assert (result.verdict, result.reason) == ("unsat", "linear bounds and splits, exact arithmetic")
+    assert result.statistics["exact"] >= 1
