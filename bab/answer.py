@@ -343,6 +343,10 @@ class _Query:
         self.result.witness, self.result.how = outcome.witness, "milp"
         self.result.statistics["scip_nodes"] += outcome.nodes
         self.result.statistics["scip_runs"] += outcome.questions
-        self.stopped = "; ".join(outcome.notes) or "SCIP's time"
-        if not outcome.left and not outcome.witness:
-            self._holds("scip-float")
+        for name, count in outcome.counts.items():
+            self.result.statistics[f"conflict_{name}"] += count
+        self.stopped = outcome.reason
+        if outcome.point is not None and not outcome.witness:
+            self.result.witness = self.run.exact.take(self.query, outcome.point, self.run.check)
+        elif not outcome.left and not outcome.witness:
+            self._holds("scip-float" if outcome.trusted else "conflict-driven search")

@@ -111,6 +111,7 @@ def _search(add: Callable[..., object]) -> None:
         help=f"limit of resident memory (default: {Options.memory_mb:g})",
     )
     add("--method", choices=METHODS, help="auto, branch and bound only, or SCIP's MILP only")
+    add("--trust-scip", action="store_true", help="let SCIP's floating-point word close what nothing proves")
     add("--option", action="append", default=[], metavar="NAME=VALUE", help="any other option")
 
 

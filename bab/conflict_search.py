@@ -7,11 +7,12 @@ contraction, and the search goes back to the level where the nogood forces a pha
 Marques-Silva and Sakallah 1999, with decisions in place of implication graphs). An empty nogood refutes the disjunct.
 
 Decided first are neurons of recent nogoods (VSIDS, Moskewicz et al. 2001) whose inputs most unsettled rows read (the
-degree of dom/wdeg, Boussemart et al. 2004) and that the LP's point violates most, where there is one; advice from
-elsewhere, such as the neurons that SCIP branched on, is where activities start. LPs are solved while they close enough
-nodes. A node without unstable ReLUs that no float closes goes to `exact_closing`.
+degree of dom/wdeg, Boussemart et al. 2004), or, where LPs close most nodes, those that the LP's point violates most.
+LPs are solved while they close enough nodes. A node without unstable ReLUs that no float closes goes to
+`exact_closing`.
 
-Nothing rests on a float's word: contraction is rounded outward, the LP counts by its safe dual bound, the rest is exact.
+Nothing rests on a solver's word: contraction is rounded outward, the LP counts by its safe dual bound, the rest is
+exact.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from ..instances.batch import Node
 from ..instances.network import Array
 from ..instances.query import Query
 
-__all__ = ["Advice", "ConflictSearch", "Refutation"]
+__all__ = ["ConflictSearch", "Refutation"]
 
 DECAY = 0.95  # of a neuron's activity from conflict to conflict
 NARROW = 1e-9  # share of its first width below which an unstable ReLU is not worth a decision
@@ -40,40 +41,35 @@ LP_SECONDS = 5.0
 LARGEST_LP = 20_000  # neurons up to which a node's LP is tried
 
 
-# node of a tree -> (neuron, child where it is active, child where it is inactive); 0 is the root, -1 none
-Advice = dict[int, tuple[int, int, int]]
-
-
 @dataclass(eq=False)
 class Refutation:
     """What became of a disjunct on a node."""
 
     status: str = "open"  # "refuted", "candidate" (see points), "point" (an exact counterexample) or "open"
     reason: str = ""  # why it is open
+    unfinished: bool = False  # more time may help
     points: list[Array] = field(default_factory=list)  # inputs whose margins are <= 0 in float64
-    exact: list[Fraction] | None = None  # a counterexample of the real-valued network
+    exact: tuple[Fraction, ...] | None = None  # a counterexample of the real-valued network
     counts: Counter[str] = field(default_factory=Counter)  # nodes, conflicts, lps and what closed nodes
 
 
 class ConflictSearch:
     """Refutes disjunct `disjunct` of a query on a node with finite bounds.
 
-    advice: a tree of decisions to follow. Raises ValueError for sigmoid and tanh.
+    Raises ValueError for sigmoid and tanh.
     """
 
-    def __init__(self, query: Query, node: Node, disjunct: int, advice: Advice | None = None) -> None:
-        self.query, self.node, self.disjunct = query.only(disjunct), node, disjunct
-        self.whole = query
+    def __init__(self, query: Query, node: Node, disjunct: int) -> None:
+        self.query, self.node = query.only(disjunct), node
         self.propagation = Propagation(self.query, node, 0)
         self.nogoods = Nogoods()
-        self.states, self.decisions = [State.of(self.query, node)], []  # type: list[State], list[int]
+        self.states: list[State] = [State.of(self.query, node)]  # by level; the root first
+        self.decisions: list[int] = []  # literals
         self.activity, self.bump = np.zeros(query.neurons), 1.0
-        self.advice, self.advised = advice or {}, [0]  # per level, where it is in the advised tree; -1: outside
         self.spans = np.maximum(node.pre_upper - node.pre_lower, 0.0)
         self.result = Refutation()
         self.lp: TriangleLP | None = None
         self.tried = self.closed = 0
-        self.duals = np.zeros(query.neurons)
         self.violated = np.zeros(query.neurons)  # by the last LP's point
 
     def run(self, deadline: float) -> Refutation:
@@ -85,7 +81,7 @@ class ConflictSearch:
                 conflict = self._learn(deadline)
                 continue
             if time.monotonic() >= deadline:
-                self.result.reason = "time"
+                self.result.reason, self.result.unfinished = "time", True
                 break
             if self._refuted_by_lp(deadline):
                 conflict = True
@@ -115,8 +111,6 @@ class ConflictSearch:
         if not unstable.any():
             rest = self.query.relu & (self.states[-1].z_low < 0.0) & (self.states[-1].z_high > 0.0)
             return int(np.argmax(rest)) if rest.any() else -1
-        if (neuron := self._advised(unstable)) >= 0:
-            return neuron
         if self.tried and self.closed * 2 > self.result.counts["conflicts"]:
             return self._by_lp(side)
         degrees = self.propagation.degrees(self.states[-1])
@@ -127,20 +121,9 @@ class ConflictSearch:
             score = score + self.violated / worst
         return int(np.argmax(np.where(unstable, score, -1.0)))
 
-    def _advised(self, unstable: Array) -> int:
-        """The neuron that the advice decides here, -1 for none; phases that follow are taken on the way."""
-        while (at := self.advised[-1]) in self.advice:
-            neuron, active, inactive = self.advice[at]
-            if unstable[neuron]:
-                return neuron
-            self.advised[-1] = active if self.states[-1].z_low[neuron] >= 0.0 else inactive
-        return -1
-
     def _by_lp(self, side: Array) -> int:
-        import os
-        m=os.environ.get('L','viol')
-        score = {'viol':self.violated,'dual':self.duals*side,'prod':self.violated*(self.duals+1e-9),'prod2':self.violated*np.sqrt(self.duals+1e-9)}[m]
-        return int(np.argmax(np.where(side > 0.0, score + 1e-9 * side, -1.0)))
+        """The neuron that the last LP's point violates most; the widest where it violates none."""
+        return int(np.argmax(np.where(side > 0.0, self.violated + NARROW * side, -1.0)))
 
     def _decide(self, neuron: int) -> bool:
         """Demand the phase that leaves less, contract; True for a conflict."""
@@ -148,8 +131,6 @@ class ConflictSearch:
         sign = 1 if state.z_high[neuron] <= -state.z_low[neuron] else -1
         state.fix(neuron, sign)
         self.decisions.append(2 * neuron + (sign < 0))
-        _, active, inactive = self.advice.get(self.advised[-1], (-1, -1, -1))
-        self.advised.append(active if sign > 0 else inactive)
         self.states.append(state)
         return self._contract()
 
@@ -173,7 +154,7 @@ class ConflictSearch:
             self.activity, self.bump = self.activity / self.bump, 1.0
         levels = sorted(self.decisions.index(literal) + 1 for literal in kept)
         back = levels[-2] if len(levels) > 1 else 0
-        del self.states[back + 1 :], self.decisions[back:], self.advised[back + 1 :]
+        del self.states[back + 1 :], self.decisions[back:]
         if len(kept) == 1:
             self.states[0].fix(kept[0] >> 1, 1 if kept[0] & 1 else -1)
         else:
@@ -233,7 +214,6 @@ class ConflictSearch:
             self.closed += 1
             counts["closed by lp"] += 1
             return True
-        self.duals = answer.dual_upper
         if answer.point is not None:
             self._violation()
             self._look(answer.point)

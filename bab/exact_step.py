@@ -46,6 +46,13 @@ class ExactStep:
         """Why the search need not go on, "" where it must."""
         return "" if self.counterexample is None else "a counterexample of the real-valued network"
 
+    def take(self, query: Query, point: tuple[Fraction, ...], check: Check) -> Witness | None:
+        """The witness at or near a counterexample of the real-valued network; where there is none it is kept."""
+        witness = _replayed(query, point, check)
+        if witness is None:
+            self.counterexample = point
+        return witness
+
     def decide(
         self, query: Query, node: Node, disjuncts: list[int], check: Check, deadline: float
     ) -> tuple[float, Witness | None]:
@@ -63,10 +70,8 @@ class ExactStep:
             with self.lock:
                 self.statistics["exact_lps"] += outcome.lps
             if outcome.point is not None:
-                if witness := _replayed(query, outcome.point, check):
-                    return -np.inf, witness
-                self.counterexample = outcome.point
-                return np.nan, None
+                witness = self.take(query, outcome.point, check)
+                return (-np.inf if witness else np.nan), witness
             if outcome.status != "closed":
                 self.left, result = outcome.reason, -np.inf
         if result > 0.0:

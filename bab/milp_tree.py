@@ -1,12 +1,13 @@
-"""Many one-thread SCIPs on the leaves of a small tree of phases.
+"""Many one-thread SCIPs on the leaves of a small tree of phases, and the proof of what they say.
 
-A question is a node and one of its disjuncts. It gets a slice of the time; what SCIP leaves open is split at the neuron
+A question is a node and one of its disjuncts. SCIP gets a slice of the time; what it leaves open is split at the neuron
 with the highest score, both halves get bounds of their own, and those that linear bounds leave open are asked with a
 slice GROWTH times as long. The slices grow geometrically, so restarts cost a part of the whole; easy questions are
-answered in their first slice, and a single hard one soon keeps all cores busy. Each SCIP has a process of its own. The
-bounds that it tightened in its slice go to the halves.
+answered in their first slice, and a single hard one soon keeps all cores busy. Each SCIP has a process of its own.
 
-SCIP closes only by `refuted`, with the forbidden rows relaxed by a margin; verdicts that rest on it are `scip-float`. A
+SCIP computes in floats: where it refutes a disjunct, that is advice. What counts is the `conflict_search` on the same
+node and disjunct, which is asked side by side with SCIP, in slices of its own: it refutes rigorously, or the disjunct
+stays open, with SCIP's word as the reason. Only with `trust_scip` SCIP's word closes a disjunct; the verdict says so. A
 SCIP that fails, crashes or contradicts a known point has cost its slice: it is logged, and its question is split.
 """
 
@@ -17,7 +18,8 @@ import itertools
 import logging
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from fractions import Fraction
 from threading import Condition, Thread
 
 import numpy as np
@@ -30,25 +32,39 @@ from ..instances.replay import Witness
 from .branching import children
 from .closing import Check
 from .options import Options
+from .refutation import refute_apart
 
-__all__ = ["MilpOutcome", "close_by_milp"]
+__all__ = ["NOT_PROVED", "MilpOutcome", "close_by_milp"]
 
 LOG = logging.getLogger(__name__)
 FIRST_SHARE = 0.25  # of its fair share of the time, that a question gets at first
 GROWTH = 2.0  # of a slice where the one before was not enough
-LEAST_SLICE = 0.05  # seconds below which SCIP is not asked
+LEAST_SLICE = 0.05  # seconds below which nobody is asked
+NOT_PROVED = "SCIP refutes it, not re-proved"
 
 
 @dataclass(eq=False)
 class MilpOutcome:
-    """What SCIP made of a node."""
+    """What became of the disjuncts of a node."""
 
     witness: Witness | None = None
+    point: tuple[Fraction, ...] | None = None  # a counterexample of the real-valued network, in exact arithmetic
     left: list[int] = field(default_factory=list)  # disjuncts that are still open
-    bound: float = np.inf  # lowest bound over all questions that SCIP left open
+    trusted: list[int] = field(default_factory=list)  # disjuncts that only SCIP's word closed, as `trust_scip` asks
+    bound: float = np.inf  # lowest bound over all questions that SCIP left open, in floats
     nodes: int = 0  # of SCIP's own trees
     questions: int = 0  # that SCIP was asked
-    notes: list[str] = field(default_factory=list)  # what went wrong, for the reason of an `unknown`
+    counts: Counter[str] = field(default_factory=Counter)  # of the conflict searches
+    doubts: int = 0  # solutions of SCIP's that do not replay in the network
+    claimed: list[int] = field(default_factory=list)  # disjuncts that SCIP refutes and nothing else
+
+    @property
+    def reason(self) -> str:
+        """Why disjuncts are open."""
+        notes = [NOT_PROVED] if self.claimed else ["SCIP's time"]
+        if self.doubts:
+            notes.append(f"solutions of SCIP that do not replay in the network: {self.doubts}")
+        return "; ".join(notes)
 
 
 def close_by_milp(
@@ -56,43 +72,64 @@ def close_by_milp(
 ) -> MilpOutcome:
     """Refute the disjuncts on the node, or find a counterexample.
 
-    seconds() tells the time that is left; options: jobs (SCIPs at a time), memory_mb, seed. A disjunct counts as
-    refuted only once SCIP or linear bounds have refuted all leaves; a solution counts only once it is replayed.
+    seconds() tells the time that is left; options: jobs (processes at a time), memory_mb, seed, trust_scip. A solution
+    counts only once it is replayed.
     """
-    crew = _Crew(query, seconds, options, check)
+    crew = _Crew(query, node, seconds, options, check)
     first = FIRST_SHARE * min(1.0, crew.jobs / max(1, len(disjuncts))) * seconds()
     if options.method == "milp":  # plain: one SCIP a disjunct, without a tree around it
         first = np.inf
     for k in disjuncts:
         crew.push(node, k, first)
+    if query.network.piecewise_linear and not options.trust_scip:
+        for k in disjuncts:
+            crew.push_proof(k, first)
     crew.run()
-    crew.outcome.left = [k for k in disjuncts if crew.open[k]]
-    return crew.outcome
+    return crew.finished(disjuncts)
+
+
+@dataclass(order=True)
+class _Question:
+    """What is in the queue, shortest slices first."""
+
+    seconds: float
+    order: int
+    node: Node = field(compare=False)
+    disjunct: int = field(compare=False)
+    proof: bool = field(compare=False, default=False)  # for the conflict search, not for SCIP
 
 
 class _Crew:
-    """Threads that take questions off one queue, shortest slices first, and give the halves back."""
+    """Threads that take questions off one queue and give the halves back."""
 
-    def __init__(self, query: Query, seconds: Callable[[], float], options: Options, check: Check) -> None:
-        self.query, self.seconds, self.options, self.check = query, seconds, options, check
+    def __init__(
+        self, query: Query, node: Node, seconds: Callable[[], float], options: Options, check: Check
+    ) -> None:  # fmt: skip
+        self.query, self.node, self.seconds, self.options, self.check = query, node, seconds, options, check
         self.jobs = max(1, options.jobs)
         # nothing but a refutation or a counterexample counts
         self.strategy = "best-first" if options.method == "milp" else "depth-first"
         self.outcome = MilpOutcome()
-        self.queue: list[tuple[float, int, Node, int]] = []
+        self.queue: list[_Question] = []
         self.order = itertools.count()
-        self.open: Counter[int] = Counter()  # disjunct -> questions that are not answered
+        self.open: Counter[int] = Counter()  # disjunct -> SCIP's questions that are not answered
+        self.floats: set[int] = set()  # disjuncts of which SCIP refuted some part
+        self.proved: set[int] = set()
         self.busy = 0
         self.error: BaseException | None = None
         self.change = Condition()  # of the queue, the outcome and who is busy
 
-    def push(self, node: Node, k: int, slice_seconds: float) -> None:
-        """One more question."""
-        heapq.heappush(self.queue, (slice_seconds, next(self.order), node, k))
+    def push(self, node: Node, k: int, seconds: float) -> None:
+        """One more question for SCIP."""
+        heapq.heappush(self.queue, _Question(seconds, next(self.order), node, k))
         self.open[k] += 1
 
+    def push_proof(self, k: int, seconds: float) -> None:
+        """The disjunct on the whole node, for the conflict search."""
+        heapq.heappush(self.queue, _Question(seconds, next(self.order), self.node, k, True))
+
     def run(self) -> None:
-        """Until every question is answered, a counterexample is found or the time is over."""
+        """Until every disjunct is decided, a counterexample is found or the time is over."""
         others = [Thread(target=self._work, daemon=True) for _ in range(self.jobs - 1)]
         for thread in others:
             thread.start()
@@ -102,42 +139,65 @@ class _Crew:
         if self.error:
             raise self.error
 
+    def finished(self, disjuncts: list[int]) -> MilpOutcome:
+        """The outcome with its account of the disjuncts."""
+        outcome = self.outcome
+        answered = [k for k in disjuncts if not self.open[k] and k not in self.proved]
+        # where linear bounds closed all leaves SCIP has no part in it
+        self.proved.update(k for k in answered if k not in self.floats)
+        claimed = [k for k in answered if k in self.floats]
+        outcome.trusted = claimed if self.options.trust_scip else []
+        outcome.left = [k for k in disjuncts if k not in self.proved and k not in outcome.trusted]
+        outcome.claimed = [k for k in outcome.left if k in claimed]
+        return outcome
+
     def _over(self) -> bool:
-        return self.outcome.witness is not None or self.error is not None or self.seconds() < -LEAST_SLICE
+        outcome = self.outcome
+        found = outcome.witness is not None or outcome.point is not None
+        return found or self.error is not None or self.seconds() < -LEAST_SLICE
+
+    def _done(self, question: _Question) -> bool:
+        """Whether nobody needs its answer any more."""
+        k = question.disjunct
+        return k in self.proved or (question.proof and not self.open[k] and k not in self.floats)
 
     def _work(self) -> None:
         while (question := self._take()) is not None:
             try:
-                halves = self._answer(*question)
+                halves = self._prove(question) if question.proof else self._answer(question)
             except BaseException as raised:  # noqa: BLE001  kept for the thread that called
                 halves, self.error = None, raised
             with self.change:
                 self.busy -= 1
-                if halves is not None:  # else it stays open for good
-                    self.open[question[1]] -= 1
+                if halves is not None and not question.proof:  # else it stays open for good
+                    self.open[question.disjunct] -= 1
                     for half in halves:
                         self.push(*half)
                 self.change.notify_all()
 
-    def _take(self) -> tuple[Node, int, float] | None:
+    def _take(self) -> _Question | None:
         with self.change:
             while not self._over() and (self.queue or self.busy) and self.seconds() >= LEAST_SLICE:
                 if self.queue:
-                    slice_seconds, _, node, k = heapq.heappop(self.queue)
+                    question = heapq.heappop(self.queue)
+                    if self._done(question):
+                        continue
                     self.busy += 1
-                    return node, k, slice_seconds
+                    return question
                 self.change.wait(timeout=max(LEAST_SLICE, self.seconds()))
             self.change.notify_all()
             return None
 
-    def _answer(self, node: Node, k: int, slice_seconds: float) -> list[tuple[Node, int, float]] | None:
+    # ---------------------------------------------------------------- SCIP
+
+    def _answer(self, question: _Question) -> list[tuple[Node, int, float]] | None:
         """Ask SCIP; what is left to ask, or None where nothing more can be done."""
-        left = self._ask(node, k, min(slice_seconds, self.seconds()))
-        if left is None:
+        node, k, seconds = question.node, question.disjunct, question.seconds
+        if self._ask(question):
             return []
-        if (halves := self._halves(left, k)) is not None:
-            return [(half, k, GROWTH * slice_seconds) for half in halves]
-        if slice_seconds == np.inf:
+        if (halves := self._halves(node, k)) is not None:
+            return [(half, k, GROWTH * seconds) for half in halves]
+        if seconds == np.inf:
             return None
         return [(node, k, np.inf)]  # no phase is left to split: all the time there is
 
@@ -159,24 +219,52 @@ class _Crew:
         still = ~found.infeasible & ~(query.per_disjunct(found.margins)[:, k] > 0.0)
         return [both.node(b) for b in np.flatnonzero(still).tolist()]
 
-    def _ask(self, node: Node, k: int, seconds: float) -> Node | None:
-        """Ask SCIP about one question; None where it is refuted, else the node with the bounds that SCIP tightened."""
+    def _ask(self, question: _Question) -> bool:
+        """Ask SCIP about one question; True where it refutes it."""
         from ..encodings.milp_process import close_apart
 
+        node, k, seconds = question.node, question.disjunct, min(question.seconds, self.seconds())
         if self._over() or seconds < LEAST_SLICE:
-            return node
+            return False
+
+        def stop() -> bool:
+            return self._over() or self._done(question)
+
         memory = self.options.memory_mb / self.jobs
-        answer = close_apart(self.query, node, k, seconds, memory, self.options.seed, self._over, self.strategy)
-        LOG.info("milp disjunct %d, depth %d: %s, bound %.6g, %d nodes, %.2f s of %.2f s %s", k, node.depth,
-                 answer.status, answer.bound, answer.nodes, answer.seconds, seconds, answer.reason)  # fmt: skip
+        answer = close_apart(self.query, node, k, seconds, memory, self.options.seed, stop, self.strategy)
+        LOG.info("milp disjunct %d, depth %d: %s, bound %.6g, %d nodes, coefficients %.3g to %.3g, %.2f s of %.2f s %s",
+                 k, node.depth, answer.status, answer.bound, answer.nodes, *answer.coefficients, answer.seconds,
+                 seconds, answer.reason)  # fmt: skip
         with self.change:
             self.outcome.nodes += answer.nodes
             self.outcome.questions += 1
             if answer.status == "refuted":
-                return None
+                self.floats.add(k)
+                return True
             self.outcome.bound = min(self.outcome.bound, answer.bound)
             if len(answer.points) and self.outcome.witness is None:
                 self.outcome.witness = self.check(np.asarray(answer.points))
-                if not self.outcome.witness and answer.status == "candidate":
-                    self.outcome.notes.append(f"SCIP's solution of disjunct {k} does not replay in the network")
-        return node if answer.learnt is None else replace(node, pre_lower=answer.learnt[0], pre_upper=answer.learnt[1])
+                self.outcome.doubts += answer.status == "candidate" and not self.outcome.witness
+        return False
+
+    # ---------------------------------------------------------------- proofs
+
+    def _prove(self, question: _Question) -> None:
+        """A conflict search on the whole node; it is asked again with a longer slice where this one was too short."""
+        k, seconds = question.disjunct, min(question.seconds, self.seconds())
+        if self._over() or seconds < LEAST_SLICE:
+            return
+        answer = refute_apart(self.query, self.node, k, seconds, lambda: self._over() or self._done(question))
+        LOG.info("conflict search, disjunct %d: %s, %s, %.2f s %s", k, answer.status, dict(answer.counts), seconds,
+                 answer.reason)  # fmt: skip
+        with self.change:
+            self.outcome.counts += answer.counts
+            if answer.status == "refuted":
+                self.proved.add(k)
+                return
+            if answer.points and self.outcome.witness is None:
+                self.outcome.witness = self.check(np.asarray(answer.points))
+            if answer.exact is not None and self.outcome.point is None:
+                self.outcome.point = tuple(answer.exact)
+            if answer.status == "open" and answer.unfinished and question.seconds < np.inf:
+                self.push_proof(k, GROWTH * question.seconds)

@@ -24,6 +24,7 @@ class Options:
     batch: int = 0  # nodes bounded at a time; 0: by the network's size
     kernel: str = "auto"  # linear bounds: "auto", "compiled" (numba, narrow dense networks), "plain" (numpy)
     rows: str = "auto"  # multi-neuron rows: "auto" (small deep networks), "never", "always" (all deep ones, and nodes)
+    trust_scip: bool = False  # whether SCIP's word, in floats, closes what nothing else proves
     clip: bool = True  # shrink boxes by the nodes' own bounds
     log: str = ""  # file that the ladder's decisions are written to, "" for none
     progress: bool = False  # show a bar

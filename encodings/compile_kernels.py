@@ -15,6 +15,7 @@ from .linear_bounds import bound
 from .narrow_bounds import bound_narrow
 from .phase_bounds import largest_magnitudes
 from .prepared_layers import BALL
+from .propagation import Nogoods, Propagation, State
 from .refreshed_bounds import refresh_wide
 from .slope_ascent import Steps
 
@@ -25,12 +26,16 @@ def compile_kernels() -> None:
     """Compile what is not in the cache yet, by bounding the roots of tiny networks."""
     narrow = _query((2, 3, 3, 2))
     bound_narrow(narrow, root(narrow), LinearBoundOptions(means=True, conjunctions=True))
+    tiny = root(narrow)
+    bounds = bound(narrow, tiny)
+    tiny.pre_lower, tiny.pre_upper = bounds.pre_lower, bounds.pre_upper
     wide = _query((BALL, 3, 3, 2))
     batch = root(wide)
     bounds = bound(wide, batch)
     batch.pre_lower, batch.pre_upper = bounds.pre_lower, bounds.pre_upper
     batch.duty = np.ones((1, wide.disjuncts), dtype=bool)
     refresh_wide(wide, batch, largest_magnitudes(wide, batch), Steps(1, 0.5, 1.0, 0.0, math.inf))
+    Propagation(narrow, tiny.node(0), 0, "compiled").contract(State.of(narrow, tiny.node(0)), Nogoods())
     mark_ready()
 
 

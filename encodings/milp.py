@@ -8,9 +8,9 @@
 With `binaries` only some ReLUs get a binary, the others the triangle (`partial_milp`): a relaxation, which may refute
 but whose optimum proves nothing. The same holds for sigmoid and tanh: the points are mere candidates.
 
-Nothing here is rigorous: SCIP computes in floats, and a verdict built on it is `scip-float`. Its solutions are inputs
-to replay. What it says is held against known points; a SCIP that fails or contradicts them leaves the node open and
-says so in the `reason`.
+Nothing here is rigorous: SCIP computes in floats, and what it refutes is advice, see `bab.milp_tree`. Its solutions are
+inputs to replay. What it says is held against known points; a SCIP that fails or contradicts them leaves the node open
+and says so in the `reason`.
 """
 
 from __future__ import annotations
@@ -38,7 +38,6 @@ from .partition_milp import Partition
 __all__ = ["FORMULATIONS", "SCIP_MARGIN", "Float64Check", "MilpResult", "close"]
 
 HULL_ROUNDS = 10  # of hull cuts at the root
-LIMITS = ("timelimit", "memlimit", "nodelimit")  # SCIP's states with a tree that goes on
 LIE = 1e-5  # times the scale: a bound that exceeds a known point's value by more is false, not merely rounded
 
 FORMULATIONS: dict[str, Callable[[], Formulation]] = {
@@ -64,8 +63,7 @@ class MilpResult:
     reason: str = ""  # why it is open, or SCIP's status; what SCIP said that cannot be
     root_bound: float = -np.inf  # the same as `bound` when SCIP left its root; -inf where t was not minimised
     binaries: int = 0  # unstable ReLUs that were not relaxed
-    # [neurons] pre-activation bounds that SCIP tightened before it was stopped, for nothing but the same question
-    learnt: tuple[Array, Array] | None = None
+    coefficients: tuple[float, float] = (1.0, 1.0)  # smallest and largest size in the rows that SCIP was given
 
 
 def close(
@@ -148,12 +146,13 @@ class _Run:
     accepted: bool = False
     solved: bool = False  # SCIP also keeps solutions beyond the limit: they do not count
     doubt: str = ""  # what SCIP said that cannot be
-    learnt: tuple[Array, Array] | None = None
+    coefficients: tuple[float, float] = (1.0, 1.0)
 
     def take(self, model: MarginModel, mode: str, end: float, accept: Accept) -> None:
         """Let SCIP run on the model until `end` and keep what comes out."""
         self.limit, self.partial = model.limit, bool(model.relaxed.any())
         self.binaries = sum(not relu.relaxed for relu in model.relus)
+        self.coefficients = model.least, model.most
         left = end - time.monotonic()
         if left <= 0.0:
             self.status = "timelimit"
@@ -166,8 +165,6 @@ class _Run:
         self.bound = model.bound() if minimised else -np.inf
         self.root_bound = model.root_bound() if minimised else -np.inf
         self.solved = self.solved or self.status == "optimal"
-        goes_on = self.status in LIMITS and not self.partial and not model.beaten()
-        self.learnt = model.learnt() if goes_on else None
         self._doubt(model)
 
     def _doubt(self, model: MarginModel) -> None:
@@ -198,9 +195,8 @@ class _Run:
         elif self.solved or self.status == "hopeless":
             reason = f"{self.binaries} binaries are too few: the relaxation has a solution"
         reason = "; ".join(filter(None, (reason, self.doubt)))
-        learnt = None if self.doubt else self.learnt
         return MilpResult(
-            status, bound, self.points, self.nodes, seconds, reason, self.root_bound, self.binaries, learnt
+            status, bound, self.points, self.nodes, seconds, reason, self.root_bound, self.binaries, self.coefficients
         )
 
 

@@ -29,7 +29,6 @@ __all__ = ["INFINITY", "Formulation", "NetworkModel", "Relu", "Terms", "is_scip_
 FEASIBILITY = 1e-8  # SCIP's feasibility tolerance; with its default, 1e-6, presolving refuted solvable models
 SNAP = 1e-5  # of a box's width: a coordinate this near to its bound may mean the bound, but for SCIP's noise
 INFINITY = 1e20  # SCIP's
-LEARNT = 1e-6  # by which a bound that SCIP tightened is widened, relative and absolute
 
 Terms = list[tuple[Any, float]]  # sum of coefficient * variable
 
@@ -107,6 +106,7 @@ class NetworkModel:
         self.relaxed = np.zeros(query.neurons, dtype=bool) if relaxed is None else relaxed
         self.expr, self.expr_cons, self.term = Expr, ExprCons, Term
         self.scip = Model()
+        self.least, self.most = 1.0, 1.0  # sizes of the rows' coefficients
         self.scip.hideOutput()
         self.inputs = [self.variable(a, b) for a, b in zip(node.lower.tolist(), node.upper.tolist(), strict=True)]
         self.neurons = [_Values(value=self.inputs)]
@@ -136,8 +136,17 @@ class NetworkModel:
         self.derived.append(_Derived(variable, terms, switch, on))
 
     def constraint(self, terms: Terms, low: float | None, high: float | None) -> Any:
-        """low <= sum of coefficient * variable <= high; a dictionary of terms is the fastest way into SCIP."""
-        return self.expr_cons(self.expr(dict(terms)), lhs=low, rhs=high)
+        """low <= sum of coefficient * variable <= high; a dictionary of terms is the fastest way into SCIP.
+
+        The row is divided by the power of two below its largest coefficient, so that SCIP's absolute tolerances mean
+        the same in all rows.
+        """
+        sizes = [abs(c) for _, c in terms if c != 0.0]
+        unit = math.ldexp(1.0, 1 - math.frexp(max(sizes, default=1.0))[1])
+        self.least = min([self.least, *(unit * c for c in sizes)])
+        self.most = max([self.most, *(unit * c for c in sizes)])
+        low, high = (None if side is None else side * unit for side in (low, high))
+        return self.expr_cons(self.expr({v: c * unit for v, c in terms}), lhs=low, rhs=high)
 
     def row(self, terms: Terms, low: float | None, high: float | None) -> None:
         """Demand it."""
@@ -296,28 +305,6 @@ class NetworkModel:
     def root_bound(self) -> float:
         """The same as it was when the root was left; -inf where it was never reached."""
         return _finite(float(self.scip.getDualboundRoot())) if self._begun() else -np.inf
-
-    def learnt(self) -> tuple[Array, Array]:
-        """[neurons] pre-activation bounds, tightened by what SCIP fixed and tightened for its whole tree.
-
-        They hold where the objective is below its limit, a tolerance aside: in floats, and of all solutions that are
-        equally good SCIP may keep only some.
-        """
-        lower, upper = self.node.pre_lower.copy(), self.node.pre_upper.copy()
-        if not self._begun():
-            return lower, upper
-        for relu in self.relus:
-            n = self.query.slices[relu.layer - 1].start + relu.index
-            (_, high), (_, deep) = (self._global(v) for v in (relu.y, relu.s))
-            least, most = (0.0, 1.0) if relu.switch is None else self._global(relu.switch)
-            lower[n] = max(lower[n], 0.0 if least > 0.5 else -deep - LEARNT * (1.0 + deep))
-            upper[n] = min(upper[n], 0.0 if most < 0.5 else high + LEARNT * (1.0 + high))
-        return lower, upper
-
-    def _global(self, variable: Any) -> tuple[float, float]:
-        """The bounds that hold in all of SCIP's tree."""
-        inside = self.scip.getTransformedVar(variable[0])
-        return _finite(float(inside.getLbGlobal())), _finite(float(inside.getUbGlobal()))
 
     def _begun(self) -> bool:
         """Whether there is a transformed problem; asked for bounds without one, SCIP ends the process."""

@@ -1,4 +1,4 @@
-"""`milp.close` in a process of its own: a SCIP that crashes, hangs or overruns its limits costs its slice only.
+"""`milp.close`, or another task, in a process of its own: one that crashes, hangs or overruns costs its slice only.
 
 The process is forked: it has the query, the node and every module without a copy, and its callbacks take a lock of
 Python's of their own, so that SCIPs and the search do not wait for each other. What comes back is the pickled
@@ -26,7 +26,7 @@ from ..instances.query import Query
 from .margin_model import STRATEGIES
 from .milp import Float64Check, MilpResult, close
 
-__all__ = ["GRACE", "close_apart"]
+__all__ = ["GRACE", "apart", "close_apart"]
 
 FORKS = sys.platform == "linux"  # macOS's own libraries do not survive a fork
 GRACE = 0.25  # seconds beyond its limit that SCIP may take to come to an end
@@ -50,16 +50,30 @@ def close_apart(
             return held(points) or stop()
 
         return close(query, node, disjunct, time_limit, memory_mb, seed=seed, accept=accept, strategy=strategy)
+    began = time.monotonic()
+    task = partial(close, query, node, disjunct, time_limit, memory_mb, seed=seed, strategy=strategy)
+    answer = apart(task, time_limit, stop)
+    if isinstance(answer, str):
+        return MilpResult("open", -np.inf, [], 0, time.monotonic() - began, f"SCIP {answer}")
+    assert isinstance(answer, MilpResult)
+    return answer
+
+
+def apart(task: Callable[[], Any], seconds: float, stop: Callable[[], bool] = lambda: False) -> Any:
+    """What task() returns, from a process of its own; words that say why there is nothing where it was ended.
+
+    seconds: after which it is ended, with GRACE; stop() is asked some times a second, True ends it at once. Raises what
+    the task raises. Where processes cannot be forked safely the task runs here, and keeps its time by itself.
+    """
     import pyscipopt  # noqa: F401  before the fork, once for all
 
-    task = partial(close, query, node, disjunct, time_limit, memory_mb, seed=seed, strategy=strategy)
-    return _Child(task).wait(time_limit, stop)
+    return _Child(task).wait(seconds, stop) if FORKS else task()
 
 
 class _Child:
     """A forked process and the pipe that its result comes through."""
 
-    def __init__(self, task: Callable[[], MilpResult]) -> None:
+    def __init__(self, task: Callable[[], Any]) -> None:
         self.began = time.monotonic()
         parent = os.getpid()
         with _FORKING:
@@ -71,8 +85,8 @@ class _Child:
         self.answers = select.poll()
         self.answers.register(self.end, select.POLLIN | select.POLLHUP)
 
-    def wait(self, seconds: float, stop: Callable[[], bool]) -> MilpResult:
-        """The result, or why there is none."""
+    def wait(self, seconds: float, stop: Callable[[], bool]) -> Any:
+        """See `apart`."""
         content, reason, over = b"", "", False
         try:
             while not reason and not over:
@@ -80,17 +94,16 @@ class _Child:
                     part = os.read(self.end, 1 << 20)
                     content, over = content + part, not part
                 elif stop():
-                    reason = "SCIP was ended: no longer asked"
+                    reason = "was ended: no longer asked"
                 elif time.monotonic() - self.began > seconds + GRACE:
-                    reason = "SCIP was ended: it overran its time"
+                    reason = "was ended: it overran its time"
         finally:
             code = self._reap(kill=not over)
         if reason or code:
-            return self._nothing(reason or f"SCIP crashed: {_cause(code)}")
+            return reason or f"crashed: {_cause(code)}"
         answer: Any = pickle.loads(content)  # noqa: S301  our own child wrote it
         if isinstance(answer, BaseException):
             raise answer
-        assert isinstance(answer, MilpResult)
         return answer
 
     def _reap(self, kill: bool) -> int:
@@ -100,11 +113,8 @@ class _Child:
             os.kill(self.pid, signal.SIGKILL)
         return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
 
-    def _nothing(self, reason: str) -> MilpResult:
-        return MilpResult("open", -np.inf, [], 0, time.monotonic() - self.began, reason)
 
-
-def _work(task: Callable[[], MilpResult], writes: int, parent: int) -> None:
+def _work(task: Callable[[], Any], writes: int, parent: int) -> None:
     """What the child does: it never returns."""
     code = 1
     try:
@@ -130,7 +140,7 @@ def _outlive_nobody(parent: int) -> None:
     os._exit(1)
 
 
-def _packed(task: Callable[[], MilpResult]) -> bytes:
+def _packed(task: Callable[[], Any]) -> bytes:
     try:
         return pickle.dumps(task())
     except Exception as error:

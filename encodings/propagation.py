@@ -28,9 +28,9 @@ from ..instances.batch import Node
 from ..instances.network import Array
 from ..instances.query import Query
 from ..instances.sparse import sp
-from .back_substitution import product_terms
 from .bounds import gamma
 from .kernel_cache import Switch, kernel_cache
+from .prepared_layers import product_terms
 
 __all__ = ["Nogoods", "Propagation", "Rows", "State"]
 
@@ -94,7 +94,7 @@ class State:
     @staticmethod
     def of(query: Query, node: Node) -> State:
         """The node's own."""
-        low, high = (np.concatenate([np.where(query.relu, np.maximum(z, 0.0), z)]) for z in (node.pre_lower, node.pre_upper))
+        low, high = (np.where(query.relu, np.maximum(z, 0.0), z) for z in (node.pre_lower, node.pre_upper))
         return State(
             np.concatenate([node.lower, low]), np.concatenate([node.upper, high]),
             node.pre_lower.astype(np.float64), node.pre_upper.astype(np.float64),
@@ -157,7 +157,8 @@ class Propagation:
         spans = np.concatenate([state.high[:n] - state.low[:n], state.z_high - state.z_low])
         self.widths = np.where(spans > 0.0, spans, 1.0)
         self.layers = [*(range(s.start, s.stop) for s in query.slices), range(query.neurons, len(self.rows.bias))]
-        self.switch, self.kernel_of = Switch(True, KERNEL_AFTER), None  # type: Switch, Any
+        self.switch = Switch(True, KERNEL_AFTER)
+        self.kernel_of: Any = None  # once it is loaded
         self.row = np.repeat(np.arange(len(self.rows.bias)), np.diff(self.rows.ends))
         self.room = np.empty(query.neurons), np.empty(n + query.neurons), np.empty(4)
 

@@ -117,7 +117,7 @@ def _shallow(known: Facts, attack: Stage, split: str, rest: Stage) -> list[Stage
         return [attack, milp, rest]
     rows = split if known.open_inputs <= FEW_INPUTS else "rows"
     quick = Stage("split", 0.05, rows, "few hyperplanes often suffice", most=0.1)
-    more = Stage("split", 0.1, rows, "hyperplanes close parts of the tree", most=10.0, closed=CLOSING)
+    more = Stage("split", 0.6, rows, "hyperplanes close parts of the tree", closed=CLOSING)
     return [quick, more, milp, rest]
 
 
