@@ -50,44 +50,42 @@ class _Left(Exception):
     """The question is given up for a reason."""
 
 
-def decide_exactly(
-    query: Query, node: Node, disjunct: int, deadline: float, strict: Array | None = None
-) -> ExactOutcome:
+def decide_exactly(query: Query, node: Node, disjunct: int, deadline: float) -> ExactOutcome:
     """Does the node hold a counterexample of the disjunct, for the real-valued network?
 
     The node's bounds, half-spaces and phases are taken for what they are: proofs about the counterexamples in it.
-    deadline: of time.monotonic(); strict: [rows of the query] bool, margins that must be < 0 instead of <= 0.
+    Strict margins, half-spaces and ends of the property's box are strict. deadline: of time.monotonic().
     """
     if (node.lower > node.upper).any():
         return ExactOutcome("closed")
     if reason := _too_large(query, node):
         return ExactOutcome("open", reason=reason)
-    walk = _Walk(query, node, disjunct, deadline, np.zeros(query.rows, dtype=bool) if strict is None else strict)
+    walk = _Walk(query, node, disjunct, deadline)
     try:
         point = walk.run()
     except _Left as left:
         return ExactOutcome("open", reason=str(left), lps=walk.lps)
     if point is None:
         return ExactOutcome("closed", lps=walk.lps)
-    if not is_counterexample(query, point, disjunct, walk.strict):
+    if not is_counterexample(query, point, disjunct):
         return ExactOutcome("open", reason="the point found is no counterexample of the network", lps=walk.lps)
     return ExactOutcome("point", tuple(point), lps=walk.lps)
 
 
-def is_counterexample(query: Query, point: Sequence[Fraction], disjunct: int, strict: Array | None = None) -> bool:
+def is_counterexample(query: Query, point: Sequence[Fraction], disjunct: int) -> bool:
     """Whether the network itself, evaluated exactly, makes the point [inputs] a counterexample of the disjunct."""
     region, margins = query.region, ExactNetwork(query.network).output(point)
-    inside = all(
-        Fraction(float(low)) <= x <= Fraction(float(high))
-        for x, low, high in zip(point, region.lower, region.upper, strict=True)
-    )
+    room: list[Fraction] = []  # each >= 0, > 0 where strict
+    for x, low, high in zip(point, region.lower.tolist(), region.upper.tolist(), strict=True):
+        room += [x - Fraction(low), Fraction(high) - x]
     one = [*point, Fraction(1)]
     for row in np.column_stack([region.rows, region.offsets]).tolist():
-        inside = inside and sum(Fraction(g) * x for g, x in zip(row, one, strict=True)) >= 0
-    return inside and all(
-        margins[r] < 0 if strict is not None and strict[r] else margins[r] <= 0
-        for r in range(int(query.starts[disjunct]), int(query.starts[disjunct + 1]))
-    )
+        room.append(sum((Fraction(g) * x for g, x in zip(row, one, strict=True)), Fraction(0)))
+    rows = slice(int(query.starts[disjunct]), int(query.starts[disjunct + 1]))
+    room += [-margin for margin in margins[rows]]
+    ends = np.column_stack([region.strict_lower, region.strict_upper]).ravel()
+    strict = np.concatenate([ends, region.strict, query.strict[rows]]).tolist()
+    return all(value > 0 if s else value >= 0 for value, s in zip(room, strict, strict=True))
 
 
 def _too_large(query: Query, node: Node) -> str:
@@ -112,8 +110,8 @@ def _too_large(query: Query, node: Node) -> str:
 class _Walk:
     """Depth first through the activation patterns that the node's exact region has."""
 
-    def __init__(self, query: Query, node: Node, disjunct: int, deadline: float, strict: Array) -> None:
-        self.query, self.node, self.deadline, self.strict = query, node, deadline, strict
+    def __init__(self, query: Query, node: Node, disjunct: int, deadline: float) -> None:
+        self.query, self.node, self.deadline = query, node, deadline
         self.network = ExactNetwork(query.network)
         self.margins = range(int(query.starts[disjunct]), int(query.starts[disjunct + 1]))
         self.open_inputs = np.flatnonzero(node.lower < node.upper)
@@ -129,12 +127,30 @@ class _Walk:
         lp, inputs = ExactLP(lower, upper, unit), self.network.inputs(self.node.lower, self.node.upper)
         # half-spaces of the node that overflowed say nothing; those of the property are among the others
         known = self.node.cuts[np.isfinite(self.node.cuts).all(axis=1)]
-        cuts = np.concatenate([np.column_stack([self.query.region.rows, self.query.region.offsets]), known])
+        region = self.query.region
+        cuts = np.concatenate([np.column_stack([region.rows, region.offsets]), known])
         half_spaces = self.network.half_spaces(cuts, inputs)
         for i in range(len(cuts)):
-            lp.add(half_spaces.row(i))
+            strict = i < len(region.strict) and bool(region.strict[i])
+            lp.add(half_spaces.row(i)._replace(strict=strict))
+        if not self._keep_off_ends(lp):
+            return None
         begin(lp)
         return self._layer(lp, [inputs]) if self._some(lp) else None
+
+    def _keep_off_ends(self, lp: ExactLP) -> bool:
+        """Demand that inputs keep off strict ends of the property's box; False where one is fixed there."""
+        region, lower, upper = self.query.region, self.node.lower, self.node.upper
+        above, below = region.strict_lower & (lower <= region.lower), region.strict_upper & (upper >= region.upper)
+        if ((above | below) & (lower == upper)).any():
+            return False
+        for j, i in enumerate(self.open_inputs.tolist()):
+            for end, strict, side in ((region.lower[i], above[i], 1), (region.upper[i], below[i], -1)):
+                if strict:
+                    whole, part = float(end).as_integer_ratio()
+                    normal = tuple(side * part * (c == j) for c in range(len(self.open_inputs)))
+                    lp.add(Row(normal, -side * whole, strict=True))
+        return True
 
     def _some(self, lp: ExactLP) -> bool:
         """Whether the system has a solution."""
@@ -201,7 +217,7 @@ class _Walk:
         for row in lp.rows:
             fresh.add(row)
         for r in self.margins:
-            fresh.add(z.row(r).reversed(strict=bool(self.strict[r])))
+            fresh.add(z.row(r).reversed(strict=bool(self.query.strict[r])))
         begin(fresh)
         if not self._some(fresh):
             return None

@@ -7,8 +7,9 @@ The layer is appended, not multiplied into the last one: the product would round
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -18,15 +19,26 @@ from .sparse import sp
 
 __all__ = ["Query", "queries"]
 
+_CLOSED: Any = None  # default of the mask of strict margins: none is
+
 
 @dataclass(frozen=True, eq=False)
 class Query:
-    """Is there an x in `region` and a disjunct whose margins are all <= 0?"""
+    """Is there an x in `region` and a disjunct whose margins are all <= 0?
+
+    What floats decide takes strict rows and ends of the box for closed ones, which only makes more to refute. Exact
+    arithmetic and the replay take them as they are.
+    """
 
     network: Network  # with the margin layer appended: its output is m(x), [rows]
     region: InputSet
     starts: Array  # [disjuncts + 1] int: rows starts[k]:starts[k + 1] of m belong to disjunct k
     case: Case  # what was asked, for the replay
+    strict: Array = field(default=_CLOSED)  # [rows] bool: a counterexample has this margin < 0, not only <= 0
+
+    def __post_init__(self) -> None:
+        if self.strict is None:
+            object.__setattr__(self, "strict", np.zeros(self.rows, dtype=bool))
 
     @property
     def rows(self) -> int:
@@ -87,7 +99,7 @@ class Query:
         last = self.network.layers[-1]
         margins = replace(last, weights=tuple(w[rows] for w in last.weights), bias=last.bias[rows])
         network = replace(self.network, layers=(*self.network.layers[:-1], margins), output_shape=(margins.size,))
-        return Query(network, self.region, np.array([0, margins.size]), self.case)
+        return Query(network, self.region, np.array([0, margins.size]), self.case, self.strict[rows])
 
 
 def queries(network: Network, prop: Property) -> list[Query]:
@@ -102,6 +114,7 @@ def _query(network: Network, case: Case, joint: bool) -> Query:
     width = network.output_size + (network.input_size if joint else 0)
     rows = [p.rows if len(p.rows) else np.zeros((1, width)) for p in case.forbidden]
     rhs = np.concatenate([p.rhs if len(p.rows) else np.zeros(1) for p in case.forbidden])
+    strict = np.concatenate([p.strict if len(p.rows) else np.zeros(1, dtype=bool) for p in case.forbidden])
     starts = np.cumsum([0, *(len(r) for r in rows)])
     matrix = np.concatenate(rows)
     last = len(network.layers)
@@ -115,4 +128,4 @@ def _query(network: Network, case: Case, joint: bool) -> Query:
         network.input_size, (*network.layers, margins), network.input_shape, (len(rhs),),
         network.input_name, "margins", network.source, network.operators, network.unmodelled,
     )  # fmt: skip
-    return Query(extended, case.region, starts, case)
+    return Query(extended, case.region, starts, case, strict)

@@ -14,7 +14,7 @@ import pytest
 from random_instances import Instance, Shape, is_counterexample, random_instance, random_nodes
 from small_files import property_of, write_network
 
-from hypersplit.bab.exact_closing import MOST_INPUTS, decide_exactly
+from hypersplit.bab.exact_closing import MOST_INPUTS, ExactOutcome, decide_exactly
 from hypersplit.bab.report import json_text, summary
 from hypersplit.bab.result import Result
 from hypersplit.bab.verify import verify
@@ -31,14 +31,14 @@ SHAPES = {
 }  # fmt: skip
 
 
-def abs_sum(threshold: float, inputs: int = 1, third: bool = False) -> Query:
-    """y = |x| (of the first input, |3 x - 1| with `third`) on [0, 1]^n, forbidden at `threshold` or below."""
+def abs_sum(threshold: float, inputs: int = 1, third: bool = False, strict: bool = False) -> Query:
+    """y = |x| (of the first input, |3 x - 1| with `third`) on [0, 1]^n, forbidden at `threshold` or below (below it)."""
     first = np.zeros((2, inputs))
     first[:, 0] = [3.0, -3.0] if third else [1.0, -1.0]
     bias = np.array([-1.0, 1.0]) if third else np.zeros(2)
     network = sequential([first, np.ones((1, 2))], [bias, np.zeros(1)])
     box = InputSet.box(np.zeros(inputs), np.ones(inputs))
-    case = Case(box, (Polyhedron(np.ones((1, 1)), np.array([threshold])),))
+    case = Case(box, (Polyhedron(np.ones((1, 1)), np.array([threshold]), np.array([strict])),))
     return queries(network, Property((case,), inputs, 1))[0]
 
 
@@ -93,14 +93,62 @@ def test_nodes_with_cuts_and_phases() -> None:
 
 def test_strict_rows_are_strict() -> None:
     """|x| <= 0 is reached at 0, |x| < 0 nowhere; |3 x - 1| <= 0 at a third, which no float is."""
-    strict = np.ones(1, dtype=bool)
-    assert decide_exactly(abs_sum(0.0), root(abs_sum(0.0)).node(0), 0, FOREVER).point == (Fraction(0),)
-    assert decide_exactly(abs_sum(0.0), root(abs_sum(0.0)).node(0), 0, FOREVER, strict).status == "closed"
-    query = abs_sum(0.0, third=True)
-    assert decide_exactly(query, root(query).node(0), 0, FOREVER).point == (Fraction(1, 3),)
-    assert decide_exactly(query, root(query).node(0), 0, FOREVER, strict).status == "closed"
-    query = abs_sum(2.0**-60, third=True)
-    assert decide_exactly(query, root(query).node(0), 0, FOREVER, strict).status == "point"
+    assert at_root(abs_sum(0.0)).point == (Fraction(0),)
+    assert at_root(abs_sum(0.0, strict=True)).status == "closed"
+    assert at_root(abs_sum(0.0, third=True)).point == (Fraction(1, 3),)
+    assert at_root(abs_sum(0.0, third=True, strict=True)).status == "closed"
+    assert at_root(abs_sum(2.0**-60, third=True, strict=True)).status == "point"
+
+
+@pytest.mark.parametrize(("name", "index"), [("strict_lower", 0), ("strict_upper", 1), ("strict", 0)])
+def test_strict_ends_and_half_spaces_are_strict(name: str, index: int) -> None:
+    """|x_0| <= 0 where x_0 = x_1 = 0: at a corner of the box and on a half-space, unless one of them is strict."""
+    query = abs_sum(0.0, inputs=2)
+    rows = np.array([[1.0, 1.0]])
+    region = InputSet(np.array([0.0, -1.0]), np.array([1.0, 0.0]), rows, np.zeros(1))
+    mask = np.zeros(1 if name == "strict" else 2, dtype=bool)
+    mask[index] = True
+    assert at_root(replace(query, region=region)).point == (Fraction(0), Fraction(0))
+    assert at_root(replace(query, region=replace(region, **{name: mask}))).status == "closed"
+    fixed = replace(region, lower=np.zeros(2), upper=np.zeros(2))
+    assert at_root(replace(query, region=fixed)).point == (Fraction(0), Fraction(0))
+    assert at_root(replace(query, region=replace(fixed, **{name: mask}))).status == "closed"
+
+
+def test_an_open_corner_is_approached() -> None:
+    """|x_0| < 2^-60 where x_0 > 0 is strict: a point beside the end, which satisfies both."""
+    query = abs_sum(2.0**-60, strict=True)
+    query = replace(query, region=replace(query.region, strict_lower=np.array([True])))
+    (x,) = at_root(query).point or (Fraction(0),)
+    assert 0 < x < Fraction(1, 2**60)
+
+
+@pytest.mark.parametrize("kind", ["near-sat", "touching"])
+def test_strict_questions_are_decided_as_the_oracle_does(kind: str) -> None:
+    """Rows, ends and half-spaces of random instances made strict."""
+    seen = set()
+    for seed in range(5000, 5030):
+        instance, rng = random_instance(seed, kind), np.random.default_rng(seed)
+        case = instance.prop.cases[0]
+        size, count = case.region.size, len(case.region.rows)
+        region = replace(
+            case.region, strict_lower=rng.random(size) < 0.3, strict_upper=rng.random(size) < 0.3,
+            strict=rng.random(count) < 0.3,
+        )  # fmt: skip
+        forbidden = tuple(replace(p, strict=rng.random(len(p.rhs)) < 0.7) for p in case.forbidden)
+        prop = replace(instance.prop, cases=(Case(region, forbidden),))
+        query = queries(instance.network, prop)[0]
+        for k, polyhedron in enumerate(forbidden):
+            truth, _ = oracle.decide(instance.network, Case(region, (polyhedron,)), prop.joint)
+            outcome = decide_exactly(query, root(query).node(0), k, FOREVER)
+            assert outcome.status == {"sat": "point", "unsat": "closed"}[truth], (instance, k, outcome)
+            seen.add(truth)
+    assert seen == {"sat", "unsat"}
+
+
+def at_root(query: Query) -> ExactOutcome:
+    """What is said about the only disjunct on the whole input set."""
+    return decide_exactly(query, root(query).node(0), 0, FOREVER)
 
 
 def test_what_is_too_large_or_not_exact_says_so() -> None:

@@ -24,6 +24,7 @@ from hypersplit.encodings.milp_process import close_apart
 from hypersplit.instances.batch import root
 from hypersplit.instances.query import queries
 
+AGES = 3600.0  # seconds that nothing here takes
 needs_fork = pytest.mark.skipif(not milp_process.FORKS, reason="processes are not forked on this system")
 
 
@@ -105,17 +106,20 @@ def test_our_own_mistakes_are_raised(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_answers_do_not_wait_for_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
     """Many threads ask at the same time: each answer comes when its own process has ended, not when all have."""
     answer = MilpResult("refuted", 1.0, [], 0, 0.0)
-    monkeypatch.setattr(milp_process, "close", lambda *given, **_: time.sleep(given[3]) or answer)
+    never, unsaid = os.pipe()  # nobody writes
+    monkeypatch.setattr(milp_process, "close", lambda *given, **_: (given[2] and os.read(never, 1)) or answer)
     query, node = wide_query()
     over = threading.Event()
     with ThreadPoolExecutor(16) as pool:
-        slow = pool.submit(close_apart, query, node, 0, SECONDS, MEMORY, stop=over.is_set)  # sleeps that long
+        slow = pool.submit(close_apart, query, node, 1, AGES, MEMORY, stop=over.is_set)  # does not end by itself
         for _ in range(4):
-            quick = [pool.submit(close_apart, query, node, 0, 0.0, MEMORY) for _ in range(15)]
+            quick = [pool.submit(close_apart, query, node, 0, AGES, MEMORY) for _ in range(15)]
             assert all(future.result().status == "refuted" for future in quick)
         assert not slow.done()
         over.set()
         assert "no longer asked" in slow.result().reason
+    os.close(never)
+    os.close(unsaid)
 
 
 @needs_fork
