@@ -63,7 +63,7 @@ class ExactStep:
             with self.lock:
                 self.statistics["exact_lps"] += outcome.lps
             if outcome.point is not None:
-                if witness := _replayed(query, outcome.point, check):
+                if witness := _replayed(query, outcome.point, check, until):
                     return -np.inf, witness
                 self.counterexample = outcome.point
                 return np.nan, None
@@ -83,8 +83,8 @@ def not_reproduced(replay: Replay) -> str:
     return kind + f"{np.dtype(replay.session.dtype).name} evaluation does not reproduce"
 
 
-def _replayed(query: Query, point: tuple[Fraction, ...], check: Check) -> Witness | None:
-    """A witness at or near the point."""
+def _replayed(query: Query, point: tuple[Fraction, ...], check: Check, deadline: float) -> Witness | None:
+    """A witness at or near the point, searched until the deadline (time.monotonic())."""
     near = _floats_around(point)
     if witness := check(near):
         return witness
@@ -92,7 +92,8 @@ def _replayed(query: Query, point: tuple[Fraction, ...], check: Check) -> Witnes
     width = NEARBY * (upper - lower)
     for low, high in ((np.maximum(lower, near[0] - width), np.minimum(upper, near[0] + width)), (lower, upper)):
         # rounding may have left the box
-        found, _ = projected_gradient(query, near, np.minimum(low, high), np.maximum(low, high), STEPS)
+        box = np.minimum(low, high), np.maximum(low, high)
+        found, _ = projected_gradient(query, near, *box, STEPS, deadline=deadline)
         if witness := check(found):
             return witness
     return None
