@@ -347,6 +347,6 @@ class _Query:
             self.result.statistics[f"conflict_{name}"] += count
         self.stopped = outcome.reason
         if outcome.point is not None and not outcome.witness:
-            self.result.witness = self.run.exact.take(self.query, outcome.point, self.run.check)
+            self.result.witness = self.run.exact.take(self.query, outcome.point, self.run.check, end)
         elif not outcome.left and not outcome.witness:
             self._holds("scip-float" if outcome.trusted else "conflict-driven search")

@@ -47,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         args = parser(COMMANDS).parse_args(arguments)
     except SystemExit as stop:  # --help, --version, or a usage error, already printed
         return int(stop.code or 0)
-    args.started = started
+    args.started, args.own_process = started, arguments is None
     verbose = getattr(args, "verbose", False)
     try:
         with _quiet(verbose), _terminable():
@@ -93,8 +93,12 @@ def _decide(args: argparse.Namespace, options: Options, say: Callable[[Result], 
     from .watch import watched
 
     end = args.started + options.timeout
+
+    def last_word(reason: str) -> None:
+        say(_undecided(reason, args.started))
+
     try:
-        with watched(end, options.timeout, options.memory_mb, lambda reason: say(_undecided(reason, args.started))):
+        with watched(end, options.timeout, options.memory_mb, last_word if args.own_process else None):
             from .verify import verify
 
             left = max(end - time.monotonic(), LEAST_TIMEOUT)

@@ -147,7 +147,7 @@ class ConflictSearch:
         if not kept:
             self.result.status = "refuted"
             return False
-        for literal in kept if thin else ():
+        for literal in kept:
             self.activity[literal >> 1] += self.bump
         self.bump /= DECAY
         if self.bump > 1e100:

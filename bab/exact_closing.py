@@ -135,7 +135,7 @@ class _Walk:
             lp.add(half_spaces.row(i)._replace(strict=strict))
         if not self._keep_off_ends(lp):
             return None
-        begin(lp)
+        begin(lp, self.deadline)
         return self._layer(lp, [inputs]) if self._some(lp) else None
 
     def _keep_off_ends(self, lp: ExactLP) -> bool:
@@ -218,7 +218,7 @@ class _Walk:
             fresh.add(row)
         for r in self.margins:
             fresh.add(z.row(r).reversed(strict=bool(self.query.strict[r])))
-        begin(fresh)
+        begin(fresh, self.deadline)
         if not self._some(fresh):
             return None
         forward = range(len(self.open_inputs))

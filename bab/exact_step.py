@@ -46,9 +46,9 @@ class ExactStep:
         """Why the search need not go on, "" where it must."""
         return "" if self.counterexample is None else "a counterexample of the real-valued network"
 
-    def take(self, query: Query, point: tuple[Fraction, ...], check: Check) -> Witness | None:
+    def take(self, query: Query, point: tuple[Fraction, ...], check: Check, deadline: float) -> Witness | None:
         """The witness at or near a counterexample of the real-valued network; where there is none it is kept."""
-        witness = _replayed(query, point, check)
+        witness = _replayed(query, point, check, deadline)
         if witness is None:
             self.counterexample = point
         return witness
@@ -70,7 +70,7 @@ class ExactStep:
             with self.lock:
                 self.statistics["exact_lps"] += outcome.lps
             if outcome.point is not None:
-                witness = self.take(query, outcome.point, check)
+                witness = self.take(query, outcome.point, check, until)
                 return (-np.inf if witness else np.nan), witness
             if outcome.status != "closed":
                 self.left, result = outcome.reason, -np.inf
@@ -88,8 +88,8 @@ def not_reproduced(replay: Replay) -> str:
     return kind + f"{np.dtype(replay.session.dtype).name} evaluation does not reproduce"
 
 
-def _replayed(query: Query, point: tuple[Fraction, ...], check: Check) -> Witness | None:
-    """A witness at or near the point."""
+def _replayed(query: Query, point: tuple[Fraction, ...], check: Check, deadline: float) -> Witness | None:
+    """A witness at or near the point, searched until the deadline (time.monotonic())."""
     near = _floats_around(point)
     if witness := check(near):
         return witness
@@ -97,7 +97,8 @@ def _replayed(query: Query, point: tuple[Fraction, ...], check: Check) -> Witnes
     width = NEARBY * (upper - lower)
     for low, high in ((np.maximum(lower, near[0] - width), np.minimum(upper, near[0] + width)), (lower, upper)):
         # rounding may have left the box
-        found, _ = projected_gradient(query, near, np.minimum(low, high), np.maximum(low, high), STEPS)
+        box = np.minimum(low, high), np.maximum(low, high)
+        found, _ = projected_gradient(query, near, *box, STEPS, deadline=deadline)
         if witness := check(found):
             return witness
     return None

@@ -76,6 +76,7 @@ def close_by_milp(
     counts only once it is replayed.
     """
     crew = _Crew(query, node, seconds, options, check)
+    crew.alone = len(disjuncts) == 1
     first = FIRST_SHARE * min(1.0, crew.jobs / max(1, len(disjuncts))) * seconds()
     if options.method == "milp":  # plain: one SCIP a disjunct, without a tree around it
         first = np.inf
@@ -115,6 +116,7 @@ class _Crew:
         self.open: Counter[int] = Counter()  # disjunct -> SCIP's questions that are not answered
         self.floats: set[int] = set()  # disjuncts of which SCIP refuted some part
         self.proved: set[int] = set()
+        self.alone = False  # one disjunct: its proof needs no slices
         self.busy = 0
         self.error: BaseException | None = None
         self.change = Condition()  # of the queue, the outcome and who is busy
@@ -251,7 +253,7 @@ class _Crew:
 
     def _prove(self, question: _Question) -> None:
         """A conflict search on the whole node; it is asked again with a longer slice where this one was too short."""
-        k, seconds = question.disjunct, min(question.seconds, self.seconds())
+        k, seconds = question.disjunct, self.seconds() if self.alone else min(question.seconds, self.seconds())
         if self._over() or seconds < LEAST_SLICE:
             return
         answer = refute_apart(self.query, self.node, k, seconds, lambda: self._over() or self._done(question))

@@ -32,11 +32,12 @@ GRACE_MB, GRACE_MB_SHARE = 40.0, 0.04
 
 
 @contextmanager
-def watched(end: float, timeout: float, memory_mb: float, answer: Callable[[str], None]) -> Iterator[None]:
+def watched(end: float, timeout: float, memory_mb: float, answer: Callable[[str], None] | None) -> Iterator[None]:
     """Keep the limits of what is done inside.
 
     end: time.monotonic() at which the run must be over, `timeout` seconds after its begin. answer(reason) is called in
-    a thread of its own, with "time" or "memory", where the main thread does not come back; then the process ends.
+    a thread of its own, with "time" or "memory", where the main thread does not come back; then the process ends. None
+    waits for the main thread: the process is not ours to end.
     Only the main thread can be interrupted: in others this does nothing.
     """
     if SIGNAL is None or threading.current_thread() is not threading.main_thread():
@@ -47,14 +48,18 @@ def watched(end: float, timeout: float, memory_mb: float, answer: Callable[[str]
     thread = threading.Thread(target=watch.run, daemon=True)
     thread.start()
     try:
-        yield
+        try:
+            yield
+        finally:
+            watch.stop()
     finally:
-        watch.stop()
+        watch.stop()  # the first one may have been interrupted; there is no second signal
+        signal.signal(SIGNAL, signal.SIG_IGN)  # drops one that is on its way: the default would end the process
         signal.signal(SIGNAL, before)
 
 
 class _Watch:
-    def __init__(self, end: float, grace: float, memory_mb: float, answer: Callable[[str], None]) -> None:
+    def __init__(self, end: float, grace: float, memory_mb: float, answer: Callable[[str], None] | None) -> None:
         self.end, self.grace, self.memory_mb, self.answer = end, grace, memory_mb, answer
         self.most_mb = memory_mb + max(GRACE_MB, GRACE_MB_SHARE * memory_mb)
         self.over = threading.Event()
@@ -76,22 +81,27 @@ class _Watch:
         main = threading.main_thread().ident
         while not self.over.wait(self._pause()):
             now, mb = time.monotonic(), resident_mb()
-            if now > self.end + self.grace or mb > self.most_mb:
-                self._answer("time" if now > self.end else "memory")
+            if self.answer is not None and (now > self.end + self.grace or mb > self.most_mb):
+                self._answer(self.answer, "time" if now > self.end else "memory")
             if not self.reason and (now > self.end or mb > self.memory_mb):
-                self.reason = "time" if now > self.end else "memory"
+                self._interrupt(main, "time" if now > self.end else "memory")
+
+    def _interrupt(self, main: int | None, reason: str) -> None:
+        with self.answering:
+            if not self.over.is_set():
+                self.reason = reason
                 if main is not None and SIGNAL is not None:
                     signal.pthread_kill(main, SIGNAL)
 
-    def _answer(self, reason: str) -> None:
+    def _answer(self, answer: Callable[[str], None], reason: str) -> None:
         with self.answering:
             if not self.over.is_set():
                 try:
-                    self.answer(self.reason or reason)
+                    answer(self.reason or reason)
                 finally:
                     os._exit(UNDECIDED)
 
     def _pause(self) -> float:
         """Seconds to the next look."""
         until = self.end + (self.grace if self.reason == "time" else 0.0) - time.monotonic()
-        return min(POLL, max(0.001, until))
+        return POLL if self.reason and self.answer is None else min(POLL, max(0.001, until))

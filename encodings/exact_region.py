@@ -17,11 +17,14 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..instances import memory
 from ..instances.exact_evaluation import scaled
 from ..instances.network import Array, Layer, Network
 from .exact_lp import Row
 
 __all__ = ["Affine", "ExactNetwork", "inexact"]
+
+INTEGER_MB = 56e-6  # of a Python integer of a few digits, the pointer to it and the float that it comes from
 
 
 class Affine(NamedTuple):
@@ -42,6 +45,8 @@ class Affine(NamedTuple):
 
 def inexact(network: Network) -> str:
     """Why the layers, as they stand in floats, are not the network itself; "" where they are."""
+    if network.unmodelled:
+        return f"not exact: {network.unmodelled}"
     for k, layer in enumerate(network.layers, start=1):
         if layer.kind not in ("identity", "relu"):
             return f"not exact: layer {k} ({layer.name}) is a {layer.kind}"
@@ -96,6 +101,7 @@ class ExactNetwork:
     def _weights(self, k: int, layer: Layer) -> tuple[Array, int]:
         """[weights of all sources, bias] of layer k + 1 as integers over 2^exponent."""
         if k not in self._made:
+            memory.claim(INTEGER_MB * layer.size * (1 + sum(w.shape[1] for w in layer.weights)))
             blocks = [w if isinstance(w, np.ndarray) else w.toarray() for w in layer.weights]
             self._made[k] = scaled(np.column_stack([*blocks, layer.bias]))
         return self._made[k]

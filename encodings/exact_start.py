@@ -7,6 +7,7 @@ the rows that are tight at the optimum make the vertex, or the contradiction, th
 
 from __future__ import annotations
 
+import time
 from fractions import Fraction
 
 import numpy as np
@@ -18,16 +19,18 @@ __all__ = ["begin"]
 
 ROOM = 1e-7  # t from which the point itself is the better place; the solver's own tolerance is 1e-9 or so
 SECONDS = 2.0  # of SoPlex; systems of this size take milliseconds
+WALL = 2  # SCIP's clock type
 BITS = 60  # of the point's shares of the box
 BASIC = 1  # SCIP_BASESTAT; spelled out here because pyscipopt is imported late
 
 
-def begin(lp: ExactLP) -> None:
-    """Move a fresh system's inputs to where SoPlex ends; nothing happens where it fails."""
+def begin(lp: ExactLP, deadline: float) -> None:
+    """Move a fresh system's inputs to where SoPlex ends; nothing happens where it fails, or is not done in time."""
     from pyscipopt import LP, SCIP_LPPARAM
 
     n = len(lp.lower)
-    if not n or not lp.rows:
+    seconds = min(SECONDS, deadline - time.monotonic())
+    if not n or not lp.rows or seconds <= 0.0:
         return
     middle = [Fraction(a + b, 2 * lp.unit) for a, b in zip(lp.lower, lp.upper, strict=True)]
     radius = [Fraction(b - a, 2 * lp.unit) for a, b in zip(lp.lower, lp.upper, strict=True)]
@@ -37,7 +40,8 @@ def begin(lp: ExactLP) -> None:
     solver.addCols([[]] * (n + 1), [0.0] * n + [-1.0], [*[-1.0] * n, -infinity], [1.0] * (n + 1))
     entries = [[*((j, v) for j, v in enumerate(g) if v), (n, -1.0)] for g in rows[:, :n].tolist()]
     solver.addRows(entries, (-rows[:, n]).tolist(), [infinity] * len(rows))
-    solver.setRealParam(SCIP_LPPARAM.LPTILIM, SECONDS)
+    solver.setIntParam(SCIP_LPPARAM.TIMING, WALL)
+    solver.setRealParam(SCIP_LPPARAM.LPTILIM, seconds)
     try:
         solver.solve(True)
         if not solver.isOptimal():

@@ -77,4 +77,5 @@ def _plain_constant(node: Any) -> None:
         bare = [0.0]
     if bare is not None:
         del node.attribute[:]
-        node.attribute.append(helper.make_attribute("value", numpy_helper.from_array(np.float32(bare), "")))
+        tensor = numpy_helper.from_array(np.asarray(bare, dtype=np.float32), "")
+        node.attribute.append(helper.make_attribute("value", tensor))

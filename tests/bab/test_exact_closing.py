@@ -32,7 +32,7 @@ SHAPES = {
 
 
 def abs_sum(threshold: float, inputs: int = 1, third: bool = False, strict: bool = False) -> Query:
-    """y = |x| (of the first input, |3 x - 1| with `third`) on [0, 1]^n, forbidden at `threshold` or below (below it)."""
+    """y = |x| (of the first input, |3 x - 1| with `third`) on [0, 1]^n, forbidden up to `threshold` (below it)."""
     first = np.zeros((2, inputs))
     first[:, 0] = [3.0, -3.0] if third else [1.0, -1.0]
     bias = np.array([-1.0, 1.0]) if third else np.zeros(2)
@@ -165,6 +165,14 @@ def test_what_is_too_large_or_not_exact_says_so() -> None:
 
     outcome = decide_exactly(query, root(query).node(0), 0, -FOREVER)
     assert (outcome.status, outcome.reason) == ("open", "time")
+
+
+def test_a_file_that_rounds_otherwise_is_not_decided() -> None:
+    """What is proved about the layers would not be about the file."""
+    query = abs_sum(-1.0)
+    coarse = replace(query, network=replace(query.network, unmodelled="node 'Cast_0' rounds to float16"))
+    outcome = at_root(coarse)
+    assert (outcome.status, outcome.reason) == ("open", "not exact: node 'Cast_0' rounds to float16")
 
 
 def test_overflowed_half_spaces_are_left_out() -> None:

@@ -44,7 +44,7 @@ def searched(query: Query, rule: str, nodes: int = 150) -> tuple[Outcome, Tree]:
     trace = Trace()
     steps = Steps(
         run.bound, lambda *_: None, run.clip_step, run.close, run.split,
-        lambda count: "nodes" if count >= nodes else "", 16, record=trace,
+        lambda count, _: "nodes" if count >= nodes else "", 16, record=trace,
     )  # fmt: skip
     return search(query, Frontier(root(query)), steps), trace.tree()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 import time
 from types import SimpleNamespace
@@ -47,6 +48,34 @@ def test_the_main_thread_is_interrupted_at_the_limit() -> None:
     with pytest.raises(LimitReached) as stop, watched(time.monotonic(), LONG, PLENTY, no_answer):
         work_for_ever()
     assert stop.value.reason == "time"
+
+
+@pytest.mark.skipif(watch.SIGNAL is None, reason="no signals here")
+def test_a_process_that_is_not_ours_is_not_ended() -> None:
+    """Without an answer the watch waits for the main thread, long after the grace."""
+    with pytest.raises(LimitReached), watched(time.monotonic() - LONG, 0.0, PLENTY, None):
+        try:
+            work_for_ever()
+        finally:
+            time.sleep(10 * watch.POLL)  # looks of the watch
+
+
+@pytest.mark.skipif(watch.SIGNAL is None, reason="no signals here")
+def test_a_signal_on_leaving_leaves_the_watch_stopped() -> None:
+    """The limit is passed while the watch is being stopped: it is stopped all the same, and the handler restored."""
+    before, real, raised = signal.getsignal(watch.SIGNAL), _Watch.stop, []
+
+    def stop(self: _Watch) -> None:
+        if not raised:
+            raised.append(self)
+            raise LimitReached("time")
+        real(self)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_Watch, "stop", stop)
+        with pytest.raises(LimitReached), watched(time.monotonic() + LONG, LONG, PLENTY, no_answer):
+            pass
+    assert raised[0].over.is_set() and signal.getsignal(watch.SIGNAL) == before
 
 
 @pytest.mark.skipif(watch.SIGNAL is None, reason="no signals here")

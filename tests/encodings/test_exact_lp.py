@@ -58,7 +58,7 @@ def solved(box: Box, rows: list[Row], unit: int = 1, start: bool = False) -> boo
     for row in rows:
         lp.add(row)
     if start:
-        begin(lp)
+        begin(lp, FOREVER)
     status = lp.solve(FOREVER)
     assert status in ("point", "empty"), status
     if status == "empty":
