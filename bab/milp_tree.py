@@ -166,12 +166,14 @@ class _Crew:
     def _work(self) -> None:
         while (question := self._take()) is not None:
             try:
-                halves = self._prove(question) if question.proof else self._answer(question)
+                if question.proof:
+                    self._prove(question)
+                halves = None if question.proof else self._answer(question)
             except BaseException as raised:  # noqa: BLE001  kept for the thread that called
                 halves, self.error = None, raised
             with self.change:
                 self.busy -= 1
-                if halves is not None and not question.proof:  # else it stays open for good
+                if halves is not None:  # else it stays open for good
                     self.open[question.disjunct] -= 1
                     for half in halves:
                         self.push(*half)

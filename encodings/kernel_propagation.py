@@ -63,7 +63,7 @@ def _terms(
         if bottom > low[v]:
             low[v] = bottom
         empty |= low[v] > high[v]
-    return empty
+    return bool(empty)
 
 
 @njit(**PLAIN)

@@ -61,7 +61,8 @@ class Rows(NamedTuple):
         network, starts = query.network, query.starts
         offsets = np.cumsum([0, *network.sizes[:-1]])
         chosen = slice(int(starts[disjunct]), int(starts[disjunct + 1]))
-        ends, columns, weights, bias, error, relative, most = [np.zeros(1, dtype=np.int64)], [], [], [], [], [], 0
+        ends, columns, weights = [np.zeros(1, dtype=np.int64)], [], []
+        bias, error, relative, most = [], [], [], 0
         for layer in network.layers:
             part = chosen if layer is network.layers[-1] else slice(0, layer.size)
             blocks = [sp.csr_array(w[part]) for w in layer.weights]
@@ -78,8 +79,10 @@ class Rows(NamedTuple):
             most = max(most, terms)
             relative.append(np.full(count, 2.0 * gamma(terms)))
         back = 2.0 * gamma(most + query.neurons + network.input_size + len(network.layers))
-        joined_all = [np.concatenate(p) for p in (ends, columns, weights, bias, error, relative)]
-        return Rows(network.input_size, query.neurons, *joined_all, query.relu, back)
+        return Rows(
+            network.input_size, query.neurons, np.concatenate(ends), np.concatenate(columns), np.concatenate(weights),
+            np.concatenate(bias), np.concatenate(error), np.concatenate(relative), query.relu, back,
+        )  # fmt: skip
 
 
 @dataclass(eq=False)
