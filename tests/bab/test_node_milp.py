@@ -49,7 +49,8 @@ def open_root() -> tuple[Query, Batch, np.ndarray]:
 
 
 def asker(query: Query, batch: Batch, monkeypatch: pytest.MonkeyPatch, trust: bool = False) -> NodeMilp:
-    """One that is asked at once."""
+    """One that is asked at once, with slices that a loaded machine does not use up."""
+    monkeypatch.setattr(node_milp, "FIRST_SLICE", 20.0)
     monkeypatch.setattr(node_milp, "AFTER", -1.0)
     monkeypatch.setattr(node_milp, "TRIALS", 1e9)
     monkeypatch.setattr(node_milp, "MOST", 1e9)
