@@ -32,7 +32,7 @@ SHAPES = {
 
 
 def abs_sum(threshold: float, inputs: int = 1, third: bool = False, strict: bool = False) -> Query:
-    """y = |x| (of the first input, |3 x - 1| with `third`) on [0, 1]^n, forbidden at `threshold` or below (below it)."""
+    """y = |x_0| (|3 x_0 - 1| with `third`) on [0, 1]^n, forbidden at `threshold` or below (or only below)."""
     first = np.zeros((2, inputs))
     first[:, 0] = [3.0, -3.0] if third else [1.0, -1.0]
     bias = np.array([-1.0, 1.0]) if third else np.zeros(2)
