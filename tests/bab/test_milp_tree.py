@@ -77,3 +77,12 @@ def test_badly_scaled_networks_are_never_misjudged(method: str, kind: str) -> No
         instance = random_instance(seed, kind, SCALED)
         result = verify(instance.network, instance.prop, method=method, jobs=1, timeout=60.0, nodes=200)
         assert result.verdict in (instance.truth, "unknown"), f"{instance}: {result}"
+
+
+@pytest.mark.parametrize("method", ["auto", "milp"])
+def test_where_scip_is_known_to_be_wrong_nothing_is_refuted(method: str) -> None:
+    """Weights of 53 bits and three sizes, touched by equality: SCIP was seen to refute it."""
+    instance = random_instance(5048, "touching", Shape(scale=1e3, rough=True))
+    assert instance.truth == "sat"
+    result = verify(instance.network, instance.prop, method=method, jobs=1, timeout=60.0)
+    assert result.verdict in ("sat", "unknown"), f"{instance}: {result}"
