@@ -69,7 +69,7 @@ def test_slices_grow(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each split gives the halves longer slices, and a question without phases to split all the time there is."""
     query, node = bounded_root(-0.5)
     calls = answers(monkeypatch, {})
-    outcome = close_by_milp(query, node, [1], lambda: 10.0, Options(jobs=1), lambda points: None)
+    outcome = close_by_milp(query, node, [1], lambda: 10.0, Options(jobs=1, trust_scip=True), lambda points: None)
 
     assert outcome.left == [1]
     slices = [seconds for _, seconds in calls]
@@ -80,12 +80,12 @@ def test_what_is_not_refuted_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
     """A disjunct that SCIP leaves open is left, with its bound; without time nothing is asked."""
     query, node = bounded_root(-0.5)
     calls = answers(monkeypatch, {0: 1, 2: 2})
-    outcome = close_by_milp(query, node, [0, 1, 2], lambda: 10.0, Options(jobs=1), lambda points: None)
+    outcome = close_by_milp(query, node, [0, 1, 2], lambda: 10.0, Options(jobs=1, trust_scip=True), lambda points: None)
 
     assert outcome.left == [1] and outcome.bound == -1.0
 
     calls.clear()
-    outcome = close_by_milp(query, node, [0, 1, 2], lambda: 0.0, Options(jobs=1), lambda points: None)
+    outcome = close_by_milp(query, node, [0, 1, 2], lambda: 0.0, Options(jobs=1, trust_scip=True), lambda points: None)
 
     assert outcome.left == [0, 1, 2] and not calls
 

@@ -11,6 +11,7 @@ from random_instances import random_instance
 
 import hypersplit
 from hypersplit.bab import node_milp, phase_search
+from hypersplit.bab.conflict_search import Refutation
 from hypersplit.bab.frontier import Frontier
 from hypersplit.bab.node_milp import NodeMilp
 from hypersplit.bab.options import Options
@@ -47,28 +48,30 @@ def open_root() -> tuple[Query, Batch, np.ndarray]:
     return query, batch, margins
 
 
-def asker(query: Query, batch: Batch, monkeypatch: pytest.MonkeyPatch) -> NodeMilp:
-    """One that is asked at once."""
+def asker(query: Query, batch: Batch, monkeypatch: pytest.MonkeyPatch, trust: bool = False) -> NodeMilp:
+    """One that is asked at once, with slices that a loaded machine does not use up."""
+    monkeypatch.setattr(node_milp, "FIRST_SLICE", 20.0)
     monkeypatch.setattr(node_milp, "AFTER", -1.0)
     monkeypatch.setattr(node_milp, "TRIALS", 1e9)
     monkeypatch.setattr(node_milp, "MOST", 1e9)
-    return NodeMilp(query, Options(jobs=1), time.monotonic() + 60.0, Frontier(batch))
+    return NodeMilp(query, Options(jobs=1, trust_scip=trust), time.monotonic() + 60.0, Frontier(batch))
 
 
-def test_scip_refutes_all_duties_of_a_node(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The node is closed, its duties are done, and a node without a slice is not."""
+@pytest.mark.parametrize("trust", [False, True])
+def test_scip_refutes_all_duties_of_a_node(trust: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The node is closed and its duties are done; it rests on SCIP's word only where that is trusted."""
     query, batch, margins = open_root()
-    asks = asker(query, batch, monkeypatch)
+    asks = asker(query, batch, monkeypatch, trust)
     proved, witness = asks.close(batch, margins, lambda points: None)
     assert proved.tolist() == [np.inf] and witness is None
     assert not batch.duty.any()
-    assert asks.closed == 1
+    assert asks.closed == trust and (trust or asks.counts)
 
 
 def test_a_slow_scip_only_shows_what_it_can(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where the tree is faster a refuted node stays with the tree, whose bounds are rigorous."""
+    """Where the tree is faster a node that only SCIP refutes stays with the tree, whose bounds are rigorous."""
     query, batch, margins = open_root()
-    asks = asker(query, batch, monkeypatch)
+    asks = asker(query, batch, monkeypatch, trust=True)
     asks.frontier = Frontier(batch[:0])  # the tree has closed everything else
     asks.started -= 0.01
     asks.seconds = 100.0
@@ -77,6 +80,18 @@ def test_a_slow_scip_only_shows_what_it_can(monkeypatch: pytest.MonkeyPatch) -> 
     assert batch.duty.all()
     assert asks.share == 1.0
     assert asks.closed == 0
+
+
+def test_what_is_not_proved_again_stays_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A SCIP that refutes everything closes nothing where the conflict search proves nothing."""
+    query, batch, margins = open_root()
+    asks = asker(query, batch, monkeypatch)
+    lie = MilpResult("refuted", np.inf, [], 1, 0.1, "")
+    monkeypatch.setattr("hypersplit.encodings.milp_process.close_apart", lambda *_, **__: lie)
+    monkeypatch.setattr(node_milp, "refute_apart", lambda *_, **__: Refutation("open", "time"))
+    proved, witness = asks.close(batch, margins, lambda points: None)
+    assert proved.tolist() == [-np.inf] and witness is None
+    assert batch.duty.all() and asks.closed == 0
 
 
 def test_a_failed_slice_leaves_the_node_and_grows(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -94,3 +94,14 @@ def test_weights_beyond_float32_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="layer_1"):
         write_network(network, tmp_path / "net.onnx")
     assert not (tmp_path / "net.onnx").exists()
+
+
+def test_float64_keeps_every_bit(tmp_path: Path) -> None:
+    """A network written in float64 comes back with the weights that it had, and float64 inputs."""
+    weights = [np.array([[0.1, 1e-300], [1e200, -1.0 / 3.0]]), np.array([[1.0, 0.7]])]
+    network = sequential(weights, [np.array([0.3, 1e-3]), np.array([-0.1])])
+    write_network(network, tmp_path / "net.onnx", double=True)
+    back = read_network(tmp_path / "net.onnx")
+    for before, after in zip(network.layers, back.layers, strict=True):
+        assert np.array_equal(before.weights[0], after.weights[0])
+        assert np.array_equal(before.bias, after.bias)
