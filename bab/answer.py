@@ -27,7 +27,7 @@ from .exact_step import not_reproduced
 from .frontier import Frontier
 from .limits import INTERRUPTIONS, LimitReached
 from .options import Options
-from .result import POSITIVE
+from .result import CONFLICTS, EXACT, GROUPS, LINEAR, OPTIMISED, POSITIVE, SCIP_FLOAT, SPLITS
 from .search import Outcome, Steps, search, still_open
 from .steps import Run
 
@@ -108,7 +108,7 @@ class _Query:
         batch = self._bound_root(self.batch)
         if not len(batch):
             LOG.info("root: bound %.6g closes it", self.result.bound)
-            return self._holds("linear bounds", self.result.bound)
+            return self._holds(LINEAR, self.result.bound)
         self.batch, self.frontier = batch, Frontier(batch)
         known = facts(self.query, batch)
         result.statistics["unstable"] = known.unstable
@@ -248,8 +248,8 @@ class _Query:
 
     def _with_exact(self, how: str) -> str:
         """What a proof by search rests on, where some nodes were closed in exact arithmetic."""
-        exact = self.run.exact.statistics["exact"] and how != "scip-float"
-        return f"{how}, exact arithmetic" if exact else how
+        exact = self.run.exact.statistics["exact"] and how != SCIP_FLOAT
+        return f"{how}, {EXACT}" if exact else how
 
     def _count(self, outcome: Outcome) -> None:
         """Take an outcome of a search into the result."""
@@ -286,7 +286,7 @@ class _Query:
         outcome = search(self.query, self.frontier, steps)
         self._count(outcome)
         if outcome.closed and not self.stuck:
-            self._holds(self._with_exact("linear bounds and splits"))
+            self._holds(self._with_exact(SPLITS))
 
     def _slopes(self, seconds: float) -> None:
         """Hidden neurons' bounds at the root by optimised slopes."""
@@ -302,7 +302,7 @@ class _Query:
         batch, _, _ = still_open(self.query, self.batch, bounds)
         LOG.info("slopes: bound %.6g, %d of %d unstable ReLUs left", bounds.margins.min(), after, before)
         if not len(batch):
-            self._holds("optimised linear bounds")
+            self._holds(OPTIMISED)
             return
         self.batch, self.frontier = batch, Frontier(batch)
 
@@ -322,10 +322,10 @@ class _Query:
         )  # fmt: skip
         left = [k for k in open_disjuncts(self.query, bounds.margins[0]) if k not in outcome.closed]
         if outcome.empty or not left:
-            self._holds("multi-neuron rows")
+            self._holds(GROUPS)
             return
         if outcome.points:
-            self.result.witness, self.result.how = self.run.check(np.array(outcome.points)), "multi-neuron rows"
+            self.result.witness, self.result.how = self.run.check(np.array(outcome.points)), GROUPS
         self.batch.pre_lower, self.batch.pre_upper = outcome.node.pre_lower[None], outcome.node.pre_upper[None]
         self.batch.duty[0, outcome.closed] = False
         self.frontier, self.phases, self.rows = Frontier(self.batch), None, outcome.pool
@@ -349,4 +349,4 @@ class _Query:
         if outcome.point is not None and not outcome.witness:
             self.result.witness = self.run.exact.take(self.query, outcome.point, self.run.check, end)
         elif not outcome.left and not outcome.witness:
-            self._holds("scip-float" if outcome.trusted else "conflict-driven search")
+            self._holds(SCIP_FLOAT if outcome.trusted else CONFLICTS)

@@ -27,6 +27,7 @@ from .node_lp import NodeLP
 from .node_milp import NodeMilp
 from .options import Options
 from .phase_branching import EVALUATED, PhaseBranching
+from .result import SCIP_FLOAT, SPLITS
 from .search import Outcome, Steps, search
 from .steps import Run
 
@@ -71,7 +72,7 @@ class PhaseSearch:
     @property
     def proof(self) -> str:
         """What an empty frontier rests on."""
-        return "scip-float" if self.run.node_milp and self.run.node_milp.closed else "linear bounds and splits"
+        return SCIP_FLOAT if self.run.node_milp and self.run.node_milp.closed else SPLITS
 
     def search(self, end: float, report: Callable[[int, Frontier], None]) -> Outcome:
         """Go on with the tree until `end`."""

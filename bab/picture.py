@@ -20,7 +20,7 @@ from ..instances.network import Array, Network
 from ..instances.property import Property
 from ..instances.query import Query
 from .cells import Plane, areas, choose_inputs, locate, plane_through, polygons, sampled
-from .result import Result
+from .result import SCIP_FLOAT, Result
 from .trace import End, Trace, Tree
 from .tree_drawing import SPLIT_COLOURS, draw_tree, split_kinds
 
@@ -33,7 +33,7 @@ LOOKS = {
     End.INFEASIBLE: ("#a9a2bd", "infeasible region"),
     End.CLIPPED: ("#93a83a", "clipped empty"),
     End.REGION: ("#8459a8", "region LP"),
-    End.PROGRAMS: ("#6b4c9a", "bounds tightened by LP"),
+    End.WHOLE: ("#6b4c9a", "refuted as a whole"),
     End.MILP: ("#9c6644", "SCIP's MILP"),
     End.GIVEN_UP: ("#d98ca6", "given up"),
     End.OPEN: ("#fbecb5", "still open"),
@@ -75,7 +75,7 @@ class Picture:
     def keep(self, query: Query, how: str) -> None:
         """A query was answered; keep its tree if it is the largest. how: what refuted it, "" if nothing did."""
         if self.best is None or self.trace.size > len(self.best[1]):
-            rest = {"scip-float": End.MILP, "linear programs": End.PROGRAMS}.get(how, End.OPEN)
+            rest = (End.MILP if how == SCIP_FLOAT else End.WHOLE) if how else End.OPEN
             self.best = query, self.trace.tree(rest), self.seen
 
     def drawn(self, result: Result) -> Result:

@@ -7,13 +7,27 @@ from fractions import Fraction
 
 from ..instances.replay import Witness
 
-__all__ = ["POSITIVE", "VERDICTS", "Result"]
+__all__ = [
+    "CONFLICTS", "EVIDENCE", "EXACT", "GROUPS", "LINEAR", "NO_CASE", "OPTIMISED", "POSITIVE", "SCIP_FLOAT", "SPLITS",
+    "VERDICTS", "Result",
+]  # fmt: skip
 
 # The bound of an `unsat` of which no more is proved than the sign: parts of the input set that were clipped away, and
 # rows that were tested together, are only known to have a positive worst margin.
 POSITIVE = 5e-324
 
 VERDICTS = ("unsat", "sat", "unknown", "timeout")
+
+# What an `unsat` can rest on, as its reason says; docs/verdicts.md explains each.
+LINEAR = "linear bounds"
+SPLITS = "linear bounds and splits"
+OPTIMISED = "optimised linear bounds"
+GROUPS = "multi-neuron rows"
+CONFLICTS = "conflict-driven search"
+SCIP_FLOAT = "scip-float"  # SCIP's word alone, only with `Options.trust_scip`
+NO_CASE = "no case to refute"
+EXACT = "exact arithmetic"  # added to SPLITS where some nodes were closed so
+EVIDENCE = (LINEAR, SPLITS, OPTIMISED, GROUPS, CONFLICTS, SCIP_FLOAT, NO_CASE, EXACT)
 
 
 @dataclass(frozen=True, eq=False)

@@ -32,7 +32,7 @@ class End(IntEnum):
     INFEASIBLE = 4  # the half-spaces and phases above it leave nothing
     CLIPPED = 5  # its own bounds leave nothing of the box
     REGION = 6  # an activation region, by LP
-    PROGRAMS = 7  # bound tightening by LP closed the root
+    WHOLE = 7  # refuted together with all that was open: at the root, or by the conflict search
     MILP = 8  # SCIP
     GIVEN_UP = 9  # no step could close it and no float could split it
     WITNESS = 10  # holds a counterexample

@@ -24,7 +24,7 @@ from .answer import Answer, answer
 from .limits import Limits, cause
 from .options import Options
 from .progress import progress
-from .result import Result
+from .result import NO_CASE, SCIP_FLOAT, Result
 from .steps import Run
 from .trace import Recorder
 
@@ -133,7 +133,7 @@ def _decide(
             if limits.exceeded():
                 break
     if not open_reasons and len(ways) == len(asked):
-        how = "scip-float" if "scip-float" in ways else max(ways, key=len, default="no case to refute")
+        how = SCIP_FLOAT if SCIP_FLOAT in ways else max(ways, key=len, default=NO_CASE)
         result = Result("unsat", None, bound, how, _final(statistics), limits.elapsed)
         return _confirmed(result, asked, replay, prop, rng, limits)
     bound = bound if not replay.network.unmodelled else -np.inf

@@ -7,7 +7,7 @@ binary (`partial_milp`), wins part of it. Whatever SCIP has proved when its slic
 Slices double from round to round; only neurons that ran out of time and might win come again.
 
 The margin, SCIP_MARGIN times the scale of the neuron's row, covers SCIP's tolerances, but nothing here is rigorous:
-what is proved with these bounds is `scip-float`, as with `milp`. "Infeasible" is not believed: it changes nothing.
+no verdict may rest on these bounds, and the search does not use them. "Infeasible" is not believed: it changes nothing.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
 """The policy: which stages a query goes through, and how long each may take. The only place where this is decided.
 
 Measured grounds (two cores, 2026-11): with few open inputs, splitting the input set closes thousands of nodes a second
-and beats everything else. With many inputs, one big-M MILP on SCIP closes networks of one hidden layer with a few
-hundred unstable neurons in seconds; deeper ones are worth hidden bounds by optimised slopes at the root, which close
-many a query there, and then a search over phases, which beats SCIP on all of them: SCIP gets nodes of it only as long
-as it refutes them faster. Bounds by LP win nearly nothing over optimised slopes. A short attack comes before all of
-them; a longer one follows where that was not enough.
+and beats everything else. With many inputs, one big-M MILP on SCIP decides networks of one hidden layer with a few
+hundred unstable neurons in seconds, as advice that is then proved; deeper ones are worth hidden bounds by optimised
+slopes at the root, which close many a query there, and then a search over phases, which beats SCIP on all of them: SCIP
+gets nodes of it only as long as it refutes them faster. Bounds by LP win nearly nothing over optimised slopes. A short
+attack comes before all of them; a longer one follows where that was not enough.
 """
 
 from __future__ import annotations
