@@ -11,13 +11,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from hypersplit.bab.options import Options as Options
-    from hypersplit.bab.result import Result as Result
+    from hypersplit.bab.run.options import Options as Options
+    from hypersplit.bab.run.result import Result as Result
     from hypersplit.bab.verify import verify as verify
     from hypersplit.instances.errors import InputError as InputError
     from hypersplit.instances.errors import NetworkError as NetworkError
     from hypersplit.instances.errors import PropertyError as PropertyError
     from hypersplit.instances.errors import UnsupportedOperatorError as UnsupportedOperatorError
+    from hypersplit.instances.judges.witness import Witness as Witness
     from hypersplit.instances.network import Layer as Layer
     from hypersplit.instances.network import Network as Network
     from hypersplit.instances.network import sequential as sequential
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from hypersplit.instances.property import InputSet as InputSet
     from hypersplit.instances.property import Polyhedron as Polyhedron
     from hypersplit.instances.property import Property as Property
-    from hypersplit.instances.witness import Witness as Witness
 
 __version__ = "0.1.0"
 
@@ -38,13 +38,13 @@ _HOMES = {
     "Layer": "instances.network",
     "Network": "instances.network",
     "NetworkError": "instances.errors",
-    "Options": "bab.options",
+    "Options": "bab.run.options",
     "Polyhedron": "instances.property",
     "Property": "instances.property",
     "PropertyError": "instances.errors",
-    "Result": "bab.result",
+    "Result": "bab.run.result",
     "UnsupportedOperatorError": "instances.errors",
-    "Witness": "instances.witness",
+    "Witness": "instances.judges.witness",
     "sequential": "instances.network",
     "verify": "bab.verify",
 }

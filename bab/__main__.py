@@ -2,7 +2,7 @@
 
 import sys
 
-from hypersplit.bab.cli import main
+from hypersplit.bab.command.cli import main
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -15,25 +15,25 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..encodings.linear_bounds import LinearBoundOptions, bound
-from ..encodings.number_range import BEYOND, in_range
+from ..encodings.linear.linear_bounds import LinearBoundOptions, bound
+from ..encodings.linear.number_range import BEYOND, in_range
 from ..heuristics.policy import FEW_INPUTS, Facts, Stage, batch_size, facts, node_mb, plan
-from ..heuristics.relus import PHASE_RULES
+from ..heuristics.splits.relus import PHASE_RULES
 from ..instances.batch import Batch, root
+from ..instances.judges.replay import Witness
 from ..instances.network import Array
-from ..instances.replay import Witness
-from .closing import open_disjuncts
-from .exact_step import not_reproduced
-from .frontier import Frontier
-from .limits import INTERRUPTIONS, LimitReached
-from .options import Options
-from .result import CONFLICTS, EXACT, GROUPS, LINEAR, OPTIMISED, POSITIVE, SCIP_FLOAT, SPLITS
-from .search import Outcome, Steps, search, still_open
-from .steps import Run
+from .closers.exact_step import not_reproduced
+from .closers.regions import open_disjuncts
+from .run.limits import INTERRUPTIONS, LimitReached
+from .run.options import Options
+from .run.result import CONFLICTS, EXACT, GROUPS, LINEAR, OPTIMISED, POSITIVE, SCIP_FLOAT, SPLITS
+from .steps.steps import Run
+from .tree.frontier import Frontier
+from .tree.search import Outcome, Steps, search, still_open
 
 if TYPE_CHECKING:
-    from ..encodings.group_rows import GroupRows
-    from .phase_search import PhaseSearch
+    from ..encodings.slopes.group_rows import GroupRows
+    from .stages.phase_search import PhaseSearch
 
 __all__ = ["Answer", "answer"]
 
@@ -137,7 +137,7 @@ class _Query:
         result.bound = max(float(self.batch.margin[0]), self.frontier.margin if whole else -np.inf)
         result.how = interrupted or self.limits.exceeded() or self.stopped or "no stage decided"
         if point := self.run.exact.counterexample:
-            from .exact_closing import is_counterexample
+            from .closers.exact_closing import is_counterexample
 
             # trees of phases know a reduced network, which is the whole one where a counterexample can be
             if any(is_counterexample(self.query, point, k) for k in range(self.query.disjuncts)):
@@ -229,7 +229,7 @@ class _Query:
 
     def _split_phases(self, seconds: float, rule: str) -> None:
         """Phases of ReLUs, where there are many inputs."""
-        from .phase_search import PhaseSearch
+        from .stages.phase_search import PhaseSearch
 
         if self.phases is None:
             bounds = bound(self.query, self.batch, self._inherited)
@@ -290,7 +290,7 @@ class _Query:
 
     def _slopes(self, seconds: float) -> None:
         """Hidden neurons' bounds at the root by optimised slopes."""
-        from ..encodings.optimised_bounds import OptimiseOptions, tighten
+        from ..encodings.slopes.optimised_bounds import OptimiseOptions, tighten
 
         started = time.monotonic()
         deadline = started + seconds
@@ -311,8 +311,8 @@ class _Query:
 
     def _groups(self, seconds: float) -> None:
         """Disjuncts closed by multi-neuron rows at the root; tighter hidden bounds stay."""
-        from .group_stage import LAYERWISE, close_by_groups
-        from .root_rows import refine_root
+        from .stages.groups import LAYERWISE, close_by_groups
+        from .stages.root_rows import refine_root
 
         bounds = bound(self.query, self.batch, self._inherited)
         few = self._unstable(self.batch.pre_lower, self.batch.pre_upper) <= LAYERWISE
@@ -332,7 +332,7 @@ class _Query:
 
     def _milp(self, seconds: float) -> None:
         """SCIP on the root's open disjuncts."""
-        from .milp_tree import close_by_milp
+        from .stages.milp import close_by_milp
 
         end = time.monotonic() + seconds
         bounds = bound(self.query, self.batch, self._inherited)

@@ -14,22 +14,22 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..instances import memory
-from ..instances.cross_check import Findings, cross_check
 from ..instances.errors import ReplayError
+from ..instances.judges.cross_check import Findings, cross_check
+from ..instances.judges.replay import Replay, Witness
 from ..instances.network import Network
 from ..instances.property import Property
 from ..instances.query import Query, queries
-from ..instances.replay import Replay, Witness
 from .answer import Answer, answer
-from .limits import Limits, cause
-from .options import Options
-from .progress import progress
-from .result import NO_CASE, SCIP_FLOAT, Result
-from .steps import Run
-from .trace import Recorder
+from .run.limits import Limits, cause
+from .run.options import Options
+from .run.result import NO_CASE, SCIP_FLOAT, Result
+from .steps.steps import Run
+from .tree.progress import progress
+from .tree.trace import Recorder
 
 if TYPE_CHECKING:
-    from .picture import Picture
+    from .drawing.picture import Picture
 
 __all__ = ["verify"]
 
@@ -74,11 +74,11 @@ def _read(
     network: str | os.PathLike[str] | Network, prop: str | os.PathLike[str] | Property
 ) -> tuple[Network, Property]:
     if not isinstance(network, Network):
-        from ..instances.onnx_reader import read_network
+        from ..instances.onnx.reader import read_network
 
         network = read_network(Path(network))
     if not isinstance(prop, Property):
-        from ..instances.vnnlib_reader import read_property
+        from ..instances.vnnlib.reader import read_property
 
         prop = read_property(Path(prop), network.input_size, network.output_size)
     if (prop.input_size, prop.output_size) != (network.input_size, network.output_size):
@@ -94,7 +94,7 @@ def _read(
 def _picture(options: Options, network: Network, prop: Property) -> Picture | None:
     if not options.picture:
         return None
-    from .picture import Picture
+    from .drawing.picture import Picture
 
     return Picture(options.picture, options.picture_inputs, network, prop)
 
@@ -166,7 +166,7 @@ def _confirmed(
 
 def _written(witness: Witness, query: Query, replay: Replay, prop: Property) -> Witness:
     """The witness with decimals that lie inside the intervals as the property writes them."""
-    from ..instances.decimals import written_inside
+    from ..instances.judges.decimals import written_inside
 
     dtype = np.float64 if replay.model is None else replay.session.dtype
     return written_inside(witness, query.region, prop.text, dtype)

@@ -18,7 +18,7 @@ from ..instances.batch import Node
 from ..instances.network import Array, Matrix
 from ..instances.query import Query
 from ..instances.sparse import is_sparse, sp
-from .hyperplanes import optimal_partition_scores
+from .splits.hyperplanes import optimal_partition_scores
 
 __all__ = ["GROUPINGS", "groups_of_layer", "groups_with_inputs", "subsets"]
 

@@ -29,12 +29,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
 from random_instances import Instance, Shape, is_counterexample, random_instance  # noqa: E402
 
-from hypersplit.bab.options import METHODS  # noqa: E402
-from hypersplit.bab.result import Result  # noqa: E402
+from hypersplit.bab.run.options import METHODS  # noqa: E402
+from hypersplit.bab.run.result import Result  # noqa: E402
 from hypersplit.bab.verify import verify  # noqa: E402
-from hypersplit.heuristics.splits import RULES  # noqa: E402
-from hypersplit.instances.onnx_writer import write_network  # noqa: E402
-from hypersplit.instances.vnnlib_writer import write_property  # noqa: E402
+from hypersplit.heuristics.splits.splits import RULES  # noqa: E402
+from hypersplit.instances.onnx.writer import write_network  # noqa: E402
+from hypersplit.instances.vnnlib.writer import write_property  # noqa: E402
 
 NODES, TIMEOUT = 20_000, 60.0  # of one instance
 SHAPES = {

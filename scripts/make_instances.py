@@ -15,12 +15,12 @@ from pathlib import Path
 import numpy as np
 
 import hypersplit
-from hypersplit.bab.options import METHODS
-from hypersplit.instances.families import nested_max, nested_max_property, robustness
+from hypersplit.bab.run.options import METHODS
+from hypersplit.instances.families.random_networks import nested_max, nested_max_property, robustness
 from hypersplit.instances.network import Array
-from hypersplit.instances.onnx_writer import write_network
+from hypersplit.instances.onnx.writer import write_network
 from hypersplit.instances.property import Case, InputSet, Polyhedron, Property
-from hypersplit.instances.vnnlib_writer import write_property
+from hypersplit.instances.vnnlib.writer import write_property
 
 DATA = Path(__file__).resolve().parents[1] / "instances" / "data"
 TIMEOUT = 20  # seconds, in instances.csv

@@ -13,8 +13,8 @@ import numpy as np
 from adam import minimise
 
 from hypersplit.instances.network import Array, sequential
-from hypersplit.instances.onnx_reader import read_network
-from hypersplit.instances.onnx_writer import write_network
+from hypersplit.instances.onnx.reader import read_network
+from hypersplit.instances.onnx.writer import write_network
 
 SEED = 0
 SIZES = (2, 16, 16, 1)

@@ -17,8 +17,8 @@ from sklearn.datasets import load_iris
 from sklearn.model_selection import train_test_split
 
 from hypersplit.instances.network import Array, Network, sequential
-from hypersplit.instances.onnx_reader import read_network
-from hypersplit.instances.onnx_writer import write_network
+from hypersplit.instances.onnx.reader import read_network
+from hypersplit.instances.onnx.writer import write_network
 
 SEED = 0
 HIDDEN = 16

@@ -9,8 +9,8 @@ from itertools import combinations
 import numpy as np
 from scipy.optimize import linprog
 
-from hypersplit.encodings.hull_rows import HullRows
-from hypersplit.encodings.octahedron import octahedral_directions
+from hypersplit.encodings.neuron_groups.hull_rows import HullRows
+from hypersplit.encodings.neuron_groups.octahedron import octahedral_directions
 
 CLEARLY = 1e-6  # of the bounds' size: a float computation is trusted to tell what is this far outside
 

@@ -8,8 +8,8 @@ from fractions import Fraction
 import numpy as np
 import oracle
 
-from hypersplit.encodings.linear_bounds import bound
-from hypersplit.encodings.milp import MilpResult
+from hypersplit.encodings.linear.linear_bounds import bound
+from hypersplit.encodings.milp.close import MilpResult
 from hypersplit.instances.batch import Node, root
 from hypersplit.instances.network import sequential
 from hypersplit.instances.property import Case, InputSet, Polyhedron, Property

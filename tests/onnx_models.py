@@ -9,7 +9,7 @@ import numpy as np
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
 from hypersplit.instances.network import Network
-from hypersplit.instances.onnx_reader import network_from_bytes
+from hypersplit.instances.onnx.reader import network_from_bytes
 
 IR_VERSION = 8
 

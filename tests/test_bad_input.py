@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import small_files
 
-from hypersplit.bab.cli import main
+from hypersplit.bab.command.cli import main
 
 Captured = pytest.CaptureFixture[str]
 DECLARED = "(declare-const X_0 Real)(declare-const X_1 Real)(declare-const Y_0 Real)"

@@ -10,7 +10,7 @@ import pytest
 import hypersplit
 from hypersplit.instances.carried import DATA, carried, carried_instances, carried_verdicts
 from hypersplit.instances.errors import InputError
-from hypersplit.instances.onnx_reader import read_network
+from hypersplit.instances.onnx.reader import read_network
 
 INSTANCES = carried_instances()
 NETWORKS = sorted(DATA.glob("*.onnx"))

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from hypersplit.bab.options import Options
+from hypersplit.bab.run.options import Options
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDERS = ("instances", "encodings", "heuristics", "bab")
@@ -29,6 +29,7 @@ MAY_NAME = {
 }  # whose types may stand in annotations: bounds are handed in as arguments
 SLOW = ("matplotlib", "networkx", "numba", "onnx", "onnxruntime", "pyscipopt", "tqdm")
 MOST_LINES = 400
+FEWEST_FILES, MOST_FILES = 3, 15  # of a room
 
 
 def modules(folder: str) -> list[Path]:
@@ -65,7 +66,7 @@ def test_every_data_file_is_packaged() -> None:
     for name in FOLDERS:
         folder = ROOT / name
         packed = {p for pattern in patterns.get(f"hypersplit.{name}", []) for p in folder.glob(pattern)}
-        files = {p for p in folder.rglob("*") if p.is_file() and p.suffix not in (".py", ".pyc")}
+        files = {p for p in folder.rglob("*") if p.is_file() and p.suffix != ".py" and p.parent.name != "__pycache__"}
         assert files <= packed
 
 
@@ -100,6 +101,63 @@ def test_imports_keep_to_the_staircase(folder: str) -> None:
             assert target in allowed, f"{path} imports {'.' * level}{name}"
 
 
+def rooms(folder: str) -> list[Path]:
+    """The rooms of a folder."""
+    return sorted({path.parent for path in modules(folder)} - {ROOT / folder})
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_rooms_can_be_seen_at_a_glance(folder: str) -> None:
+    """Each room says in a line which question it answers, and holds a handful of files."""
+    for room in rooms(folder):
+        said = ast.get_docstring(ast.parse((room / "__init__.py").read_text(encoding="utf-8")))
+        assert said and "?" in said, room
+        files = [path for path in modules(folder) if path.parent == room and path.name != "__init__.py"]
+        assert FEWEST_FILES <= len(files) <= MOST_FILES, room
+
+
+def test_the_map_names_every_room() -> None:
+    """CONTRIBUTING's table says of each room what the room says of itself, in an order without arrows upwards."""
+    lines = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8").splitlines()
+    table = dict(line.strip("| ").split(" | ", 1) for line in lines if line.startswith("| `"))
+    said = {
+        f"`{room.relative_to(ROOT)}/`": ast.get_docstring(ast.parse((room / "__init__.py").read_text(encoding="utf-8")))
+        for folder in FOLDERS
+        for room in rooms(folder)
+    }
+    assert {name: text for name, text in table.items() if name in said} == said
+    order = {name.strip("`/"): number for number, name in enumerate(table)}
+    for folder in FOLDERS:
+        for path in modules(folder):
+            inside = path.relative_to(ROOT).parts[:-1]
+            for level, name in imports(path):
+                parts = (*inside[: len(inside) - level + 1], *name.split("."))
+                room, other = "/".join(inside), "/".join(parts[:2])
+                if level and other in order and other.startswith(folder) and room in order and path.parent != ROOT:
+                    assert order[other] <= order[room] or room in FOLDERS, f"{path} imports {name}"
+
+
+def test_rooms_depend_on_each_other_without_circles() -> None:
+    """Rooms, and files within a room, can be read one after another."""
+    import networkx as nx
+
+    files, between = nx.DiGraph(), nx.DiGraph()
+    known = {path.relative_to(ROOT).with_suffix("").parts: path for name in FOLDERS for path in modules(name)}
+    for parts, path in known.items():
+        for level, name in imports(path):
+            if level == 0:
+                continue
+            target = (*parts[: len(parts) - level], *name.split("."))
+            other = known.get(target) or known.get(target[:-1])
+            if other and other != path and other.name != "__init__.py":
+                files.add_edge(path, other)
+                if path.parent != other.parent:
+                    between.add_edge(path.parent, other.parent)
+    circles = [sorted(map(str, c)) for c in nx.strongly_connected_components(files) if len(c) > 1]
+    circles += [sorted(map(str, c)) for c in nx.strongly_connected_components(between) if len(c) > 1]
+    assert circles == []
+
+
 def test_the_public_face_imports_absolutely() -> None:
     """A relative import in the root's __init__.py breaks tests in clones with another folder name."""
     assert all(level == 0 for level, _ in imports(ROOT / "__init__.py"))
@@ -131,7 +189,7 @@ def test_every_option_is_read() -> None:
 def test_slow_libraries_wait_until_they_are_needed() -> None:
     """`import hypersplit` and the command's `--help` load none of the slow libraries."""
     code = (
-        "import sys, hypersplit; from hypersplit.bab.cli import main; main(['--help'])\n"
+        "import sys, hypersplit; from hypersplit.bab.command.cli import main; main(['--help'])\n"
         f"print([name for name in {SLOW} if name in sys.modules])"
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

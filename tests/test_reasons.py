@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from hypersplit.bab import result
-from hypersplit.bab.limits import INTERRUPTIONS
-from hypersplit.bab.milp_tree import NOT_PROVED
-from hypersplit.encodings.number_range import BEYOND
+from hypersplit.bab.run import result
+from hypersplit.bab.run.limits import INTERRUPTIONS
+from hypersplit.bab.stages.milp import NOT_PROVED
+from hypersplit.encodings.linear.number_range import BEYOND
 
 ROOT = Path(__file__).resolve().parents[1]
 NAMES = {name for name in result.__all__ if getattr(result, name) in result.EVIDENCE}
-SOURCES = [path for folder in ("bab", "encodings", "instances") for path in sorted((ROOT / folder).glob("*.py"))]
+SOURCES = [path for folder in ("bab", "encodings", "instances") for path in sorted((ROOT / folder).rglob("*.py"))]
 
 
 def cells(page: str, section: str) -> list[str]:
@@ -54,7 +54,7 @@ def test_all_evidence_is_on_the_page_and_nothing_else() -> None:
 
 
 def test_nothing_closes_a_query_under_another_name() -> None:
-    """What ends as `unsat` takes its reason from the names of bab/result.py; bare words would escape the page."""
+    """What ends as `unsat` takes its reason from the names of bab/run/result.py; bare words would escape the page."""
     found = [(path.name, value) for path in SOURCES for value in closings(path)]
     assert len(found) >= 6
     for name, value in found:
@@ -64,7 +64,7 @@ def test_nothing_closes_a_query_under_another_name() -> None:
 
 
 def test_evidence_has_one_place() -> None:
-    """Every name of evidence is used outside bab/result.py."""
+    """Every name of evidence is used outside bab/run/result.py."""
     text = "".join(path.read_text(encoding="utf-8") for path in SOURCES if path.name != "result.py")
     assert [name for name in sorted(NAMES) if name != "EVIDENCE" and not re.search(rf"\b{name}\b", text)] == []
 

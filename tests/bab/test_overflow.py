@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 from random_instances import Instance, Shape, random_instance
 
-from hypersplit.bab.result import Result
+from hypersplit.bab.run.result import Result
 from hypersplit.bab.verify import verify
-from hypersplit.encodings import number_range
-from hypersplit.heuristics.splits import RULES
+from hypersplit.encodings.linear import number_range
+from hypersplit.heuristics.splits.splits import RULES
 from hypersplit.instances.network import Network, sequential
 from hypersplit.instances.property import Case, InputSet, Polyhedron, Property
 

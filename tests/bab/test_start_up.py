@@ -20,7 +20,7 @@ def test_an_easy_query_imports_little(ends: Callable[[Path], Path], tmp_path: Pa
     network = small_files.absolute(tmp_path / "net.onnx")
     prop = ends(tmp_path / "prop.vnnlib")
     code = (
-        "import sys; from hypersplit.bab.cli import main; "
+        "import sys; from hypersplit.bab.command.cli import main; "
         f"main(['verify', {str(network)!r}, {str(prop)!r}]); print(sorted(sys.modules))"
     )
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from random_instances import Instance, Shape, is_counterexample, random_instance
 
-from hypersplit.bab.result import Result
+from hypersplit.bab.run.result import Result
 from hypersplit.bab.verify import verify
 
 CHUNK = 50

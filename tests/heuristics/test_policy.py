@@ -8,13 +8,14 @@ from typing import Any
 import pytest
 
 import hypersplit
-from hypersplit.bab import answer, steps
-from hypersplit.bab.options import METHODS
-from hypersplit.encodings.phase_bounds import bound_phases
-from hypersplit.encodings.row_multipliers import RowPool
+from hypersplit.bab import answer
+from hypersplit.bab.run.options import METHODS
+from hypersplit.bab.steps import steps
+from hypersplit.encodings.slopes.phase_bounds import bound_phases
+from hypersplit.encodings.slopes.row_multipliers import RowPool
 from hypersplit.heuristics import policy
 from hypersplit.heuristics.policy import FEW_UNSTABLE, SOME_INPUTS, Facts, Stage, plan
-from hypersplit.instances.families import random_network, random_property
+from hypersplit.instances.families.random_networks import random_network, random_property
 
 
 def known(inputs: int = 784, unstable: int = 300, hidden: int = 4, weights: int = 400_000) -> Facts:
@@ -78,7 +79,7 @@ def test_verdicts_do_not_depend_on_rows(seed: int, monkeypatch: pytest.MonkeyPat
         return bound_phases(*given, **named)
 
     monkeypatch.setattr(policy, "FEW_UNSTABLE", -1)
-    monkeypatch.setattr("hypersplit.bab.group_stage.LAYERWISE", -1)
+    monkeypatch.setattr("hypersplit.bab.stages.groups.LAYERWISE", -1)
     monkeypatch.setattr(steps, "bound_phases", heard)
     never, always = (hypersplit.verify(network, prop, timeout=60, jobs=1, rows=rows) for rows in ("never", "always"))
     truth = hypersplit.verify(network, prop, timeout=60, jobs=1, method="milp").verdict

@@ -11,14 +11,14 @@ import pytest
 from random_instances import random_instance
 from small_files import absolute, property_of
 
+from hypersplit.bab.bench.witness_check import check_witness
 from hypersplit.bab.verify import verify
-from hypersplit.bab.witness_check import check_witness
 from hypersplit.instances.errors import PropertyError
+from hypersplit.instances.judges.replay import Replay, round_into
 from hypersplit.instances.network import sequential
 from hypersplit.instances.property import Case, InputSet, Polyhedron, Property
-from hypersplit.instances.replay import Replay, round_into
-from hypersplit.instances.vnnlib_reader import parse_property
-from hypersplit.instances.vnnlib_writer import property_text
+from hypersplit.instances.vnnlib.reader import parse_property
+from hypersplit.instances.vnnlib.writer import property_text
 
 DECLARED = "(declare-const X_0 Real)\n(declare-const X_1 Real)\n(declare-const Y_0 Real)\n"
 BOX = "(assert (>= X_0 0))(assert (< X_0 1))(assert (> X_1 0))(assert (<= X_1 1))\n"

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import small_files
 
-from hypersplit.instances.witness import read_witness
+from hypersplit.instances.judges.witness import read_witness
 
 SCRIPTS = Path(__file__).resolve().parents[2] / "instances" / "vnncomp"
 

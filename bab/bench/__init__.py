@@ -1,0 +1,1 @@
+"""How do many instances fare? Lists, limits, tables."""

@@ -1,0 +1,1 @@
+"""How is one node decided by itself? LPs, conflict search, exact arithmetic, MILPs."""

@@ -1,0 +1,256 @@
+"""The last resort: a node's question decided in rational arithmetic, where floats decide it neither way.
+
+Layer by layer the phases are fixed that the node's bounds leave open; what is fixed makes the next layer's
+pre-activations affine functions of the input with exact coefficients, each phase a half-space z >= 0 or z < 0, and an
+exact LP (`encodings.exact_lp`) ends the branches without an input. Where all phases are known the margins are affine,
+and one more exact LP finds a counterexample or proves that there is none.
+
+Either answer is a proof about the real-valued network. A counterexample is a point of fractions; whether the ONNX file
+reproduces it in its own arithmetic is for the replay to say.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+
+from ...encodings.exact.rational_lp import ExactLP, Row
+from ...encodings.exact.region import Affine, ExactNetwork, inexact
+from ...instances.batch import Node
+from ...instances.judges.exact_evaluation import scaled
+from ...instances.network import Array
+from ...instances.query import Query
+
+__all__ = ["ExactOutcome", "decide_exactly", "is_counterexample"]
+
+# Above these sizes an answer can take minutes, and numbers grow to thousands of digits; below them most take
+# milliseconds. Products of a composition: a layer's weights times the open inputs.
+MOST_INPUTS = 60  # open ones: the columns of the LPs
+MOST_PRODUCTS = 2_000_000  # of one pass through the network, about a second
+MOST_UNSTABLE = 40  # phases to branch on; few of their combinations have inputs
+MOST_LPS = 2000  # of one question
+SHORT = (2.0**10, 2.0**20)  # fractions that a counterexample's inputs are moved to where it stays one
+
+
+@dataclass(frozen=True)
+class ExactOutcome:
+    """What exact arithmetic says about one disjunct on one node."""
+
+    status: str  # "closed": the node holds no counterexample of it; "point": one was found; "open"
+    point: tuple[Fraction, ...] | None = None  # [inputs] for "point": in the input set, all margins <= 0 (< 0)
+    reason: str = ""  # for "open": what was too large, not exact, or took too long
+    lps: int = 0  # exact LPs solved
+
+
+class _Left(Exception):
+    """The question is given up for a reason."""
+
+
+def decide_exactly(query: Query, node: Node, disjunct: int, deadline: float) -> ExactOutcome:
+    """Does the node hold a counterexample of the disjunct, for the real-valued network?
+
+    The node's bounds, half-spaces and phases are taken for what they are: proofs about the counterexamples in it.
+    Strict margins, half-spaces and ends of the property's box are strict. deadline: of time.monotonic().
+    """
+    if (node.lower > node.upper).any():
+        return ExactOutcome("closed")
+    if reason := _too_large(query, node):
+        return ExactOutcome("open", reason=reason)
+    walk = _Walk(query, node, disjunct, deadline)
+    try:
+        point = walk.run()
+    except _Left as left:
+        return ExactOutcome("open", reason=str(left), lps=walk.lps)
+    if point is None:
+        return ExactOutcome("closed", lps=walk.lps)
+    if not is_counterexample(query, point, disjunct):
+        return ExactOutcome("open", reason="the point found is no counterexample of the network", lps=walk.lps)
+    return ExactOutcome("point", tuple(point), lps=walk.lps)
+
+
+def is_counterexample(query: Query, point: Sequence[Fraction], disjunct: int) -> bool:
+    """Whether the network itself, evaluated exactly, makes the point [inputs] a counterexample of the disjunct."""
+    region, margins = query.region, ExactNetwork(query.network).output(point)
+    room: list[Fraction] = []  # each >= 0, > 0 where strict
+    for x, low, high in zip(point, region.lower.tolist(), region.upper.tolist(), strict=True):
+        room += [x - Fraction(low), Fraction(high) - x]
+    one = [*point, Fraction(1)]
+    for row in np.column_stack([region.rows, region.offsets]).tolist():
+        room.append(sum((Fraction(g) * x for g, x in zip(row, one, strict=True)), Fraction(0)))
+    rows = slice(int(query.starts[disjunct]), int(query.starts[disjunct + 1]))
+    room += [-margin for margin in margins[rows]]
+    ends = np.column_stack([region.strict_lower, region.strict_upper]).ravel()
+    strict = np.concatenate([ends, region.strict, query.strict[rows]]).tolist()
+    return all(value > 0 if s else value >= 0 for value, s in zip(room, strict, strict=True))
+
+
+def _too_large(query: Query, node: Node) -> str:
+    """Why the question is not asked at all, "" if it is."""
+    if not (np.isfinite(node.lower).all() and np.isfinite(node.upper).all()):
+        return "not exact: the node's box is not finite"
+    inputs = int((node.lower < node.upper).sum())
+    if inputs > MOST_INPUTS:
+        return f"too large for exact arithmetic: {inputs} open inputs, at most {MOST_INPUTS}"
+    if reason := inexact(query.network):
+        return reason
+    weights = sum(w.shape[0] * w.shape[1] for layer in query.network.layers for w in layer.weights)
+    if weights * (inputs + 1) > MOST_PRODUCTS:
+        products = f"{weights} weights of functions of {inputs} open inputs, at most {MOST_PRODUCTS} products"
+        return f"too large for exact arithmetic: {products}"
+    unstable = int(((node.pre_lower < 0.0) & (node.pre_upper > 0.0) & query.relu).sum())
+    if unstable > MOST_UNSTABLE:
+        return f"too large for exact arithmetic: {unstable} unstable ReLUs, at most {MOST_UNSTABLE}"
+    return ""
+
+
+class _Walk:
+    """Depth first through the activation patterns that the node's exact region has."""
+
+    def __init__(self, query: Query, node: Node, disjunct: int, deadline: float) -> None:
+        self.query, self.node, self.deadline = query, node, deadline
+        self.network = ExactNetwork(query.network)
+        self.margins = range(int(query.starts[disjunct]), int(query.starts[disjunct + 1]))
+        self.open_inputs = np.flatnonzero(node.lower < node.upper)
+        self.lps = 0
+
+    def run(self) -> list[Fraction] | None:
+        """A counterexample, or None where there is none. Raises _Left where that cannot be told."""
+        from ...encodings.exact.starting_basis import begin
+
+        ends, exponent = scaled(np.stack([self.node.lower, self.node.upper])[:, self.open_inputs])
+        unit = 1 << max(exponent, 0)
+        lower, upper = (ends << max(-exponent, 0)).tolist()
+        lp, inputs = ExactLP(lower, upper, unit), self.network.inputs(self.node.lower, self.node.upper)
+        # half-spaces of the node that overflowed say nothing; those of the property are among the others
+        known = self.node.cuts[np.isfinite(self.node.cuts).all(axis=1)]
+        region = self.query.region
+        cuts = np.concatenate([np.column_stack([region.rows, region.offsets]), known])
+        half_spaces = self.network.half_spaces(cuts, inputs)
+        for i in range(len(cuts)):
+            strict = i < len(region.strict) and bool(region.strict[i])
+            lp.add(half_spaces.row(i)._replace(strict=strict))
+        if not self._keep_off_ends(lp):
+            return None
+        begin(lp, self.deadline)
+        return self._layer(lp, [inputs]) if self._some(lp) else None
+
+    def _keep_off_ends(self, lp: ExactLP) -> bool:
+        """Demand that inputs keep off strict ends of the property's box; False where one is fixed there."""
+        region, lower, upper = self.query.region, self.node.lower, self.node.upper
+        above, below = region.strict_lower & (lower <= region.lower), region.strict_upper & (upper >= region.upper)
+        if ((above | below) & (lower == upper)).any():
+            return False
+        for j, i in enumerate(self.open_inputs.tolist()):
+            for end, strict, side in ((region.lower[i], above[i], 1), (region.upper[i], below[i], -1)):
+                if strict:
+                    whole, part = float(end).as_integer_ratio()
+                    normal = tuple(side * part * (c == j) for c in range(len(self.open_inputs)))
+                    lp.add(Row(normal, -side * whole, strict=True))
+        return True
+
+    def _some(self, lp: ExactLP) -> bool:
+        """Whether the system has a solution."""
+        self.lps += 1
+        if self.lps > MOST_LPS:
+            raise _Left(f"too large for exact arithmetic: more than {MOST_LPS} linear programs")
+        status = lp.solve(self.deadline)
+        if status not in ("point", "empty"):
+            raise _Left("time" if status == "time" else f"exact linear program: {status}")
+        return status == "point"
+
+    def _layer(self, lp: ExactLP, values: list[Affine]) -> list[Fraction] | None:
+        """Go on with the layer behind x_0, ..., x_k, whose functions are known on the region of the lp."""
+        k = len(values) - 1
+        if time.monotonic() > self.deadline:
+            raise _Left("time")
+        z = self.network.pre_activations(k, values)
+        if k == len(self.query.network.layers) - 1:
+            return self._margins(lp, z)
+        if self.query.kinds[k] == "identity":
+            return self._layer(lp, [*values, z])
+        part = self.query.slices[k]
+        active, inactive = self.node.pre_lower[part] >= 0.0, self.node.pre_upper[part] <= 0.0
+        free = []
+        lp = lp.copy()
+        for i in range(z.rows.shape[0]):
+            row = z.row(i)
+            if active[i]:
+                lp.add(row)
+            if inactive[i]:
+                lp.add(row.reversed(strict=False))
+            if not (active[i] or inactive[i]):
+                low, high = row.range(lp.lower, lp.upper, lp.unit)
+                active[i] = low >= 0
+                if low < 0 < high:
+                    free.append((i, row))
+        if not self._some(lp):
+            return None
+        return self._phases(lp, values, z, active, free)
+
+    def _phases(
+        self, lp: ExactLP, values: list[Affine], z: Affine, active: Array, free: list[tuple[int, Row]]
+    ) -> list[Fraction] | None:
+        """Both phases of the first of the free neurons of a layer, that of the lp's own point first."""
+        if not free:
+            return self._layer(lp, [*values, z.gated(active)])
+        (i, row), rest = free[0], free[1:]
+        here = lp.sign(row) >= 0
+        for phase in (here, not here):
+            half = lp.copy()
+            half.add(row if phase else row.reversed(strict=True))
+            if self._some(half):
+                chosen = active.copy()
+                chosen[i] = phase
+                if (point := self._phases(half, values, z, chosen, rest)) is not None:
+                    return point
+        return None
+
+    def _margins(self, lp: ExactLP, z: Affine) -> list[Fraction] | None:
+        """A point of an activation region whose margins are all <= 0."""
+        from ...encodings.exact.starting_basis import begin
+
+        fresh = ExactLP(lp.lower, lp.upper, lp.unit)
+        for row in lp.rows:
+            fresh.add(row)
+        for r in self.margins:
+            fresh.add(z.row(r).reversed(strict=bool(self.query.strict[r])))
+        begin(fresh, self.deadline)
+        if not self._some(fresh):
+            return None
+        forward = range(len(self.open_inputs))
+        points = [self._short(fresh, order) for order in (forward, forward[::-1])]
+        return self._whole(min(points, key=lambda point: sum(Fraction(float(x)) != x for x in point)))
+
+    def _short(self, lp: ExactLP, order: range) -> list[Fraction]:
+        """A solution with inputs fixed at short fractions, one after another in this order, where one is left."""
+        for j in order:
+            value = lp.point()[j]
+            for candidate in dict.fromkeys(_near(value)):
+                if not Fraction(lp.lower[j], lp.unit) <= candidate <= Fraction(lp.upper[j], lp.unit):
+                    continue
+                fixed = lp.copy()
+                fixed.fix(j, candidate)
+                self.lps += 1
+                if fixed.solve(self.deadline) == "point":
+                    lp = fixed
+                    break
+        return lp.point()
+
+    def _whole(self, open_values: list[Fraction]) -> list[Fraction]:
+        """All inputs, those with it that the box fixes."""
+        point = [Fraction(float(low)) for low in self.node.lower]
+        for j, value in zip(self.open_inputs.tolist(), open_values, strict=True):
+            point[j] = value
+        return point
+
+
+def _near(value: Fraction) -> list[Fraction]:
+    """Numbers near a value that floats hold, shortest first."""
+    short = [Fraction(round(value * int(size)), int(size)) for size in SHORT]
+    with np.errstate(over="ignore"):
+        single = float(np.float32(float(value)))
+    return [*short, Fraction(single if np.isfinite(single) else float(value)), Fraction(float(value))]

@@ -1,0 +1,118 @@
+"""The exact last resort as a step of the search: what it closed, the counterexample that it found, and why it gave up.
+
+A counterexample of fractions is one of the real-valued network. The floats next to it are replayed, and what short
+descents from them find; if none replays, the search may end all the same: `unsat` has become impossible.
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import threading
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from fractions import Fraction
+
+import numpy as np
+
+from ...heuristics.attacks.attacks import projected_gradient
+from ...instances.batch import Node
+from ...instances.judges.replay import Replay, Witness
+from ...instances.network import Array
+from ...instances.query import Query
+from .regions import Check
+
+__all__ = ["ExactStep", "not_reproduced"]
+
+LOG = logging.getLogger(__name__)
+SECONDS = 10.0  # of one node; nearly all take milliseconds
+MOST_CORNERS = 64  # points of float32 around a counterexample that are tried
+STEPS = 40  # of the descents from them
+NEARBY = 1e-3  # share of the input set's widths that half of the descents stay within
+
+
+@dataclass(eq=False)
+class ExactStep:
+    """Shared by the trees and threads of one query."""
+
+    counterexample: tuple[Fraction, ...] | None = None  # of the real-valued network, no float next to it replays
+    left: str = ""  # why the last node that it was asked about stayed open
+    statistics: Counter[str] = field(default_factory=Counter)  # "exact": nodes closed, "exact_lps"
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @property
+    def found(self) -> str:
+        """Why the search need not go on, "" where it must."""
+        return "" if self.counterexample is None else "a counterexample of the real-valued network"
+
+    def take(self, query: Query, point: tuple[Fraction, ...], check: Check, deadline: float) -> Witness | None:
+        """The witness at or near a counterexample of the real-valued network; where there is none it is kept."""
+        witness = _replayed(query, point, check, deadline)
+        if witness is None:
+            self.counterexample = point
+        return witness
+
+    def decide(
+        self, query: Query, node: Node, disjuncts: list[int], check: Check, deadline: float
+    ) -> tuple[float, Witness | None]:
+        """(inf: the disjuncts are closed on the node, NaN: a counterexample that does not replay is known, -inf: the
+        node stays open; a witness or None)."""
+        from .exact_closing import decide_exactly
+
+        if self.counterexample is not None:
+            return np.nan, None
+        until, result = min(deadline, time.monotonic() + SECONDS), np.inf
+        for k in disjuncts:
+            outcome = decide_exactly(query, node, k, until)
+            LOG.info("exact arithmetic at depth %d, disjunct %d: %s %s, %d linear programs", node.depth, k,
+                     outcome.status, outcome.reason, outcome.lps)  # fmt: skip
+            with self.lock:
+                self.statistics["exact_lps"] += outcome.lps
+            if outcome.point is not None:
+                witness = self.take(query, outcome.point, check, until)
+                return (-np.inf if witness else np.nan), witness
+            if outcome.status != "closed":
+                self.left, result = outcome.reason, -np.inf
+        if result > 0.0:
+            with self.lock:
+                self.statistics["exact"] += 1
+        return result, None
+
+
+def not_reproduced(replay: Replay) -> str:
+    """The reason of an `unknown` with a counterexample that no replay confirms."""
+    kind = "a counterexample of the real-valued network that "
+    if replay.model is None:
+        return kind + "is no point of float64 numbers"
+    return kind + f"{np.dtype(replay.session.dtype).name} evaluation does not reproduce"
+
+
+def _replayed(query: Query, point: tuple[Fraction, ...], check: Check, deadline: float) -> Witness | None:
+    """A witness at or near the point, searched until the deadline (time.monotonic())."""
+    near = _floats_around(point)
+    if witness := check(near):
+        return witness
+    lower, upper = query.region.lower, query.region.upper
+    width = NEARBY * (upper - lower)
+    for low, high in ((np.maximum(lower, near[0] - width), np.minimum(upper, near[0] + width)), (lower, upper)):
+        # rounding may have left the box
+        box = np.minimum(low, high), np.maximum(low, high)
+        found, _ = projected_gradient(query, near, *box, STEPS, deadline=deadline)
+        if witness := check(found):
+            return witness
+    return None
+
+
+def _floats_around(point: tuple[Fraction, ...]) -> Array:
+    """The nearest float64 point, then points with each input rounded to float32 downward or upward. [P, inputs]."""
+    nearest = np.array([float(x) for x in point])
+    with np.errstate(over="ignore"):
+        single = nearest.astype(np.float32)
+    sides = []
+    for x, s in zip(point, single, strict=True):
+        value = Fraction(float(s)) if np.isfinite(s) else x
+        other = np.nextafter(s, np.float32(np.inf if value < x else -np.inf))
+        sides.append((float(s),) if value == x else (float(s), float(other)))
+    corners = itertools.islice(itertools.product(*sides), MOST_CORNERS)
+    return np.array([nearest.tolist(), *(list(c) for c in corners)])

@@ -1,0 +1,106 @@
+"""The triangle LP of phase nodes that linear bounds leave open.
+
+Deep in a tree of phases whose hidden bounds are inherited most open nodes are empty: no input has all these phases.
+Ascent on multipliers finds that out slowly, as its value has to grow without limit; the simplex finds a Farkas proof in
+some ten milliseconds. So every EVERY levels an open node gets an LP, as long as the LPs close enough nodes or take
+little of the time. What counts is the safe bound (`encodings.safe_lp`), and the LP's point is a candidate for a
+counterexample; from its phases a descent on the sum of infeasibilities (`heuristics.infeasibilities`) looks for one now
+and then, on the same model.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+
+import numpy as np
+
+from ...encodings.programs.lp import TriangleLP
+from ...heuristics.attacks.infeasibilities import Infeasibilities, phase_pattern
+from ...instances.batch import Batch, Node
+from ...instances.judges.replay import Witness
+from ...instances.network import Array
+from ...instances.query import Query
+from .regions import Check
+
+__all__ = ["NodeLP"]
+
+LOG = logging.getLogger(__name__)
+EVERY = 4  # levels
+WORTH = 0.2  # share of LPs that close a node from which they are always solved
+SHARE = 0.1  # of the time since the search began that other LPs may take
+LP_SECONDS = 5.0
+DESCENT_SHARE = 0.05  # of the time since the search began that descents on the sum of infeasibilities may take
+FLIPS = 4  # of a descent's walk
+
+
+class NodeLP:
+    """One model a thread, warm from node to node."""
+
+    def __init__(self, query: Query, deadline: float, rng: np.random.Generator) -> None:
+        self.query, self.deadline, self.rng = query, deadline, rng
+        self.models = threading.local()
+        self.started, self.seconds, self.descents = time.monotonic(), 0.0, 0.0
+        self.solved = self.closed = 0
+
+    def close(self, batch: Batch, margins: Array, check: Check) -> tuple[Array, Witness | None]:
+        """[B] proved lower bounds of the worst margin, -inf where nothing was learnt; duties are updated."""
+        proved = np.full(len(batch), -np.inf)
+        for b in np.flatnonzero((batch.depth % EVERY == 0) & (batch.depth > 0)).tolist():
+            if not self._pays():
+                break
+            proved[b], disjunct, point = self._node(batch, b, margins[b])
+            if point is None:
+                continue
+            if witness := check(point[None]) or self._descend(batch.node(b), disjunct, point, check):
+                return proved, witness
+        return proved, None
+
+    def _pays(self) -> bool:
+        now = time.monotonic()
+        cheap = self.seconds < SHARE * (now - self.started)
+        return now < self.deadline and (cheap or self.closed > WORTH * self.solved)
+
+    def _descend(self, node: Node, disjunct: int, point: Array, check: Check) -> Witness | None:
+        """From the network's own phases at the LP's point, on the model that the LP has left."""
+        began = time.monotonic()
+        if self.descents > DESCENT_SHARE * (began - self.started):
+            return None
+        search = Infeasibilities(self.query, self.models.model, node, self.rng)
+        seconds = min(LP_SECONDS, max(self.deadline - began, 0.01))
+        outcome = search.search(phase_pattern(self.query, point), check, FLIPS, seconds)
+        self.descents += time.monotonic() - began
+        LOG.info("disjunct %d: sum of infeasibilities %.3g after %d LPs, %s", disjunct, outcome.least, outcome.solves,
+                 outcome.status)  # fmt: skip
+        found: Witness | None = outcome.found
+        return found
+
+    def _node(self, batch: Batch, b: int, margins: Array) -> tuple[float, int, Array | None]:
+        """The worst duty's LP; the other duties' too as long as they are refuted. (Bound, last duty, LP's point.)"""
+        began, node, query = time.monotonic(), batch.node(b), self.query
+        duties = np.flatnonzero(batch.duty[b])
+        duties = duties[np.argsort(query.per_disjunct(margins[None])[0, duties], kind="stable")]
+        model = self._model(node)
+        least, point, k = np.inf, None, -1
+        for k in duties.tolist():
+            answer = model.minimise(k, min(LP_SECONDS, max(self.deadline - time.monotonic(), 0.01)))
+            least, point = min(least, answer.bound), answer.point
+            if answer.bound == np.inf:  # the region is empty
+                least = np.inf
+                break
+            if not answer.bound > 0.0:
+                break
+            batch.duty[b, k] = False
+        self.seconds += time.monotonic() - began
+        self.solved += 1
+        self.closed += least > 0.0
+        return float(least), k, None if least > 0.0 else point
+
+    def _model(self, node: Node) -> TriangleLP:
+        model: TriangleLP | None = getattr(self.models, "model", None)
+        if model is None:
+            model = self.models.model = TriangleLP(self.query, node)
+        else:
+            model.update(node)
+        return model

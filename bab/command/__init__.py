@@ -1,0 +1,1 @@
+"""How is it asked from a shell? Commands, reports, demo, info."""

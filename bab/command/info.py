@@ -1,0 +1,126 @@
+"""What an ONNX file and a VNN-LIB file hold, as text for people."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from ...instances.network import Layer, Matrix, Network
+from ...instances.property import Case, Property
+
+__all__ = ["describe"]
+
+SHOWN_CASES = 10  # cases described one by one
+
+
+def describe(
+    network_path: str | os.PathLike[str],
+    property_path: str | os.PathLike[str] | None = None,
+    unstable: Sequence[int] | None = None,
+) -> str:
+    """Lines about a network and, where given, a property of it.
+
+    unstable: number of unstable neurons of each layer, where somebody has bounded them.
+
+    Raises InputError for files that cannot be understood, ValueError if `unstable` has
+    not one number per layer.
+    """
+    from ...instances.onnx.reader import read_network
+
+    network = read_network(Path(network_path))
+    if unstable is not None and len(unstable) != len(network.layers):
+        count = len(network.layers)
+        raise ValueError(f"unstable: {len(unstable)} numbers, expected one for each of {count} layers")
+    lines = [f"network   {network_path}", *_network(network, unstable)]
+    if property_path is not None:
+        from ...instances.vnnlib.reader import read_property
+
+        prop = read_property(Path(property_path), network.input_size, network.output_size)
+        lines += [f"property  {property_path}", *_property(prop)]
+    return "\n".join(lines)
+
+
+def _network(network: Network, unstable: Sequence[int] | None) -> Iterator[str]:
+    yield "operators " + ", ".join(f"{name} x{count}" for name, count in network.operators.items())
+    yield (
+        f"shapes    {network.input_name} {_shape(network.input_shape)} -> "
+        f"{network.output_name} {_shape(network.output_shape)}; "
+        f"{_count(network.input_size, 'input')}, {_count(network.output_size, 'output')}"
+    )
+    if network.unmodelled:
+        yield f"rounding  {network.unmodelled}: nothing can be proved of this file"
+    names = {"relu": "ReLU", "sigmoid": "sigmoid", "tanh": "tanh"}
+    kinds = {kind: sum(x.size for x in network.layers if x.kind == kind) for kind in names}
+    counts = [f"{_grouped(n)} {names[kind]}" for kind, n in kinds.items() if n or kind == "relu"]
+    coefficients = sum(_coefficients(layer) for layer in network.layers)
+    yield f"neurons   {', '.join(counts)}; {_grouped(coefficients)} parameters, zeros left out"
+    yield f"layers    {len(network.layers)}, as affine maps and activations:"
+    for k, layer in enumerate(network.layers, start=1):
+        yield _layer(k, layer, None if unstable is None else unstable[k - 1])
+    if unstable is not None:
+        total, relus = sum(unstable), kinds["relu"]
+        yield f"unstable  {_grouped(total)} of {_grouped(relus)} ReLUs ({total / max(relus, 1):.0%})"
+
+
+def _layer(k: int, layer: Layer, unstable: int | None) -> str:
+    sources = " + ".join("x" if s == 0 else f"layer {s}" for s in layer.sources) or "constant"
+    form = " + ".join(_form(w) for w in layer.weights) or "no weights"
+    count = _grouped(_coefficients(layer))
+    text = f"  {k:3d}  {layer.kind:8s} {layer.size:6d}  from {sources}, {form}, {count} parameters"
+    return text if unstable is None or layer.kind != "relu" else f"{text}, {unstable} unstable"
+
+
+def _form(weight: Matrix) -> str:
+    if isinstance(weight, np.ndarray):
+        return "dense"
+    return f"sparse ({weight.nnz / max(1, weight.shape[0] * weight.shape[1]):.1%} filled)"
+
+
+def _coefficients(layer: Layer) -> int:
+    """Entries of the affine map and its bias that are not zero; a convolution counts as its matrix."""
+    weights = [np.count_nonzero(w) if isinstance(w, np.ndarray) else w.count_nonzero() for w in layer.weights]
+    return int(np.count_nonzero(layer.bias)) + sum(map(int, weights))
+
+
+def _property(prop: Property) -> Iterator[str]:
+    disjuncts = sum(len(case.forbidden) for case in prop.cases)
+    rows = sum(len(p.rows) for case in prop.cases for p in case.forbidden)
+    joint = ", mixing inputs and outputs" if prop.joint else ""
+    yield (
+        f"asks      {_count(len(prop.cases), 'input set')}, "
+        f"{_count(disjuncts, 'forbidden output polyhedron')}, {_count(rows, 'row')}{joint}"
+    )
+    for k, case in enumerate(prop.cases[:SHOWN_CASES], start=1):
+        yield f"  {k:3d}  {_case(case)}"
+    if len(prop.cases) > SHOWN_CASES:
+        yield f"       and {len(prop.cases) - SHOWN_CASES} more"
+
+
+def _case(case: Case) -> str:
+    region = case.region
+    width = region.upper - region.lower
+    open_inputs = width > 0
+    text = f"{_count(int(open_inputs.sum()), 'open input')}, {int((~open_inputs).sum())} fixed"
+    if open_inputs.any():
+        small, large = width[open_inputs].min(), width[open_inputs].max()
+        text += f", widths {small:.4g}" + (f" to {large:.4g}" if large > small else "")
+    if len(region.rows):
+        text += f", {_count(len(region.rows), 'half-space')}"
+    rows = " or ".join(map(str, sorted({len(p.rows) for p in case.forbidden}))) or "no"
+    return f"{text}; forbidden: {_count(len(case.forbidden), 'disjunct')}, rows each: {rows}"
+
+
+def _shape(shape: Sequence[int]) -> str:
+    return "[" + ", ".join(map(str, shape)) + "]"
+
+
+def _count(n: int, what: str) -> str:
+    plural = what[:-2] + "a" if what.endswith("hedron") else f"{what}s"
+    return f"{_grouped(n)} {what if n == 1 else plural}"
+
+
+def _grouped(n: int) -> str:
+    return f"{n:,}".replace(",", " ")

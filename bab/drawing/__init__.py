@@ -1,0 +1,1 @@
+"""How does a tree look? Partitions and trees as pictures."""

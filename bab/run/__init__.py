@@ -1,0 +1,1 @@
+"""What is asked of a run, and what does it answer? Options, limits, result."""

@@ -1,0 +1,1 @@
+"""What is tried on a whole query, one file a stage?"""

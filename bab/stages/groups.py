@@ -1,0 +1,95 @@
+"""The stage of multi-neuron rows: disjuncts closed at the root by an LP that knows what groups of ReLUs do together.
+
+Small networks get the layer-wise relaxation (`encodings.group_refinement`), with inputs that go past a layer in the
+groups; larger ones rows from octahedral bounds by back-substitution with optimised slopes, separated by violation
+(`encodings.group_lp`). Either is rigorous. Cuts that bind for one disjunct stay in the LP for the next.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from ...encodings.linear.bounds import Bounds
+from ...encodings.neuron_groups.group_lp import GroupLP, group_rows
+from ...encodings.neuron_groups.group_refinement import refine_by_groups
+from ...encodings.slopes.group_rows import GroupRows
+from ...encodings.slopes.optimised_bounds import OptimiseOptions
+from ...heuristics.neuron_groups import groups_of_layer, groups_with_inputs
+from ...instances.batch import Node
+from ...instances.network import Array
+from ...instances.query import Query
+from ..closers.regions import open_disjuncts
+
+__all__ = ["GroupOutcome", "LAYERWISE", "close_by_groups", "rows_for"]
+
+LOG = logging.getLogger(__name__)
+LAYERWISE = 80  # unstable ReLUs up to which every layer gets LPs of its own
+SIZES = (2, 3)  # neurons of a group
+MOST_SMALL, MOST_LARGE = 30, 100  # groups a layer and size
+VARIANTS = 3  # groups that a neuron begins, in small networks
+ASCENT = OptimiseOptions(iterations=4, rate=0.4, signs=True)  # behind octahedral bounds
+ROWS_SHARE = 0.6  # of the time, for making rows
+
+
+@dataclass(eq=False)
+class GroupOutcome:
+    """What the rows brought."""
+
+    node: Node  # with tighter hidden bounds, where these were refined
+    closed: list[int] = field(default_factory=list)  # disjuncts that the LP refuted, rigorously
+    bounds: dict[int, float] = field(default_factory=dict)  # of every disjunct asked
+    points: list[Array] = field(default_factory=list)  # [inputs] of the LPs that did not: candidates
+    rows: int = 0  # in the LP
+    pool: GroupRows | None = None  # rows that the search's nodes may use
+    empty: bool = False  # the node holds no input
+
+
+def close_by_groups(query: Query, node: Node, bounds: Bounds, seconds: float) -> GroupOutcome:
+    """Ask about the disjuncts that `bounds` [1 node] leave open, most suspicious first, until one resists."""
+    deadline = time.monotonic() + seconds
+    multipliers = np.maximum(bounds.multipliers[0], 0.0).max(axis=0)
+    refined, pool = rows_for(query, node, multipliers, time.monotonic() + ROWS_SHARE * seconds)
+    outcome = GroupOutcome(refined)
+    if (refined.pre_lower > refined.pre_upper).any():
+        outcome.empty = True
+        return outcome
+    lp = GroupLP(query, refined, pool)
+    for k in open_disjuncts(query, bounds.margins[0]):
+        if time.monotonic() > deadline:
+            break
+        answer = lp.minimise(k, deadline)
+        outcome.bounds[k] = answer.bound
+        if answer.bound > 0.0:
+            outcome.closed.append(k)
+            continue
+        if answer.point is not None:
+            outcome.points.append(answer.point)
+        break
+    outcome.rows = int(lp.used.sum())
+    LOG.info("groups: %d rows, %d of them used; bounds %s", len(pool), outcome.rows,
+             ", ".join(f"{k}: {v:.4g}" for k, v in outcome.bounds.items()))  # fmt: skip
+    return outcome
+
+
+def rows_for(
+    query: Query, node: Node, multipliers: Array | None, deadline: float, sizes: tuple[int, ...] = SIZES
+) -> tuple[Node, GroupRows]:
+    """(the node, perhaps with tighter hidden bounds; rows of groups chosen by multipliers and correlation)."""
+    unstable = (node.pre_lower < 0.0) & (node.pre_upper > 0.0) & query.relu
+
+    def within(k: int, known: Node, most: int, variants: int = 1) -> list[Array]:
+        return [groups_of_layer(query, known, k, size, most, multipliers, variants=variants) for size in sizes]
+
+    if unstable.sum() <= LAYERWISE:
+
+        def members(k: int, known: Node) -> Iterable[Array]:
+            start = query.slices[k - 1].start
+            return [groups_with_inputs(query, known, k), *(g + start for g in within(k, known, MOST_SMALL, VARIANTS))]
+
+        return refine_by_groups(query, node, members, deadline)
+    return node, group_rows(query, node, lambda k: within(k, node, MOST_LARGE), ASCENT, deadline=deadline)

@@ -1,0 +1,1 @@
+"""What do the papers' experiments show? One study a file."""

@@ -1,0 +1,269 @@
+"""`hypersplit study NAME`: an experiment from its runs to a page that can be read and sent.
+
+A study is a generator of rows (dicts of plain values) and a function that makes sentences, tables and figures of them.
+The frame does the rest: each row is appended to NAME.csv at once, so that an interrupted study keeps what it has and
+`--resume` goes on behind it; at the end come the figures (png) and one HTML page that holds everything but the csv.
+A new study is a file `NAME.py` of this folder with a constant STUDY, and a line in STUDIES.
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import csv
+import html
+import json
+import os
+import platform
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from importlib import import_module
+from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ...instances.errors import InputError, UnsupportedOperatorError
+from ...instances.files import open_text
+from ..run.result import Result
+from ..verify import verify
+
+if TYPE_CHECKING:
+    from ...instances.network import Network
+    from ...instances.property import Property
+
+__all__ = ["DECIDED", "STUDIES", "Findings", "Row", "Settings", "Study", "decide", "new_figure", "run", "study"]
+
+STUDIES = {  # name: what it asks; the module is NAME
+    "scaling": "how nodes and seconds grow with inputs, depth and width of random ReLU networks",
+    "partition-rules": "the rules that split the input set, side by side on the same instances",
+    "branching-rules": "the rules that split phases of ReLUs, side by side on the same instances",
+    "ladder": "the steps of bounding a root, from parallel lines to partial MILPs, side by side",
+    "max-subproblems": "subproblems for the maximum of d inputs, with single- and multi-neuron relaxations",
+    "convex-barrier": "what relaxations from layer to layer cannot see, and where they are exact",
+    "kpoly": "regions verified and output boxes with one, two and three ReLUs at a time",
+    "formulations": "the formulations of the MILP, side by side on the same questions",
+}
+DECIDED = ("unsat", "sat")
+Row = dict[str, Any]  # plain values: str, int or float
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the user chose, the same for all rows of a study."""
+
+    timeout: float  # seconds an instance
+    quick: bool = False  # a version of a few seconds
+    seed: int = 0
+    instances: str = ""  # VNN-COMP list; "" for the study's own instances
+    only: tuple[str, ...] = ()  # globs that choose among them; () for all
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What a study says about its rows."""
+
+    text: Sequence[str]  # paragraphs: how it was run
+    summary: Sequence[str]  # sentences: what came out; printed too
+    tables: Mapping[str, Sequence[Row]]  # by their captions
+    figures: Mapping[str, Any]  # matplotlib Figures by their names, as in NAME-figure.png
+
+
+@dataclass(frozen=True)
+class Study:
+    """The parts of a study."""
+
+    title: str
+    timeout: float  # seconds an instance, unless the user says otherwise
+    columns: Mapping[str, Callable[[str], Any]]  # of the csv, each with the type that reads it back
+    rows: Callable[[Settings, Sequence[Row]], Iterator[Row]]  # the missing ones, given those there are already
+    findings: Callable[[Settings, Sequence[Row]], Findings]
+    takes: Sequence[str] = ()  # which of "instances" and "only" it can use
+
+
+def study(args: argparse.Namespace) -> int:
+    """The command: list the studies, or run one and write its files; returns the exit code.
+
+    Raises InputError for an unknown study, an option that it does not take, results that it would overwrite, and
+    where matplotlib is missing.
+    """
+    name = args.name
+    if name is None:
+        print("\n".join(f"{known:16s} {about}" for known, about in STUDIES.items()))
+        return 0
+    if name not in STUDIES:
+        raise InputError(f"study {name!r}: expected one of {', '.join(STUDIES)}")
+    if find_spec("matplotlib") is None:  # said before the work, not after it
+        raise InputError('a study draws figures with matplotlib: pip install "hypersplit[plot]"')
+    chosen: Study = import_module(f".{name.replace('-', '_')}", __package__).STUDY
+    for option in ("instances", "only"):
+        if getattr(args, option) and option not in chosen.takes:
+            raise InputError(f"study {name}: takes no --{option}")
+    timeout = args.timeout or chosen.timeout
+    settings = Settings(timeout, args.quick, args.seed, str(args.instances or ""), tuple(args.only))
+    folder = args.out or Path(f"hypersplit-study-{name}")
+    rows = run(chosen, settings, folder / f"{name}.csv", args.resume)
+    findings = chosen.findings(settings, rows)
+    page = _write_page(folder, name, chosen, settings, findings, rows)
+    print("\n".join([*findings.summary, f"page: {page}"]))
+    return 0
+
+
+def run(chosen: Study, settings: Settings, path: Path, resume: bool = False) -> list[Row]:
+    """All rows of a study, former ones first; each new one is in the csv `path` before the next is begun.
+
+    Raises InputError where the csv is there already and `resume` is not asked for, or has other settings.
+    """
+    rows = _former(chosen, settings, path, resume)
+    with _appending(path, tuple(chosen.columns), rows) as append:
+        try:
+            for row in _counted(chosen.rows(settings, tuple(rows))):
+                append(row)
+                rows.append(row)
+        except KeyboardInterrupt:
+            print(f"{path}: {len(rows)} rows so far, --resume goes on", file=sys.stderr)
+            raise
+    return rows
+
+
+def decide(
+    network: str | os.PathLike[str] | Network, prop: str | os.PathLike[str] | Property, **options: Any
+) -> Result:
+    """`verify` on one core, where an unsupported operator or a lack of memory is an answer and Ctrl-C is none."""
+    try:
+        result = verify(network, prop, jobs=1, **options)
+    except UnsupportedOperatorError as error:
+        return Result("unknown", reason=f"unsupported operator: {error}")
+    if result.reason == "interrupted":
+        raise KeyboardInterrupt
+    return result
+
+
+def new_figure(panels: int) -> tuple[Any, list[Any]]:
+    """A matplotlib Figure with so many panels side by side, and these; no screen is needed."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(4.6 * panels, 3.8), layout="constrained")
+    return figure, list(figure.subplots(1, panels, squeeze=False)[0])
+
+
+def _former(chosen: Study, settings: Settings, path: Path, resume: bool) -> list[Row]:
+    """The rows of an earlier run with the same settings, which are kept beside the csv."""
+    beside = path.with_suffix(".options.json")
+    said = json.dumps(asdict(settings))
+    rows = _read_rows(path, chosen.columns) if path.exists() else []
+    if not rows:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        beside.write_text(said + "\n", encoding="utf-8")
+        return []
+    if not resume:
+        raise InputError(f"{path}: exists; --resume goes on with it, --out takes another folder")
+    before = open_text(beside).read().strip()
+    if before != said:
+        raise InputError(f"{path}: was begun with the options {before}, not {said}")
+    return rows
+
+
+def _read_rows(path: Path, columns: Mapping[str, Callable[[str], Any]]) -> list[Row]:
+    """Rows of a csv; a last line that was cut off in writing is left out."""
+    with open_text(path) as file:
+        reader = csv.reader(file)
+        if next(reader, None) != list(columns):
+            raise InputError(f"{path}: expected the columns {','.join(columns)}")
+        lines = list(reader)
+    whole = path.read_bytes().endswith(b"\n")
+    try:
+        return [
+            {name: kind(cell) for (name, kind), cell in zip(columns.items(), line, strict=True)}
+            for line in (lines if whole else lines[:-1])
+        ]
+    except ValueError as error:
+        raise InputError(f"{path}: {error}") from error
+
+
+@contextmanager
+def _appending(path: Path, columns: Sequence[str], rows: Sequence[Row]) -> Iterator[Callable[[Row], None]]:
+    """A callable that puts a row into the csv at once; `rows` are in it already."""
+    fresh = path.with_suffix(".new")  # renamed when complete: an end just now costs none of the former rows
+    with open(fresh, "w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, columns, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+        file.flush()
+        os.replace(fresh, path)
+
+        def append(row: Row) -> None:
+            writer.writerow(row)
+            file.flush()
+
+        yield append
+
+
+def _counted(rows: Iterable[Row]) -> Iterator[Row]:
+    """The same rows, with a bar where there is a terminal."""
+    from tqdm import tqdm
+
+    yield from tqdm(rows, unit="row", disable=None, leave=False)
+
+
+STYLE = """body { font: 16px/1.5 system-ui, sans-serif; max-width: 70em; margin: 2em auto; padding: 0 1em; color: #222 }
+img { max-width: 100% } table { border-collapse: collapse; font-size: 14px; margin: .5em 0 }
+td, th { padding: .15em .7em; border-bottom: 1px solid #ddd; text-align: right }
+td:first-child, th:first-child { text-align: left } figure { margin: 1em 0 }"""
+
+
+def _write_page(
+    folder: Path, name: str, chosen: Study, settings: Settings, findings: Findings, rows: Sequence[Row]
+) -> Path:
+    """NAME-figure.png of each figure, and NAME.html with all of them in it; returns the page's path."""
+    said = ", ".join(f"{k} {v}" for k, v in asdict(settings).items() if v not in ("", ()))
+    body = [f"<p>{html.escape(line)}</p>" for line in (*findings.text, f"Options: {said}. {_machine()}")]
+    body += ["<h2>What came out</h2>", "<ul>", *(f"<li>{html.escape(line)}</li>" for line in findings.summary), "</ul>"]
+    for title, figure in findings.figures.items():
+        png = folder / f"{name}-{title}.png"
+        figure.savefig(png, dpi=130)
+        data = base64.b64encode(png.read_bytes()).decode("ascii")
+        body.append(f'<figure><img alt="{html.escape(title)}" src="data:image/png;base64,{data}"></figure>')
+    for caption, table in findings.tables.items():
+        body += [f"<h2>{html.escape(caption)}</h2>", _table(table)]
+    body.append(f"<details><summary>All {len(rows)} rows of {name}.csv</summary>{_table(rows)}</details>")
+    page = folder / f"{name}.html"
+    head = f'<meta charset="utf-8"><title>{html.escape(chosen.title)}</title><style>{STYLE}</style>'
+    text = "\n".join([f"<h1>{html.escape(chosen.title)}</h1>", *body])
+    page.write_text(f'<!doctype html>\n<html lang="en"><head>{head}</head><body>\n{text}\n</body></html>\n', "utf-8")
+    return page
+
+
+def _table(rows: Sequence[Row]) -> str:
+    """HTML of rows with equal columns; floats to three significant digits."""
+    lines = ["".join(f"<th>{html.escape(name)}</th>" for name in rows[0])] if rows else []
+    for row in rows:
+        lines.append("".join(f"<td>{html.escape(_cell(value))}</td>" for value in row.values()))
+    return "<table>" + "\n".join(f"<tr>{line}</tr>" for line in lines) + "</table>"
+
+
+def _cell(value: object) -> str:
+    if not isinstance(value, float):
+        return str(value)
+    return "–" if value != value else f"{value:.3g}" if abs(value) < 1000 else f"{value:.0f}"
+
+
+def _machine() -> str:
+    """Processor, its cores, and the versions that times depend on."""
+    return (
+        f"Machine: {_processor()}, {os.cpu_count()} cores, {platform.system()}; one core used. "
+        f"hypersplit {version('hypersplit')}, Python {platform.python_version()}, numpy {version('numpy')}."
+    )
+
+
+def _processor() -> str:
+    """The processor's name as Linux tells it, else what Python knows."""
+    try:
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()

@@ -1,0 +1,54 @@
+"""The open nodes: a stack of batches, deepest on top, so that memory grows with depth and not with the tree.
+
+Children of one batch are stacked with the most suspicious node (lowest bound) on top.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from ...instances.batch import Batch
+
+__all__ = ["Frontier"]
+
+
+class Frontier:
+    """Open nodes of one query."""
+
+    def __init__(self, batch: Batch) -> None:
+        self._stack = [batch] if len(batch) else []
+
+    def __len__(self) -> int:
+        return sum(len(b) for b in self._stack)
+
+    def __iter__(self) -> Iterator[Batch]:
+        return iter(self._stack)
+
+    @property
+    def margin(self) -> float:
+        """Lowest proved worst margin among the open nodes; +inf when there is none."""
+        return min((float(b.margin.min()) for b in self._stack), default=np.inf)
+
+    @property
+    def closed_share(self) -> float:
+        """Share of the tree that is not open: a node at depth d is 2^-d of it."""
+        return 1.0 - sum(float((0.5**b.depth).sum()) for b in self._stack)
+
+    def push(self, batch: Batch) -> None:
+        """Stack a batch, lowest margins on top."""
+        if len(batch):
+            self._stack.append(batch[np.argsort(-batch.margin, kind="stable")])
+
+    def pop(self, count: int) -> Batch:
+        """Take up to `count` nodes off the top. Raises IndexError when empty."""
+        taken = [self._stack.pop()]
+        while self._stack and sum(len(b) for b in taken) < count:
+            taken.append(self._stack.pop())
+        batch = Batch.concatenate(taken[::-1]) if len(taken) > 1 else taken[0]
+        if len(batch) > count:
+            # a copy: a view would keep the memory of the nodes that leave
+            self._stack.append(batch[np.arange(len(batch) - count)])
+            batch = batch[len(batch) - count :]
+        return batch

@@ -1,0 +1,1 @@
+"""What do rational numbers decide? Linear programs and activation regions in exact arithmetic."""

@@ -1,0 +1,1 @@
+"""What do linear functions of the input prove? Back-substitution, relaxations, half-spaces, clipping, reduction."""

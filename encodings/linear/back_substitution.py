@@ -1,0 +1,328 @@
+"""Linear bounds by back-substitution, for batches of nodes, rigorous in floating point.
+
+Every pre-activation z = w'x_k + b is bounded from below by a linear function of the input: walking back through the
+layers, x_k is replaced by its lower line where its coefficient is positive and by its upper line where it is negative
+(CROWN, Zhang et al. 2018; DeepPoly, Singh et al. 2019; with parallel lines Fast-Lin, Weng et al. 2018). At the input
+the linear function is minimised over box and half-spaces (`halfspaces`). Upper bounds are lower bounds of -z.
+
+Rounding: with u = 2^-53 a float product A W of n terms is off by at most (n + 8) 2u |A||W| (twice the textbook bound,
+which also covers the evaluation of the error term itself). Applied to values of magnitude m it can move the bound by
+|A| (|W| m), and |A| e <= ||A||_2 ||e||_2 keeps that cheap. The terms are summed and subtracted at the end.
+
+Cost per node: for each layer k, (rows still unstable) x (weights of all earlier layers). Rows go in blocks
+(`row_blocks`): at the deadline what is not walked keeps its inherited or interval bounds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from ...instances import memory
+from ...instances.batch import Batch
+from ...instances.network import Array, activate
+from ...instances.query import Query
+from .bounds import Bounds, LinearBoundOptions, at_least, gamma, norm
+from .conjunctions import refute_conjunctions
+from .halfspaces import absorb_cuts, cut_is_empty
+from .prepared_layers import Prepared, PreparedLayer, prepared_of
+from .relaxations import Lines, lines
+from .row_blocks import blocks_in_time, time_kept_for
+
+__all__ = ["Pass", "back_substitute"]
+
+NODE_CHUNK = 2**17  # float64s of coefficients at a time: fits the second-level cache, nodes of narrow networks
+BALL_CHUNK = 2**24  # the same where only reduced layers are walked in float64
+ROW_CHUNK = 2**22  # the same for one wide node: rows enough for fast matrix products, 32 MB
+
+
+def back_substitute(query: Query, batch: Batch, options: LinearBoundOptions) -> Bounds:
+    """Linear bounds of all nodes of a batch, in parts that fit the caches."""
+    prepared = prepared_of(query)
+    with np.errstate(over="ignore", invalid="ignore"):  # what is not finite in the end proves nothing
+        chunk = BALL_CHUNK if prepared.ball(batch) else NODE_CHUNK
+        step = max(1, chunk // (2 * prepared.widest**2))
+        parts = [Pass(prepared, batch[i : i + step], options).run() for i in range(0, len(batch), step)]
+        bounds = Bounds.concatenate(parts)
+        if options.conjunctions and np.isfinite(bounds.constants).all():
+            refute_conjunctions(query, batch, bounds)
+    return bounds
+
+
+class Pass:
+    """One forward walk over the layers; each unstable row walks back to the input."""
+
+    def __init__(self, prepared: Prepared, batch: Batch, options: LinearBoundOptions) -> None:
+        self.prepared, self.batch, self.options = prepared, batch, options
+        self.query = prepared.query
+        self.lowers: list[Array] = [batch.lower]  # bounds of the values x_0, x_1, ...
+        self.uppers: list[Array] = [batch.upper]
+        self.lines: list[Lines | None] = []  # per layer
+        self.magnitudes: list[Array] = []  # per layer [B, n]: |W| m + |b|
+        self.pre_lower, self.pre_upper = np.fmax(batch.pre_lower, -np.inf), np.fmin(batch.pre_upper, np.inf)  # no NaN
+        self.infeasible = cut_is_empty(batch.lower, batch.upper, batch.cuts)
+        shape = (len(batch), self.query.neurons, self.query.network.input_size + 1)
+        self.means = np.zeros(shape) if options.means else None
+        self.spreads = np.full(shape[:2], np.inf) if options.means else None
+        self.ball = None if options.means else prepared.ball(batch)
+        self.bent: dict[int, Array] = {}  # layer -> neurons whose lines are not one and the same
+        self.hidden_rows: list[tuple[Array, Array]] = []  # (neurons, coefficients [B, 2 rows, neurons before])
+        margins = len(batch) * self.query.rows * prepared.walks[-1]
+        self.hidden_deadline = time_kept_for(margins, options.deadline)  # the margins are walked after them
+        self.first_layer = max(options.first_layer, int(batch.changed.min()))
+        self.sums = 2 * len(prepared.layers)  # additions that a constant or a coefficient goes through on its way
+
+    def walk(self) -> Array:
+        """Bounds of all layers; returns the margins' interval bounds [B, rows]."""
+        for k, prepared in enumerate(self.prepared.layers[:-1], start=1):
+            self._bound_layer(k, prepared)
+        floor, _, magnitude = self.prepared.layers[-1].interval(self.lowers, self.uppers)
+        self.magnitudes.append(magnitude)
+        return floor
+
+    def run(self) -> Bounds:
+        query, floor = self.query, self.walk()
+        shape = len(self.batch), query.rows
+        memory.claim(8e-6 * shape[0] * shape[1] * (query.neurons + query.network.input_size))
+        sensitivities = np.zeros((*shape, query.neurons))
+        # rows that are not walked: the function that is their interval bound everywhere
+        margins = np.fmax(floor, -np.inf)
+        coefficients, constants = np.zeros((*shape, query.network.input_size)), margins.copy()
+        for rows in self._blocks(len(self.prepared.layers), np.arange(query.rows), self.options.deadline):
+            part = np.s_[:, rows[0] : rows[-1] + 1]
+            found = self._substitute(len(self.prepared.layers), rows, np.ones(1), sensitivities[part])
+            coefficients[part], constants[part] = found[:2]
+            margins[part] = np.fmax(found[2], margins[part])
+        return Bounds(
+            self.pre_lower, self.pre_upper, margins, coefficients, constants, sensitivities, self.infeasible,
+            self.means, self.spreads, totals=self._totals(sensitivities) if self.options.totals else None,
+        )  # fmt: skip
+
+    def _keep_rows(self, k: int, rows: Array) -> Array:
+        """Room for the coefficients of these rows, lower ones first."""
+        kept = np.zeros((len(self.batch), 2 * len(rows), self.query.slices[k - 1].start), dtype=np.float32)
+        self.hidden_rows.append((self.query.slices[k - 1].start + rows, kept))
+        return kept
+
+    def _totals(self, sensitivities: Array) -> Array:
+        """Total multipliers [B, rows, neurons], see `bounds.Bounds.totals`."""
+        totals = np.maximum(-sensitivities, 0.0)
+        lower, upper = self.pre_lower, self.pre_upper
+        for neurons, kept in reversed(self.hidden_rows):
+            low, high = lower[:, neurons], upper[:, neurons]
+            unstable = (low < 0.0) & (high > 0.0)
+            width = np.where(unstable, high - low, 1.0)
+            below, above = np.where(unstable, (high / width) ** 2, 0.0), np.where(unstable, (low / width) ** 2, 0.0)
+            own = totals[:, :, neurons]
+            weights = np.concatenate([own * below[:, None], own * above[:, None]], axis=2).astype(np.float32)
+            totals[:, :, : kept.shape[2]] += np.matmul(weights, np.maximum(-kept, 0.0))
+        return totals
+
+    def _bound_layer(self, k: int, prepared: PreparedLayer) -> None:
+        """Bounds of z_k: inherited, then interval, then back-substitution for rows that are still unstable."""
+        part, kind = self.query.slices[k - 1], prepared.layer.kind
+        lower, upper = self.pre_lower[:, part], self.pre_upper[:, part]  # views
+        floor, ceiling, magnitude = prepared.interval(self.lowers, self.uppers)
+        self.magnitudes.append(magnitude)
+        np.fmax(lower, floor, out=lower)
+        np.fmin(upper, ceiling, out=upper)
+        if kind != "identity" and k >= self.first_layer and self.options.hidden:
+            open_rows = (lower < 0.0) & (upper > 0.0) if kind == "relu" else lower < upper
+            # a node's bounds must not depend on its neighbours in the batch: each takes only what it asked for
+            open_rows &= (~self.infeasible & (self.batch.changed <= k))[:, None]
+            for rows in self._blocks(k, np.flatnonzero(open_rows.any(axis=0)), self.hidden_deadline):
+                kept = self._keep_rows(k, rows) if self.options.totals else None
+                coefficients, constants, values = self._substitute(k, rows, np.array([1.0, -1.0]), kept)
+                asked = open_rows[:, rows]
+                if self.means is not None:
+                    self._keep_means(part.start + rows, asked, coefficients, constants)
+                lower[:, rows] = np.where(asked, np.fmax(lower[:, rows], values[:, : len(rows)]), lower[:, rows])
+                upper[:, rows] = np.where(asked, np.fmin(upper[:, rows], -values[:, len(rows) :]), upper[:, rows])
+        crossed = lower > upper
+        if crossed.any():
+            self.infeasible |= crossed.any(axis=1)
+            # an empty region: any bounds are true; keep them ordered so that the arithmetic stays finite
+            np.minimum(lower, upper, out=lower)
+        self._append_values(kind, lower, upper)
+
+    def _keep_means(self, neurons: Array, asked: Array, coefficients: Array, constants: Array) -> None:
+        """Lower functions L come first, negated upper ones -U behind them: (L + U) / 2 and max over the box of
+        (U - L) / 2."""
+        assert self.means is not None and self.spreads is not None
+        count = len(neurons)
+        below, above, batch = coefficients[:, :count], coefficients[:, count:], self.batch
+        gap = -0.5 * (below + above)
+        spread = -0.5 * (constants[:, :count] + constants[:, count:])
+        spread += np.matmul(np.maximum(gap, 0.0), batch.upper[:, :, None])[:, :, 0]
+        spread += np.matmul(np.minimum(gap, 0.0), batch.lower[:, :, None])[:, :, 0]
+        self.spreads[:, neurons] = np.where(asked & np.isfinite(spread), np.maximum(spread, 0.0), np.inf)
+        self.means[:, neurons, :-1] = 0.5 * (below - above)
+        self.means[:, neurons, -1] = 0.5 * (constants[:, :count] - constants[:, count:])
+
+    def _append_values(self, kind: str, lower: Array, upper: Array) -> None:
+        """Bounds of x_k and its lines from the bounds of z_k."""
+        if kind == "identity":
+            self.lines.append(None)
+            self.lowers.append(lower)
+            self.uppers.append(upper)
+            return
+        if kind == "relu":
+            self.lowers.append(np.maximum(lower, 0.0))
+            self.uppers.append(np.maximum(upper, 0.0))
+        else:
+            slack = 2.0**-50  # tanh and the sigmoid made of it are good to a few ulp of 1
+            self.lowers.append(activate(kind, lower) - slack)
+            self.uppers.append(activate(kind, upper) + slack)
+        self.lines.append(lines(kind, lower, upper, self.options.slopes))
+
+    def _blocks(self, k: int, rows: Array, deadline: float) -> Iterator[Array]:
+        """Rows of layer k, both signs of each, in blocks."""
+        count, prepared = 2 * len(self.batch), self.prepared
+        most, floats = ROW_CHUNK // (count * prepared.widest), count * prepared.widest
+        return blocks_in_time(rows, most, count * prepared.walks[k - 1], floats, deadline)
+
+    def _substitute(
+        self, k: int, rows: Array, signs: Array, sensitivities: Array | None
+    ) -> tuple[Array, Array, Array]:
+        """Walk sign * z_k[rows] back to the input.
+
+        signs: [1] or [2]; the rows come once per sign. Returns (coefficients [B, S, inputs], constants [B, S] with the
+        rounding error subtracted, lower bounds [B, S]) with S = len(signs) * len(rows).
+        """
+        prepared = self.prepared.layers[k - 1]
+        count = len(self.batch)
+        pending: dict[int, Array] = {}
+        for s, w in zip(prepared.layer.sources, prepared.layer.weights, strict=True):
+            picked = w[rows] if isinstance(w, np.ndarray) else w[rows].toarray()
+            pending[s] = np.concatenate([sign * picked for sign in signs])[None]
+        constants = np.concatenate([sign * prepared.layer.bias[rows] for sign in signs])[None].repeat(count, axis=0)
+        own = self.magnitudes[k - 1][:, rows]
+        error = np.tile(gamma(prepared.terms + self.sums) * own + prepared.layer.bias_error, (1, len(signs)))
+        if self.ball is not None and k > 1 and len(signs) > 1:
+            first = self.walk_to_first(k, pending, constants, error, sensitivities)
+            return first, constants, self.ball.minimum(first, constants, error * (1.0 + 2.0**-40))
+        return self.concretise(self.walk_back(k, pending, constants, error, sensitivities, rows), constants, error)
+
+    def walk_to_first(
+        self, k: int, pending: dict[int, Array], constants: Array, error: Array, sensitivities: Array | None
+    ) -> Array:
+        """As `walk_back`, but only down to the first layer's pre-activations: their coefficients."""
+        nothing = np.zeros(0, dtype=np.intp)
+        for v in range(k - 1, 0, -1):
+            coefficients = pending.pop(v, None)
+            if coefficients is None:
+                continue
+            if v == 1:
+                first = self._into_layer(1, coefficients, constants, error, sensitivities)
+                return np.broadcast_to(first, (len(constants), *first.shape[1:]))
+            self._step(v, coefficients, pending, constants, error, sensitivities, nothing)
+        return np.zeros((*constants.shape, self.query.network.layers[0].size))
+
+    def walk_back(
+        self, k: int, pending: dict[int, Array], constants: Array, error: Array, sensitivities: Array | None,
+        rows: Array,
+    ) -> Array:  # fmt: skip
+        """Coefficients of the input once all values before layer k are replaced; constants and error are updated."""
+        count = len(constants)
+        for v in range(k - 1, 0, -1):
+            coefficients = pending.pop(v, None)
+            if coefficients is not None:
+                self._step(v, coefficients, pending, constants, error, sensitivities, rows)
+        coefficients = pending.pop(0, None)
+        if coefficients is None:
+            coefficients = np.zeros((1, constants.shape[1], self.query.network.input_size))
+        if len(coefficients) != count:
+            coefficients = np.broadcast_to(coefficients, (count, *coefficients.shape[1:]))
+        return coefficients
+
+    def _step(
+        self, v: int, coefficients: Array, pending: dict[int, Array], constants: Array, error: Array,
+        sensitivities: Array | None, rows: Array,
+    ) -> None:  # fmt: skip
+        """Replace the value x_v by its lines and then by the sources of layer v; constants and error are updated."""
+        prepared = self.prepared.layers[v - 1]
+        coefficients = self._into_layer(v, coefficients, constants, error, sensitivities)
+        if prepared.layer.bias.any():
+            constants += coefficients @ prepared.layer.bias
+        for s, w in zip(prepared.layer.sources, prepared.layer.weights, strict=True):
+            flat = coefficients.reshape(-1, coefficients.shape[2])
+            product = flat @ w if isinstance(w, np.ndarray) else np.ascontiguousarray((w.T @ flat.T).T)
+            product = product.reshape(*coefficients.shape[:2], -1)
+            pending[s] = pending[s] + product if s in pending else product
+
+    def _into_layer(
+        self, v: int, coefficients: Array, constants: Array, error: Array, sensitivities: Array | None
+    ) -> Array:
+        """Replace x_v by its lines over z_v; the rounding of what layer v does to z_v goes into the error."""
+        prepared, line, magnitude = self.prepared.layers[v - 1], self.lines[v - 1], self.magnitudes[v - 1]
+        if line is not None:
+            if sensitivities is not None:
+                sensitivities[:, :, self.query.slices[v - 1]] = coefficients
+            coefficients = self._relaxed(v, coefficients, line, constants, error)
+            coefficients = self.add_multipliers(v, coefficients, error)
+        size = norm(coefficients)
+        per_unit = gamma(prepared.terms + self.sums) * norm(magnitude)
+        error += size * (per_unit + prepared.layer.bias_error * magnitude.shape[1])[:, None]
+        return coefficients
+
+    def _relaxed(self, v: int, coefficients: Array, line: Lines, constants: Array, error: Array) -> Array:
+        """Coefficients [B, S, n] of z_v for those of x_v; intercepts go to the constants."""
+        relu = self.prepared.layers[v - 1].layer.kind == "relu"
+        bent = self._bent(v, line)  # the other lines are both z or both 0
+        part = coefficients[:, :, bent]
+        below = np.minimum(part, 0.0)
+        upper, lower = line.upper_intercept[:, bent], line.lower_intercept[:, bent]
+        constants += np.matmul(below, upper[:, :, None])[:, :, 0]
+        if not relu:
+            constants += np.matmul(np.maximum(part, 0.0), lower[:, :, None])[:, :, 0]
+        error += gamma(len(bent) + self.sums) * norm(part) * norm(np.abs(upper) + np.abs(lower))[:, None]
+        part = np.where(part > 0.0, line.lower_slope[:, None, bent], line.upper_slope[:, None, bent]) * part
+        out = coefficients * line.lower_slope[:, None, :]
+        out[:, :, bent] = part
+        return np.asarray(out)
+
+    def _bent(self, v: int, line: Lines) -> Array:
+        """Neurons of layer v whose two lines differ on some node, or have an intercept."""
+        if v not in self.bent:
+            differ = (line.lower_slope != line.upper_slope) | (line.upper_intercept != 0.0)
+            self.bent[v] = np.flatnonzero((differ | (line.lower_intercept != 0.0)).any(axis=0))
+        return self.bent[v]
+
+    def add_multipliers(self, v: int, coefficients: Array, error: Array) -> Array:
+        """Coefficients [B, S, n] of z_v with what multipliers of its phases add; here there are none."""
+        return coefficients
+
+    def concretise(self, coefficients: Array, constants: Array, error: Array) -> tuple[Array, Array, Array]:
+        """Minimum over box and cuts of coefficients @ x + constants, minus all rounding errors.
+
+        Returns (coefficients, constants less their error, minima).
+        """
+        lower, upper = self.batch.lower, self.batch.upper
+        reach = norm(np.maximum(np.abs(lower), np.abs(upper)))[:, None]
+        relative = gamma(lower.shape[1] + self.sums)
+        rounding = relative * (norm(coefficients) * reach + np.abs(constants))
+        error = (error + rounding) * (1.0 + 2.0**-40)
+        minima = at_least(self.minimum(coefficients, constants, error, rounding))
+        return coefficients, at_least(constants - error), minima
+
+    def minimum(self, coefficients: Array, constants: Array, error: Array, rounding: Array) -> Array:
+        """Minimum over box and cuts [B, S], `error` and the rounding of the minimum itself subtracted.
+
+        rounding: that of the minimum over the box.
+        """
+        lower, upper, cuts = self.batch.lower, self.batch.upper, self.batch.cuts
+        if not cuts.any():
+            return self._over_box(coefficients, constants) - error - rounding * (1.0 + 2.0**-40)
+        reach = norm(np.maximum(np.abs(lower), np.abs(upper)))[:, None]
+        relative = gamma(lower.shape[1] + self.sums)
+        lowered, offset, extra = absorb_cuts(coefficients, constants, lower, upper, cuts)
+        extra = (extra + relative * (norm(lowered) * reach + np.abs(offset))) * (1.0 + 2.0**-40)
+        return self._over_box(lowered, offset) - error - extra
+
+    def _over_box(self, coefficients: Array, constants: Array) -> Array:
+        """Minimum over the box [B, S], without its rounding."""
+        lower, upper = self.batch.lower, self.batch.upper
+        values = constants + np.matmul(np.maximum(coefficients, 0.0), lower[:, :, None])[:, :, 0]
+        values += np.matmul(np.minimum(coefficients, 0.0), upper[:, :, None])[:, :, 0]
+        return values

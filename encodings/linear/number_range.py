@@ -1,0 +1,61 @@
+"""Whether a query's numbers stay where the error terms of floating point are right.
+
+Error terms are relative: they hold as long as no product or sum overflows and what underflows does not matter. From
+    M_0 = max(|lower|, |upper|, 1),    M_k = max(sum_s |W_ks| M_s + |b_k| + its error, 1)
+one walk bounds everything that linear bounds, linear programs and half-spaces are made of: the value of each layer on
+the input set is at most M_k, and so is the sum of the absolute values of all products of weights between any earlier
+layer and layer k, with which a coefficient, and an error made on the way, is multiplied. So up to LARGEST squares and
+products of two such numbers are finite, and all that underflow loses moves a margin by less than `bounds.UNDERFLOW`:
+    2^-1074 (one product)  x  2^30 (products)  x  LARGEST^2 (carried to a margin)  x  2^50 (ways through bounds).
+Beyond that nothing is proved.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ...instances.batch import Node
+from ...instances.network import Array
+from ...instances.query import Query
+
+__all__ = ["BEYOND", "LARGEST", "in_range", "largest_number", "suits_scip"]
+
+LARGEST = 1e75
+# SCIP's tolerances are absolute, 1e-9 is 0 to it and 1e20 infinite: what it may be asked about. The largest weight or
+# bias of each layer lies between the first two, bounds of inputs and pre-activations below the third
+SCIP_LEAST, SCIP_MOST, SCIP_REACH = 1e-6, 1e9, 1e12
+BEYOND = "numbers beyond float64's range"  # the reason of an `unknown`
+
+
+def largest_number(query: Query) -> float:
+    """Largest of the M_k and of the terms of the input set's half-spaces; infinite where a number is not finite."""
+    region = query.region
+    reach = np.maximum(np.maximum(np.abs(region.lower), np.abs(region.upper)), 1.0)
+    sizes: list[Array] = [reach]
+    with np.errstate(over="ignore", invalid="ignore"):
+        rows = np.abs(region.rows) @ reach + np.abs(region.offsets)
+        for layer in query.network.layers:
+            size = np.abs(layer.bias) + layer.bias_error
+            for s, w in zip(layer.sources, layer.weights, strict=True):
+                size = size + abs(w) @ sizes[s]
+            sizes.append(np.maximum(size, 1.0))  # NaN stays
+        most = [float(a.max(initial=1.0)) for a in (*sizes, rows)]
+    return max(most) if np.isfinite(most).all() else np.inf
+
+
+def in_range(query: Query) -> bool:
+    """Whether bounds of this query, or of any part of its input set, may be believed."""
+    return largest_number(query) <= LARGEST
+
+
+def suits_scip(query: Query, node: Node) -> bool:
+    """Whether the numbers of a node are of sizes that SCIP can tell from 0 and from infinity."""
+    ends = (node.lower, node.upper, node.pre_lower, node.pre_upper)
+    if any((np.abs(a[np.isfinite(a)]) > SCIP_REACH).any() for a in ends):
+        return False
+    for layer in query.network.layers:
+        parts = (*(w if isinstance(w, np.ndarray) else w.data for w in layer.weights), layer.bias)
+        most = max(float(np.abs(a).max(initial=0.0)) for a in parts)
+        if most > SCIP_MOST or 0.0 < most < SCIP_LEAST:
+            return False
+    return True

@@ -1,0 +1,96 @@
+"""What back-substitution needs of a network, computed once a query: absolute weights and the counts of their terms.
+
+Interval bounds of z = W x + b from m - r <= x <= m + r, rounding included:
+    W m + b -+ (|W| r + e),  e = 2 gamma(n) (|W| max|x| + |b|) + the bias' own error.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from weakref import WeakKeyDictionary
+
+import numpy as np
+
+from ...instances import memory
+from ...instances.batch import Batch
+from ...instances.network import Array, Layer, Matrix
+from ...instances.query import Query
+from ...instances.sparse import absolute
+from .bounds import UNDERFLOW, at_least, at_most, gamma, middle_and_radius
+from .first_layer_ball import Ball
+from .row_blocks import walk_work
+
+__all__ = ["BALL", "Prepared", "PreparedLayer", "prepared_of", "product_terms"]
+
+BALL = 64  # inputs from which hidden rows are bounded by way of `first_layer_ball`
+
+
+class Prepared:
+    """What back-substitution needs of a query, computed once."""
+
+    def __init__(self, query: Query) -> None:
+        self.query = query
+        layers = query.network.layers
+        memory.claim(8e-6 * sum(w.size if isinstance(w, np.ndarray) else w.nnz for k in layers for w in k.weights))
+        last = replace(layers[-1], bias_error=layers[-1].bias_error + UNDERFLOW)  # of all layers
+        self.layers = tuple(PreparedLayer(layer) for layer in (*layers[:-1], last))
+        self.walks = [walk_work(layers[: k - 1]) for k in range(1, len(layers) + 1)]  # of a row of each layer
+        self.widest = max(query.network.sizes)
+        # whether the input is read by the first layer alone
+        readers = [k for k, layer in enumerate(query.network.layers) if 0 in layer.sources]
+        self.chained = len(self.layers) > 1 and readers == [0]
+        self._ball: Ball | None = None
+
+    def ball(self, batch: Batch) -> Ball | None:
+        """The nodes' common box seen from the first layer, where there is one and nothing else bounds the input."""
+        lower, upper = batch.lower[0], batch.upper[0]
+        if not self.chained or self.query.network.input_size < BALL or batch.cuts.any():
+            return None
+        if len(batch) > 1 and not ((batch.lower == lower).all() and (batch.upper == upper).all()):
+            return None
+        if self._ball is None or not self._ball.of(lower, upper):
+            self._ball = Ball(self.query.network.layers[0], lower, upper)
+        return self._ball
+
+
+class PreparedLayer:
+    def __init__(self, layer: Layer) -> None:
+        self.layer = layer
+        self.absolute = [absolute(w) for w in layer.weights]
+        self.terms = sum(product_terms(w) for w in layer.weights) + layer.roundings
+
+    def interval(self, lowers: list[Array], uppers: list[Array]) -> tuple[Array, Array, Array]:
+        """Interval bounds of z [B, n] from those of the sources, and the magnitude |W| m + |b| of its terms."""
+        layer = self.layer
+        middle = layer.bias[None, :].repeat(len(lowers[0]), axis=0)
+        radius, magnitude = np.zeros_like(middle), np.abs(middle)
+        for s, w, wa in zip(layer.sources, layer.weights, self.absolute, strict=True):
+            lo, up = lowers[s], uppers[s]
+            ends = middle_and_radius(lo, up)
+            middle += _times(ends[0], w)
+            radius += _times(ends[1], wa)
+            magnitude += _times(np.maximum(np.abs(lo), np.abs(up)), wa)
+        error = gamma(self.terms + 4) * 2.0 * magnitude + layer.bias_error
+        return at_least(middle - radius - error), at_most(middle + radius + error), magnitude
+
+
+def product_terms(w: Matrix) -> int:
+    """Largest number of terms that a product with w sums, from either side."""
+    if isinstance(w, np.ndarray):
+        return int(max(w.shape))
+    columns = np.bincount(w.indices, minlength=1)
+    return int(max(np.diff(w.indptr).max(initial=0), columns.max(initial=0)))
+
+
+def _times(x: Array, w: Matrix) -> Array:
+    """x [B, n] -> x @ w.T [B, m]."""
+    return x @ w.T if isinstance(w, np.ndarray) else np.ascontiguousarray((w @ x.T).T)
+
+
+_CACHE: WeakKeyDictionary[Query, Prepared] = WeakKeyDictionary()
+
+
+def prepared_of(query: Query) -> Prepared:
+    if query not in _CACHE:
+        _CACHE[query] = Prepared(query)
+    return _CACHE[query]

@@ -1,0 +1,1 @@
+"""What do several neurons know together? Octahedra, hulls, rows of k neurons."""

@@ -1,0 +1,1 @@
+"""What does an LP prove? Triangle and region programs, and their safe dual bounds."""

@@ -1,0 +1,1 @@
+"""What must hold of a counterexample? Interval contraction forwards and backwards, with nogoods."""

@@ -1,0 +1,141 @@
+"""Bounds of disjuncts: weighted sums of their rows, the weights ascended with slopes and multipliers.
+
+With weights w >= 0 of sum 1,
+    max over rows r of m_r >= sum_r w_r m_r,
+and m(x*) at the minimiser pushed forward is a supergradient in the weights.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ...instances.batch import Batch
+from ...instances.network import Array, Matrix
+from ...instances.query import Query
+from ..linear.bounds import gamma
+from ..linear.inherited_pass import InheritedPass
+from .optimised_bounds import PairPass
+from .row_multipliers import RowPool
+from .skeleton import FLOAT
+from .slope_ascent import Ascent, Pairs, Single
+
+__all__ = ["DisjunctAscent", "DisjunctPass", "shares_of"]
+
+SHARP = FLOAT(4.0)  # step of a weight's logit relative to a slope's
+LARGEST_LOGIT = 30.0  # beyond it a weight is 0 in float32
+
+
+def shares_of(query: Query, disjunct: Array, logits: Array) -> Array:
+    """[P, rows] weights >= 0 of sum 1 over the rows of each pair's disjunct, 0 elsewhere."""
+    owner = np.repeat(np.arange(query.disjuncts), np.diff(query.starts))
+    masked = np.where(owner[None, :] == disjunct[:, None], logits, -np.inf)
+    a = np.exp(masked - masked.max(axis=1, keepdims=True))
+    return np.asarray(a / a.sum(axis=1, keepdims=True))
+
+
+class DisjunctAscent(Ascent):
+    """The ascent of pairs (node, disjunct): of one weighted sum of the disjunct's rows.
+
+    start: [P, neurons + rows + slots of the pool] slopes, multipliers and logits of the weights, or None.
+    """
+
+    wants_points = True
+
+    def __init__(
+        self, single: Single, node: Array, disjunct: Array, start: Array | None, pool: RowPool | None = None
+    ) -> None:
+        query, count = single.query, len(node)
+        layer, neurons = query.network.layers[-1], query.neurons
+        self.matrix = {
+            s: np.ascontiguousarray((w if isinstance(w, np.ndarray) else w.toarray())[:, single.live[s]], dtype=FLOAT)
+            for s, w in zip(layer.sources, layer.weights, strict=True)
+        }
+        self.bias, self.disjunct = layer.bias.astype(FLOAT), disjunct
+        self.mixed = query.rows > query.disjuncts  # else there is nothing to weigh
+        given = np.zeros((count, 0), dtype=FLOAT) if start is None else np.nan_to_num(start[:, neurons:])
+        self.logits = given[:, : query.rows] if given.size else np.zeros((count, query.rows), dtype=FLOAT)
+        self.best_logits = self.logits.copy()
+        nothing = np.zeros(count, dtype=np.intp)
+        pairs = Pairs(node, nothing, np.ones(count), np.arange(count))
+        super().__init__(single, pairs, None if start is None else start[:, :neurons], pool)
+        if given.shape[1] > query.rows:
+            self.mus = np.maximum(given[:, query.rows :], FLOAT(0.0))
+
+    def plain(self) -> Array:
+        """Sensitivities [P, neurons] of the plain slopes, at the weights at hand."""
+        numbers, fresh, rows = self.numbers, self.fresh, self.rows
+        self.numbers, self.fresh = [self._start(k, line, None) for k, line in enumerate(self.chosen, start=1)], {}
+        self.rows = {}
+        _, coefficients, _ = self._back()
+        self.numbers, self.fresh, self.rows = numbers, fresh, rows
+        query, live = self.single.query, self.single.live
+        out = np.zeros((len(self.open), query.neurons))
+        for k, a in enumerate(coefficients, start=1):
+            if a is not None:
+                out[:, query.slices[k - 1].start + live[k]] = a
+        return out
+
+    def _rows(self) -> tuple[dict[int, Array], Array]:
+        shares = self._shares()
+        return {s: shares @ c for s, c in self.matrix.items()}, (shares @ self.bias).astype(np.float64)
+
+    def _shares(self) -> Array:
+        return shares_of(self.single.query, self.disjunct, self.logits).astype(FLOAT)
+
+    def _back(self) -> tuple[Array, list[Array | None], Array]:
+        if self.mixed:
+            self.first, self.constants = self._rows()
+        return super()._back()
+
+    def _keep(self, values: Array, x: Array) -> None:
+        better = np.flatnonzero(values > self.best[self.open])
+        self.best_logits[self.open[better]] = self.logits[better]
+        super()._keep(values, x)
+
+    def _restrict(self, keep: Array) -> None:
+        super()._restrict(keep)
+        self.logits, self.disjunct = self.logits[keep], self.disjunct[keep]
+
+    def _pushed(self, values: list[Array], t: int, rate: float) -> None:
+        """One step on the logits v of the weights w: d bound / d v_r = w_r (m_r - sum_q w_q m_q)."""
+        if not self.mixed:
+            return
+        margins = sum((values[s] @ c.T for s, c in self.matrix.items()), self.bias)
+        shares = self._shares()
+        gradient = shares * (margins - (shares * margins).sum(axis=1, keepdims=True))
+        self.logits += SHARP * rate * self._direction(len(self.layers) + 1, gradient, t)
+        np.clip(self.logits, -LARGEST_LOGIT, LARGEST_LOGIT, out=self.logits)
+
+
+class DisjunctPass(PairPass):
+    """Rigorous evaluation of a weighted sum of the margins, one a node, from inherited bounds.
+
+    shares: [P, rows]; mus: [P, slots] multipliers of the pool's rows.
+    """
+
+    def __init__(
+        self, query: Query, batch: Batch, node: Array, slopes: Array, shares: Array, mus: Array,
+        pool: RowPool | None = None,
+    ) -> None:  # fmt: skip
+        count = len(node)
+        self.shares = shares.astype(np.float64)
+        pairs = Pairs(node, np.zeros(count, dtype=np.intp), np.ones(count), np.arange(count))
+        cuts = np.zeros((count, batch.cuts.shape[1]))
+        super().__init__(InheritedPass(query, batch), pairs, slopes, cuts, mus, pool)
+
+    def objective(self, k: int) -> tuple[dict[int, Array], Array, Array]:
+        """See PairPass; the shares are exact as they stand, only the sums over rows round."""
+        prepared, shares = self.prepared.layers[k - 1], self.shares
+        layer, rows = prepared.layer, self.shares.shape[1]
+        pending = {
+            s: np.ascontiguousarray(_times(shares, w))[:, None]
+            for s, w in zip(layer.sources, layer.weights, strict=True)
+        }
+        own = shares @ self.magnitudes[k - 1].T
+        error = gamma(prepared.terms + self.sums + 2 * rows) * own + 2.0 * layer.bias_error
+        return pending, shares @ layer.bias[:, None], error
+
+
+def _times(x: Array, w: Matrix) -> Array:
+    """x [P, m] @ w [m, n]."""
+    return np.asarray(x @ w) if isinstance(w, np.ndarray) else (w.T @ x.T).T

@@ -1,0 +1,1 @@
+"""Where may a counterexample be? Points, descents, corners."""

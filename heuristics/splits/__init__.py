@@ -1,0 +1,1 @@
+"""Where to split? Hyperplanes of weight rows, axes, phases."""

@@ -1,0 +1,1 @@
+"""What is worth asking? Networks and properties of the papers, built in memory."""

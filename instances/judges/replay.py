@@ -1,0 +1,193 @@
+"""Replay: a candidate input is a counterexample only if the ONNX file itself says so, with no tolerance.
+
+The candidate is rounded to the type that the file takes (float32 as a rule) *inside* the box, the
+half-spaces are checked exactly, onnxruntime runs the file, and the outputs it gives are put into the
+forbidden rows exactly. float64 decides the rows that are clear of its own rounding error, Fractions the
+others.
+
+Where an interval of the box holds no float32 at all (an input fixed to 0.1), the float32 nearest to the
+interval is taken, as the competition's checkers accept, and the witness is flagged `rounded`.
+
+A network built in memory has no file to run. There the candidate stays float64, and f(x) is the real-valued
+network's, enclosed in float64 with a rigorous radius and, where that does not decide, evaluated exactly.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from fractions import Fraction
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..errors import InputError, ReplayError
+from ..network import Array, Network
+from ..property import Case, InputSet, Polyhedron
+from .exact_evaluation import enclose, exact_output
+from .runtime import Float, Session
+from .witness import Witness
+
+__all__ = ["Replay", "Witness", "round_into"]
+
+_Exact = Callable[[], Sequence[float | Fraction] | None]
+
+
+class Replay:
+    """Checks candidate inputs of one network.
+
+    model: path of the ONNX file (found as `path` or `path`.gz), its bytes, or None for `network.source`;
+    with neither, the network counts as built in memory. The onnxruntime session starts with the first
+    candidate, one thread, quiet.
+    """
+
+    def __init__(self, network: Network, model: str | Path | bytes | None = None) -> None:
+        self.network = network
+        self.model = model if model is not None else network.source or None
+        self.name = str(self.model) if isinstance(self.model, (str, Path)) else network.source or "the model"
+        self._session: Session | None = None
+        self._failure = ""  # why there is no session
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"_session": None}  # sessions cannot travel to another process
+
+    @property
+    def session(self) -> Session:
+        """The running model; started when first asked for."""
+        if self._session is None:
+            if self.model is None:
+                raise InputError("the network was built in memory: there is no ONNX file to run")
+            if self._failure:
+                raise ReplayError(self._failure)
+            try:
+                self._session = Session(self.model, self.name, self.network)
+            except ReplayError as error:
+                self._failure = str(error)
+                raise
+        return self._session
+
+    @property
+    def note(self) -> str:
+        """How what was run differs from the file, "" for not at all, or where nothing was run."""
+        return self._session.note if self._session else ""
+
+    def check(self, case: Case, x: Array, joint: bool = False) -> Witness | None:
+        """The witness that candidate x [n] float64 rounds to, or None if that is no counterexample.
+
+        joint: the forbidden polyhedra are over (y, x), as Property.joint says.
+        Raises ReplayError where the file cannot be loaded or run.
+        """
+        if self.model is None:
+            return self._decided(case, x, joint, np.float64, self._enclosed)
+        return self._decided(case, x, joint, self.session.dtype, self._replayed)
+
+    def is_real_counterexample(self, case: Case, x: Array, joint: bool = False) -> bool:
+        """Whether the real-valued network sends x [n], rounded to float32, into the forbidden set; nothing is run."""
+        return self._decided(case, x, joint, np.float32, self._enclosed) is not None
+
+    def _decided(
+        self, case: Case, x: Array, joint: bool, dtype: Float, output: Callable[[Array], tuple[Array, Array, _Exact]]
+    ) -> Witness | None:
+        """See `check`; output: x -> f(x) in float64, a bound on its error, and a callable that gives it exactly."""
+        x, rounded = round_into(case.region, x, dtype)
+        if not np.all(np.isfinite(x)):
+            return None
+        region = case.region
+        if np.any((region.lower == region.upper) & (region.strict_lower | region.strict_upper)):
+            return None
+        if rounded and self.model is None and not region.contains(x):
+            return None  # nobody rounds what was built in memory
+        halfspaces = Polyhedron(-region.rows, region.offsets, region.strict)
+        if not _contains(halfspaces, x, np.zeros(len(x)), x.tolist):
+            return None
+        y, radius, exact = output(x)
+        if not np.all(np.isfinite(y)):
+            return None
+        point = np.concatenate([y, x]) if joint else y
+        if joint:
+            radius, exact = np.pad(radius, (0, len(x))), _followed_by(exact, x)
+        found = any(_contains(polyhedron, point, radius, exact) for polyhedron in case.forbidden)
+        return Witness(x, y, rounded) if found else None
+
+    def run(self, x: Array) -> Array:
+        """Outputs [B, m] of the file for inputs x [B, n], in the model's own types (float32 as a rule).
+
+        Models that take batches get them whole; the last bits can then differ from those of single inputs,
+        which are what `check` uses. For a network built in memory: its float64 evaluation.
+        """
+        return self.network.evaluate(x) if self.model is None else self.session.run(x)
+
+    def _enclosed(self, x: Array) -> tuple[Array, Array, _Exact]:
+        """The real-valued network's output, exactly where it can be had."""
+        y, radius = enclose(self.network, x)
+        return y, radius, cache(lambda: exact_output(self.network, x))
+
+    def _replayed(self, x: Array) -> tuple[Array, Array, _Exact]:
+        """The file's own output."""
+        y = self.session.single(x).astype(np.float64)
+        return y, np.zeros(len(y)), y.tolist
+
+
+def round_into(region: InputSet, x: Array, dtype: Float = np.float32) -> tuple[Array, bool]:
+    """x [n] rounded to `dtype` inside the box of `region`, as float64; and whether a coordinate could not be.
+
+    Per coordinate: the value of `dtype` nearest to x among those in [lower, upper], without the ends that are strict.
+    Where there is none, the one nearest to the interval.
+    """
+    with np.errstate(over="ignore", invalid="ignore"):
+        lower = np.where(region.strict_lower, np.nextafter(region.lower, np.inf), region.lower)
+        upper = np.where(region.strict_upper, np.nextafter(region.upper, -np.inf), region.upper)
+        none = lower > upper  # not even a float64 lies between
+        lower, upper = np.where(none, region.lower, lower), np.where(none, region.upper, upper)
+        near: Any = np.clip(x, lower, upper).astype(dtype)
+        near = np.where(near < lower, np.nextafter(near, dtype(np.inf)), near)
+        near = np.where(near > upper, np.nextafter(near, dtype(-np.inf)), near)
+        below = near < lower
+        if not below.any():
+            return np.asarray(near, dtype=np.float64), bool(none.any())
+        above = np.nextafter(near, dtype(np.inf))  # no value lies between: this one is over `upper`
+        pick = below & (above.astype(np.float64) - upper < lower - near.astype(np.float64))
+        return np.where(pick, above, near).astype(np.float64), True
+
+
+@np.errstate(over="ignore", invalid="ignore")  # what is not finite is left to the exact numbers
+def _contains(polyhedron: Polyhedron, values: Array, radii: Array, exact: _Exact) -> bool:
+    """Whether the numbers that `values` [k] stands for, up to `radii` [k], surely lie in the polyhedron.
+
+    A row whose float64 margin exceeds any error of it is decided by that, the others by the exact numbers.
+    """
+    rows, rhs, strict = polyhedron.rows, polyhedron.rhs, polyhedron.strict
+    if not len(rows):
+        return True
+    absolute = np.abs(rows)
+    size = absolute @ (np.abs(values) + radii) + np.abs(rhs)
+    # Twice Higham's gamma for a sum of k + 1 terms, and the underflow of its products.
+    slack = (2.0 * (rows.shape[1] + 4) * 2.0**-53) * size + absolute @ radii * (1.0 + 2.0**-40) + 2.0**-1000
+    margins = rows @ values - rhs
+    if np.any(margins > slack):
+        return False
+    open_rows = np.flatnonzero(~(margins <= -slack))
+    if not len(open_rows):
+        return True
+    numbers = exact()
+    if numbers is None:
+        return False
+    return all(_row_holds(rows[i], float(rhs[i]), bool(strict[i]), numbers) for i in open_rows)
+
+
+def _followed_by(exact: _Exact, x: Array) -> _Exact:
+    """The numbers of `exact` with x behind them, for rows over (y, x)."""
+
+    def both() -> Sequence[float | Fraction] | None:
+        numbers = exact()
+        return None if numbers is None else [*numbers, *x.tolist()]
+
+    return both
+
+
+def _row_holds(row: Array, rhs: float, strict: bool, numbers: Sequence[float | Fraction]) -> bool:
+    """row @ numbers <= rhs, < where strict, in rational arithmetic."""
+    used = np.flatnonzero(row).tolist()
+    value = sum(Fraction(float(row[i])) * Fraction(numbers[i]) for i in used)
+    return value < Fraction(rhs) if strict else value <= Fraction(rhs)

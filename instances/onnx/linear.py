@@ -1,0 +1,293 @@
+"""Operators with weights (products, convolutions, averages, normalisation) as matrices on the flat input.
+
+Matrices are built from index arrays, without loops over pixels: the rows of all filters of a convolution read
+the same entries, so one pattern [windows, entries] is repeated for every filter.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import NetworkError, UnsupportedOperatorError
+from ..network import Array, Matrix
+from ..sparse import sp
+from .affine import EPS, Expression
+from .node import Constant, Node, Tensor, finite, moved
+
+__all__ = [
+    "average_pool",
+    "batch_normalization",
+    "conv",
+    "gemm",
+    "global_average_pool",
+    "matmul",
+    "reduce",
+    "windows",
+]
+
+MAX_PRODUCTS = 2**27  # nonzeros of one matrix: 1.5 GB
+BEYOND = -2  # in `windows`: outside even the padding
+Index = NDArray[np.int64]
+
+
+def matmul(node: Node) -> Expression:
+    """MatMul with numpy's rules for shapes, one factor constant."""
+    return product(node, node.tensor(0), node.tensor(1))
+
+
+def gemm(node: Node) -> Expression:
+    """alpha A B + beta C, A or B constant."""
+    get = node.attributes.get
+    a, b = (
+        moved(node, node.tensor(i), np.transpose) if get(flag, 0) else node.tensor(i)
+        for i, flag in enumerate(("transA", "transB"))
+    )
+    if len(a.shape) != 2 or len(b.shape) != 2:
+        raise NetworkError(f"factors of shapes {a.shape} and {b.shape}, expected two matrices")
+    out = node.builder.scale(product(node, a, b), float(get("alpha", 1.0)))
+    beta = float(get("beta", 1.0))
+    if not node.has(2) or beta == 0.0:
+        return out
+    c = node.tensor(2)
+    if isinstance(c, Constant):
+        offset, error = node.offset(c)
+        scaled = beta * offset
+        rounding = 0.0 if beta in (1.0, -1.0) else EPS * float(np.abs(scaled).max(initial=0.0))
+        return node.builder.shift(out, scaled, abs(beta) * error + rounding)
+    spread = node.builder.move(c, lambda i: np.broadcast_to(i, out.shape))
+    return node.builder.add(out, node.builder.scale(spread, beta))
+
+
+def product(node: Node, a: Tensor, b: Tensor) -> Expression:
+    """a @ b by numpy's rules, where at most one depends on the input."""
+    if isinstance(a, Expression) and isinstance(b, Expression):
+        raise UnsupportedOperatorError(
+            "both factors depend on the network's input; supported is one constant factor"
+        )
+    if isinstance(b, Constant):
+        return _times(node, node.affine(a), b)
+    assert isinstance(a, Constant)
+    # a b = (b' a')', with vectors left as they are
+    swapped = Constant(np.swapaxes(a.array, -1, -2) if a.array.ndim > 1 else a.array, a.roundings, a.name)
+    flipped = node.builder.move(b, lambda i: np.swapaxes(i, -1, -2)) if len(b.shape) > 1 else b
+    result = _times(node, flipped, swapped)
+    both = len(b.shape) > 1 and a.array.ndim > 1
+    return node.builder.move(result, lambda i: np.swapaxes(i, -1, -2)) if both else result
+
+
+def _times(node: Node, x: Expression, weights: Constant) -> Expression:
+    """x @ weights: entry (batch, r, n) reads entries (batch, r, :) of x with weights (batch, :, n)."""
+    if not x.shape or not weights.shape:
+        raise NetworkError("a product with a scalar, expected vectors or matrices")
+    w = finite(weights).array.astype(np.float64, copy=False)
+    row, column = len(x.shape) == 1, w.ndim == 1
+    left = (1, *x.shape) if row else x.shape
+    w = w[:, None] if column else w
+    if left[-1] != w.shape[-2]:
+        raise NetworkError(f"a product of shapes {x.shape} and {weights.shape}")
+    batch = np.broadcast_shapes(left[:-2], w.shape[:-2])
+    rows, inner, columns = left[-2], left[-1], w.shape[-1]
+    shape = (*batch, *(() if row else (rows,)), *(() if column else (columns,)))
+    if math.prod(batch) * rows == 1:
+        return node.builder.apply(w.reshape(inner, columns).T, x, shape, weights.roundings)
+    count = math.prod(batch) * rows * columns
+    check_products(count * inner)
+    read = np.broadcast_to(np.arange(x.size).reshape(left), (*batch, rows, inner))[..., None, :]
+    values = np.swapaxes(np.broadcast_to(w, (*batch, inner, columns)), -1, -2)[..., None, :, :]
+    indices = np.broadcast_to(read, (*batch, rows, columns, inner)).reshape(-1)
+    data = np.broadcast_to(values, (*batch, rows, columns, inner)).reshape(-1)
+    matrix = sp.csr_array((data, indices, np.arange(count + 1) * inner), shape=(count, x.size))
+    return node.builder.apply(matrix, x, shape, weights.roundings)
+
+
+def conv(node: Node) -> Expression:
+    """Convolution of any number of axes, with groups, strides, padding and dilations."""
+    x, weights = node.expression(0), node.weights(1)
+    w = weights.array
+    group = int(node.attributes.get("group", 1))
+    if (
+        w.ndim < 3
+        or len(x.shape) != w.ndim
+        or group < 1
+        or w.shape[0] % group
+        or x.shape[1] != w.shape[1] * group
+    ):
+        raise NetworkError(f"a convolution of shape {x.shape} with weights {w.shape} in {group} groups")
+    filters, depth = w.shape[:2]
+    kernel = [int(k) for k in node.attributes.get("kernel_shape", w.shape[2:])]
+    if kernel != list(w.shape[2:]):
+        raise NetworkError(f"kernel_shape {kernel} for weights of shape {w.shape}")
+    read, out = windows(node, x.shape[2:], kernel, ceil=False)
+    matrix = _convolution(read, w.reshape(filters, -1), depth, group, math.prod(x.shape[2:]))
+    result = node.builder.apply(
+        _batched(matrix, x.shape[0]), x, (x.shape[0], filters, *out), weights.roundings
+    )
+    if not node.has(2):
+        return result
+    offset, error = node.offset(node.weights(2))
+    return node.builder.shift(result, offset.reshape(-1, *[1] * len(kernel)), error)
+
+
+def _convolution(read: Index, weights: Array, depth: int, group: int, pixels: int) -> Matrix:
+    """Matrix of one image, [filters * windows, group * depth * pixels].
+
+    read: [windows, entries]; weights: [filters, depth * entries].
+    """
+    filters, count, entries = len(weights), *read.shape
+    check_products(filters * count * depth * entries)
+    # the pattern that all filters of a group share: the entries that each window reads, and with which weight
+    every = np.broadcast_to(read[:, None, :], (count, depth, entries)).reshape(count, -1)
+    inside = every >= 0
+    shift = np.repeat(np.arange(depth) * pixels, entries)
+    columns = (every + shift)[inside]
+    taps = np.broadcast_to(np.arange(depth * entries), every.shape)[inside]
+    per_group = filters // group
+    starts = np.repeat(np.arange(group) * depth * pixels, per_group)
+    indices = (columns[None] + starts[:, None]).reshape(-1)
+    pointers = np.concatenate([[0], np.cumsum(np.tile(inside.sum(axis=1), filters))])
+    data = weights[:, taps].reshape(-1)
+    return sp.csr_array((data, indices, pointers), shape=(filters * count, group * depth * pixels))
+
+
+def _batched(matrix: Matrix, batch: int) -> Matrix:
+    """The matrix for every image of a batch."""
+    if batch == 1:
+        return matrix
+    check_products(batch * matrix.nnz)
+    return sp.csr_array(sp.kron(sp.eye_array(batch), matrix, format="csr"))
+
+
+def windows(
+    node: Node, sizes: tuple[int, ...], kernel: list[int], ceil: bool
+) -> tuple[Index, tuple[int, ...]]:
+    """What each window of a convolution or a pooling reads, and how many windows there are along each axis.
+
+    Returns ([windows, entries of a window] positions in the flat image, -1 in the padding and BEYOND outside
+    even that, where `ceil` lets a last window overhang).
+    """
+    dims = len(sizes)
+    strides, dilations = (
+        [int(v) for v in node.attributes.get(k) or [1] * dims] for k in ("strides", "dilations")
+    )
+    before, after = _padding(node, sizes, kernel, strides, dilations)
+    if not all(len(v) == dims for v in (kernel, strides, dilations, before, after)):
+        raise NetworkError(f"kernel, strides, dilations or pads do not have {dims} axes, as the image does")
+    if min([*kernel, *strides, *dilations], default=1) < 1 or min([*before, *after], default=0) < 0:
+        raise NetworkError("kernel, strides and dilations must be positive, pads not negative")
+    counts = []
+    for n, k, s, d, low, high in zip(sizes, kernel, strides, dilations, before, after, strict=True):
+        room = n + low + high - d * (k - 1) - 1
+        if room < 0:
+            raise NetworkError(f"a window of {d * (k - 1) + 1} on {n} entries with padding {low}, {high}")
+        count = (-(-room // s) if ceil else room // s) + 1
+        if ceil and (count - 1) * s >= n + low:
+            count -= 1  # a window starts inside the image or the padding before it
+        counts.append(count)
+    check_products(math.prod(counts) * math.prod(kernel))
+    flat = np.zeros((1, 1), dtype=np.int64)
+    for n, k, s, d, low, high, count in zip(
+        sizes, kernel, strides, dilations, before, after, counts, strict=True
+    ):
+        position = np.arange(count)[:, None] * s + np.arange(k) * d - low
+        state = np.where(position >= n + high, BEYOND, np.where((position < 0) | (position >= n), -1, 0))
+        joined = flat[:, None, :, None] * n + position[None, :, None, :]
+        outside = np.minimum(np.minimum(flat, 0)[:, None, :, None], state[None, :, None, :])
+        flat = np.where(outside < 0, outside, joined).reshape(len(flat) * count, flat.shape[1] * k)
+    return flat, tuple(counts)
+
+
+def _padding(
+    node: Node, sizes: tuple[int, ...], kernel: list[int], strides: list[int], dilations: list[int]
+) -> tuple[list[int], list[int]]:
+    """Padding before and after each axis."""
+    auto = node.text("auto_pad", "NOTSET")
+    if auto in ("NOTSET", ""):
+        pads = [int(p) for p in node.attributes.get("pads") or [0] * (2 * len(sizes))]
+        return pads[: len(sizes)], pads[len(sizes) :]
+    if auto == "VALID":
+        return [0] * len(sizes), [0] * len(sizes)
+    if auto not in ("SAME_UPPER", "SAME_LOWER"):
+        raise NetworkError(f"auto_pad {auto!r}, expected NOTSET, VALID, SAME_UPPER or SAME_LOWER")
+    before, after = [], []
+    for n, k, s, d in zip(sizes, kernel, strides, dilations, strict=True):
+        total = max(0, (-(-n // s) - 1) * s + d * (k - 1) + 1 - n)
+        small, large = total // 2, total - total // 2
+        before.append(small if auto == "SAME_UPPER" else large)
+        after.append(large if auto == "SAME_UPPER" else small)
+    return before, after
+
+
+def average_pool(node: Node) -> Expression:
+    """Means over windows; the padding counts as entries with count_include_pad."""
+    x = node.expression(0)
+    if len(x.shape) < 3:
+        raise NetworkError(f"a pooling of shape {x.shape}, expected batch, channels and at least one axis")
+    kernel = [int(k) for k in node.attributes["kernel_shape"]]
+    read, out = windows(node, x.shape[2:], kernel, bool(node.attributes.get("ceil_mode", 0)))
+    counted = (read > BEYOND if node.attributes.get("count_include_pad", 0) else read >= 0).sum(axis=1)
+    inside = read >= 0
+    share = np.broadcast_to(1.0 / np.maximum(counted, 1)[:, None], read.shape)
+    pointers = np.concatenate([[0], np.cumsum(inside.sum(axis=1))])
+    one = sp.csr_array((share[inside], read[inside], pointers), shape=(len(read), math.prod(x.shape[2:])))
+    matrix = _batched(one, x.shape[0] * x.shape[1])
+    return node.builder.apply(matrix, x, (*x.shape[:2], *out), roundings=1)
+
+
+def global_average_pool(node: Node) -> Expression:
+    """Means over every axis behind the channels."""
+    x = node.expression(0)
+    return _reduced(node, x, list(range(2, len(x.shape))), keep=True, mean=True)
+
+
+def reduce(node: Node) -> Expression:
+    """ReduceSum and ReduceMean."""
+    x, axes = node.expression(0), node.integers("axes", 1)
+    if not axes:
+        if node.attributes.get("noop_with_empty_axes", 0):
+            return x
+        axes = list(range(len(x.shape)))
+    return _reduced(node, x, axes, bool(node.attributes.get("keepdims", 1)), node.kind == "ReduceMean")
+
+
+def _reduced(node: Node, x: Expression, axes: list[int], keep: bool, mean: bool) -> Expression:
+    dims = len(x.shape)
+    if any(not -dims <= a < dims for a in axes):
+        raise NetworkError(f"axes {axes} of a tensor of shape {x.shape}")
+    gone = sorted({a % dims for a in axes})
+    kept = [d for d in range(dims) if d not in gone]
+    count = math.prod(x.shape[d] for d in gone)
+    if count == 0 or x.size == 0:
+        raise NetworkError(f"a sum over no entries (shape {x.shape})")
+    indices = np.arange(x.size).reshape(x.shape).transpose(*kept, *gone).reshape(-1)
+    data = np.full(x.size, 1.0 / count if mean else 1.0)
+    matrix = sp.csr_array((data, indices, np.arange(0, x.size + 1, count)), shape=(x.size // count, x.size))
+    shape = tuple(1 if d in gone else n for d, n in enumerate(x.shape) if keep or d not in gone)
+    return node.builder.apply(matrix, x, shape, roundings=1 if mean else 0)
+
+
+def batch_normalization(node: Node) -> Expression:
+    """(x - mean) scale / sqrt(variance + epsilon) + shift, for inference."""
+    if node.attributes.get("training_mode", 0):
+        raise UnsupportedOperatorError("training_mode; supported is inference")
+    x = node.expression(0)
+    form = (-1, *[1] * (len(x.shape) - 2))
+    scale, shift, mean, variance = (node.weights(i).array.reshape(form) for i in range(1, 5))
+    if any(node.constant(i).roundings for i in range(1, 5)):
+        raise UnsupportedOperatorError(
+            "scale, shift, mean or variance that are rounded results of arithmetic"
+        )
+    spread = variance + float(node.attributes.get("epsilon", 1e-5))
+    if not bool(np.all(spread > 0.0)):
+        raise NetworkError("variance + epsilon is not positive")
+    # a sum, a square root and a division: less than four roundings
+    centred = node.builder.shift(x, -mean)
+    return node.builder.shift(node.builder.scale(centred, scale / np.sqrt(spread), roundings=4), shift)
+
+
+def check_products(count: float) -> None:
+    """Raise NetworkError for a matrix that no sound file of this kind has, before its memory is asked for."""
+    if count > MAX_PRODUCTS:
+        raise NetworkError(f"a linear map of {count:.0f} nonzeros, expected at most {MAX_PRODUCTS}")

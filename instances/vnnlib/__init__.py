@@ -1,0 +1,1 @@
+"""Which property does a VNN-LIB file state? Parser, normal form, writer."""

@@ -1,0 +1,139 @@
+"""SCIP beside the phase search: what it closes, what it leaves, when it is asked."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import oracle
+import pytest
+from random_instances import random_instance
+
+import hypersplit
+from hypersplit.bab.closers import node_milp
+from hypersplit.bab.closers.conflict_search import Refutation
+from hypersplit.bab.closers.node_milp import NodeMilp
+from hypersplit.bab.run.options import Options
+from hypersplit.bab.stages import phase_search
+from hypersplit.bab.tree.frontier import Frontier
+from hypersplit.encodings.linear.bounds import LinearBoundOptions
+from hypersplit.encodings.linear.linear_bounds import bound
+from hypersplit.encodings.milp.close import MilpResult
+from hypersplit.heuristics import policy
+from hypersplit.heuristics.policy import Facts, Stage
+from hypersplit.instances.batch import Batch, root
+from hypersplit.instances.families.random_networks import random_network
+from hypersplit.instances.property import Case, InputSet, Polyhedron, Property
+from hypersplit.instances.query import Query, queries
+
+
+def asking(thresholds: np.ndarray) -> tuple[Query, Batch, np.ndarray]:
+    """Two outputs, each forbidden at its threshold or below; the root with plain bounds, and its margins."""
+    network = random_network([4, 8, 8, 2], 1)
+    region = InputSet.box(np.full(4, -1.0), np.full(4, 1.0))
+    forbidden = tuple(Polyhedron(row[None], np.array([t])) for row, t in zip(np.eye(2), thresholds, strict=True))
+    query = queries(network, Property((Case(region, forbidden),), 4, 2))[0]
+    batch = root(query)
+    bounds = bound(query, batch, LinearBoundOptions(kernel="plain"))
+    batch.pre_lower, batch.pre_upper = bounds.pre_lower, bounds.pre_upper
+    return query, batch, bounds.margins
+
+
+def open_root() -> tuple[Query, Batch, np.ndarray]:
+    """Both disjuncts hold, and plain bounds leave both open."""
+    query, _, floor = asking(np.zeros(2))
+    points = np.random.default_rng(0).uniform(-1.0, 1.0, (20000, 4))
+    met = np.asarray(query.network.evaluate(points).min(axis=0))
+    query, batch, margins = asking(0.5 * met + 0.5 * floor[0])
+    assert (margins < 0.0).all()
+    return query, batch, margins
+
+
+def asker(query: Query, batch: Batch, monkeypatch: pytest.MonkeyPatch, trust: bool = False) -> NodeMilp:
+    """One that is asked at once, with slices that a loaded machine does not use up."""
+    monkeypatch.setattr(node_milp, "FIRST_SLICE", 20.0)
+    monkeypatch.setattr(node_milp, "AFTER", -1.0)
+    monkeypatch.setattr(node_milp, "TRIALS", 1e9)
+    monkeypatch.setattr(node_milp, "MOST", 1e9)
+    return NodeMilp(query, Options(jobs=1, trust_scip=trust), time.monotonic() + 60.0, Frontier(batch))
+
+
+@pytest.mark.parametrize("trust", [False, True])
+def test_scip_refutes_all_duties_of_a_node(trust: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The node is closed and its duties are done; it rests on SCIP's word only where that is trusted."""
+    query, batch, margins = open_root()
+    asks = asker(query, batch, monkeypatch, trust)
+    proved, witness = asks.close(batch, margins, lambda points: None)
+    assert proved.tolist() == [np.inf] and witness is None
+    assert not batch.duty.any()
+    assert asks.closed == trust and (trust or asks.counts)
+
+
+def test_a_slow_scip_only_shows_what_it_can(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the tree is faster a node that only SCIP refutes stays with the tree, whose bounds are rigorous."""
+    query, batch, margins = open_root()
+    asks = asker(query, batch, monkeypatch, trust=True)
+    asks.frontier = Frontier(batch[:0])  # the tree has closed everything else
+    asks.started -= 0.01
+    asks.seconds = 100.0
+    proved, witness = asks.close(batch, margins, lambda points: None)
+    assert proved.tolist() == [-np.inf] and witness is None
+    assert batch.duty.all()
+    assert asks.share == 1.0
+    assert asks.closed == 0
+
+
+def test_what_is_not_proved_again_stays_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A SCIP that refutes everything closes nothing where the conflict search proves nothing."""
+    query, batch, margins = open_root()
+    asks = asker(query, batch, monkeypatch)
+    lie = MilpResult("refuted", np.inf, [], 1, 0.1, "")
+    monkeypatch.setattr("hypersplit.encodings.milp.process.close_apart", lambda *_, **__: lie)
+    monkeypatch.setattr(node_milp, "refute_apart", lambda *_, **__: Refutation("open", "time"))
+    proved, witness = asks.close(batch, margins, lambda points: None)
+    assert proved.tolist() == [-np.inf] and witness is None
+    assert batch.duty.all() and asks.closed == 0
+
+
+def test_a_failed_slice_leaves_the_node_and_grows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An error is an open node; the next slice is longer."""
+    query, batch, margins = open_root()
+    asks = asker(query, batch, monkeypatch)
+    failed = MilpResult("open", -np.inf, [], 0, 0.1, "error: out of memory")
+    monkeypatch.setattr("hypersplit.encodings.milp.process.close_apart", lambda *_, **__: failed)
+    proved, witness = asks.close(batch, margins, lambda points: None)
+    assert proved.tolist() == [-np.inf] and witness is None
+    assert batch.duty.all()
+    assert asks.slice > node_milp.FIRST_SLICE
+
+
+def test_it_is_not_asked_too_early_nor_too_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not before the tree had its time, and not beyond the trials where it closed nothing."""
+    query, batch, margins = open_root()
+    monkeypatch.setattr("hypersplit.encodings.milp.process.close_apart", lambda *_, **__: pytest.fail("asked"))
+    early = NodeMilp(query, Options(jobs=1), time.monotonic() + 60.0, Frontier(batch))
+    assert early.close(batch, margins, lambda points: None)[0].tolist() == [-np.inf]
+    monkeypatch.setattr(node_milp, "AFTER", -1.0)
+    spent = NodeMilp(query, Options(jobs=1), time.monotonic() + 60.0, Frontier(batch))
+    spent.started -= 10.0
+    spent.seconds = 1.0
+    assert spent.close(batch, margins, lambda points: None)[0].tolist() == [-np.inf]
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_verdicts_with_scip_in_the_tree_are_the_oracles(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Asked in every round, SCIP never turns a verdict; what rests on it is called `scip-float`."""
+    monkeypatch.setattr(node_milp, "AFTER", -1.0)
+    monkeypatch.setattr(node_milp, "TRIALS", 1e9)
+    monkeypatch.setattr(node_milp, "MOST", 1e9)
+    monkeypatch.setattr(phase_search, "ASCENT", 0)
+
+    def only_phases(known: Facts, *asked: str) -> list[Stage]:
+        return [Stage("split", 1.0, "phases")]
+
+    monkeypatch.setattr("hypersplit.bab.answer.plan", only_phases)
+    assert policy.plan is not only_phases
+    instance = random_instance(seed)
+    result = hypersplit.verify(instance.network, instance.prop, timeout=20, jobs=1)
+    exact = {oracle.decide(instance.network, case, instance.prop.joint)[0] for case in instance.prop.cases}
+    assert result.verdict in ({"sat", "unknown"} if "sat" in exact else {"unsat"})

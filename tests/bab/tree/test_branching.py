@@ -1,0 +1,162 @@
+"""Children cover their parent; half-spaces are kept within their limit; the frontier and its loop lose nothing."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from hypersplit import verify
+from hypersplit.bab.tree.branching import MOST_CUTS, children
+from hypersplit.bab.tree.frontier import Frontier
+from hypersplit.bab.tree.search import Steps, search
+from hypersplit.encodings.linear.bounds import Bounds
+from hypersplit.encodings.linear.clipping import clip_batch
+from hypersplit.encodings.linear.linear_bounds import LinearBoundOptions, bound
+from hypersplit.heuristics.splits.splits import RULES, Splits, choose_splits
+from hypersplit.instances.batch import Batch, root
+from hypersplit.instances.families.random_networks import random_network, random_property
+from hypersplit.instances.network import sequential
+from hypersplit.instances.property import Case, InputSet, Polyhedron, Property
+from hypersplit.instances.query import Query, queries
+
+
+def random_query(seed: int) -> Query:
+    """A 3-6-5-2 network on a box with one half-space; both outputs forbidden below a low threshold."""
+    rng = np.random.default_rng(seed)
+    sizes = [3, 6, 5, 2]
+    weights = [rng.normal(size=(b, a)) for a, b in zip(sizes[:-1], sizes[1:], strict=True)]
+    network = sequential(weights, [rng.normal(size=len(w)) for w in weights])
+    region = InputSet(-np.ones(3), np.ones(3), np.array([[1.0, 1.0, 1.0]]), np.array([1.0]))
+    return queries(network, Property((Case(region, (Polyhedron(np.eye(2), np.full(2, -1.0)),)),), 3, 2))[0]
+
+
+def inside(query: Query, batch: Batch, b: int, points: np.ndarray) -> np.ndarray:
+    """Which points lie in node b: box, half-spaces of splits, phases."""
+    node = batch.node(b)
+    pre = np.concatenate(query.network.values(points)[1][:-1], axis=1)
+    cuts = batch.cuts[b, query.reserved :]
+    return (
+        ((points >= node.lower) & (points <= node.upper)).all(axis=1)
+        & (points @ cuts[:, :-1].T + cuts[:, -1] >= 0.0).all(axis=1)
+        & ((pre >= 0.0) | (node.phases <= 0)).all(axis=1)
+        & ((pre <= 0.0) | (node.phases >= 0)).all(axis=1)
+    )
+
+
+def test_children_cover_their_parent_for_every_rule() -> None:
+    """Down ten splits of each rule, a point of a node lies in one of its children."""
+    for rule in RULES:
+        for seed in range(3):
+            query, rng = random_query(seed), np.random.default_rng(seed)
+            batch = root(query)
+            for _ in range(10):
+                bounds = bound(query, batch, LinearBoundOptions(means=True))
+                batch.pre_lower, batch.pre_upper = bounds.pre_lower, bounds.pre_upper
+                splits = choose_splits(query, batch, bounds, rule)
+                if splits.missing.any():
+                    break
+                points = rng.uniform(batch.lower[0], batch.upper[0], (200, 3))
+                points = points[inside(query, batch, 0, points)]
+                both = children(query, batch, splits)
+
+                assert (inside(query, both, 0, points) | inside(query, both, 1, points)).all(), f"{rule}, seed {seed}"
+                batch = both[np.array([int(rng.integers(2))])]
+
+
+def test_a_node_keeps_the_propertys_half_spaces_and_the_newest_cuts() -> None:
+    """However many cuts are made, the reserved slots stay in front and at most MOST_CUTS follow, newest last."""
+    query, rng = random_query(0), np.random.default_rng(1)
+    batch = root(query)
+    first = batch.cuts[:, : query.reserved].copy()
+    for _ in range(MOST_CUTS + 5):
+        row = rng.normal(size=(1, 4))
+        nothing = np.array([-1])
+        batch = children(query, batch, Splits(nothing, np.zeros(1), nothing, row, np.zeros(1)))[np.array([0])]
+
+    assert batch.cuts.shape[1] == query.reserved + MOST_CUTS
+    assert np.array_equal(batch.cuts[:, : query.reserved], first)
+    assert np.array_equal(batch.cuts[0, -1], row[0])
+
+
+def test_clipping_a_batch_keeps_counterexamples() -> None:
+    """A point whose margins are all <= 0 stays in the node's box and satisfies the half-spaces it hands on."""
+    met = 0
+    for seed in range(30):
+        query = random_query(seed)
+        batch = root(query)
+        bounds = bound(query, batch)
+        points = np.random.default_rng(seed).uniform(-1.0, 1.0, (3000, 3))
+        bad = points[(query.worst(query.network.evaluate(points)) <= 0.0) & (points.sum(axis=1) + 1.0 >= 0.0)]
+        clipped, empty = clip_batch(query, batch, bounds)
+        met += len(bad) > 0
+
+        assert not (empty[0] and len(bad))
+        assert (bad >= clipped.lower[0]).all() and (bad <= clipped.upper[0]).all()
+        assert (bad @ clipped.cuts[0, :, :-1].T + clipped.cuts[0, :, -1] >= 0.0).all()
+    assert met > 5
+
+
+def test_the_frontier_gives_back_what_was_pushed_most_suspicious_first() -> None:
+    """Nodes come back once each, the lowest margin of the last batch first, in the numbers asked for."""
+    query = random_query(0)
+    batch = Batch.concatenate([root(query)] * 5)
+    batch.margin = np.array([-1.0, -5.0, -2.0, -4.0, -3.0])
+    frontier = Frontier(batch[:0])
+    frontier.push(batch)
+
+    assert frontier.margin == -5.0
+    assert frontier.pop(2).margin.tolist() == [-4.0, -5.0]
+    assert sorted(frontier.pop(9).margin.tolist()) == [-3.0, -2.0, -1.0]
+    assert len(frontier) == 0
+
+
+def test_nodes_that_cannot_be_split_forbid_unsat() -> None:
+    """A search whose nodes are neither closed nor split ends without being `closed`; Ctrl-C keeps the batch."""
+    query = next(q for q in map(random_query, range(50)) if q.worst(bound(q, root(q)).margins)[0] <= 0.0)
+    count = query.network.input_size
+
+    def steps(attack: object) -> Steps:
+        return Steps(
+            bound=bound,
+            attack=attack,  # type: ignore[arg-type]
+            clip=lambda q, batch, bounds: (batch, np.zeros(len(batch), dtype=bool)),
+            close=lambda q, batch, bounds: (np.full(len(batch), -np.inf), None),
+            split=lambda q, batch, bounds: Splits.none(len(batch), count),
+            stop=lambda *_: "",
+            batch=4,
+        )
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    outcome = search(query, Frontier(root(query)), steps(lambda *_: None))
+
+    assert not outcome.closed and len(outcome.stuck) == 1
+
+    frontier = Frontier(root(query))
+    outcome = search(query, frontier, steps(interrupt))
+
+    assert outcome.stopped == "interrupted" and len(frontier) == 1
+
+
+def test_the_tree_does_not_depend_on_the_workers() -> None:
+    """Closed by one thread or by three: the same nodes."""
+    network = random_network((3, 12, 12, 2), seed=4)
+    prop = random_property(network, seed=6, radius=0.5, slack=0.3)
+    found = [verify(network, prop, method="split", jobs=jobs, batch=4, timeout=60.0) for jobs in (1, 3)]
+    assert found[0].verdict == found[1].verdict == "unsat"
+    assert found[0].statistics["nodes"] == found[1].statistics["nodes"] > 20
+
+
+def test_an_error_in_a_worker_reaches_the_caller() -> None:
+    """And leaves the frontier as it was."""
+    query = random_query(0)
+
+    def fail(query: Query, batch: Batch) -> Bounds:
+        raise MemoryError("none left")
+
+    frontier = Frontier(Batch.concatenate([root(query)] * 40))
+    steps = Steps(fail, *[lambda *_: None] * 4, stop=lambda *_: "", batch=8, workers=3)  # type: ignore[arg-type]
+    with pytest.raises(MemoryError, match="none left"):
+        search(query, frontier, steps)
+    assert len(frontier) == 40

@@ -1,0 +1,226 @@
+"""Where compiled kernels are kept: a folder named by their sources, chosen by the environment, left as it was."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from numba import config, njit
+
+from hypersplit.encodings.kernels import cache as module
+from hypersplit.encodings.kernels.cache import (
+    compile_in_background,
+    kernel_cache,
+    kernel_folder,
+    kernels_ready,
+    mark_ready,
+)
+
+SOURCES = sorted(path.name for path in Path(module.__file__).parent.glob("*.py"))
+
+
+@pytest.fixture(autouse=True)
+def forgetful() -> Iterator[None]:
+    """No test sees the folder of another one, nor leaves its own behind."""
+    kernel_folder.cache_clear()
+    yield
+    kernel_folder.cache_clear()
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A cache folder of the test's own."""
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+@pytest.fixture
+def sources(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with a copy of the kernels' sources, which the module takes for its own."""
+    folder = tmp_path / "sources"
+    folder.mkdir()
+    for name in SOURCES:
+        shutil.copy(Path(module.__file__).parent / name, folder)
+    monkeypatch.setattr(module, "__file__", str(folder / "cache.py"))
+    return folder
+
+
+def folder_now() -> Path:
+    """The folder as a new process would see it."""
+    kernel_folder.cache_clear()
+    return kernel_folder()
+
+
+@pytest.fixture
+def started(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    """The processes that would have been started."""
+    calls: list[list[str]] = []
+    replace_popen(monkeypatch, lambda words, **_: calls.append(words))
+    return calls
+
+
+def replace_popen(monkeypatch: pytest.MonkeyPatch, popen: Callable[..., Any]) -> None:
+    """For the module alone; subprocess itself stays as it is."""
+    monkeypatch.setattr(module, "subprocess", SimpleNamespace(Popen=popen, DEVNULL=subprocess.DEVNULL))
+
+
+def test_the_folder_changes_with_any_kernel_source(sources: Path) -> None:
+    """One more byte in any of the sources, or one more source, is another folder; the old bytes are the old one."""
+    assert {"narrow_nodes.py", "narrow_layout.py", "narrow_substitution.py", "wide_nodes.py"} <= set(SOURCES)
+    before, seen = folder_now(), {folder_now()}
+    for name in SOURCES:
+        old = (sources / name).read_bytes()
+        (sources / name).write_bytes(old + b"\n")
+        assert folder_now() not in seen, name
+        seen.add(folder_now())
+        (sources / name).write_bytes(old)
+        assert folder_now() == before, name
+    (sources / "of_tomorrow.py").write_text("x = 1\n")
+    assert folder_now() not in seen
+
+
+def test_the_folder_does_not_change_with_time_or_other_files(sources: Path) -> None:
+    """What is not a kernel's source, and when the sources were written, changes nothing."""
+    before = folder_now()
+    (sources / "notes.md").write_text("x = 1\n")
+    os.utime(sources / "narrow_nodes.py", (1.0, 1.0))
+    assert folder_now() == before
+
+
+def test_the_folder_changes_with_the_place_of_the_sources(sources: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two installations of one version do not share a folder: numba's keys hold the place."""
+    before = folder_now()
+    other = sources.parent / "other"
+    shutil.copytree(sources, other)
+    monkeypatch.setattr(module, "__file__", str(other / "cache.py"))
+    assert folder_now() != before
+
+
+@pytest.mark.parametrize("package", ["numba", "llvmlite", "numpy", "scipy"])
+def test_the_folder_changes_with_the_compiler(home: Path, monkeypatch: pytest.MonkeyPatch, package: str) -> None:
+    """A new version of anything that compiles or is compiled against is another folder."""
+    before, real = folder_now(), module.version
+    monkeypatch.setattr(module, "version", lambda name: real(name) + ("+new" if name == package else ""))
+    assert folder_now() != before
+
+
+def test_the_folder_changes_with_the_processor(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Code for one processor's instructions is not run on another's, as when a home folder is shared."""
+    monkeypatch.setattr(module, "_processor", lambda: "flags: sse2")
+    before = folder_now()
+    monkeypatch.setattr(module, "_processor", lambda: "flags: sse2 avx2")
+    assert folder_now() != before
+
+
+def test_the_environment_moves_the_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """NUMBA_CACHE_DIR first, then hypersplit in XDG_CACHE_HOME, then in ~/.cache; an empty word counts as none."""
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path / "numba"))
+    assert folder_now().parent == tmp_path / "numba"
+    name = folder_now().name
+    monkeypatch.setenv("NUMBA_CACHE_DIR", "")
+    assert folder_now() == tmp_path / "xdg" / "hypersplit" / name
+    monkeypatch.delenv("NUMBA_CACHE_DIR")
+    assert folder_now() == tmp_path / "xdg" / "hypersplit" / name
+    monkeypatch.setenv("XDG_CACHE_HOME", "")
+    assert folder_now() == tmp_path / "home" / ".cache" / "hypersplit" / name
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    assert folder_now() == tmp_path / "home" / ".cache" / "hypersplit" / name
+    assert name.startswith("kernels-") and list(tmp_path.iterdir()) == [], "asking makes no folder"
+
+
+def test_numba_is_told_the_folder_inside_the_block_only(home: Path) -> None:
+    """A function that numba is given inside is kept in the folder; numba's own setting is back afterwards."""
+    before = config.CACHE_DIR
+    with kernel_cache():
+        assert str(kernel_folder()) == config.CACHE_DIR
+
+        @njit(cache=True)
+        def inside(x):  # type: ignore[no-untyped-def]
+            return x + 1
+
+    assert before == config.CACHE_DIR
+    assert Path(inside.stats.cache_path).is_relative_to(kernel_folder())
+
+
+def test_numbas_setting_comes_back_after_an_exception(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever it was: its default, or a folder that somebody set; and the exception goes on."""
+    for value in (config.CACHE_DIR, "somewhere/else"):
+        monkeypatch.setattr(config, "CACHE_DIR", value)
+        with pytest.raises(ImportError, match="no kernels"), kernel_cache():
+            assert value != config.CACHE_DIR
+            raise ImportError("no kernels")
+        assert value == config.CACHE_DIR
+
+
+def test_kernels_are_ready_once_marked(sources: Path) -> None:
+    """The mark is the folder's: without a folder nothing is marked, and a new source is not ready."""
+    mark_ready()
+    assert not kernels_ready() and not kernel_folder().exists()
+    kernel_folder().mkdir(parents=True)
+    assert not kernels_ready()
+    mark_ready()
+    assert kernels_ready()
+    (sources / "narrow_nodes.py").write_text("x = 1\n")
+    kernel_folder.cache_clear()
+    assert not kernels_ready()
+
+
+def test_one_process_compiles_at_a_time(home: Path, started: list[list[str]]) -> None:
+    """The first run that wants the kernels starts it, others do not, until it counts as lost."""
+    for _ in range(3):
+        compile_in_background()
+    assert len(started) == 1 and started[0][1] == "-c"
+    (mark,) = kernel_folder().iterdir()
+    for age, expected in ((0.5 * module.PATIENCE, 1), (2.0 * module.PATIENCE, 2), (0.0, 2)):
+        os.utime(mark, (time.time() - age,) * 2)
+        compile_in_background()
+        assert len(started) == expected, f"begun {age} s ago"
+    compile_in_background()
+    assert len(started) == 2, "the mark is new"
+
+
+def test_the_process_finds_the_package_and_compiles(home: Path, started: list[list[str]], tmp_path: Path) -> None:
+    """Its program, run with a stand-in for the package on its path, calls `compile_kernels`."""
+    compile_in_background()
+    stand_in = tmp_path / "hypersplit" / "encodings" / "slopes" / "compile_kernels.py"
+    stand_in.parent.mkdir(parents=True)
+    (tmp_path / "hypersplit" / "__init__.py").touch()
+    stand_in.write_text("def compile_kernels():\n    print('compiled')\n")
+    python, option, program, path = started[0]
+    assert json.loads(path) == sys.path, "where this process finds its modules, and in that order"
+    command = [python, option, program, json.dumps([str(tmp_path), *json.loads(path)])]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout) == (0, "compiled\n"), done.stderr
+
+
+def test_a_place_that_cannot_be_written_starts_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, started: list[list[str]]
+) -> None:
+    """A file where the folder should be: no process, no exception, not ready."""
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path / "file"))
+    compile_in_background()
+    mark_ready()
+    assert started == [] and not kernels_ready()
+
+
+def test_a_process_that_cannot_be_started_is_no_error(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The run goes on without compiled kernels."""
+
+    def refuse(*_: Any, **__: Any) -> None:
+        raise OSError("no more processes")
+
+    replace_popen(monkeypatch, refuse)
+    compile_in_background()
+    assert not kernels_ready()

@@ -1,0 +1,135 @@
+"""The compiled kernel and its numpy twin say the same, up to the last bits."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import oracle
+import pytest
+from random_instances import Shape, random_instance, random_nodes
+
+from hypersplit.encodings.linear.linear_bounds import Bounds, LinearBoundOptions, bound
+from hypersplit.encodings.programs.region_lp import minimise_over_region
+from hypersplit.instances.batch import Batch, Node, root
+from hypersplit.instances.families.random_networks import random_network, random_property
+from hypersplit.instances.property import InputSet
+from hypersplit.instances.query import Query, queries
+
+
+def nodes_of(seed: int, query: Query, count: int) -> Batch:
+    """The root and nodes below it with its bounds inherited: boxes, half-spaces, phases."""
+    rng = np.random.default_rng(seed)
+    batch = Batch.concatenate([root(query), random_nodes(rng, query, count)])
+    proved = bound(query, root(query), LinearBoundOptions(kernel="plain"))
+    batch.pre_lower[1:] = np.maximum(batch.pre_lower[1:], proved.pre_lower)
+    batch.pre_upper[1:] = np.minimum(batch.pre_upper[1:], proved.pre_upper)
+    return batch
+
+
+def assert_same(query: Query, batch: Batch, options: LinearBoundOptions, label: str) -> Bounds:
+    """Both ways; returns the kernel's."""
+    plain = bound(query, batch, replace(options, kernel="plain"))
+    fast = bound(query, batch, replace(options, kernel="compiled"))
+    np.testing.assert_array_equal(fast.infeasible, plain.infeasible, err_msg=label)
+    alive = ~plain.infeasible
+    unstable = (plain.pre_lower < 0.0) & (plain.pre_upper > 0.0) & query.relu
+    scale = 1.0 + np.abs(plain.margins[alive]).max(initial=0.0)
+
+    def close(name: str, where: np.ndarray) -> None:
+        a, b = getattr(fast, name), getattr(plain, name)
+        where = where.reshape(where.shape + (1,) * (a.ndim - where.ndim)) & np.ones(a.shape, dtype=bool)
+        np.testing.assert_allclose(a[where], b[where], 1e-7, 1e-8 * scale, err_msg=f"{label}: {name}")
+
+    for name in ("pre_lower", "pre_upper", "margins", "coefficients", "constants"):
+        close(name, alive)
+    close("sensitivities", alive[:, None, None] & unstable[:, None, :].repeat(query.rows, axis=1))
+    if options.means:
+        known = alive[:, None] & np.isfinite(plain.spreads)
+        np.testing.assert_array_equal(np.isfinite(fast.spreads) & alive[:, None], known, err_msg=label)
+        close("means", known)
+        close("spreads", known)
+    return fast
+
+
+OPTIONS = (
+    LinearBoundOptions(means=True),
+    LinearBoundOptions(slopes="parallel", means=True),
+    LinearBoundOptions(hidden=False),
+    LinearBoundOptions(first_layer=2),
+)
+
+
+@pytest.mark.parametrize("seed", range(0, 120, 30))
+def test_small_networks_with_half_spaces_and_residual_edges(seed: int) -> None:
+    """Random graphs of layers, boxes that are flat in places, half-spaces, phases."""
+    for s in range(seed, seed + 30):
+        instance = random_instance(s, shape=Shape(flat=0.2))
+        for query in queries(instance.network, instance.prop):
+            batch = nodes_of(s, query, 6)
+            batch.phases[:] = 0  # the kernel makes half-spaces of phases: tested below
+            assert_same(query, batch, OPTIONS[s % len(OPTIONS)], f"{instance}")
+
+
+@pytest.mark.parametrize("sizes", [(5, 50, 50, 50, 5), (3, 130, 130, 4), (2, 7, 1)])
+def test_narrow_networks(sizes: tuple[int, ...]) -> None:
+    """Layers of more rows than walk back together, several disjuncts, threads."""
+    network = random_network(sizes, seed=3)
+    for radius in (0.05, 0.3):
+        query = queries(network, random_property(network, seed=5, radius=radius))[0]
+        batch = nodes_of(1, query, 40)
+        batch.phases[:] = 0
+        one = assert_same(query, batch, OPTIONS[0], f"{sizes}, {radius}")
+        two = bound(query, batch, replace(OPTIONS[0], kernel="compiled", threads=2))
+        np.testing.assert_array_equal(one.margins, two.margins)
+
+
+@pytest.mark.parametrize("seed", range(0, 240, 60))
+def test_disjuncts_are_refuted_as_far_as_the_lp_says_and_never_wrongly(seed: int) -> None:
+    """The simplex against SoPlex on the same linear functions, and against the oracle where it refutes."""
+    asked = refuted = 0
+    for s in range(seed, seed + 60):
+        instance = random_instance(s)
+        for query in queries(instance.network, instance.prop):
+            batch = nodes_of(s, query, 4)
+            alone = bound(query, batch, LinearBoundOptions(kernel="compiled"))
+            together = bound(query, batch, LinearBoundOptions(kernel="compiled", conjunctions=True))
+            for b in np.flatnonzero(~alone.infeasible):
+                node = batch.node(int(b))
+                for k in range(query.disjuncts):
+                    rows = slice(query.starts[k], query.starts[k + 1])
+                    if alone.margins[b, rows].max() > 0.0:
+                        continue
+                    asked += 1
+                    least, _ = minimise_over_region(
+                        node.lower, node.upper, node.cuts, alone.coefficients[b, rows], alone.constants[b, rows], 1.0
+                    )
+                    best = together.margins[b, rows].max()
+                    scale = 1.0 + np.abs(alone.margins[b]).max()
+                    assert best >= min(least, 0.0) - 1e-7 * scale, f"{instance}, node {b}, disjunct {k}"
+                    if best > 0.0:
+                        refuted += 1
+                        assert not reachable(query, node, rows), f"{instance}, node {b}, disjunct {k}: refuted"
+    assert asked > 40 and refuted > 0
+
+
+def reachable(query: Query, node: Node, rows: slice) -> bool:
+    """Whether some input of the node has all these margins <= 0, exactly."""
+    region = InputSet(node.lower, node.upper, node.cuts[:, :-1], node.cuts[:, -1])
+    for leaf in oracle.leaves(query.network, region, node.phases):
+        polytope = leaf.polytope
+        for row in leaf.pre[-1].rows[rows]:
+            polytope = polytope.cut([-c for c in row])
+        if polytope.vertices:
+            return True
+    return False
+
+
+def test_what_the_kernel_cannot_take_goes_to_numpy() -> None:
+    """Sigmoids: asked for or not, the twin bounds them."""
+    network = random_network((3, 6, 2), seed=1)
+    layers = tuple(replace(layer, kind="sigmoid" if layer.kind == "relu" else layer.kind) for layer in network.layers)
+    network = replace(network, layers=layers)
+    query = queries(network, random_property(network, seed=1))[0]
+    plain, fast = (bound(query, root(query), LinearBoundOptions(kernel=k)) for k in ("plain", "compiled"))
+    np.testing.assert_array_equal(plain.margins, fast.margins)
