@@ -23,10 +23,10 @@ from ..instances.query import Query, queries
 from .answer import Answer, answer
 from .run.limits import Limits, cause
 from .run.options import Options
-from .run.result import NO_CASE, SCIP_FLOAT, Result
-from .steps.steps import Run
+from .run.result import NO_CASE, Result
+from .steps.candidates import Candidates
+from .tree.evidence import Evidence, told
 from .tree.progress import progress
-from .tree.trace import Recorder
 
 if TYPE_CHECKING:
     from .drawing.picture import Picture
@@ -104,44 +104,47 @@ def _decide(
 ) -> Result:
     """Queries one after another; the first witness ends it, and all must hold for `unsat`."""
     statistics: Counter[str] = Counter(queries=len(asked))
-    open_reasons: list[str] = []
-    ways: list[str] = []
-    bound, counterexample = np.inf, None
+    evidence: Counter[Evidence] = Counter()
+    reasons: list[str] = []  # of queries that are open
+    held, bound, counterexample = 0, np.inf, None
     rng = np.random.default_rng(options.seed)
+
+    def result(verdict: str, reason: str, bound: float, witness: Witness | None = None) -> Result:
+        numbers = {kind.words: count for kind, count in sorted(evidence.items()) if count}
+        return Result(
+            verdict, witness, bound, reason, numbers, _final(statistics), limits.elapsed,
+            real_counterexample=None if verdict == "sat" else counterexample,
+        )  # fmt: skip
+
     with progress(options.progress) as report:
         for query in asked:
-            record = picture.recorder() if picture else Recorder()
-            run = Run(
-                query, replay, prop.joint, limits, rng, clip=options.clip, threads=options.jobs, kernel=options.kernel,
-                record=record,
-            )  # fmt: skip
+            candidates = Candidates(query, replay, prop.joint, limits, rng)
+            listeners = (picture.recorder(),) if picture else ()
             try:
-                outcome: Answer = answer(run, options, report)
+                outcome: Answer = answer(query, candidates, options, report, listeners)
             except ReplayError as error:
                 reason = f"no replay is possible, and the real-valued network has a counterexample: {error}"
-                return Result("unknown", None, -np.inf, reason, _final(statistics), limits.elapsed)
+                return result("unknown", reason, -np.inf)
             _add(statistics, outcome.statistics)
+            evidence += outcome.evidence
             if picture:
-                picture.keep(query, outcome.how if outcome.holds else "")
+                picture.keep(query)
             if outcome.witness:
                 witness = _written(outcome.witness, query, replay, prop)
-                return Result("sat", witness, outcome.bound, outcome.how, _final(statistics), limits.elapsed)
+                return result("sat", outcome.reason, outcome.bound, witness)
             bound = min(bound, outcome.bound)
-            (ways if outcome.holds else open_reasons).append(outcome.how)
+            held += outcome.holds
+            if not outcome.holds:
+                reasons.append(outcome.reason)
             if outcome.counterexample:
-                counterexample, open_reasons = outcome.counterexample, [outcome.how, *open_reasons]
+                counterexample, reasons = outcome.counterexample, [outcome.reason, *reasons]
             if limits.exceeded():
                 break
-    if not open_reasons and len(ways) == len(asked):
-        how = SCIP_FLOAT if SCIP_FLOAT in ways else max(ways, key=len, default=NO_CASE)
-        result = Result("unsat", None, bound, how, _final(statistics), limits.elapsed)
-        return _confirmed(result, asked, replay, prop, rng, limits)
+    if held == len(asked):
+        return _confirmed(result("unsat", told(evidence) or NO_CASE, bound), asked, replay, prop, rng, limits)
     bound = bound if not replay.network.unmodelled else -np.inf
-    reason = open_reasons[0] if open_reasons else limits.exceeded()
-    verdict = "timeout" if "time" in (reason, limits.exceeded()) else "unknown"
-    return Result(
-        verdict, None, bound, reason, _final(statistics), limits.elapsed, real_counterexample=counterexample
-    )  # fmt: skip
+    reason = reasons[0] if reasons else limits.exceeded()
+    return result("timeout" if "time" in (reason, limits.exceeded()) else "unknown", reason, bound)
 
 
 def _confirmed(

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from hypersplit.bab.run import result
 from hypersplit.bab.run.limits import INTERRUPTIONS
 from hypersplit.bab.stages.milp import NOT_PROVED
+from hypersplit.bab.tree.evidence import Evidence
 from hypersplit.encodings.linear.number_range import BEYOND
 
 ROOT = Path(__file__).resolve().parents[1]
-NAMES = {name for name in result.__all__ if getattr(result, name) in result.EVIDENCE}
+WORDS = {kind.words for kind in Evidence}
 SOURCES = [path for folder in ("bab", "encodings", "instances") for path in sorted((ROOT / folder).rglob("*.py"))]
 
 
@@ -30,15 +30,6 @@ def page() -> str:
     return (ROOT / "docs" / "verdicts.md").read_text(encoding="utf-8")
 
 
-def closings(path: Path) -> Iterator[ast.expr]:
-    """What a file says that an `unsat` rests on: arguments of `_holds` and of `_with_exact`, results of `proof`."""
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Call) and getattr(node.func, "attr", "") in ("_holds", "_with_exact"):
-            yield node.args[0]
-        if isinstance(node, ast.FunctionDef) and node.name == "proof":
-            yield from (n.value for n in ast.walk(node) if isinstance(n, ast.Return) and n.value is not None)
-
-
 def strings() -> Iterator[str]:
     """All strings of the code that are no docstrings, the constant parts of f-strings among them."""
     for path in SOURCES:
@@ -48,33 +39,34 @@ def strings() -> Iterator[str]:
 
 
 def test_all_evidence_is_on_the_page_and_nothing_else() -> None:
-    """The table of reasons of `unsat` is `EVIDENCE`."""
+    """The table of evidence is `Evidence`."""
     told = [re.findall("`([^`]*)`", cell)[0] for cell in cells(page(), "`unsat`")]
-    assert sorted(told) == sorted(result.EVIDENCE)
+    assert sorted(told) == sorted(WORDS)
 
 
-def test_nothing_closes_a_query_under_another_name() -> None:
-    """What ends as `unsat` takes its reason from the names of bab/run/result.py; bare words would escape the page."""
-    found = [(path.name, value) for path in SOURCES for value in closings(path)]
-    assert len(found) >= 6
-    for name, value in found:
-        words = [n.value for n in ast.walk(value) if isinstance(n, ast.Constant) and isinstance(n.value, str)]
-        used = {n.id for n in ast.walk(value) if isinstance(n, ast.Name) and n.id.isupper()}
-        assert not words and used <= NAMES, f"{name}: {ast.unparse(value)}"
+def test_all_evidence_is_used() -> None:
+    """Every kind ends a node somewhere."""
+    text = "".join(path.read_text(encoding="utf-8") for path in SOURCES if path.name != "evidence.py")
+    for path in ("drawing/picture.py",):
+        text = text.replace((ROOT / "bab" / path).read_text(encoding="utf-8"), "")
+    assert [kind.name for kind in Evidence if f"Evidence.{kind.name}" not in text] == []
 
 
-def test_evidence_has_one_place() -> None:
-    """Every name of evidence is used outside bab/run/result.py."""
-    text = "".join(path.read_text(encoding="utf-8") for path in SOURCES if path.name != "result.py")
-    assert [name for name in sorted(NAMES) if name != "EVIDENCE" and not re.search(rf"\b{name}\b", text)] == []
+def test_the_words_of_evidence_have_one_place() -> None:
+    """Nothing else in the search says them: reasons are derived, not remembered."""
+    sources = [path for path in SOURCES if "bab" in path.parts and "studies" not in path.parts]
+    for path in sources:
+        if path.name != "evidence.py":
+            nodes = ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+            said = {node.value for node in nodes if isinstance(node, ast.Constant)}
+            assert not said & WORDS, path
 
 
 def test_readme_promises_no_other_evidence() -> None:
     """What README.md quotes where it tells how `unsat` was proved exists, and all of it is there."""
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    told = readme.partition("The reason says how:")[2].partition("\n")[0]
-    quoted = set(re.findall("`([^`]*)`", told)) - {"--trust-scip"}
-    assert quoted == set(result.EVIDENCE) - {result.NO_CASE}
+    told = readme.partition("The reason says how")[2].partition("\n")[0]
+    assert set(re.findall("`([^`]*)`", told)) - {"--trust-scip", "--json"} == WORDS
     assert "docs/verdicts.md" in readme
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import logging
+import math
 import threading
 import time
 from collections import Counter
@@ -16,12 +17,15 @@ from fractions import Fraction
 
 import numpy as np
 
+from ...encodings.linear.bounds import Bounds
 from ...heuristics.attacks.attacks import projected_gradient
-from ...instances.batch import Node
+from ...instances.batch import Batch, Node
 from ...instances.judges.replay import Replay, Witness
 from ...instances.network import Array
 from ...instances.query import Query
-from .regions import Check
+from ..tree.evidence import Evidence, State
+from ..tree.search import Closing
+from .regions import Check, open_disjuncts
 
 __all__ = ["ExactStep", "not_reproduced"]
 
@@ -36,9 +40,10 @@ NEARBY = 1e-3  # share of the input set's widths that half of the descents stay 
 class ExactStep:
     """Shared by the trees and threads of one query."""
 
+    deadline: float = math.inf  # time.monotonic()
     counterexample: tuple[Fraction, ...] | None = None  # of the real-valued network, no float next to it replays
     left: str = ""  # why the last node that it was asked about stayed open
-    statistics: Counter[str] = field(default_factory=Counter)  # "exact": nodes closed, "exact_lps"
+    statistics: Counter[str] = field(default_factory=Counter)  # "exact_lps"
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     @property
@@ -53,16 +58,14 @@ class ExactStep:
             self.counterexample = point
         return witness
 
-    def decide(
-        self, query: Query, node: Node, disjuncts: list[int], check: Check, deadline: float
-    ) -> tuple[float, Witness | None]:
-        """(inf: the disjuncts are closed on the node, NaN: a counterexample that does not replay is known, -inf: the
-        node stays open; a witness or None)."""
+    def decide(self, query: Query, node: Node, disjuncts: list[int], check: Check) -> tuple[int, Witness | None]:
+        """Disjuncts on a node: (Evidence.EXACT, State.STUCK where a counterexample is known that does not replay, or
+        State.OPEN; a witness or None)."""
         from .exact_closing import decide_exactly
 
         if self.counterexample is not None:
-            return np.nan, None
-        until, result = min(deadline, time.monotonic() + SECONDS), np.inf
+            return State.STUCK, None
+        until, result = min(self.deadline, time.monotonic() + SECONDS), int(Evidence.EXACT)
         for k in disjuncts:
             outcome = decide_exactly(query, node, k, until)
             LOG.info("exact arithmetic at depth %d, disjunct %d: %s %s, %d linear programs", node.depth, k,
@@ -71,13 +74,20 @@ class ExactStep:
                 self.statistics["exact_lps"] += outcome.lps
             if outcome.point is not None:
                 witness = self.take(query, outcome.point, check, until)
-                return (-np.inf if witness else np.nan), witness
+                return (State.OPEN if witness else State.STUCK), witness
             if outcome.status != "closed":
-                self.left, result = outcome.reason, -np.inf
-        if result > 0.0:
-            with self.lock:
-                self.statistics["exact"] += 1
+                self.left, result = outcome.reason, int(State.OPEN)
         return result, None
+
+    def settle(self, query: Query, batch: Batch, bounds: Bounds, check: Check) -> Closing:
+        """The last resort for nodes that cannot be split."""
+        closing = Closing.nothing(batch)
+        for b in range(len(batch)):
+            left = open_disjuncts(query, bounds.margins[b], batch.duty[b])
+            closing.kinds[b], closing.witness = self.decide(query, batch.node(b), left, check)
+            if closing.witness:
+                break
+        return closing
 
 
 def not_reproduced(replay: Replay) -> str:

@@ -22,6 +22,8 @@ from ...instances.batch import Batch, Node
 from ...instances.judges.replay import Witness
 from ...instances.network import Array
 from ...instances.query import Query
+from ..tree.evidence import Evidence
+from ..tree.search import Closing
 from .regions import Check
 
 __all__ = ["NodeLP"]
@@ -44,18 +46,18 @@ class NodeLP:
         self.started, self.seconds, self.descents = time.monotonic(), 0.0, 0.0
         self.solved = self.closed = 0
 
-    def close(self, batch: Batch, margins: Array, check: Check) -> tuple[Array, Witness | None]:
-        """[B] proved lower bounds of the worst margin, -inf where nothing was learnt; duties are updated."""
-        proved = np.full(len(batch), -np.inf)
+    def close(self, batch: Batch, margins: Array, check: Check, closing: Closing) -> None:
+        """LPs of nodes that are due, as long as they pay; `closing` is told what they refute."""
         for b in np.flatnonzero((batch.depth % EVERY == 0) & (batch.depth > 0)).tolist():
             if not self._pays():
                 break
-            proved[b], disjunct, point = self._node(batch, b, margins[b])
-            if point is None:
-                continue
-            if witness := check(point[None]) or self._descend(batch.node(b), disjunct, point, check):
-                return proved, witness
-        return proved, None
+            least, disjunct, point = self._node(batch, b, margins[b], closing.duty[b])
+            if least > 0.0:
+                closing.kinds[b] = Evidence.LP
+            elif point is not None:
+                closing.witness = check(point[None]) or self._descend(batch.node(b), disjunct, point, check)
+                if closing.witness:
+                    return
 
     def _pays(self) -> bool:
         now = time.monotonic()
@@ -76,8 +78,11 @@ class NodeLP:
         found: Witness | None = outcome.found
         return found
 
-    def _node(self, batch: Batch, b: int, margins: Array) -> tuple[float, int, Array | None]:
-        """The worst duty's LP; the other duties' too as long as they are refuted. (Bound, last duty, LP's point.)"""
+    def _node(self, batch: Batch, b: int, margins: Array, duty: Array) -> tuple[float, int, Array | None]:
+        """The worst duty's LP; the other duties' too as long as they are refuted. (Bound, last duty, LP's point.)
+
+        duty: [disjuncts] bool, of which those refuted are taken off.
+        """
         began, node, query = time.monotonic(), batch.node(b), self.query
         duties = np.flatnonzero(batch.duty[b])
         duties = duties[np.argsort(query.per_disjunct(margins[None])[0, duties], kind="stable")]
@@ -91,7 +96,7 @@ class NodeLP:
                 break
             if not answer.bound > 0.0:
                 break
-            batch.duty[b, k] = False
+            duty[k] = False
         self.seconds += time.monotonic() - began
         self.solved += 1
         self.closed += least > 0.0

@@ -26,8 +26,11 @@ from ...instances.judges.replay import Witness
 from ...instances.network import Array
 from ...instances.query import Query
 from ..run.options import Options
-from ..tree.frontier import Frontier
+from ..tree.evidence import Evidence, State
+from ..tree.search import Closing
+from ..tree.tree import Tree
 from .conflict_search import Refutation
+from .exact_step import ExactStep
 from .refutation import refute_apart
 from .regions import Check
 
@@ -43,27 +46,23 @@ LARGEST = 1500  # unstable ReLUs of a node that SCIP is asked about
 class NodeMilp:
     """The threads of one search share it; one of them asks at a time."""
 
-    def __init__(self, query: Query, options: Options, deadline: float, frontier: Frontier) -> None:
-        self.query, self.options, self.deadline, self.frontier = query, options, deadline, frontier
+    def __init__(self, query: Query, options: Options, deadline: float, tree: Tree, exact: ExactStep) -> None:
+        self.query, self.options, self.deadline = query, options, deadline
+        self.tree, self.exact = tree, exact
         self.started, self.seconds, self.slice = time.monotonic(), 0.0, FIRST_SLICE
         self.share = 0.0  # of the tree that SCIP refuted
-        self.closed = 0  # nodes that rest on SCIP's word alone
         self.counts: Counter[str] = Counter()  # of the conflict searches
         self.lock = threading.Lock()
 
-    def close(self, batch: Batch, margins: Array, check: Check) -> tuple[Array, Witness | None]:
-        """[B] +inf where SCIP refuted all that the node had to, else -inf; a witness or None."""
-        proved = np.full(len(batch), -np.inf)
+    def close(self, batch: Batch, margins: Array, check: Check, closing: Closing) -> None:
+        """Ask about the shallowest node, where that pays; `closing` is told if all that it had to refute is refuted."""
         if not len(batch) or not self._pays() or not self.lock.acquire(blocking=False):
-            return proved, None
+            return
         try:
             b = int(batch.depth.argmin())
             unstable = (batch.pre_lower[b] < 0.0) & (batch.pre_upper[b] > 0.0) & self.query.relu
             if unstable.sum() <= LARGEST:
-                refuted, witness = self._node(batch, b, margins[b], check)
-                proved[b] = np.inf if refuted else -np.inf
-                return proved, witness
-            return proved, None
+                closing.kinds[b], closing.witness = self._node(batch, b, margins[b], check)
         finally:
             self.lock.release()
 
@@ -77,9 +76,9 @@ class NodeMilp:
     def _faster(self) -> bool:
         """Whether SCIP refutes more of the tree per second than the search closes."""
         time_spent = (time.monotonic() - self.started) * self.options.jobs
-        return self.share * (time_spent - self.seconds) > self.frontier.closed_share * self.seconds
+        return self.share * (time_spent - self.seconds) > self.tree.open.closed_share * self.seconds
 
-    def _node(self, batch: Batch, b: int, margins: Array, check: Check) -> tuple[bool, Witness | None]:
+    def _node(self, batch: Batch, b: int, margins: Array, check: Check) -> tuple[int, Witness | None]:
         """Ask about the node's duties, worst first, until one is left open."""
         from ...encodings.milp.process import close_apart
 
@@ -98,20 +97,20 @@ class NodeMilp:
                          dict(proof.counts))  # fmt: skip
                 self.counts += proof.counts
                 refuted = proof.status == "refuted"
+                if proof.exact is not None:
+                    witness = self.exact.take(query, proof.exact, check, self.deadline)
+                    return (State.OPEN if witness else State.STUCK), witness
                 if proof.points and (witness := check(np.asarray(proof.points))):
-                    return False, witness
+                    return State.OPEN, witness
             if len(answer.points) and (witness := check(np.asarray(answer.points))):
-                return False, witness
+                return State.OPEN, witness
             if not refuted:
                 break
         self.seconds += time.monotonic() - began
         if not refuted:
             self.slice *= GROWTH
-            return False, None
+            return State.OPEN, None
         self.share += 0.5**node.depth
-        if self.options.trust_scip:
-            if not self._faster():
-                return False, None
-            self.closed += 1
-        batch.duty[b] = False
-        return True, None
+        if not self.options.trust_scip:
+            return Evidence.CONFLICTS, None
+        return (Evidence.SCIP if self._faster() else State.OPEN), None

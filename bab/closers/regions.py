@@ -7,6 +7,7 @@ candidate. What that LP's floats decide neither way is decided in exact arithmet
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Protocol
 
 import numpy as np
 
@@ -18,6 +19,8 @@ from ...instances.batch import Batch, Node
 from ...instances.judges.replay import Witness
 from ...instances.network import Array
 from ...instances.query import Query
+from ..tree.evidence import Evidence, State
+from ..tree.search import Closing
 
 __all__ = ["Check", "Exact", "close_regions", "open_disjuncts"]
 
@@ -26,40 +29,48 @@ SNAP = 1e-6  # relative distance within which an LP's coordinate is taken for th
 REGION_LP_SECONDS = 10.0  # one activation region's LP; they take milliseconds
 
 Check = Callable[[Array], Witness | None]  # replays candidate inputs [P, inputs]
-Exact = Callable[[Query, Node, list[int]], tuple[float, Witness | None]]  # as ExactStep.decide
 
 
-def open_disjuncts(query: Query, margins: Array) -> list[int]:
-    """Disjuncts that lower bounds of the margins [rows] do not refute, most suspicious first."""
+class Exact(Protocol):
+    """What to ask where floats decide neither way: see `ExactStep`."""
+
+    def decide(self, query: Query, node: Node, disjuncts: list[int], check: Check) -> tuple[int, Witness | None]:
+        """A code of `Evidence` or `State`; a witness or None."""
+        ...
+
+
+def open_disjuncts(query: Query, margins: Array, duty: Array | None = None) -> list[int]:
+    """Disjuncts that lower bounds of the margins [rows] do not refute, most suspicious first.
+
+    duty: [disjuncts] bool, those that need refuting at all.
+    """
     worst = query.per_disjunct(margins[None])[0]
-    return [int(k) for k in np.argsort(worst, kind="stable") if not worst[k] > 0.0]
+    asked = [int(k) for k in np.argsort(worst, kind="stable") if not worst[k] > 0.0]
+    return asked if duty is None else [k for k in asked if duty[k]]
 
 
 def close_regions(
-    query: Query, batch: Batch, bounds: Bounds, check: Check, half_spaces: bool = True, exact: Exact | None = None
-) -> tuple[Array, Witness | None]:
-    """Decide those nodes of the batch in which every ReLU is stable.
+    query: Query, batch: Batch, bounds: Bounds, check: Check, exact: Exact | None, closing: Closing,
+    half_spaces: bool = True,
+) -> None:  # fmt: skip
+    """Decide those nodes of the batch in which every ReLU is stable, and tell it in `closing`.
 
-    half_spaces: the nodes carry those of their first-layer phases; exact: what to ask where floats do not decide.
-    Returns ([B] proved lower bounds of the worst margin: > 0 closes, NaN where the region is affine but touches its
-    boundary so closely that no float decides, and exact arithmetic does not close it either, -inf where nothing was
-    learnt; a witness or None).
-    Networks with sigmoids have no such regions.
+    half_spaces: the nodes carry those of their first-layer phases; exact: what to ask where floats do not decide. A
+    node is given up where the region touches its boundary so closely that no float decides, and exact arithmetic does
+    not close it either. Networks with sigmoids have no such regions.
     """
-    proved = np.full(len(batch), -np.inf)
     if not query.network.piecewise_linear:
-        return proved, None
+        return
     fixed = ((batch.pre_lower >= 0.0) | (batch.pre_upper <= 0.0) | ~query.relu).all(axis=1)
     for b in np.flatnonzero(fixed):
-        proved[b], witness = _region(query, batch, bounds, int(b), check, half_spaces, exact)
-        if witness:
-            return proved, witness
-    return proved, None
+        closing.kinds[b], closing.witness = _region(query, batch, bounds, int(b), check, half_spaces, exact)
+        if closing.witness:
+            return
 
 
 def _region(
     query: Query, batch: Batch, bounds: Bounds, b: int, check: Check, half_spaces: bool, exact: Exact | None
-) -> tuple[float, Witness | None]:
+) -> tuple[int, Witness | None]:
     node, margins = batch.node(b), bounds.margins[b]
     cuts, coefficients, constants = node.cuts, bounds.coefficients[b], bounds.constants[b]
     missing = (node.phases != 0) & (~first_layers(query) if half_spaces else True)
@@ -68,7 +79,7 @@ def _region(
         more, coefficients, constants = activation_region(query, node, missing)
         cuts = np.concatenate([cuts, more])
     bound, size, left = np.inf, 1.0 + float(np.abs(margins).max()), []
-    for k in open_disjuncts(query, margins):
+    for k in open_disjuncts(query, margins, node.duty):
         rows = slice(query.starts[k], query.starts[k + 1])
         least, point = minimise_over_region(
             node.lower, node.upper, cuts, coefficients[rows], constants[rows], REGION_LP_SECONDS
@@ -78,12 +89,14 @@ def _region(
             continue
         left.append(k)
         if point is not None and (witness := check(_snapped(point, node))):
-            return bound, witness
-    if left and exact:
-        proved, witness = exact(query, node, left)
-        if witness or not proved == -np.inf:
-            return proved, witness
-    return (np.nan if -TOUCHING * size < bound <= 0.0 else bound), None
+            return State.OPEN, witness
+    if not left:
+        return Evidence.REGION, None
+    if exact:
+        kind, witness = exact.decide(query, node, left, check)
+        if witness or kind != State.OPEN:
+            return kind, witness
+    return (State.STUCK if -TOUCHING * size < bound <= 0.0 else State.OPEN), None
 
 
 def _snapped(point: Array, node: Node) -> Array:

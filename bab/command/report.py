@@ -8,7 +8,7 @@ from typing import Any
 
 from ...instances.judges.witness import Witness, witness_text
 from ...instances.network import Array
-from ..run.result import POSITIVE, Result
+from ..run.result import Result
 
 __all__ = ["EXIT_CODES", "json_text", "result_file_text", "summary"]
 
@@ -27,7 +27,7 @@ def summary(result: Result, verbose: bool = False) -> list[str]:
     if result.reason:
         lines.append(f"reason: {result.reason}")
     lines.append(f"time:   {_effort(result)}")
-    if math.isfinite(result.bound) and result.verdict != "sat" and result.bound != POSITIVE:
+    if math.isfinite(result.bound) and result.verdict != "sat" and (result.bound or result.verdict != "unsat"):
         lines.append(f"bound:  the worst margin is at least {result.bound:.6g}")
     if result.witness:
         lines += _witness_lines(result.witness)
@@ -48,6 +48,7 @@ def json_text(result: Result) -> str:
         "verdict": result.verdict,
         "reason": result.reason,
         "bound": _finite(result.bound),
+        "evidence": result.evidence,
         "seconds": result.seconds,
         "statistics": {name: _finite(value) for name, value in sorted(result.statistics.items())},
         "notes": list(result.notes),

@@ -17,7 +17,7 @@ import numpy as np
 from ...heuristics.splits.hyperplanes import first_layer_row, first_layers
 from ...instances.network import Array
 from ...instances.query import Query
-from ..tree.trace import Tree
+from ..tree.trace import SplitTree
 
 __all__ = ["Plane", "areas", "choose_inputs", "locate", "plane_through", "polygons", "sampled"]
 
@@ -43,7 +43,7 @@ class Plane:
         return np.column_stack([rows[:, :-1] @ self.directions.T, rows[:, :-1] @ self.origin + rows[:, -1]])
 
 
-def choose_inputs(query: Query, tree: Tree, centre: Array) -> tuple[int, int]:
+def choose_inputs(query: Query, tree: SplitTree, centre: Array) -> tuple[int, int]:
     """The two inputs whose plane through `centre` shows most cells, in order; (i, -1) where the network has only one.
 
     Looked at are the MOST_TRIED inputs that the splits move most: an axis split counts for its input, a half-space for
@@ -76,7 +76,7 @@ def plane_through(query: Query, point: Array, inputs: tuple[int, int]) -> Plane:
     return Plane(inputs, origin, directions)
 
 
-def _hyperplanes(query: Query, tree: Tree) -> tuple[Array, Array, Array]:
+def _hyperplanes(query: Query, tree: SplitTree) -> tuple[Array, Array, Array]:
     """Nodes [R] split by a hyperplane, a first-layer ReLU's included, which [R], and all of those [H, inputs + 1]."""
     n = query.network.input_size
     by_row, by_neuron = np.flatnonzero(tree.row >= 0), np.flatnonzero(tree.neuron >= 0)
@@ -87,7 +87,7 @@ def _hyperplanes(query: Query, tree: Tree) -> tuple[Array, Array, Array]:
     return np.concatenate([by_row, by_neuron]), index, np.concatenate([tree.rows.reshape(-1, n + 1), rows])
 
 
-def polygons(query: Query, tree: Tree, plane: Plane) -> tuple[Array, Array]:
+def polygons(query: Query, tree: SplitTree, plane: Plane) -> tuple[Array, Array]:
     """Nodes [M] that meet the plane and their convex polygons [M, V, 2] in plane coordinates.
 
     The nodes are leaves and, where a phase of a deep ReLU was split, the highest node above such a split. Lists of
@@ -152,14 +152,14 @@ def areas(corners: Array) -> Array:
     return 0.5 * np.abs((x * np.roll(y, -1, axis=1) - y * np.roll(x, -1, axis=1)).sum(axis=1))
 
 
-def locate(query: Query, tree: Tree, points: Array) -> Array:
+def locate(query: Query, tree: SplitTree, points: Array) -> Array:
     """[P] the leaf that each point [P, n] lies in, by the real network's phases; upper children first on ties."""
     step = max(1, int(CHUNK / max(1, query.neurons, points.shape[1])))
     parts = [_locate(query, tree, points[i : i + step]) for i in range(0, len(points), step)]
     return np.concatenate(parts) if parts else np.zeros(0, dtype=np.int64)
 
 
-def _locate(query: Query, tree: Tree, points: Array) -> Array:
+def _locate(query: Query, tree: SplitTree, points: Array) -> Array:
     at, moving = np.zeros(len(points), dtype=np.int64), np.arange(len(points))
     pre = np.zeros((len(points), 0))
     if (tree.neuron >= 0).any():
@@ -175,7 +175,7 @@ def _locate(query: Query, tree: Tree, points: Array) -> Array:
     return at
 
 
-def sampled(query: Query, tree: Tree, plane: Plane, side: int) -> Array:
+def sampled(query: Query, tree: SplitTree, plane: Plane, side: int) -> Array:
     """[side, side] the leaf at the middle of each small square of the plane (first index: t); -1 outside the set."""
     middles = (np.arange(side) + 0.5) / side
     s, t = np.meshgrid(middles, middles)

@@ -19,8 +19,9 @@ from ...instances.errors import InputError
 from ...instances.network import Array, Network
 from ...instances.property import Property
 from ...instances.query import Query
-from ..run.result import SCIP_FLOAT, Result
-from ..tree.trace import End, Trace, Tree
+from ..run.result import Result
+from ..tree.evidence import Evidence, State
+from ..tree.trace import SplitTree, Trace
 from .cells import Plane, areas, choose_inputs, locate, plane_through, polygons, sampled
 from .tree_drawing import SPLIT_COLOURS, draw_tree, split_kinds
 
@@ -28,17 +29,22 @@ __all__ = ["Drawing", "Picture", "chosen_inputs", "draw"]
 
 ENDINGS = (".png", ".svg", ".pdf")
 LOOKS = {
-    End.LINEAR: ("#3d7ab8", "linear bounds"),
-    End.CONJUNCTION: ("#2a9d8f", "conjunction of rows"),
-    End.INFEASIBLE: ("#a9a2bd", "infeasible region"),
-    End.CLIPPED: ("#93a83a", "clipped empty"),
-    End.REGION: ("#8459a8", "region LP"),
-    End.WHOLE: ("#6b4c9a", "refuted as a whole"),
-    End.MILP: ("#9c6644", "SCIP's MILP"),
-    End.GIVEN_UP: ("#d98ca6", "given up"),
-    End.OPEN: ("#fbecb5", "still open"),
-    End.WITNESS: ("#f2aea6", "holds a counterexample"),
+    Evidence.LINEAR: "#3d7ab8",
+    Evidence.TOGETHER: "#2a9d8f",
+    Evidence.SLOPES: "#5a9bd4",
+    Evidence.EMPTY: "#a9a2bd",
+    Evidence.CLIPPED: "#93a83a",
+    Evidence.GROUPS: "#c77f2f",
+    Evidence.LP: "#5d6d9e",
+    Evidence.REGION: "#8459a8",
+    Evidence.EXACT: "#4a6b5d",
+    Evidence.CONFLICTS: "#6b4c9a",
+    Evidence.SCIP: "#9c6644",
+    State.STUCK: "#d98ca6",
+    State.OPEN: "#fbecb5",
+    State.WITNESS: "#f2aea6",
 }
+STATES: dict[int, str] = {State.STUCK: "given up", State.OPEN: "still open", State.WITNESS: "holds a counterexample"}
 STAR, FORBIDDEN = "#c0281f", "#5c0f0a"
 VERDICT_COLOURS = {"unsat": "#2d7d46", "sat": "#c0281f"}
 LIGHTEST = 0.4  # share of white in the colour of a leaf above all others
@@ -65,18 +71,17 @@ class Picture:
         self.names = [Path(source).name for source in (network.source, prop.source) if source]
         self.asked = len(prop.cases)
         self.trace, self.seen = Trace(), 0
-        self.best: tuple[Query, Tree, int] | None = None
+        self.best: tuple[Query, SplitTree, int] | None = None
 
     def recorder(self) -> Trace:
         """The recorder of the next query."""
         self.trace, self.seen = Trace(), self.seen + 1
         return self.trace
 
-    def keep(self, query: Query, how: str) -> None:
-        """A query was answered; keep its tree if it is the largest. how: what refuted it, "" if nothing did."""
+    def keep(self, query: Query) -> None:
+        """A query was answered; keep its tree if it is the largest."""
         if self.best is None or self.trace.size > len(self.best[1]):
-            rest = (End.MILP if how == SCIP_FLOAT else End.WHOLE) if how else End.OPEN
-            self.best = query, self.trace.tree(rest), self.seen
+            self.best = query, self.trace.tree(), self.seen
 
     def drawn(self, result: Result) -> Result:
         """Draw. The result as it is; where the drawing fails its reason says so, as no verdict may be lost by that."""
@@ -97,7 +102,7 @@ class Drawing:
     """What a figure shows."""
 
     query: Query
-    tree: Tree
+    tree: SplitTree
     result: Result
     title: str
 
@@ -148,7 +153,7 @@ def draw(path: str, drawing: Drawing, inputs: tuple[int, int] | None = None) -> 
     x = witness.input if witness and query.region.contains(witness.input) else None
     if x is not None:
         holds = int(locate(query, tree, x[None])[0])
-        tree.ended[holds] = End.WITNESS if tree.ended[holds] == End.OPEN else tree.ended[holds]
+        tree.ended[holds] = State.WITNESS if tree.ended[holds] == State.OPEN else tree.ended[holds]
     centre = 0.5 * (query.region.lower + query.region.upper) if x is None else x
     plane = plane_through(query, centre, inputs or choose_inputs(query, tree, centre))
     figure = Figure(figsize=(15.0, 8.2), facecolor="white")
@@ -174,16 +179,16 @@ def draw(path: str, drawing: Drawing, inputs: tuple[int, int] | None = None) -> 
     figure.savefig(path, dpi=DOTS)
 
 
-def node_colours(tree: Tree) -> Array:
+def node_colours(tree: SplitTree) -> Array:
     """[N, 3] red, green, blue of every node: leaves by how they ended, others by their split."""
     from matplotlib.colors import to_rgb
 
-    ends, splits = np.ones((len(End), 3)), np.array([to_rgb(c) for c in SPLIT_COLOURS.values()])
-    for end, (colour, _) in LOOKS.items():
+    ends, splits = np.ones((max(LOOKS) + 1, 3)), np.array([to_rgb(c) for c in SPLIT_COLOURS.values()])
+    for end, colour in LOOKS.items():
         ends[end] = to_rgb(colour)
     deeper = 1.0 - np.cumsum(np.bincount(tree.depth[tree.leaf])) / tree.leaf.sum()
     white = LIGHTEST * deeper[tree.depth]  # by the share of leaves that are deeper: all shades are used
-    white[np.isin(tree.ended, (End.OPEN, End.WITNESS))] = 0.0
+    white[np.isin(tree.ended, (State.OPEN, State.WITNESS))] = 0.0
     leaves = ends[tree.ended] * (1.0 - white[:, None]) + white[:, None]
     return np.clip(np.where(tree.leaf[:, None], leaves, splits[split_kinds(tree)]), 0.0, 1.0)
 
@@ -201,7 +206,7 @@ def _extent(query: Query, plane: Plane) -> tuple[float, ...]:
 
 
 def _draw_cells(ax: Any, drawing: Drawing, plane: Plane, colours: Array) -> tuple[dict[int, float], str]:
-    """Fill the cells. Returns the share of the drawn area by `End`, and what to say about how they were found.
+    """Fill the cells. Returns the share of the drawn area by how it ended, and what to say about how they were found.
 
     Cells are polygons, but those below phases of deep ReLUs, and all if they are too many, which are sampled.
     """
@@ -308,15 +313,16 @@ def _titles(figure: Any, drawing: Drawing, plane: Plane, at_witness: bool, note:
     figure.text(0.054, 0.112, note, fontsize=9, color="#59636e", va="center")
 
 
-def _legend(figure: Any, tree: Tree, shares: dict[int, float], star: bool, forbidden: bool) -> None:
+def _legend(figure: Any, tree: SplitTree, shares: dict[int, float], star: bool, forbidden: bool) -> None:
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 
     entries: list[Any] = []
-    counts = np.bincount(tree.ended[tree.leaf], minlength=len(End))
-    for end, (colour, words) in LOOKS.items():
+    counts = np.bincount(tree.ended[tree.leaf], minlength=max(LOOKS) + 1)
+    for end, colour in LOOKS.items():
         if counts[end]:
-            share = f", {_percent(shares[end])} of the area" if end in shares else ""
+            words = end.words if isinstance(end, Evidence) else STATES[end]
+            share = f", {_percent(shares[end])} of the drawn area" if end in shares else ""
             entries.append(Patch(facecolor=colour, edgecolor="#c5ccd3", label=f"{words}: {counts[end]:,}{share}"))
     kinds = np.bincount(split_kinds(tree)[~tree.leaf], minlength=len(SPLIT_COLOURS))
     for count, (words, colour) in zip(kinds, SPLIT_COLOURS.items(), strict=True):

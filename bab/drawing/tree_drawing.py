@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from ...instances.network import Array
-from ..tree.trace import Tree
+from ..tree.trace import SplitTree
 
 __all__ = ["SPLIT_COLOURS", "draw_tree", "spans", "split_kinds"]
 
@@ -23,12 +23,12 @@ COLUMNS, SAMPLES = 1200, 8  # of that image, and leaves looked at per column
 WIDE = 0.008  # share of the leaves from which a bar of that image has a border
 
 
-def split_kinds(tree: Tree) -> Array:
+def split_kinds(tree: SplitTree) -> Array:
     """[N] index into SPLIT_COLOURS of every node's split; -1 for a leaf."""
     return np.select([tree.leaf, tree.axis >= 0, tree.row >= 0], [-1, 0, 1], 2)
 
 
-def spans(tree: Tree) -> tuple[Array, Array]:
+def spans(tree: SplitTree) -> tuple[Array, Array]:
     """Where each node begins and how many leaves are below it, both [N], counted in leaves from the left."""
     count = tree.leaf.astype(np.int64)
     for level in tree.levels[::-1]:
@@ -43,7 +43,7 @@ def spans(tree: Tree) -> tuple[Array, Array]:
     return start, count
 
 
-def draw_tree(ax: Any, tree: Tree, colours: Array, names: list[str]) -> None:
+def draw_tree(ax: Any, tree: SplitTree, colours: Array, names: list[str]) -> None:
     """Draw into matplotlib axes. colours: [N, 3] of the nodes; names: of the inputs, for splits in words."""
     start, count = spans(tree)
     leaves, deepest = int(count[0]), len(tree.levels) - 1
@@ -63,7 +63,7 @@ def draw_tree(ax: Any, tree: Tree, colours: Array, names: list[str]) -> None:
     ax.set_yticks(range(0, deepest + 1, 1 + deepest // 12))
 
 
-def _draw_graph(ax: Any, tree: Tree, colours: Array, names: list[str], x: Array) -> None:
+def _draw_graph(ax: Any, tree: SplitTree, colours: Array, names: list[str], x: Array) -> None:
     from matplotlib.collections import LineCollection
 
     child = np.arange(1, len(tree))
@@ -80,13 +80,13 @@ def _draw_graph(ax: Any, tree: Tree, colours: Array, names: list[str], x: Array)
         )  # fmt: skip
 
 
-def _words(tree: Tree, node: int, names: list[str]) -> str:
+def _words(tree: SplitTree, node: int, names: list[str]) -> str:
     if tree.axis[node] >= 0:
         return f"{names[tree.axis[node]]} at {tree.at[node]:.3g}"
     return f"ReLU {tree.neuron[node]}" if tree.neuron[node] >= 0 else "hyperplane"
 
 
-def _draw_bars(ax: Any, tree: Tree, colours: Array, start: Array, count: Array) -> None:
+def _draw_bars(ax: Any, tree: SplitTree, colours: Array, start: Array, count: Array) -> None:
     from matplotlib.collections import PolyCollection
 
     x = np.stack([start, start + count, start + count, start], axis=1)
@@ -98,7 +98,7 @@ def _draw_bars(ax: Any, tree: Tree, colours: Array, start: Array, count: Array) 
     ax.add_collection(bars)
 
 
-def _image(tree: Tree, colours: Array, start: Array, count: Array) -> Array:
+def _image(tree: SplitTree, colours: Array, start: Array, count: Array) -> Array:
     """[depths, COLUMNS, 3]: every column's leaf and all above it, averaged over SAMPLES leaves a column."""
     leaves = np.flatnonzero(tree.leaf)
     leaves = leaves[np.argsort(start[leaves], kind="stable")]

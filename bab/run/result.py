@@ -7,27 +7,11 @@ from fractions import Fraction
 
 from ...instances.judges.replay import Witness
 
-__all__ = [
-    "CONFLICTS", "EVIDENCE", "EXACT", "GROUPS", "LINEAR", "NO_CASE", "OPTIMISED", "POSITIVE", "SCIP_FLOAT", "SPLITS",
-    "VERDICTS", "Result",
-]  # fmt: skip
-
-# The bound of an `unsat` of which no more is proved than the sign: parts of the input set that were clipped away, and
-# rows that were tested together, are only known to have a positive worst margin.
-POSITIVE = 5e-324
+__all__ = ["NO_CASE", "VERDICTS", "Result"]
 
 VERDICTS = ("unsat", "sat", "unknown", "timeout")
 
-# What an `unsat` can rest on, as its reason says; docs/verdicts.md explains each.
-LINEAR = "linear bounds"
-SPLITS = "linear bounds and splits"
-OPTIMISED = "optimised linear bounds"
-GROUPS = "multi-neuron rows"
-CONFLICTS = "conflict-driven search"
-SCIP_FLOAT = "scip-float"  # SCIP's word alone, only with `Options.trust_scip`
-NO_CASE = "no case to refute"
-EXACT = "exact arithmetic"  # added to SPLITS where some nodes were closed so
-EVIDENCE = (LINEAR, SPLITS, OPTIMISED, GROUPS, CONFLICTS, SCIP_FLOAT, NO_CASE, EXACT)
+NO_CASE = "no case to refute"  # the reason of an `unsat` that rests on no evidence
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,8 +20,11 @@ class Result:
 
     verdict: str  # one of VERDICTS: unsat = the property holds, sat = a counterexample was replayed
     witness: Witness | None = None  # for sat: the input, as the ONNX file itself was run on it
-    bound: float = float("-inf")  # proved lower bound of the worst margin; POSITIVE for unsat by search
+    # proved lower bound of the worst margin; 0.0 for an unsat of which no more is known than that it is positive
+    bound: float = float("-inf")
     reason: str = ""  # how it was decided, or why it was not: time, memory, nodes, numerics, interrupted, ...
+    # what ended how many nodes, and refuted how many disjuncts at a root, in the words of docs/verdicts.md
+    evidence: dict[str, int] = field(default_factory=dict)
     # counts and seconds by their names; memory_mb is the peak of this process so far, SCIP's processes not counted
     statistics: dict[str, float] = field(default_factory=dict)
     seconds: float = 0.0  # wall clock from the call to the verdict

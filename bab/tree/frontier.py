@@ -5,7 +5,7 @@ Children of one batch are stacked with the most suspicious node (lowest bound) o
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 
@@ -19,6 +19,13 @@ class Frontier:
 
     def __init__(self, batch: Batch) -> None:
         self._stack = [batch] if len(batch) else []
+
+    @staticmethod
+    def of(batches: Iterable[Batch]) -> Frontier:
+        """A stack of these batches, the last one on top."""
+        frontier = Frontier.__new__(Frontier)
+        frontier._stack = [b for b in batches if len(b)]
+        return frontier
 
     def __len__(self) -> int:
         return sum(len(b) for b in self._stack)

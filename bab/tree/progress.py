@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from .frontier import Frontier
+from .tree import Tree
 
 __all__ = ["progress"]
 
@@ -16,23 +16,23 @@ EVERY = 0.2  # seconds between updates
 
 
 @contextmanager
-def progress(wanted: bool) -> Iterator[Callable[[int, Frontier], None]]:
-    """A callable (nodes so far, frontier) that draws a tqdm bar on stderr."""
+def progress(wanted: bool) -> Iterator[Callable[[Tree], None]]:
+    """A callable (tree) that draws a tqdm bar on stderr."""
     if not wanted or not sys.stderr.isatty():
-        yield lambda nodes, frontier: None
+        yield lambda tree: None
         return
     from tqdm import tqdm
 
     bar = tqdm(unit=" nodes", delay=AFTER, leave=False, mininterval=EVERY)
     last = time.monotonic()
 
-    def report(nodes: int, frontier: Frontier) -> None:
+    def report(tree: Tree) -> None:
         nonlocal last
         if time.monotonic() - last < EVERY:
             return
         last = time.monotonic()
-        bar.set_postfix_str(f"open {len(frontier)}, bound {frontier.margin:.4g}", refresh=False)
-        bar.update(max(0, nodes - bar.n))
+        bar.set_postfix_str(f"open {tree.count_open}, bound {tree.margin:.4g}", refresh=False)
+        bar.update(max(0, tree.size - bar.n))
 
     try:
         yield report

@@ -9,8 +9,8 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from threading import Condition, Thread
+from dataclasses import dataclass, replace
+from typing import Protocol
 
 import numpy as np
 
@@ -19,210 +19,205 @@ from ...heuristics.splits.splits import Splits
 from ...instances import memory
 from ...instances.batch import Batch
 from ...instances.judges.replay import Witness
+from ...instances.network import Array
 from ...instances.query import Query
+from ..run.budget import Budget
 from ..run.limits import cause
 from .branching import children
-from .frontier import Frontier
-from .trace import End, Recorder
+from .crew import run_crew
+from .evidence import Evidence, State
+from .tree import Round, Tree
 
-__all__ = ["Outcome", "Steps", "search"]
+__all__ = ["Closing", "Outcome", "Pace", "Steps", "search", "sift"]
 
 LEAST_ROUND = 0.1  # seconds that a round may take even where no more are left
 ROUNDS = 2  # from which on the time of a node is foreseen
 FEWEST = 16  # nodes that a worker takes where there are so many, and the others wait
-BoundStep = Callable[[Query, Batch], Bounds]  # proves bounds of every node of the batch
-AttackStep = Callable[[Query, Batch, Bounds], Witness | None]  # looks for a counterexample in and around the nodes
-# [B] bounds by costlier means: > 0 closes, NaN gives the node up
-CloseStep = Callable[[Query, Batch, Bounds], tuple[np.ndarray, Witness | None]]
-SplitStep = Callable[[Query, Batch, Bounds], Splits]  # one split a node, or none where nothing can be split
-ClipStep = Callable[[Query, Batch, Bounds], tuple[Batch, np.ndarray]]  # smaller regions, [B] bool: nothing left
-# given the nodes so far and the seconds that the next one takes at least, the reason to stop now, "" for none
-StopTest = Callable[[int, float], str]
 
 
-@dataclass(frozen=True)
-class Steps:
-    """The seams of the search."""
+@dataclass(eq=False)
+class Closing:
+    """What a step found out about B nodes beyond their bounds."""
 
-    bound: BoundStep
-    attack: AttackStep
-    clip: ClipStep
-    close: CloseStep
-    split: SplitStep
-    stop: StopTest
+    kinds: Array  # [B] int8: an Evidence that ends the node, State.STUCK to give it up, State.OPEN to go on
+    duty: Array  # [B, disjuncts] what is left to refute
+    witness: Witness | None = None
+
+    @staticmethod
+    def nothing(batch: Batch) -> Closing:
+        """Every node goes on."""
+        return Closing(np.full(len(batch), State.OPEN, dtype=np.int8), batch.duty.copy())
+
+
+class Steps(Protocol):
+    """The seams of the search. None of them changes the batch that it is given."""
+
+    query: Query
+    evidence: Evidence  # of nodes that `bound` closes
+    half_spaces: bool  # whether phases of the first layer are carried as half-spaces, too
+
+    def bound(self, batch: Batch) -> tuple[Batch, Bounds]:
+        """Proved bounds of every node, and the nodes with what else was learnt."""
+        ...
+
+    def attack(self, batch: Batch, bounds: Bounds) -> Witness | None:
+        """A counterexample in or around the nodes."""
+        ...
+
+    def clip(self, batch: Batch, bounds: Bounds) -> tuple[Batch, Array]:
+        """Smaller regions; [B] bool: nothing left."""
+        ...
+
+    def close(self, batch: Batch, bounds: Bounds) -> Closing:
+        """Costlier means."""
+        ...
+
+    def split(self, batch: Batch, bounds: Bounds) -> Splits:
+        """One split a node, or none where nothing can be split."""
+        ...
+
+    def settle(self, batch: Batch, bounds: Bounds) -> Closing:
+        """The last resort for nodes without a split; what goes on from here is given up."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Pace:
+    """How much at a time, by how many, and for how long."""
+
+    budget: Budget
     batch: int  # nodes to take at a time
-    report: Callable[[int, Frontier], None] = lambda nodes, frontier: None  # progress: nodes bounded, what is open
-    record: Recorder = Recorder()  # hears what becomes of every node; with one worker only
     workers: int = 1  # threads
-    left: Callable[[], float] = lambda: math.inf  # seconds
     node_mb: float = 0.0  # MB that a round needs for a node
-    half_spaces: bool = True  # phases of the first layer are carried as half-spaces, too
-    settle: CloseStep | None = None  # the last resort for nodes that no float can split: NaN gives them up
+    stop: Callable[[], str] = lambda: ""  # another reason to stop, "" for none
+    report: Callable[[Tree], None] = lambda tree: None  # progress
 
 
 @dataclass(eq=False)
 class Outcome:
-    """Where a search ended: with a witness, with nothing left open, or stopped for a reason."""
+    """Where a search ended: with a witness, stopped for a reason, or with nothing left open."""
 
     witness: Witness | None = None
-    stopped: str = ""  # reason, "" when the frontier was emptied
-    nodes: int = 0  # bounded
-    deepest: int = 0
-    torn: bool = False  # interrupted: the frontier may lack nodes that are open
-    stuck: list[Batch] = field(default_factory=list)  # nodes that could neither be closed nor split
-
-    @property
-    def closed(self) -> bool:
-        """Every node was proved closed."""
-        return self.witness is None and not self.stopped and not self.stuck
-
-    def add(self, more: Outcome) -> None:
-        """Take in what another round brought."""
-        self.witness, self.stopped = self.witness or more.witness, self.stopped or more.stopped
-        self.nodes, self.deepest = self.nodes + more.nodes, max(self.deepest, more.deepest)
-        self.stuck, self.torn = self.stuck + more.stuck, self.torn or more.torn
+    stopped: str = ""  # reason, "" when nothing is open
 
 
-def search(query: Query, frontier: Frontier, steps: Steps) -> Outcome:
-    """Work on the frontier until it is empty, a witness is found, or `steps.stop` says so; it keeps what is open.
+def search(tree: Tree, steps: Steps, pace: Pace) -> Outcome:
+    """Work on the tree until nothing is open, a witness is found, or the budget says so.
 
-    When interrupted it returns at once: what others still work on is then missing from the frontier (Outcome.torn).
-    With several workers each takes a batch of its own. A node's children depend on the node alone, so the tree is the
-    same in whatever order its nodes are taken.
+    When interrupted it returns at once: what others still work on is open again. With several workers each takes a
+    batch of its own. A node's children depend on the node alone, so the tree is the same in whatever order its nodes
+    are taken.
     """
-    crew = _Crew(query, frontier, steps)
-    others = [Thread(target=crew.work, daemon=True) for _ in range(steps.workers - 1)]
-    for thread in others:
-        thread.start()
+    source = _Nodes(tree, steps, pace)
     try:
-        crew.work()
-    except KeyboardInterrupt as stop:  # while waiting for the others
-        crew.interrupt(cause(stop))
-    for thread in others:
-        if not crew.outcome.torn:  # else they end with their rounds, for nobody
-            thread.join()
-    if crew.error:
-        raise crew.error
-    return crew.outcome
+        run_crew(source, pace.workers)
+    except KeyboardInterrupt as stop:
+        tree.recall()
+        source.outcome.stopped = source.outcome.stopped or cause(stop)
+    return source.outcome
 
 
-class _Crew:
-    """Threads that take batches off one frontier and give the children back."""
+class _Nodes:
+    """A crew's source: batches of open nodes, whose children come back."""
 
-    def __init__(self, query: Query, frontier: Frontier, steps: Steps) -> None:
-        self.query, self.frontier, self.steps = query, frontier, steps
+    def __init__(self, tree: Tree, steps: Steps, pace: Pace) -> None:
+        self.tree, self.steps, self.pace = tree, steps, pace
         self.outcome = Outcome()
-        self.error: BaseException | None = None
-        self.change = Condition()  # of the frontier, the outcome and who is busy
-        self.busy = 0
-        self.pace = 0.0  # seconds that a node took in the last round
-        self.least, self.rounds = math.inf, 0  # least pace so far: the first rounds have more to set up
+        self.seconds = 0.0  # that a node took in the last round
+        self.least, self.rounds = math.inf, 0  # least seconds so far: the first rounds have more to set up
 
-    def work(self) -> None:
-        """Rounds until nothing is left to do."""
-        while (batch := self._take()) is not None:
-            done, error, started = Outcome(), None, time.monotonic()
-            try:
-                both = _round(self.query, batch, self.steps, done)
-            except BaseException as raised:  # noqa: BLE001  kept for the thread that called
-                both, error = batch, raised
-            self.pace = (time.monotonic() - started) / len(batch)
-            self.least, self.rounds = min(self.least, self.pace), self.rounds + 1
-            self._give(both, done, error)
+    def over(self) -> bool:
+        """A reason to stop, if there is anything to do."""
+        outcome, pace = self.outcome, self.pace
+        if not (outcome.witness or outcome.stopped) and len(self.tree.open):
+            foreseen = self.least if self.rounds >= ROUNDS else 0.0
+            outcome.stopped = pace.budget.exceeded(self.tree.size, foreseen) or pace.stop()
+            if not outcome.stopped and memory.room_mb() < pace.node_mb * pace.workers:
+                outcome.stopped = "memory"
+        return bool(outcome.witness or outcome.stopped)
 
-    def interrupt(self, reason: str) -> None:
-        """Let every thread end with its round."""
-        with self.change:
-            self.outcome.stopped, self.outcome.torn = self.outcome.stopped or reason, True
-            self.change.notify_all()
+    def take(self) -> Batch | None:
+        """As many nodes as are fair, fit, and have time; near the end a round gets fewer."""
+        if not len(self.tree.open):
+            return None
+        pace = self.pace
+        fit = memory.room_mb() / (pace.node_mb * pace.workers + 1e-9)
+        fair = -(-len(self.tree.open) // pace.workers)
+        quick = max(pace.budget.left, LEAST_ROUND) / max(self.seconds, 1e-9)
+        return self.tree.take(max(1, int(min(pace.batch, quick, fit, max(fair, FEWEST)))))
 
-    def _take(self) -> Batch | None:
-        with self.change:
-            while True:
-                over = self.outcome.witness or self.outcome.stopped or self.error
-                if not over and len(self.frontier):
-                    foreseen = self.least if self.rounds >= ROUNDS else 0.0
-                    self.outcome.stopped = self.steps.stop(self.outcome.nodes, foreseen)
-                    over = self.outcome.stopped
-                if over or not (self.busy or len(self.frontier)):
-                    self.change.notify_all()
-                    return None
-                fit = memory.room_mb() / (self.steps.node_mb * self.steps.workers + 1e-9)
-                if len(self.frontier) and fit < 1.0:
-                    self.outcome.stopped = "memory"
-                    continue
-                if len(self.frontier):
-                    self.busy += 1
-                    fair = -(-len(self.frontier) // self.steps.workers)
-                    # near the end a round gets no more nodes than it has time for
-                    quick = max(self.steps.left(), LEAST_ROUND) / max(self.pace, 1e-9)
-                    return self.frontier.pop(max(1, int(min(self.steps.batch, quick, fit, max(fair, FEWEST)))))
-                self.change.wait()
+    def do(self, batch: Batch) -> Round:
+        """Bound, attack, clip, close and split."""
+        started = time.monotonic()
+        found = _round(self.steps, replace(batch))
+        self.seconds = (time.monotonic() - started) / len(batch)
+        self.least, self.rounds = min(self.least, self.seconds), self.rounds + 1
+        return found
 
-    def _give(self, both: Batch, done: Outcome, error: BaseException | None) -> None:
-        with self.change:
-            self.busy -= 1
-            self.frontier.push(both)
-            if isinstance(error, KeyboardInterrupt):
-                done.stopped, done.torn = cause(error), True
-            elif error:
-                self.error = error
-            self.outcome.add(done)
-            self.steps.report(self.outcome.nodes, self.frontier)
-            self.change.notify_all()
+    def give(self, batch: Batch, found: Round) -> None:
+        """The tree writes it down."""
+        self.tree.give(batch, found)
+        self.outcome.witness = self.outcome.witness or found.witness
+        self.pace.report(self.tree)
+
+    def put_back(self, batch: Batch) -> None:
+        """After an exception."""
+        self.tree.put_back(batch)
 
 
-def _round(query: Query, batch: Batch, steps: Steps, outcome: Outcome) -> Batch:
-    """Bound, attack, clip, close and split one batch; returns its children."""
-    bounds = steps.bound(query, batch)
-    outcome.nodes = len(batch)
-    outcome.deepest = int(batch.depth.max())
-    whole, proved = batch, bounds
-    batch, bounds, _ = still_open(query, whole, proved)
-    steps.record.bounded(query, whole, proved)
+def _round(steps: Steps, batch: Batch) -> Round:
+    """What becomes of one batch."""
+    done = Round()
+    batch, bounds = sift(steps.query, *steps.bound(batch), steps.evidence, done)
     if not len(batch):
-        return batch
-    outcome.witness = steps.attack(query, batch, bounds)
-    if outcome.witness:
-        return batch
-    batch, empty = steps.clip(query, batch, bounds)
-    steps.record.ended(batch, empty, End.CLIPPED)
-    batch, bounds = batch[~empty], bounds[~empty]
-    lowest, outcome.witness = steps.close(query, batch, bounds)
-    batch, bounds = _sort_out(batch, bounds, lowest, steps, outcome)
-    if outcome.witness or not len(batch):
-        return batch
-    splits = steps.split(query, batch, bounds)
-    if splits.missing.any():
-        _settle(query, batch[splits.missing], bounds[splits.missing], steps, outcome)
-    both = children(query, batch, splits, steps.half_spaces)
-    steps.record.split(batch, splits, both)
-    return both
+        return done
+    done.witness = steps.attack(batch, bounds)
+    if not done.witness:
+        batch, empty = steps.clip(batch, bounds)
+        done.end(batch, empty, Evidence.CLIPPED)
+        batch, bounds = _sort_out(batch[~empty], bounds[~empty], steps.close, done)
+    if done.witness or not len(batch):
+        done.open.append(batch)
+        return done
+    splits = steps.split(batch, bounds)
+    if (missing := splits.missing).any():
+        left, _ = _sort_out(batch[missing], bounds[missing], steps.settle, done)
+        (done.open if done.witness else done.stuck).append(left)
+    done.split = batch[~missing], splits[~missing], children(steps.query, batch, splits, steps.half_spaces)
+    return done
 
 
-def _settle(query: Query, batch: Batch, bounds: Bounds, steps: Steps, outcome: Outcome) -> None:
-    """The last resort for nodes that no float can split; those that it does not close are given up."""
-    proved = np.full(len(batch), np.nan)
-    if steps.settle:
-        proved, outcome.witness = steps.settle(query, batch, bounds)
-    _sort_out(batch, bounds, proved, steps, outcome)
+def sift(query: Query, batch: Batch, bounds: Bounds, evidence: Evidence, done: Round) -> tuple[Batch, Bounds]:
+    """Nodes that their bounds leave open, with what was proved written into them; the others end in `done`.
+
+    What a node need not refute counts as refuted.
+    """
+    if not batch.duty.all():
+        excused = np.repeat(~batch.duty, np.diff(query.starts), axis=1)
+        bounds.margins = np.where(excused, np.inf, bounds.margins)
+    margin = np.fmax(batch.margin, smallest_margins(query, bounds))
+    batch = replace(batch, pre_lower=bounds.pre_lower, pre_upper=bounds.pre_upper, margin=margin)
+    closed = margin > 0.0
+    kinds = np.full(len(batch), evidence, dtype=np.int8)
+    if bounds.together is not None:
+        kinds[bounds.together] = Evidence.TOGETHER
+    kinds[bounds.infeasible] = Evidence.EMPTY
+    done.end(batch, closed, kinds)
+    return batch[~closed], bounds[~closed]
 
 
 def _sort_out(
-    batch: Batch, bounds: Bounds, proved: np.ndarray, steps: Steps, outcome: Outcome
+    batch: Batch, bounds: Bounds, close: Callable[[Batch, Bounds], Closing], done: Round
 ) -> tuple[Batch, Bounds]:
-    """Put aside what `proved` closes (> 0) or gives up on (NaN); what is left goes on."""
-    closed, hopeless = proved > 0.0, np.isnan(proved)
-    steps.record.ended(batch, closed, End.REGION)
-    steps.record.ended(batch, hopeless, End.GIVEN_UP)
+    """Put aside what `close` ends or gives up on; what is left goes on."""
+    if not len(batch):
+        return batch, bounds
+    closing = close(batch, bounds)
+    done.witness = closing.witness
+    batch = replace(batch, duty=closing.duty)
+    ended, hopeless = closing.kinds >= min(Evidence), closing.kinds == State.STUCK
+    done.end(batch, ended, closing.kinds)
     if hopeless.any():
-        outcome.stuck.append(batch[hopeless])
-    return batch[~closed & ~hopeless], bounds[~closed & ~hopeless]
-
-
-def still_open(query: Query, batch: Batch, bounds: Bounds) -> tuple[Batch, Bounds, float]:
-    """Nodes that their bounds do not close, with what was proved written into them, and the lowest closing bound."""
-    batch.pre_lower, batch.pre_upper = bounds.pre_lower, bounds.pre_upper
-    batch.margin = np.fmax(batch.margin, smallest_margins(query, bounds))
-    keep = ~(batch.margin > 0.0)
-    return batch[keep], bounds[keep], float(batch.margin[~keep].min(initial=np.inf))
+        done.stuck.append(batch[hopeless])
+    goes_on = ~ended & ~hopeless
+    return batch[goes_on], bounds[goes_on]

@@ -52,6 +52,7 @@ class Out(NamedTuple):
     means: Array  # [B or 0, neurons, inputs + 1]
     spreads: Array  # [B or 0, neurons]
     points: Array  # [B, inputs]
+    together: Array  # [B] bool
 
 
 Box = tuple[Array, Array]  # lower and upper end

@@ -43,8 +43,21 @@ def bound_nodes(
             activate(net, room, k, low, high, parallel)
         out.infeasible[b] = empty
         _margins(net, room, b, box, used, out)
-        if conjunctions and not empty:
+        if conjunctions and not empty and not _closed(net, out.margins[b]):
             refute_disjuncts(net, room, b, box, used, out)
+            out.together[b] = _closed(net, out.margins[b])
+
+
+@njit(**PLAIN)
+def _closed(net: Net, margins: Array) -> bool:
+    """Whether every disjunct has a positive margin."""
+    for k in range(len(net.disjuncts) - 1):
+        refuted = False
+        for r in range(net.disjuncts[k], net.disjuncts[k + 1]):
+            refuted |= margins[r] > 0.0
+        if not refuted:
+            return False
+    return True
 
 
 @njit(**PLAIN)

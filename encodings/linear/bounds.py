@@ -59,6 +59,7 @@ class Bounds:
     # [B, rows, neurons] total multipliers: by how much the margin's bound rises when a neuron's upper line sinks by
     # one, ways through the bounds of later neurons included (to first order); only where asked for
     totals: Array | None = None
+    together: Array | None = None  # [B] bool: closed by rows of a disjunct tested together, by no row alone
 
     @property
     def multipliers(self) -> Array:
@@ -79,7 +80,7 @@ class Bounds:
         if len(parts) == 1:
             return parts[0]
         columns: list[list[Any]] = [[getattr(p, name) for p in parts] for name in Bounds.__dataclass_fields__]
-        joined: list[Any] = [None if column[0] is None else np.concatenate(column) for column in columns]
+        joined: list[Any] = [None if any(a is None for a in column) else np.concatenate(column) for column in columns]
         return Bounds(*joined)
 
 

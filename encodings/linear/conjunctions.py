@@ -6,7 +6,7 @@ import numpy as np
 
 from ...instances.batch import Batch
 from ...instances.query import Query
-from .bounds import Bounds, at_least, gamma, norm
+from .bounds import Bounds, at_least, gamma, norm, smallest_margins
 from .halfspaces import absorb_cuts
 
 __all__ = ["refute_conjunctions"]
@@ -17,7 +17,9 @@ def refute_conjunctions(query: Query, batch: Batch, bounds: Bounds) -> None:
 
     A point of the disjunct has all its margins <= 0, so each row is minimised with the other rows' linear bounds as
     half-spaces. A raised margin holds on that part of the region only: it refutes the disjunct, and says no more.
+    `bounds.together` tells which nodes are closed by that.
     """
+    open_before = ~(smallest_margins(query, bounds) > 0.0)
     for k in range(query.disjuncts):
         part = slice(query.starts[k], query.starts[k + 1])
         rows = part.stop - part.start
@@ -37,3 +39,4 @@ def refute_conjunctions(query: Query, batch: Batch, bounds: Bounds) -> None:
             values -= (error + gamma(lower.shape[1]) * (norm(lowered) * reach + np.abs(offset))) * (1.0 + 2.0**-40)
             row = query.starts[k] + r
             bounds.margins[open_nodes, row] = np.fmax(bounds.margins[open_nodes, row], at_least(values[:, 0]))
+    bounds.together = open_before & (smallest_margins(query, bounds) > 0.0)

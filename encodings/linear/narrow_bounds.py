@@ -36,7 +36,7 @@ def bound_narrow(query: Query, batch: Batch, options: LinearBoundOptions) -> Bou
         np.empty((count, query.rows)), np.empty((count, query.rows, n)), np.empty((count, query.rows)),
         np.zeros((count, query.rows, query.neurons)), np.zeros(count, dtype=np.bool_),
         np.zeros((kept, query.neurons, n + 1)), np.full((kept, query.neurons), np.inf),
-        np.full((count, n), np.nan),
+        np.full((count, n), np.nan), np.zeros(count, dtype=np.bool_),
     )  # fmt: skip
     # copies; a NaN is no bound
     pre_lower = np.fmax(np.ascontiguousarray(batch.pre_lower), -np.inf)
@@ -62,6 +62,7 @@ def bound_narrow(query: Query, batch: Batch, options: LinearBoundOptions) -> Bou
         out.means if options.means else None,
         out.spreads if options.means else None,
         out.points if options.conjunctions else None,
+        together=out.together if options.conjunctions else None,
     )  # fmt: skip
 
 

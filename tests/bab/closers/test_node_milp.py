@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from fractions import Fraction
 
 import numpy as np
 import oracle
@@ -12,10 +13,13 @@ from random_instances import random_instance
 import hypersplit
 from hypersplit.bab.closers import node_milp
 from hypersplit.bab.closers.conflict_search import Refutation
+from hypersplit.bab.closers.exact_step import ExactStep
 from hypersplit.bab.closers.node_milp import NodeMilp
 from hypersplit.bab.run.options import Options
-from hypersplit.bab.stages import phase_search
-from hypersplit.bab.tree.frontier import Frontier
+from hypersplit.bab.steps import phases
+from hypersplit.bab.tree.evidence import Evidence, State
+from hypersplit.bab.tree.search import Closing
+from hypersplit.bab.tree.tree import Tree
 from hypersplit.encodings.linear.bounds import LinearBoundOptions
 from hypersplit.encodings.linear.linear_bounds import bound
 from hypersplit.encodings.milp.close import MilpResult
@@ -23,6 +27,7 @@ from hypersplit.heuristics import policy
 from hypersplit.heuristics.policy import Facts, Stage
 from hypersplit.instances.batch import Batch, root
 from hypersplit.instances.families.random_networks import random_network
+from hypersplit.instances.judges.witness import Witness
 from hypersplit.instances.property import Case, InputSet, Polyhedron, Property
 from hypersplit.instances.query import Query, queries
 
@@ -55,7 +60,15 @@ def asker(query: Query, batch: Batch, monkeypatch: pytest.MonkeyPatch, trust: bo
     monkeypatch.setattr(node_milp, "AFTER", -1.0)
     monkeypatch.setattr(node_milp, "TRIALS", 1e9)
     monkeypatch.setattr(node_milp, "MOST", 1e9)
-    return NodeMilp(query, Options(jobs=1, trust_scip=trust), time.monotonic() + 60.0, Frontier(batch))
+    return NodeMilp(query, Options(jobs=1, trust_scip=trust), time.monotonic() + 60.0, Tree(batch), ExactStep())
+
+
+def told(asks: NodeMilp, batch: Batch, margins: np.ndarray) -> int:
+    """What becomes of the only node; nothing is found."""
+    closing = Closing.nothing(batch)
+    asks.close(batch, margins, lambda points: None, closing)
+    assert closing.witness is None
+    return int(closing.kinds[0])
 
 
 @pytest.mark.parametrize("trust", [False, True])
@@ -63,24 +76,19 @@ def test_scip_refutes_all_duties_of_a_node(trust: bool, monkeypatch: pytest.Monk
     """The node is closed and its duties are done; it rests on SCIP's word only where that is trusted."""
     query, batch, margins = open_root()
     asks = asker(query, batch, monkeypatch, trust)
-    proved, witness = asks.close(batch, margins, lambda points: None)
-    assert proved.tolist() == [np.inf] and witness is None
-    assert not batch.duty.any()
-    assert asks.closed == trust and (trust or asks.counts)
+    assert told(asks, batch, margins) == (Evidence.SCIP if trust else Evidence.CONFLICTS)
+    assert trust or asks.counts
 
 
 def test_a_slow_scip_only_shows_what_it_can(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the tree is faster a node that only SCIP refutes stays with the tree, whose bounds are rigorous."""
     query, batch, margins = open_root()
     asks = asker(query, batch, monkeypatch, trust=True)
-    asks.frontier = Frontier(batch[:0])  # the tree has closed everything else
+    asks.tree.take(1)  # the tree has closed everything else
     asks.started -= 0.01
     asks.seconds = 100.0
-    proved, witness = asks.close(batch, margins, lambda points: None)
-    assert proved.tolist() == [-np.inf] and witness is None
-    assert batch.duty.all()
+    assert told(asks, batch, margins) == State.OPEN
     assert asks.share == 1.0
-    assert asks.closed == 0
 
 
 def test_what_is_not_proved_again_stays_open(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -90,9 +98,25 @@ def test_what_is_not_proved_again_stays_open(monkeypatch: pytest.MonkeyPatch) ->
     lie = MilpResult("refuted", np.inf, [], 1, 0.1, "")
     monkeypatch.setattr("hypersplit.encodings.milp.process.close_apart", lambda *_, **__: lie)
     monkeypatch.setattr(node_milp, "refute_apart", lambda *_, **__: Refutation("open", "time"))
-    proved, witness = asks.close(batch, margins, lambda points: None)
-    assert proved.tolist() == [-np.inf] and witness is None
-    assert batch.duty.all() and asks.closed == 0
+    assert told(asks, batch, margins) == State.OPEN
+
+
+@pytest.mark.parametrize("replays", [True, False])
+def test_an_exact_counterexample_ends_the_node(replays: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the conflict search finds in exact arithmetic is a witness, or forbids `unsat`."""
+    query, batch, margins = open_root()
+    asks = asker(query, batch, monkeypatch)
+    monkeypatch.setattr(
+        "hypersplit.encodings.milp.process.close_apart", lambda *_, **__: MilpResult("refuted", 1.0, [], 1, 0.1, "")
+    )
+    point = (Fraction(1, 3),) * 4
+    monkeypatch.setattr(node_milp, "refute_apart", lambda *_, **__: Refutation("point", exact=point))
+    found = Witness(np.zeros(4), np.zeros(2), False)
+    closing = Closing.nothing(batch)
+    asks.close(batch, margins, lambda points: found if replays else None, closing)
+    assert (closing.witness is found) == replays
+    assert closing.kinds.tolist() == [State.OPEN if replays else State.STUCK]
+    assert asks.exact.counterexample == (None if replays else point)
 
 
 def test_a_failed_slice_leaves_the_node_and_grows(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -101,9 +125,7 @@ def test_a_failed_slice_leaves_the_node_and_grows(monkeypatch: pytest.MonkeyPatc
     asks = asker(query, batch, monkeypatch)
     failed = MilpResult("open", -np.inf, [], 0, 0.1, "error: out of memory")
     monkeypatch.setattr("hypersplit.encodings.milp.process.close_apart", lambda *_, **__: failed)
-    proved, witness = asks.close(batch, margins, lambda points: None)
-    assert proved.tolist() == [-np.inf] and witness is None
-    assert batch.duty.all()
+    assert told(asks, batch, margins) == State.OPEN
     assert asks.slice > node_milp.FIRST_SLICE
 
 
@@ -111,13 +133,13 @@ def test_it_is_not_asked_too_early_nor_too_often(monkeypatch: pytest.MonkeyPatch
     """Not before the tree had its time, and not beyond the trials where it closed nothing."""
     query, batch, margins = open_root()
     monkeypatch.setattr("hypersplit.encodings.milp.process.close_apart", lambda *_, **__: pytest.fail("asked"))
-    early = NodeMilp(query, Options(jobs=1), time.monotonic() + 60.0, Frontier(batch))
-    assert early.close(batch, margins, lambda points: None)[0].tolist() == [-np.inf]
+    early = NodeMilp(query, Options(jobs=1), time.monotonic() + 60.0, Tree(batch), ExactStep())
+    assert told(early, batch, margins) == State.OPEN
     monkeypatch.setattr(node_milp, "AFTER", -1.0)
-    spent = NodeMilp(query, Options(jobs=1), time.monotonic() + 60.0, Frontier(batch))
+    spent = NodeMilp(query, Options(jobs=1), time.monotonic() + 60.0, Tree(batch), ExactStep())
     spent.started -= 10.0
     spent.seconds = 1.0
-    assert spent.close(batch, margins, lambda points: None)[0].tolist() == [-np.inf]
+    assert told(spent, batch, margins) == State.OPEN
 
 
 @pytest.mark.parametrize("seed", range(12))
@@ -126,7 +148,7 @@ def test_verdicts_with_scip_in_the_tree_are_the_oracles(seed: int, monkeypatch: 
     monkeypatch.setattr(node_milp, "AFTER", -1.0)
     monkeypatch.setattr(node_milp, "TRIALS", 1e9)
     monkeypatch.setattr(node_milp, "MOST", 1e9)
-    monkeypatch.setattr(phase_search, "ASCENT", 0)
+    monkeypatch.setattr(phases, "ASCENT", 0)
 
     def only_phases(known: Facts, *asked: str) -> list[Stage]:
         return [Stage("split", 1.0, "phases")]

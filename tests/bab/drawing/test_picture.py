@@ -12,7 +12,8 @@ from hypersplit.bab.drawing.cells import choose_inputs
 from hypersplit.bab.drawing.picture import Drawing, draw
 from hypersplit.bab.drawing.tree_drawing import spans
 from hypersplit.bab.run.result import Result
-from hypersplit.bab.tree.trace import End, Trace, Tree
+from hypersplit.bab.tree.evidence import Evidence, State
+from hypersplit.bab.tree.trace import SplitTree, Trace
 from hypersplit.bab.verify import verify
 from hypersplit.heuristics.splits.splits import Splits
 from hypersplit.instances.batch import Batch, root
@@ -37,9 +38,10 @@ def query_of(inputs: int, open_inputs: int) -> Query:
     return queries(network, Property((case,), inputs, 1))[0]
 
 
-def halved(query: Query, times: int, axes: int) -> Tree:
+def halved(query: Query, times: int, axes: int) -> SplitTree:
     """A tree of 2^times leaves that halves each of the first `axes` inputs in turn; leaves end in all ways."""
     trace, batch, n = Trace(), root(query), query.network.input_size
+    trace.planted(batch)
     for k in range(times):
         axis = np.full(len(batch), k % axes)
         middle = 0.5 * (batch.lower + batch.upper)[:, k % axes]
@@ -47,11 +49,11 @@ def halved(query: Query, times: int, axes: int) -> Tree:
         splits.axis, splits.at = axis, middle
         both = Batch.concatenate([batch, batch])
         both.lower[: len(batch), k % axes] = both.upper[len(batch) :, k % axes] = middle
+        both.number = trace.size + np.arange(len(both))
         trace.split(batch, splits, both)
         batch = both
-    ends = [end for end in End if end != End.SPLIT]
-    for k, end in enumerate(ends):
-        trace.ended(batch, np.arange(len(batch)) % len(ends) == k, end)
+    ends = np.array([State.OPEN, State.STUCK, State.WITNESS, *Evidence])
+    trace.ended(batch.number, ends[np.arange(len(batch)) % len(ends)])
     return trace.tree()
 
 
@@ -109,17 +111,21 @@ def test_the_inputs_that_show_most_cells_are_drawn() -> None:
     """Axis splits and half-spaces both count, and a fixed input is never chosen before an open one."""
     query = query_of(5, 4)
     trace, batch = Trace(), root(query)
+    trace.planted(batch)
     row = np.array([[0.0, 0.0, 3.0, 1.0, 0.0, 0.1]])
     for axis in (3, -1, 3):
         both = Batch.concatenate([batch, batch])
         splits = Splits.none(1, 5)
         splits.axis[0], splits.row = axis, row * (axis < 0)
+        both.number = trace.size + np.arange(2)
         trace.split(batch, splits, both)
         batch = both[:1]
+    nothing = Trace()
+    nothing.planted(root(query))
 
     assert choose_inputs(query, trace.tree(), np.zeros(5)) == (2, 3)
-    assert max(choose_inputs(query_of(3, 2), Trace().tree(), np.zeros(3))) < 2
-    assert choose_inputs(query_of(1, 1), Trace().tree(), np.zeros(1)) == (0, -1)
+    assert max(choose_inputs(query_of(3, 2), nothing.tree(), np.zeros(3))) < 2
+    assert choose_inputs(query_of(1, 1), nothing.tree(), np.zeros(1)) == (0, -1)
 
 
 @pytest.mark.parametrize(

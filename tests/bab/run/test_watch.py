@@ -9,15 +9,18 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from search_steps import FunctionSteps, pace
 
 from hypersplit import verify
 from hypersplit.bab.run import watch
-from hypersplit.bab.run.limits import LimitReached
+from hypersplit.bab.run.budget import Budget
+from hypersplit.bab.run.limits import LimitReached, Limits
+from hypersplit.bab.run.options import Options
 from hypersplit.bab.run.watch import GRACE, GRACE_MB, GRACE_MB_SHARE, UNDECIDED, _Watch, watched
-from hypersplit.bab.steps.steps import Run
+from hypersplit.bab.steps.candidates import Candidates
+from hypersplit.bab.steps.inputs import InputSteps
 from hypersplit.bab.tree import search
-from hypersplit.bab.tree.frontier import Frontier
-from hypersplit.bab.tree.search import Steps
+from hypersplit.bab.tree.tree import Tree
 from hypersplit.encodings.linear.linear_bounds import Bounds, bound
 from hypersplit.instances import memory
 from hypersplit.instances.batch import Batch, root
@@ -137,7 +140,7 @@ def test_an_interrupted_root_says_why(
     def fail(*_: object) -> None:
         raise error
 
-    monkeypatch.setattr(Run, "bound", fail)
+    monkeypatch.setattr(InputSteps, "bound", fail)
     network = random_network((3, 12, 12, 2), seed=4)
     result = verify(network, random_property(network, seed=6, radius=0.5, slack=0.3), timeout=60)
     assert (result.verdict, result.reason, result.bound) == (verdict, reason, -np.inf)
@@ -150,7 +153,7 @@ def test_an_attack_without_memory_leaves_the_bounds(monkeypatch: pytest.MonkeyPa
     def fail(*_: object) -> None:
         raise MemoryError
 
-    monkeypatch.setattr(Run, "attack_root", fail)
+    monkeypatch.setattr(Candidates, "attack_root", fail)
     network = random_network((3, 12, 12, 2), seed=4)
     assert verify(network, random_property(network, seed=6, radius=0.5, slack=0.3), timeout=60).verdict == "unsat"
 
@@ -165,17 +168,15 @@ def test_a_search_whose_nodes_do_not_fit_stops_with_its_frontier_whole(monkeypat
         taken.append(len(batch))  # type: ignore[arg-type]
         raise Ended
 
-    steps = Steps(
-        note, *[None] * 4, lambda *_: "", batch=8, node_mb=10.0  # type: ignore[arg-type]
-    )  # fmt: skip
+    steps, asked = FunctionSteps(query, note), pace(8, node_mb=10.0)  # type: ignore[arg-type]
     monkeypatch.setattr(memory, "resident_mb", lambda: 100.0)
-    frontier = Frontier(root(query)[np.zeros(8, dtype=np.intp)])
+    tree = Tree(root(query)[np.zeros(8, dtype=np.intp)])
     with memory.ceiling(109.0):
-        outcome = search.search(query, frontier, steps)
-    assert (outcome.stopped, outcome.nodes, len(frontier), taken) == ("memory", 0, 8, [])
+        outcome = search.search(tree, steps, asked)
+    assert (outcome.stopped, len(tree.open), taken) == ("memory", 8, [])
     with memory.ceiling(135.0), pytest.raises(Ended):
-        search.search(query, frontier, steps)
-    assert taken == [3] and len(frontier) == 8
+        search.search(tree, steps, asked)
+    assert taken == [3] and len(tree.open) == 8
 
 
 def test_a_node_that_takes_longer_than_what_is_left_does_not_begin() -> None:
@@ -184,24 +185,25 @@ def test_a_node_that_takes_longer_than_what_is_left_does_not_begin() -> None:
     query = queries(network, random_property(network, seed=6, radius=0.5, slack=0.3))[0]
     heard: list[float] = []
 
-    def stop(nodes: int, seconds: float) -> str:
-        heard.append(seconds)
-        return "time" if seconds > 0.0 else ""
+    class Foreseeing(Budget):
+        def exceeded(self, nodes: int = 0, seconds: float = 0.0) -> str:
+            heard.append(seconds)
+            return "time" if seconds > 0.0 else ""
 
     def bound_one(asked: Query, batch: Batch) -> Bounds:
         bounds = bound(asked, batch)
         bounds.infeasible[:] = True
         return bounds
 
-    steps = Steps(bound_one, *[lambda *_: None] * 4, stop, batch=1)  # type: ignore[arg-type]
-    frontier = Frontier(root(query)[np.zeros(8, dtype=np.intp)])
-    outcome = search.search(query, frontier, steps)
+    tree = Tree(root(query)[np.zeros(8, dtype=np.intp)])
+    asked = search.Pace(Foreseeing(Limits(Options(timeout=60.0))), 1)
+    outcome = search.search(tree, FunctionSteps(query, bound_one), asked)
     assert heard[: search.ROUNDS] == [0.0] * search.ROUNDS and heard[-1] > 0.0
-    assert (outcome.stopped, outcome.nodes, len(frontier)) == ("time", search.ROUNDS, 8 - search.ROUNDS)
+    assert (outcome.stopped, tree.ended.total(), tree.count_open) == ("time", search.ROUNDS, 8 - search.ROUNDS)
 
 
 def test_an_interrupted_search_waits_for_no_other_thread(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A thread in a long round is left behind, and the outcome says that the frontier lacks its nodes."""
+    """A thread in a long round is left behind, and its nodes are open again."""
     network = random_network((3, 12, 12, 2), seed=4)
     query = queries(network, random_property(network, seed=6, radius=0.5, slack=0.3))[0]
     main, busy, free = threading.current_thread(), threading.Event(), threading.Event()
@@ -213,9 +215,8 @@ def test_an_interrupted_search_waits_for_no_other_thread(monkeypatch: pytest.Mon
         busy.set()
         free.wait()
 
-    steps = Steps(
-        bound_one, *[None] * 4, lambda *_: "", batch=1, workers=2  # type: ignore[arg-type]
-    )  # fmt: skip
-    outcome = search.search(query, Frontier(root(query)[np.zeros(8, dtype=np.intp)]), steps)
+    steps = FunctionSteps(query, bound_one)  # type: ignore[arg-type]
+    tree = Tree(root(query)[np.zeros(8, dtype=np.intp)])
+    outcome = search.search(tree, steps, pace(1, workers=2))
     free.set()
-    assert outcome.torn and outcome.stopped == "time" and not outcome.closed
+    assert outcome.stopped == "time" and tree.count_open == 8

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from search_steps import FunctionSteps, pace
 
 from hypersplit import verify
 from hypersplit.bab.tree.branching import MOST_CUTS, children
 from hypersplit.bab.tree.frontier import Frontier
-from hypersplit.bab.tree.search import Steps, search
+from hypersplit.bab.tree.search import search
+from hypersplit.bab.tree.tree import Tree
 from hypersplit.encodings.linear.bounds import Bounds
 from hypersplit.encodings.linear.clipping import clip_batch
 from hypersplit.encodings.linear.linear_bounds import LinearBoundOptions, bound
@@ -113,30 +115,19 @@ def test_the_frontier_gives_back_what_was_pushed_most_suspicious_first() -> None
 def test_nodes_that_cannot_be_split_forbid_unsat() -> None:
     """A search whose nodes are neither closed nor split ends without being `closed`; Ctrl-C keeps the batch."""
     query = next(q for q in map(random_query, range(50)) if q.worst(bound(q, root(q)).margins)[0] <= 0.0)
-    count = query.network.input_size
-
-    def steps(attack: object) -> Steps:
-        return Steps(
-            bound=bound,
-            attack=attack,  # type: ignore[arg-type]
-            clip=lambda q, batch, bounds: (batch, np.zeros(len(batch), dtype=bool)),
-            close=lambda q, batch, bounds: (np.full(len(batch), -np.inf), None),
-            split=lambda q, batch, bounds: Splits.none(len(batch), count),
-            stop=lambda *_: "",
-            batch=4,
-        )
 
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    outcome = search(query, Frontier(root(query)), steps(lambda *_: None))
+    tree = Tree(root(query))
+    outcome = search(tree, FunctionSteps(query), pace(4))
 
-    assert not outcome.closed and len(outcome.stuck) == 1
+    assert not outcome.stopped and not tree.closed and tree.count_stuck == 1
 
-    frontier = Frontier(root(query))
-    outcome = search(query, frontier, steps(interrupt))
+    tree = Tree(root(query))
+    outcome = search(tree, FunctionSteps(query, attacking=interrupt), pace(4))
 
-    assert outcome.stopped == "interrupted" and len(frontier) == 1
+    assert outcome.stopped == "interrupted" and tree.count_open == 1
 
 
 def test_the_tree_does_not_depend_on_the_workers() -> None:
@@ -149,14 +140,14 @@ def test_the_tree_does_not_depend_on_the_workers() -> None:
 
 
 def test_an_error_in_a_worker_reaches_the_caller() -> None:
-    """And leaves the frontier as it was."""
+    """And leaves the tree as it was."""
     query = random_query(0)
 
     def fail(query: Query, batch: Batch) -> Bounds:
         raise MemoryError("none left")
 
-    frontier = Frontier(Batch.concatenate([root(query)] * 40))
-    steps = Steps(fail, *[lambda *_: None] * 4, stop=lambda *_: "", batch=8, workers=3)  # type: ignore[arg-type]
+    tree = Tree(Batch.concatenate([root(query)] * 40))
     with pytest.raises(MemoryError, match="none left"):
-        search(query, frontier, steps)
-    assert len(frontier) == 40
+        search(tree, FunctionSteps(query, fail), pace(8, workers=3))
+    tree.recall()
+    assert tree.count_open == 40

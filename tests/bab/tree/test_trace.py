@@ -1,17 +1,21 @@
-"""The recorder hears the whole tree: its leaves partition the input set, every node has a parent, a split, an end."""
+"""The trace hears the whole tree: its leaves partition the input set, every node has a parent, a split, an end."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
+from hypersplit.bab.closers.exact_step import ExactStep
 from hypersplit.bab.drawing.cells import areas, locate, plane_through, polygons, sampled
+from hypersplit.bab.run.budget import Budget
 from hypersplit.bab.run.limits import Limits
 from hypersplit.bab.run.options import Options
-from hypersplit.bab.steps.steps import Run
-from hypersplit.bab.tree.frontier import Frontier
-from hypersplit.bab.tree.search import Outcome, Steps, search
-from hypersplit.bab.tree.trace import End, Trace, Tree
+from hypersplit.bab.steps.candidates import Candidates
+from hypersplit.bab.steps.inputs import InputSteps
+from hypersplit.bab.tree.evidence import Evidence, State
+from hypersplit.bab.tree.search import Pace, search
+from hypersplit.bab.tree.trace import SplitTree, Trace
+from hypersplit.bab.tree.tree import Tree
 from hypersplit.instances.batch import root
 from hypersplit.instances.judges.replay import Replay
 from hypersplit.instances.network import Array, sequential
@@ -38,18 +42,19 @@ def hard_query(seed: int, region: InputSet = BOX, slack: float = 0.05) -> Query:
     return queries(network, Property((case,), 2, 2))[0]
 
 
-def searched(query: Query, rule: str, nodes: int = 150) -> tuple[Outcome, Tree]:
+def searched(query: Query, rule: str, nodes: int = 150) -> tuple[Tree, SplitTree]:
     """A search of that many nodes, without attacks, and what its trace says."""
-    run = Run(query, Replay(query.network), False, Limits(Options()), np.random.default_rng(0), rule=rule)
+    limits = Limits(Options(nodes=nodes))
+    candidates = Candidates(query, Replay(query.network), False, limits, np.random.default_rng(0))
+    steps = InputSteps(query, candidates, ExactStep(limits.deadline), rule)
+    steps.attack = lambda *_: None  # type: ignore[method-assign]
     trace = Trace()
-    steps = Steps(
-        run.bound, lambda *_: None, run.clip_step, run.close, run.split,
-        lambda count, _: "nodes" if count >= nodes else "", 16, record=trace,
-    )  # fmt: skip
-    return search(query, Frontier(root(query)), steps), trace.tree()
+    tree = Tree(root(query), (trace,))
+    search(tree, steps, Pace(Budget(limits), 16))
+    return tree, trace.tree()
 
 
-def descend(query: Query, tree: Tree, x: Array) -> list[int]:
+def descend(query: Query, tree: SplitTree, x: Array) -> list[int]:
     """Leaves whose splits all hold at x, by their definition, one node at a time."""
     pre = np.concatenate(query.network.values(x[None])[1][:-1], axis=1)[0]
     leaves, todo = [], [0]
@@ -71,26 +76,26 @@ def descend(query: Query, tree: Tree, x: Array) -> list[int]:
 @pytest.mark.parametrize("rule", ["inputs", "rows-1", "phases"])
 def test_every_node_has_its_parent_its_split_and_its_end(rule: str) -> None:
     """Inner nodes have two children and exactly one split, leaves none; what was bounded and closed is in the tree."""
-    outcome, tree = searched(hard_query(1), rule)
+    known, tree = searched(hard_query(1), rule)
     inner = np.flatnonzero(~tree.leaf)
 
     assert len(inner) > 5 and len(tree) == 2 * len(inner) + 1
     assert sorted(tree.children[inner].ravel()) == list(range(1, len(tree)))
     assert (tree.parent[tree.children[inner]] == inner[:, None]).all() and tree.parent[0] == -1
     assert (tree.side[tree.children[inner]] == [1, -1]).all() and tree.side[0] == 0
-    assert (tree.depth[1:] == tree.depth[tree.parent[1:]] + 1).all() and tree.depth.max() >= outcome.deepest
+    assert (tree.depth[1:] == tree.depth[tree.parent[1:]] + 1).all() and tree.depth.max() >= known.deepest
     made = np.stack([tree.axis >= 0, tree.neuron >= 0, tree.row >= 0]).sum(axis=0)
-    assert (made == ~tree.leaf).all() and ((tree.ended == End.SPLIT) == ~tree.leaf).all()
-    assert outcome.nodes == len(tree) - int((tree.ended == End.OPEN).sum())
+    assert (made == ~tree.leaf).all() and ((tree.ended == State.SPLIT) == ~tree.leaf).all()
+    assert known.size == len(tree) and known.count_open == int((tree.ended == State.OPEN).sum())
 
 
 def test_a_finished_search_leaves_nothing_open() -> None:
     """Every leaf of a search that closed everything says by what."""
     query = hard_query(0, slack=-0.5)
-    outcome, tree = searched(query, "inputs", 10_000)
+    known, tree = searched(query, "inputs", 10_000)
 
-    assert outcome.closed and not np.isin(tree.ended, (End.OPEN, End.GIVEN_UP)).any()
-    assert {End.LINEAR, End.CONJUNCTION} & set(tree.ended)
+    assert known.closed and not np.isin(tree.ended, (State.OPEN, State.STUCK)).any()
+    assert {Evidence.LINEAR, Evidence.TOGETHER} & set(tree.ended)
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -121,7 +126,7 @@ def inside(corners: Array, point: Array) -> Array:
     return np.flatnonzero((turn >= 0.0).all(axis=1))
 
 
-def above(tree: Tree, leaf: int, nodes: Array) -> int:
+def above(tree: SplitTree, leaf: int, nodes: Array) -> int:
     """The node among `nodes` that the leaf is, or is below."""
     while leaf not in nodes:
         leaf = int(tree.parent[leaf])

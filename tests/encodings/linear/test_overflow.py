@@ -9,7 +9,9 @@ import pytest
 from random_instances import Shape, random_instance, random_points
 
 from hypersplit.bab.closers.regions import close_regions
-from hypersplit.bab.tree.search import still_open
+from hypersplit.bab.tree.evidence import Evidence, State
+from hypersplit.bab.tree.search import Closing, sift
+from hypersplit.bab.tree.tree import Round
 from hypersplit.encodings.linear.activation_region import activation_region
 from hypersplit.encodings.linear.bounds import Bounds, LinearBoundOptions, at_least, at_most, norm
 from hypersplit.encodings.linear.clipping import clip_batch, shrink_box
@@ -66,7 +68,7 @@ def test_a_nan_margin_keeps_a_node_open() -> None:
     batch, n = root(query), query.network.input_size
     bounds = bound(query, batch, LinearBoundOptions(kernel="plain"))
     bounds.margins[:], bounds.coefficients[:], bounds.constants[:] = np.nan, np.nan, np.nan
-    left, _, _ = still_open(query, batch, bounds)
+    left, _ = sift(query, batch, bounds, Evidence.LINEAR, Round())
     assert len(left) == 1 and left.margin[0] == -np.inf
     clipped, empty = clip_batch(query, batch, bounds)
     assert not empty.any() and clipped.cuts.shape[2] == n + 1
@@ -149,9 +151,10 @@ def test_a_region_of_unknown_phases_is_not_closed() -> None:
     batch = root(query)
     bounds = bound(query, batch, LinearBoundOptions(kernel="plain"))
     batch.pre_lower[:], batch.pre_upper[:] = np.nan, np.nan
-    proved, _ = close_regions(query, batch, bounds, lambda points: None)
+    closing = Closing.nothing(batch)
+    close_regions(query, batch, bounds, lambda points: None, None, closing)
     if query.relu.any():
-        assert proved[0] == -np.inf
+        assert closing.kinds[0] == State.OPEN
         with pytest.raises(ValueError, match="known phase"):
             activation_region(query, batch.node(0), np.zeros(query.neurons, dtype=bool))
 

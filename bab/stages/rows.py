@@ -1,0 +1,30 @@
+"""Stage `groups`: disjuncts closed at the root by rows of several neurons; tighter hidden bounds stay."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ...heuristics.policy import Stage
+from ..closers.regions import open_disjuncts
+from ..run.budget import Budget
+from ..tree.evidence import Evidence
+from .groups import LAYERWISE, close_by_groups
+from .root_rows import refine_root
+from .work import Work
+
+__all__ = ["rows"]
+
+
+def rows(work: Work, stage: Stage, budget: Budget) -> None:
+    """Layer by layer with LPs on small networks, by multipliers on larger ones."""
+    query, root, bounds = work.query, work.tree.root, work.inherited()
+    if work.unstable(root.pre_lower, root.pre_upper) <= LAYERWISE:
+        outcome = close_by_groups(query, root.node(0), bounds, budget.left)
+    else:
+        outcome = refine_root(query, root, bounds, budget.left)
+    asked = open_disjuncts(query, bounds.margins[0], root.duty[0])
+    refuted = asked if outcome.empty else [k for k in outcome.closed if root.duty[0, k]]
+    if not outcome.empty and outcome.points and len(refuted) < len(asked):
+        work.found(work.candidates.check(np.array(outcome.points)), Evidence.GROUPS.words)
+    work.tree.learn(Evidence.GROUPS, refuted, outcome.node.pre_lower, outcome.node.pre_upper)
+    work.phases, work.rows = None, outcome.pool

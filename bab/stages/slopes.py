@@ -1,0 +1,34 @@
+"""Stage `slopes`: hidden neurons' bounds at the root by optimised slopes."""
+
+from __future__ import annotations
+
+import logging
+import time
+
+from ...encodings.linear.linear_bounds import smallest_margins
+from ...encodings.slopes.optimised_bounds import OptimiseOptions, tighten
+from ...heuristics.policy import Stage
+from ..run.budget import Budget
+from ..tree.evidence import Evidence
+from .work import Work
+
+__all__ = ["slopes"]
+
+LOG = logging.getLogger(__name__)
+ASCENT = 10  # iterations on the slopes of every hidden neuron
+
+
+def slopes(work: Work, stage: Stage, budget: Budget) -> None:
+    """Tighter bounds of the root's hidden neurons, and what they refute."""
+    started, query, root = time.monotonic(), work.query, work.tree.root
+    known = work.inherited(conjunctions=True)
+    options = OptimiseOptions(iterations=ASCENT, conjunctions=True, deadline=started + budget.left)
+    bounds = tighten(query, root, known, options)
+    work.ascent_seconds = time.monotonic() - started
+    before, after = (work.unstable(b.pre_lower, b.pre_upper) for b in (known, bounds))
+    LOG.info("slopes: bound %.6g, %d of %d unstable ReLUs left", bounds.margins.min(), after, before)
+    empty = bool(bounds.infeasible[0])
+    refuted = range(query.disjuncts) if empty else (query.per_disjunct(bounds.margins)[0] > 0.0).nonzero()[0].tolist()
+    work.tree.learn(Evidence.SLOPES, [k for k in refuted if root.duty[0, k]], bounds.pre_lower[0], bounds.pre_upper[0])
+    if not work.tree.closed:
+        work.tree.lift(smallest_margins(query, bounds))

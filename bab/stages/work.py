@@ -1,0 +1,94 @@
+"""One query on its way through the stages: what they share, and hand on."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from ...encodings.linear.linear_bounds import Bounds, LinearBoundOptions, bound
+from ...encodings.linear.reduction import kept_neurons, reduced
+from ...encodings.slopes.group_rows import GroupRows
+from ...heuristics.policy import Facts
+from ...instances.judges.replay import Witness
+from ...instances.network import Array
+from ...instances.query import Query
+from ..closers.exact_step import ExactStep
+from ..run.budget import Budget
+from ..run.limits import Limits
+from ..run.options import Options
+from ..steps.candidates import Candidates
+from ..steps.inputs import InputSteps
+from ..steps.phases import PhaseSteps
+from ..tree.search import Pace, Steps, search
+from ..tree.tree import Tree
+
+__all__ = ["Work"]
+
+
+@dataclass(eq=False)
+class Work:
+    """The tree of a query, and who works on it."""
+
+    query: Query  # without the neurons that phases no longer need, once phases are split
+    tree: Tree
+    options: Options
+    limits: Limits
+    candidates: Candidates
+    exact: ExactStep
+    report: Callable[[Tree], None] = lambda tree: None
+    facts: Facts | None = None  # of the root, once it is bounded
+    phases: PhaseSteps | None = None  # once phases are split
+    rows: GroupRows | None = None  # multi-neuron rows of the root that nodes may use
+    root_seconds: float = 0.0  # that bounding the root took
+    ascent_seconds: float = 0.0  # that the hidden neurons' slopes took at the root
+    witness: Witness | None = None
+    found_by: str = ""  # what brought the witness
+    stopped: str = ""  # why the last stage ended
+    counts: Counter[str] = field(default_factory=Counter)  # of what is no node: LPs, SCIP's nodes, ...
+
+    @property
+    def decided(self) -> bool:
+        """Whether there is a witness, or nothing is left to refute."""
+        return self.witness is not None or self.tree.closed
+
+    def found(self, witness: Witness | None, by: str) -> bool:
+        """Take note of a witness, if it is one."""
+        if witness is not None and self.witness is None:
+            self.witness, self.found_by = witness, by
+        return self.witness is not None
+
+    def inherited(self, conjunctions: bool = False) -> Bounds:
+        """The root's margins from the hidden bounds that are known. Refuted disjuncts' are +inf."""
+        root = self.tree.root
+        options = LinearBoundOptions(hidden=False, deadline=self.limits.deadline, conjunctions=conjunctions)
+        bounds = bound(self.query, root, options)
+        excused = np.repeat(~root.duty, np.diff(self.query.starts), axis=1)
+        bounds.margins = np.where(excused, np.inf, bounds.margins)
+        return bounds
+
+    def unstable(self, lower: Array, upper: Array) -> int:
+        """ReLUs that bounds [B, neurons] leave unstable in some node."""
+        return int(((lower < 0.0) & (upper > 0.0) & self.query.relu).any(axis=0).sum())
+
+    def reduce(self) -> None:
+        """Go on without the ReLUs that are 0 on the whole input set, and without the margins' half-spaces."""
+        kept = kept_neurons(self.query, self.tree.root)
+        self.query = reduced(self.query, kept)
+        self.tree.rename(kept, len(self.query.region.rows))
+        self.candidates = replace(self.candidates, query=self.query)
+        if self.rows is not None:
+            self.rows = self.rows.renamed(np.where(kept, np.cumsum(kept) - 1, -1))
+
+    def search(self, steps: InputSteps | PhaseSteps, budget: Budget, batch: int, node_mb: float) -> None:
+        """Grow the tree by these steps."""
+        seams: Steps = steps
+        pace = Pace(budget, batch, self.options.jobs, node_mb, lambda: self.exact.found, self.report)
+        outcome = search(self.tree, seams, pace)
+        self.stopped = outcome.stopped
+        if self.tree.count_stuck and not self.stopped:
+            why = f"; {self.exact.left}" if self.exact.left else ""
+            self.stopped = f"numerics: {self.tree.count_stuck} nodes that no float decides{why}"
+        self.found(outcome.witness, "search")

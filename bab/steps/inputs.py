@@ -1,0 +1,83 @@
+"""The steps of a search that splits the input set: by hyperplanes of weight rows, by axes, by phases that resist."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ...encodings.linear.clipping import clip_batch
+from ...encodings.linear.linear_bounds import Bounds, LinearBoundOptions, bound
+from ...heuristics.splits.relus import PHASE_RULES
+from ...heuristics.splits.splits import Splits, choose_splits
+from ...instances.batch import Batch
+from ...instances.judges.replay import Witness
+from ...instances.network import Array
+from ...instances.query import Query
+from ..closers.exact_step import ExactStep
+from ..closers.regions import close_regions
+from ..tree.evidence import Evidence
+from ..tree.search import Closing
+from .candidates import Candidates
+
+__all__ = ["InputSteps"]
+
+PATIENCE = 2  # splits per unstable ReLU after which a node with few of them resists
+FEW_UNSTABLE = 16  # unstable ReLUs up to which a resisting node's phases are split
+
+
+@dataclass(eq=False)
+class InputSteps:
+    """See `tree.search.Steps`."""
+
+    query: Query
+    candidates: Candidates
+    exact: ExactStep
+    rule: str = "inputs"
+    means: bool = False  # whether the split rule wants the hidden neurons' mean functions
+    hidden: bool = True  # re-bound hidden neurons in every node
+    clipping: bool = True
+    threads: int = 1  # of the compiled kernel
+    kernel: str = "auto"  # see LinearBoundOptions
+    evidence: Evidence = Evidence.LINEAR
+    half_spaces: bool = True
+
+    def bound(self, batch: Batch) -> tuple[Batch, Bounds]:
+        """Linear bounds, rows of a disjunct tested together."""
+        options = LinearBoundOptions(
+            means=self.means, conjunctions=True, hidden=self.hidden, deadline=self.candidates.limits.deadline,
+            threads=self.threads, kernel=self.kernel,
+        )  # fmt: skip
+        return batch, bound(self.query, batch, options)
+
+    def attack(self, batch: Batch, bounds: Bounds) -> Witness | None:
+        """Short descents inside the nodes."""
+        return self.candidates.dive(batch, bounds)
+
+    def clip(self, batch: Batch, bounds: Bounds) -> tuple[Batch, Array]:
+        """Shrink the boxes, if asked to."""
+        if not self.clipping:
+            return batch, np.zeros(len(batch), dtype=bool)
+        return clip_batch(self.query, batch, bounds)
+
+    def close(self, batch: Batch, bounds: Bounds) -> Closing:
+        """Activation regions are decided by LPs."""
+        closing = Closing.nothing(batch)
+        close_regions(self.query, batch, bounds, self.candidates.check, self.exact, closing)
+        return closing
+
+    def settle(self, batch: Batch, bounds: Bounds) -> Closing:
+        """Exact arithmetic for nodes that cannot be split."""
+        return self.exact.settle(self.query, batch, bounds, self.candidates.check)
+
+    def split(self, batch: Batch, bounds: Bounds) -> Splits:
+        """Splits by this stage's rule; phases where a deep node with few unstable ReLUs resists.
+
+        Next to a kink of the network halving the input set never ends, fixing the few phases does.
+        """
+        unstable = ((bounds.pre_lower < 0.0) & (bounds.pre_upper > 0.0) & self.query.relu).sum(axis=1)
+        resists = (unstable > 0) & (unstable <= FEW_UNSTABLE) & (batch.depth >= PATIENCE * unstable)
+        splits = choose_splits(self.query, batch, bounds, self.rule)
+        if self.rule not in PHASE_RULES and resists.any():
+            splits[resists] = choose_splits(self.query, batch[resists], bounds[resists], "phases")
+        return splits

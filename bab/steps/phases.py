@@ -1,0 +1,128 @@
+"""The steps of a search over ReLU phases, for networks of many inputs.
+
+A node that its first bounds leave open gets hidden bounds of its own (*refreshed*) or keeps its parent's (*inherited*).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from ...encodings.linear.linear_bounds import Bounds, smallest_margins
+from ...encodings.slopes.implications import Implications
+from ...encodings.slopes.optimised_bounds import OptimiseOptions
+from ...encodings.slopes.phase_bounds import bound_phases, refresh_phases
+from ...encodings.slopes.row_multipliers import RowPool
+from ...heuristics.splits.splits import Splits, choose_splits
+from ...instances.batch import Batch
+from ...instances.judges.replay import Witness
+from ...instances.network import Array
+from ...instances.query import Query
+from ..closers.exact_step import ExactStep
+from ..closers.regions import Check, close_regions
+from ..tree.evidence import Evidence, State
+from ..tree.search import Closing
+from .candidates import Candidates
+from .phase_branching import PhaseBranching
+
+__all__ = ["Closer", "PhaseSteps"]
+
+ASCENT = 8  # iterations on the slopes and multipliers of every node's margins
+HIDDEN_ASCENT, HIDDEN_RATE = 4, 0.4  # the same for its hidden neurons
+MOST_MULTIPLIER = 6e4  # of what waits in float16, which ends soon after; any multiplier >= 0 is valid
+MOST_SLOPES = 131072  # numbers of a waiting node's slopes, 256 kB; beyond that its children begin without them
+
+Closer = Callable[[Batch, Array, Check, Closing], None]  # (nodes, margins, replay, what is told): see `node_lp`
+
+
+@dataclass(eq=False)
+class PhaseSteps:
+    """See `tree.search.Steps`."""
+
+    query: Query
+    candidates: Candidates
+    exact: ExactStep
+    rule: str = "phases"
+    refresh: bool = True  # bound hidden neurons anew in nodes that stay open
+    implied: Implications | None = None  # what phases say about others
+    rows: RowPool | None = None  # multi-neuron rows of the root
+    branching: PhaseBranching | None = None  # rules that need more than the bounds
+    closers: list[Closer] = field(default_factory=list)  # LPs and MILPs of nodes, in order
+    evidence: Evidence = Evidence.SLOPES
+    half_spaces: bool = False  # multipliers of the phases do as much where there are many inputs, and cost less
+
+    def bound(self, batch: Batch) -> tuple[Batch, Bounds]:
+        """Optimised slopes and multipliers from inherited hidden bounds; nodes left open get hidden bounds anew.
+
+        The numbers found, and what is left to refute, go to the children.
+        """
+        query, parents = self.query, batch.margin
+        batch = replace(batch)
+        if self.implied:
+            self.implied.clip(batch)
+        options = OptimiseOptions(iterations=ASCENT, deadline=self.candidates.limits.deadline)
+        bounds, numbers = bound_phases(query, batch, options, plain=not self.refresh, pool=self.rows)
+        kept = numbers[0].size <= MOST_SLOPES
+        batch.slopes = _halved(numbers) if kept else np.zeros((len(batch), 0, 0), dtype=np.float16)
+        batch.duty = batch.duty & ~(query.per_disjunct(bounds.margins) > 0.0)
+        due = np.flatnonzero(~(smallest_margins(query, bounds) > 0.0))
+        if self.refresh and len(due):
+            self._refresh(batch, bounds, due, options)
+        if self.branching:
+            self.branching.learn(replace(batch, margin=parents), bounds)
+        return batch, bounds
+
+    def _refresh(self, batch: Batch, bounds: Bounds, due: Array, options: OptimiseOptions) -> None:
+        """Bound the hidden neurons of the nodes `due` anew, and their margins with these."""
+        query, some = self.query, batch[due]
+        fresh = refresh_phases(query, some, replace(options, iterations=HIDDEN_ASCENT, rate=HIDDEN_RATE, signs=True))
+        some.pre_lower, some.pre_upper = fresh.pre_lower, fresh.pre_upper
+        better, numbers = bound_phases(query, some, options, pool=self.rows)
+        better.margins = np.fmax(better.margins, fresh.margins)
+        for name in ("pre_lower", "pre_upper", "infeasible", "sensitivities"):
+            getattr(bounds, name)[due] = getattr(fresh, name)
+        bounds.margins[due] = better.margins
+        bounds.totals = np.zeros_like(bounds.sensitivities)
+        bounds.totals[due] = fresh.totals
+        if bounds.points is not None and better.points is not None:
+            bounds.points[due] = better.points
+        batch.duty[due] = some.duty & ~(query.per_disjunct(better.margins) > 0.0)
+        if batch.slopes.size:
+            batch.slopes[due] = _halved(numbers)
+
+    def attack(self, batch: Batch, bounds: Bounds) -> Witness | None:
+        """The points that the bounds suspect."""
+        return self.candidates.minimisers(batch, bounds)
+
+    def clip(self, batch: Batch, bounds: Bounds) -> tuple[Batch, Array]:
+        """Boxes of many inputs are not worth shrinking."""
+        return batch, np.zeros(len(batch), dtype=bool)
+
+    def close(self, batch: Batch, bounds: Bounds) -> Closing:
+        """Activation regions by LPs, then the closers, as far as nodes are left."""
+        closing, check = Closing.nothing(batch), self.candidates.check
+        close_regions(self.query, batch, bounds, check, self.exact, closing, half_spaces=False)
+        for closer in self.closers:
+            left = np.flatnonzero(closing.kinds == State.OPEN)
+            if closing.witness or not len(left):
+                break
+            part = Closing(closing.kinds[left], closing.duty[left])
+            closer(replace(batch[left], duty=part.duty.copy()), bounds.margins[left], check, part)
+            closing.kinds[left], closing.duty[left], closing.witness = part.kinds, part.duty, part.witness
+        return closing
+
+    def settle(self, batch: Batch, bounds: Bounds) -> Closing:
+        """Exact arithmetic for nodes that cannot be split."""
+        return self.exact.settle(self.query, batch, bounds, self.candidates.check)
+
+    def split(self, batch: Batch, bounds: Bounds) -> Splits:
+        """The phase with the best score."""
+        scores = self.branching.scores(batch, bounds) if self.branching else None
+        return choose_splits(self.query, batch, bounds, self.rule, scores)
+
+
+def _halved(numbers: Array) -> Array:
+    """Slopes, multipliers and logits in float16, for nodes that wait."""
+    return np.clip(numbers, -MOST_MULTIPLIER, MOST_MULTIPLIER).astype(np.float16)

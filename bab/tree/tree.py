@@ -1,0 +1,193 @@
+"""The tree: all that the search knows of one query. Stages are its clients; none of them replaces it.
+
+Every node is open, in somebody's hands, split, stuck, or ended by one `Evidence`, so at any time
+    nodes = ended + split + open + stuck,
+those in hand counted as open. What is proved of the root holds of every node below it: a *lemma* tightens them all, and
+ends those that have nothing left to refute. Steps return what they found; only the tree writes it down.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from ...encodings.linear.reduction import restrict
+from ...heuristics.splits.splits import Splits
+from ...instances.batch import Batch
+from ...instances.judges.replay import Witness
+from ...instances.network import Array
+from .evidence import Evidence
+from .frontier import Frontier
+from .recorder import Recorder
+
+__all__ = ["Round", "Tree"]
+
+
+@dataclass(eq=False)
+class Round:
+    """What became of a batch of nodes."""
+
+    witness: Witness | None = None
+    ended: list[tuple[Array, Array]] = field(default_factory=list)  # numbers [k], their Evidence [k]
+    stuck: list[Batch] = field(default_factory=list)
+    split: tuple[Batch, Splits, Batch] | None = None  # parents, their splits, children as `branching.children` orders
+    open: list[Batch] = field(default_factory=list)  # not decided, with what was proved of them
+
+    def end(self, batch: Batch, which: Array, evidence: Evidence | Array) -> None:
+        """Nodes `which` [B] bool of the batch have ended. evidence: of all of them, or [B]."""
+        if which.any():
+            kinds = np.broadcast_to(np.asarray(evidence, dtype=np.int8), (len(batch),))
+            self.ended.append((batch.number[which], kinds[which]))
+
+
+class Tree:
+    """Nodes of one query from its roots on.
+
+    roots: a batch of nodes with nothing known, or with what is; listeners: hear of every change.
+    """
+
+    def __init__(self, roots: Batch, listeners: Iterable[Recorder] = ()) -> None:
+        roots.number = np.arange(len(roots))
+        self.root = roots  # with all that is proved of them
+        self.open = Frontier(replace(roots))
+        self.stuck: list[Batch] = []
+        self.ended: Counter[Evidence] = Counter()  # nodes
+        self.lemmas: Counter[Evidence] = Counter()  # disjuncts refuted at the root
+        self.size, self.inner, self.deepest = len(roots), 0, 0
+        self.hands: list[Batch] = []  # taken and not given back
+        self.listeners = tuple(listeners)
+        for listener in self.listeners:
+            listener.planted(roots)
+
+    @property
+    def closed(self) -> bool:
+        """Whether every node has ended, or its children have."""
+        return not (len(self.open) or self.hands or self.stuck)
+
+    @property
+    def count_open(self) -> int:
+        """Nodes that are open, in hand or not."""
+        return len(self.open) + sum(len(b) for b in self.hands)
+
+    @property
+    def count_stuck(self) -> int:
+        """Nodes that nothing could close or split."""
+        return sum(len(b) for b in self.stuck)
+
+    @property
+    def margin(self) -> float:
+        """Proved lower bound of the worst margin where it may be <= 0; +inf where nothing is left."""
+        left = [*self.open, *self.hands, *self.stuck]
+        return min((float(b.margin.min()) for b in left if len(b)), default=np.inf)
+
+    @property
+    def evidence(self) -> Counter[Evidence]:
+        """What rests on what: nodes ended and disjuncts refuted at the root, by kind."""
+        return self.ended + self.lemmas
+
+    def take(self, count: int) -> Batch:
+        """Up to `count` open nodes into somebody's hands; they come back by `give` or `put_back`."""
+        batch = self.open.pop(count)
+        self.hands.append(batch)
+        return batch
+
+    def put_back(self, batch: Batch) -> None:
+        """Nodes taken of which nothing was learnt."""
+        self._out_of_hands(batch)
+        self.open.push(batch)
+
+    def recall(self) -> None:
+        """Everything that is still in hands is open again; what comes back later must be ignored."""
+        for batch in self.hands:
+            self.open.push(batch)
+        self.hands = []
+
+    def give(self, batch: Batch, found: Round) -> None:
+        """Nodes taken, with what became of them."""
+        self._out_of_hands(batch)
+        self.deepest = max(self.deepest, int(batch.depth.max(initial=0)))
+        for numbers, kinds in found.ended:
+            self._end(numbers, kinds)
+        for some in found.stuck:
+            self.stuck.append(some)
+            for listener in self.listeners:
+                listener.stuck(some.number)
+        for some in found.open:
+            self.open.push(some)
+        if found.split:
+            parents, splits, children = found.split
+            children.number = self.size + np.arange(len(children))
+            self.size, self.inner = self.size + len(children), self.inner + len(parents)
+            for listener in self.listeners:
+                listener.split(parents, splits, children)
+            self.open.push(children)
+
+    def learn(
+        self, evidence: Evidence, refuted: Iterable[int] = (), lower: Array | None = None, upper: Array | None = None
+    ) -> None:
+        """Take in what was proved of a single root: `refuted` disjuncts, pre-activation bounds [neurons].
+
+        Nodes that have nothing left to refute, or that these bounds leave empty, end by this evidence.
+        """
+        refuted = list(refuted)
+        for listener in self.listeners:
+            listener.lemma(refuted, evidence)
+        self.lemmas[evidence] += len(refuted)
+        self.root = self._told(self.root, refuted, lower, upper)
+        self.open = Frontier.of(self._kept(self.open, evidence, refuted, lower, upper))
+        self.stuck = self._kept(self.stuck, evidence, refuted, lower, upper)
+
+    def lift(self, margin: Array) -> None:
+        """Take in a proved lower bound [1] of the root's worst margin."""
+        self.root = replace(self.root, margin=np.fmax(self.root.margin, margin))
+
+    def rename(self, kept: Array, cuts: int) -> None:
+        """The nodes go on without some neurons, and with the first `cuts` half-spaces of their lists only.
+
+        kept: [neurons] bool, see `encodings.linear.reduction`.
+        """
+
+        def without(batch: Batch) -> Batch:
+            return restrict(replace(batch, cuts=batch.cuts[:, :cuts]), kept)
+
+        self.root = without(self.root)
+        self.open = Frontier.of([without(b) for b in self.open])
+        self.stuck = [without(b) for b in self.stuck]
+        for listener in self.listeners:
+            listener.renamed(np.flatnonzero(kept))
+
+    def _kept(
+        self, batches: Iterable[Batch], evidence: Evidence, refuted: list[int], lower: Array | None,
+        upper: Array | None,
+    ) -> list[Batch]:  # fmt: skip
+        left = []
+        for batch in batches:
+            batch = self._told(batch, refuted, lower, upper)
+            done = np.asarray(~batch.duty.any(axis=1) | (batch.pre_lower > batch.pre_upper).any(axis=1))
+            if done.any():
+                self._end(batch.number[done], np.full(int(done.sum()), evidence, dtype=np.int8))
+            if not done.all():
+                left.append(batch[~done])
+        return left
+
+    @staticmethod
+    def _told(batch: Batch, refuted: list[int], lower: Array | None, upper: Array | None) -> Batch:
+        duty = batch.duty.copy()
+        duty[:, refuted] = False
+        return replace(
+            batch, duty=duty,
+            pre_lower=batch.pre_lower if lower is None else np.fmax(batch.pre_lower, lower),
+            pre_upper=batch.pre_upper if upper is None else np.fmin(batch.pre_upper, upper),
+        )  # fmt: skip
+
+    def _end(self, numbers: Array, kinds: Array) -> None:
+        for kind, count in zip(*np.unique(kinds, return_counts=True), strict=True):
+            self.ended[Evidence(kind)] += int(count)
+        for listener in self.listeners:
+            listener.ended(numbers, kinds)
+
+    def _out_of_hands(self, batch: Batch) -> None:
+        self.hands = [other for other in self.hands if other is not batch]
