@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import signal
+import threading
 import time
+from collections.abc import Iterator
 
 from ...encodings.kernels.cache import Family, kernel_folder, kernels_ready
 from ...encodings.kernels.lock import holding
@@ -25,7 +29,7 @@ def warm() -> int:
     Raises OSError where the compiled code cannot be kept.
     """
     started = time.monotonic()
-    missing = [family for family in FAMILIES if not kernels_ready(family)]
+    missing: list[Family] = [family for family in FAMILIES if not kernels_ready(family)]
     if not missing:
         print(f"all kernels are compiled already: {kernel_folder()}")
         return 0
@@ -34,7 +38,8 @@ def warm() -> int:
     while not all(kernels_ready(family) for family in missing):
         with holding(compilation_lock(), PATIENCE) as mine:
             if mine:
-                _compile(missing)
+                with _mortal():
+                    _compile(missing)
                 break
         if not waiting:
             print("another process compiles kernels now: waiting for it", flush=True)
@@ -52,3 +57,18 @@ def _compile(families: list[Family]) -> None:
         started = time.monotonic()
         compile_family(family)
         print(f"{time.monotonic() - started:.1f} s", flush=True)
+
+
+@contextlib.contextmanager
+def _mortal() -> Iterator[None]:
+    """Inside, Ctrl-C and SIGTERM end the process on the spot: what is compiled is kept, and an exception that is raised
+    in a callback of the compiler would get lost."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.signal(number, signal.SIG_DFL) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

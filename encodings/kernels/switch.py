@@ -76,7 +76,7 @@ class Switch:
     import of numba."""
 
     def __init__(self, family: Family, suited: bool, after: float) -> None:
-        self.family = family
+        self.family: Family = family
         self.suited, self.after = suited, after  # suited: whether the kernel can do it; after: seconds of numpy's work
         self.seconds = 0.0  # to be added to by whoever works
         self.ready = "numba" in sys.modules and kernels_ready(family)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -94,6 +95,18 @@ def test_warm_says_where_nothing_can_be_kept(tmp_path: Path, capsys: Captured, m
     assert main(["warm"]) == 2
     out, err = capsys.readouterr()
     assert out == "" and len(err.splitlines()) == 1 and str(tmp_path / "file") in err
+
+
+def test_signals_end_a_compilation_on_the_spot(monkeypatch: pytest.MonkeyPatch) -> None:
+    """While it compiles, and not afterwards: the compiler would swallow an exception."""
+    before = signal.getsignal(signal.SIGINT)
+    inside: list[object] = []
+    for family in FAMILIES:
+        monkeypatch.setitem(
+            FAMILIES, family, lambda: inside.extend(map(signal.getsignal, (signal.SIGINT, signal.SIGTERM)))
+        )
+    assert main(["warm"]) == 0
+    assert inside == [signal.SIG_DFL] * 2 * len(FAMILIES) and signal.getsignal(signal.SIGINT) is before
 
 
 def test_every_family_has_its_words() -> None:
