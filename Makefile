@@ -6,6 +6,7 @@ PYTEST_ARGS ?= -n 2 -q
 .PHONY: demo test check lint types wheel clean
 
 demo: .venv/run.stamp
+	$(BIN)/hypersplit warm
 	$(BIN)/hypersplit demo --out out
 
 test: .venv/dev.stamp

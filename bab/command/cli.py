@@ -150,7 +150,14 @@ def _study(args: argparse.Namespace) -> int:
     return study(args)
 
 
-COMMANDS = {"verify": _verify, "info": _info, "bench": _bench, "study": _study, "demo": _demo}
+def _warm(args: argparse.Namespace) -> int:
+    _one_thread_of_algebra()
+    from .warm import warm
+
+    return warm()
+
+
+COMMANDS = {"verify": _verify, "info": _info, "bench": _bench, "study": _study, "demo": _demo, "warm": _warm}
 
 
 def _leave(code: int, own_process: bool) -> int:

@@ -26,17 +26,18 @@ class _Parser(argparse.ArgumentParser):
 
 
 def parser(commands: Mapping[str, Command]) -> argparse.ArgumentParser:
-    """The parser; `run` of what it parses is the command of that name: verify, info, bench, study or demo."""
+    """The parser; `run` of what it parses is the command of that name: verify, info, bench, study, demo or warm."""
     top = _Parser(prog="hypersplit", description="Decide whether a neural network can violate a property.")
     top.add_argument("--version", action=_Version, nargs=0, help="show the version and end")
     names = top.add_subparsers(metavar="COMMAND", required=True)
-    words = {"verify": _verify, "info": _info, "bench": _bench, "study": _study, "demo": _demo}
+    words = {"verify": _verify, "info": _info, "bench": _bench, "study": _study, "demo": _demo, "warm": _warm}
     about = {
         "verify": "decide one property of one network",
         "info": "what the files hold",
         "bench": "run VNN-COMP instance lists, one process an instance",
         "study": "run an experiment: csv, figures and one HTML page",
-        "demo": "two questions about a real network, answered in under a minute",
+        "demo": "three questions about real networks, answered in under a minute",
+        "warm": "compile the kernels now, so that no run does without them",
     }
     for name, add_words in words.items():
         command = names.add_parser(name, help=about[name], description=about[name])
@@ -93,6 +94,10 @@ def _demo(add: Callable[..., object]) -> None:
         metavar="DIR",
         help="for the picture (default: %(default)s)",
     )
+
+
+def _warm(add: Callable[..., object]) -> None:
+    """No words of its own."""
 
 
 def _files(add: Callable[..., object], optional: str | None = None) -> None:

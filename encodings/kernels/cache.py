@@ -1,36 +1,28 @@
-"""Where compiled kernels are kept between runs, and how they get there without anybody waiting.
+"""Where compiled kernels are kept between runs.
 
 numba keeps compiled code beside the source file and discards it when that file changes. The kernels call each other
 across files, so code of an old version could survive there; and an installation may not be writable. They are kept in
 the user's cache folder instead, under a name that is the digest of all their sources and of what they are compiled by
-and for. Compiling takes about a minute, once: a process of its own does it, while the run that first wanted the
-kernels goes on with numpy.
+and for. numba writes a function there as soon as it is compiled, so a compiler that is killed loses one function; a
+family of kernels whose functions are all there is marked as ready.
 """
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
 import os
 import platform
-import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
+from typing import Literal
 
-__all__ = ["Switch", "compile_in_background", "kernel_cache", "kernel_folder", "kernels_ready", "mark_ready"]
+__all__ = ["Family", "kernel_cache", "kernel_folder", "kernels_ready", "mark_ready"]
 
-PATIENCE = 180.0  # seconds after which a compilation that was begun counts as lost
-_WORKER = """
-import json, sys
-sys.path[:] = json.loads(sys.argv[1])
-from hypersplit.encodings.slopes.compile_kernels import compile_kernels
-compile_kernels()
-"""
+Family = Literal["narrow", "contraction", "wide"]  # what is compiled, and wanted, together
 
 
 @cache
@@ -71,49 +63,15 @@ def kernel_cache() -> Iterator[None]:
         config.CACHE_DIR = before
 
 
-def kernels_ready() -> bool:
-    """Whether the kernels can be had without compiling."""
-    return (kernel_folder() / "ready").exists()
+def kernels_ready(family: Family) -> bool:
+    """Whether the kernels of a family can be had without compiling; numba does not read where it cannot write."""
+    return _mark(family).exists() and os.access(kernel_folder(), os.W_OK)
 
 
-def mark_ready() -> None:
-    """To be called once everything is compiled."""
-    with contextlib.suppress(OSError):
-        (kernel_folder() / "ready").touch()
+def mark_ready(family: Family) -> None:
+    """To be called once every function of a family is compiled. Raises OSError where nothing can be kept."""
+    _mark(family).touch()
 
 
-def compile_in_background() -> None:
-    """Start a process that compiles the kernels, unless one has been started lately; it outlives this one."""
-    mark = kernel_folder() / "begun"
-    try:
-        mark.parent.mkdir(parents=True, exist_ok=True)
-        with contextlib.suppress(FileNotFoundError):
-            if time.time() - mark.stat().st_mtime > PATIENCE:
-                mark.unlink()
-        mark.touch(exist_ok=False)
-        subprocess.Popen(
-            [sys.executable, "-c", _WORKER, json.dumps(sys.path)], start_new_session=True,
-            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        )  # fmt: skip
-    except OSError:
-        return  # begun by another run, or nowhere to keep the result: numpy it is
-
-
-class Switch:
-    """Which of two twins works on a query: numpy at first, the kernel once numpy has taken long enough to repay the
-    import of numba."""
-
-    def __init__(self, suited: bool, after: float) -> None:
-        self.suited, self.after = suited, after  # suited: whether the kernel can do it; after: seconds of numpy's work
-        self.seconds = 0.0  # to be added to by whoever works
-        self.ready = "numba" in sys.modules and kernels_ready()
-
-    def compiled(self, choice: str) -> bool:
-        """Whether the next batch goes to the kernel. choice: see `bounds.LinearBoundOptions.kernel`."""
-        if choice != "auto" or not self.suited:
-            return self.suited and choice == "compiled"
-        if not self.ready and self.seconds > self.after:
-            self.ready = kernels_ready()
-            if not self.ready:
-                compile_in_background()
-        return self.ready
+def _mark(family: Family) -> Path:
+    return kernel_folder() / f"{family}.ready"

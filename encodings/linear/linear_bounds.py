@@ -14,7 +14,7 @@ import numpy as np
 
 from ...instances.batch import Batch
 from ...instances.query import Query
-from ..kernels.cache import Switch
+from ..kernels.switch import Switch
 from .back_substitution import back_substitute
 from .bounds import Bounds, LinearBoundOptions, gamma, smallest_margins
 
@@ -28,7 +28,7 @@ def _switch(query: Query) -> Switch:
     sizes, layers = query.network.sizes, query.network.layers
     dense = all(isinstance(w, np.ndarray) for layer in layers for w in layer.weights)
     kinds = all(layer.kind in ("relu", "identity") for layer in layers)
-    return Switch(dense and kinds and max(sizes) <= WIDEST, KERNEL_AFTER)
+    return Switch("narrow", dense and kinds and max(sizes) <= WIDEST, KERNEL_AFTER)
 
 
 _SWITCHES: WeakKeyDictionary[Query, Switch] = WeakKeyDictionary()

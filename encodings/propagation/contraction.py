@@ -26,11 +26,12 @@ import numpy as np
 from ...instances.batch import Node
 from ...instances.network import Array
 from ...instances.query import Query
-from ..kernels.cache import Switch, kernel_cache
+from ..kernels.cache import kernel_cache
+from ..kernels.switch import Switch
 from .rows import rows_of
 from .state import Nogoods, State
 
-__all__ = ["Propagation"]
+__all__ = ["Propagation", "contraction_kernel"]
 
 ROUNDS = 40  # passes at most; what they win falls geometrically
 WORTH = 0.02  # share of a width that a pass must win somewhere, else it is the last one
@@ -54,7 +55,7 @@ class Propagation:
         spans = np.concatenate([state.high[:n] - state.low[:n], state.z_high - state.z_low])
         self.widths = np.where(spans > 0.0, spans, 1.0)
         self.layers = [*(range(s.start, s.stop) for s in query.slices), range(query.neurons, len(self.rows.bias))]
-        self.switch = Switch(True, KERNEL_AFTER)
+        self.switch = Switch("contraction", True, KERNEL_AFTER)
         self.kernel_of: Any = None  # once it is loaded
         self.row = np.repeat(np.arange(len(self.rows.bias)), np.diff(self.rows.ends))
         self.room = np.empty(query.neurons), np.empty(n + query.neurons), np.empty(4)
@@ -81,10 +82,7 @@ class Propagation:
         if not state.finite:
             return False
         if self.kernel_of is None and self.switch.compiled(self.kernel):
-            with kernel_cache():
-                from ..kernels.contraction import contract_node
-
-            self.kernel_of = contract_node
+            self.kernel_of = contraction_kernel()
         if self.kernel_of is not None:
             return bool(self.kernel_of(
                 self.rows, self.cuts, nogoods.starts, nogoods.literals, state.low, state.high, state.z_low,
@@ -96,3 +94,11 @@ class Propagation:
         empty = contract_plain(self.query, self.rows, self.cuts, nogoods, state, self.widths, ROUNDS, WORTH)
         self.switch.seconds += time.monotonic() - started
         return empty
+
+
+def contraction_kernel() -> Any:
+    """The compiled twin of `interval_passes.contract_plain`."""
+    with kernel_cache():
+        from ..kernels.contraction import contract_node
+
+    return contract_node

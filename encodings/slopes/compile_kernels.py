@@ -3,41 +3,75 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 
-from ...instances.batch import root
+from ...instances.batch import Batch, root
 from ...instances.families.random_networks import random_network, random_property
 from ...instances.query import Query, queries
-from ..kernels.cache import mark_ready
+from ..kernels.cache import Family, kernels_ready, mark_ready
+from ..kernels.lock import holding
+from ..kernels.switch import compilation_lock
 from ..linear.bounds import LinearBoundOptions
 from ..linear.linear_bounds import bound
 from ..linear.narrow_bounds import bound_narrow
 from ..linear.prepared_layers import BALL
-from ..propagation.contraction import Propagation
+from ..propagation.contraction import Propagation, contraction_kernel
 from ..propagation.state import Nogoods, State
 from .phase_bounds import largest_magnitudes
 from .refreshed_bounds import refresh_wide
 from .slope_ascent import Steps
 
-__all__ = ["compile_kernels"]
+__all__ = ["FAMILIES", "compile_family", "compile_kernels"]
+
+PATIENCE = 2.0  # seconds: who only looks at the lock has it for less, who has it for longer compiles
 
 
-def compile_kernels() -> None:
-    """Compile what is not in the cache yet, by bounding the roots of tiny networks."""
-    narrow = _query((2, 3, 3, 2))
-    bound_narrow(narrow, root(narrow), LinearBoundOptions(means=True, conjunctions=True))
-    tiny = root(narrow)
-    bounds = bound(narrow, tiny)
-    tiny.pre_lower, tiny.pre_upper = bounds.pre_lower, bounds.pre_upper
-    wide = _query((BALL, 3, 3, 2))
-    batch = root(wide)
-    bounds = bound(wide, batch)
+def compile_kernels(first: Family) -> None:
+    """Compile what is not ready yet, one family before the others, unless another process is about it."""
+    with holding(compilation_lock(), PATIENCE) as mine:
+        for family in sorted(FAMILIES, key=lambda f: f != first) if mine else ():
+            if not kernels_ready(family):
+                compile_family(family)
+
+
+def compile_family(family: Family) -> None:
+    """Compile what is not in the cache yet. Raises OSError where nothing can be kept."""
+    FAMILIES[family]()
+    mark_ready(family)
+
+
+def _narrow() -> None:
+    query = _query((2, 3, 3, 2))
+    bound_narrow(query, root(query), LinearBoundOptions(means=True, conjunctions=True))
+
+
+def _contraction() -> None:
+    query = _query((2, 3, 3, 2))
+    node = _bounded(query).node(0)
+    propagation = Propagation(query, node, 0)
+    propagation.kernel_of = contraction_kernel()
+    propagation.contract(State.of(query, node), Nogoods())
+
+
+def _wide() -> None:
+    query = _query((BALL, 3, 3, 2))
+    batch = _bounded(query)
+    batch.duty = np.ones((1, query.disjuncts), dtype=bool)
+    refresh_wide(query, batch, largest_magnitudes(query, batch), Steps(1, 0.5, 1.0, 0.0, math.inf))
+
+
+# what is wanted most, and compiles in least time, first
+FAMILIES: dict[Family, Callable[[], None]] = {"narrow": _narrow, "contraction": _contraction, "wide": _wide}
+
+
+def _bounded(query: Query) -> Batch:
+    """The root with its linear bounds."""
+    batch = root(query)
+    bounds = bound(query, batch, LinearBoundOptions(kernel="plain"))
     batch.pre_lower, batch.pre_upper = bounds.pre_lower, bounds.pre_upper
-    batch.duty = np.ones((1, wide.disjuncts), dtype=bool)
-    refresh_wide(wide, batch, largest_magnitudes(wide, batch), Steps(1, 0.5, 1.0, 0.0, math.inf))
-    Propagation(narrow, tiny.node(0), 0, "compiled").contract(State.of(narrow, tiny.node(0)), Nogoods())
-    mark_ready()
+    return batch
 
 
 def _query(sizes: tuple[int, ...]) -> Query:

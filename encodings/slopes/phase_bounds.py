@@ -19,7 +19,7 @@ import numpy as np
 from ...instances.batch import Batch
 from ...instances.network import Array
 from ...instances.query import Query
-from ..kernels.cache import Switch
+from ..kernels.switch import Switch
 from ..linear.bounds import Bounds, LinearBoundOptions, middle_and_radius
 from ..linear.inherited_pass import InheritedPass
 from ..linear.linear_bounds import bound
@@ -126,7 +126,7 @@ _SWITCHES: WeakKeyDictionary[Query, Switch] = WeakKeyDictionary()
 
 def _switch(query: Query, batch: Batch) -> Switch:
     kinds = all(kind in ("relu", "identity") for kind in query.kinds)
-    return Switch(kinds and prepared_of(query).ball(batch) is not None, KERNEL_AFTER)
+    return Switch("wide", kinds and prepared_of(query).ball(batch) is not None, KERNEL_AFTER)
 
 
 def largest_magnitudes(query: Query, batch: Batch) -> list[Array]:

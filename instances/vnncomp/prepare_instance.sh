@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# prepare_instance.sh v1 CATEGORY ONNX VNNLIB: end what a former run left behind, bring libraries and files into memory.
+# prepare_instance.sh v1 CATEGORY ONNX VNNLIB: end what a former run left behind, bring libraries and files into memory,
+# and compile the kernels where that was not done yet.
 set -u
 . "$(dirname "${BASH_SOURCE[0]}")/tool.sh"
 
@@ -18,4 +19,5 @@ for file in "$3" "$3.gz" "$4" "$4.gz"; do
     [ -f "$file" ] && cat "$file" >/dev/null
 done
 cd / || exit 1
+"$HYPERSPLIT_PYTHON" -m hypersplit.bab warm || true # a run without them is slower, but not wrong
 "$HYPERSPLIT_PYTHON" -c "import hypersplit, onnx, onnxruntime, pyscipopt, scipy.sparse"

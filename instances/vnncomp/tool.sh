@@ -1,4 +1,4 @@
-# Sourced by prepare_instance.sh and run_instance.sh: which Python runs hypersplit, and where a run leaves its number.
+# Sourced by the other three: which Python runs hypersplit, and where a run leaves its number.
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root=$(cd "$here/../.." && pwd)
 if [ -z "${HYPERSPLIT_PYTHON:-}" ]; then

@@ -89,6 +89,25 @@ def test_missing_arguments(tmp_path: Path) -> None:
     assert result.read_text() == "error\n"
 
 
+def cold_python(folder: Path) -> str:
+    """A Python that keeps what it is asked to do in a file, and cannot compile kernels."""
+    path = folder / "cold_python"
+    path.write_text(
+        f'#!/bin/sh\necho "$*" >>"{folder}/asked.txt"\n'
+        f'case "$*" in *" warm") exit 2 ;; esac\nexec "{sys.executable}" "$@"\n'
+    )
+    path.chmod(0o755)
+    return str(path)
+
+
+def test_preparing_compiles_the_kernels(tmp_path: Path) -> None:
+    """prepare_instance.sh asks for them, and lets the instance run where they cannot be had."""
+    network, prop = small_files.absolute(tmp_path / "n.onnx"), small_files.holds(tmp_path / "p.vnnlib")
+    run = script("prepare_instance.sh", tmp_path, "v1", "test", network, prop, python=cold_python(tmp_path))
+    assert run.returncode == 0, run.stderr
+    assert "-m hypersplit.bab warm" in (tmp_path / "asked.txt").read_text().splitlines()
+
+
 @pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="needs /proc to see that a process has begun")
 def test_preparing_ends_what_a_former_run_left(tmp_path: Path) -> None:
     """prepare_instance.sh ends with 0 and has killed the verifier whose number a former run left."""
@@ -100,7 +119,7 @@ def test_preparing_ends_what_a_former_run_left(tmp_path: Path) -> None:
         time.sleep(0.01)
     network, prop = small_files.absolute(tmp_path / "n.onnx"), small_files.holds(tmp_path / "p.vnnlib")
     try:
-        run = script("prepare_instance.sh", tmp_path, "v1", "test", network, prop)
+        run = script("prepare_instance.sh", tmp_path, "v1", "test", network, prop, python=cold_python(tmp_path))
         assert run.returncode == 0, run.stderr
         assert left.wait(20) == -signal.SIGKILL
     finally:
@@ -114,7 +133,8 @@ def test_preparing_spares_strangers(tmp_path: Path) -> None:
     stranger = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE, start_new_session=True)
     (tmp_path / f"hypersplit-vnncomp-{os.getuid()}.pid").write_text(f"{stranger.pid}\n")
     try:
-        script("prepare_instance.sh", tmp_path, "v1", "test", "absent.onnx", "absent.vnnlib")
+        files = "absent.onnx", "absent.vnnlib"
+        script("prepare_instance.sh", tmp_path, "v1", "test", *files, python=cold_python(tmp_path))
         assert stranger.poll() is None
     finally:
         stranger.communicate(b"\n", timeout=20)

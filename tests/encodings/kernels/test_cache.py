@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
-import subprocess
-import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
 import pytest
 from numba import config, njit
 
 from hypersplit.encodings.kernels import cache as module
 from hypersplit.encodings.kernels.cache import (
-    compile_in_background,
     kernel_cache,
     kernel_folder,
     kernels_ready,
@@ -58,19 +51,6 @@ def folder_now() -> Path:
     """The folder as a new process would see it."""
     kernel_folder.cache_clear()
     return kernel_folder()
-
-
-@pytest.fixture
-def started(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
-    """The processes that would have been started."""
-    calls: list[list[str]] = []
-    replace_popen(monkeypatch, lambda words, **_: calls.append(words))
-    return calls
-
-
-def replace_popen(monkeypatch: pytest.MonkeyPatch, popen: Callable[..., Any]) -> None:
-    """For the module alone; subprocess itself stays as it is."""
-    monkeypatch.setattr(module, "subprocess", SimpleNamespace(Popen=popen, DEVNULL=subprocess.DEVNULL))
 
 
 def test_the_folder_changes_with_any_kernel_source(sources: Path) -> None:
@@ -164,63 +144,22 @@ def test_numbas_setting_comes_back_after_an_exception(home: Path, monkeypatch: p
 
 
 def test_kernels_are_ready_once_marked(sources: Path) -> None:
-    """The mark is the folder's: without a folder nothing is marked, and a new source is not ready."""
-    mark_ready()
-    assert not kernels_ready() and not kernel_folder().exists()
+    """The marks are the folder's, one a family: without a folder nothing can be marked, a new source is not ready."""
+    with pytest.raises(FileNotFoundError):
+        mark_ready("narrow")
+    assert not kernels_ready("narrow") and not kernel_folder().exists()
     kernel_folder().mkdir(parents=True)
-    assert not kernels_ready()
-    mark_ready()
-    assert kernels_ready()
+    assert not kernels_ready("narrow")
+    mark_ready("narrow")
+    assert kernels_ready("narrow") and not kernels_ready("wide") and not kernels_ready("contraction")
     (sources / "narrow_nodes.py").write_text("x = 1\n")
     kernel_folder.cache_clear()
-    assert not kernels_ready()
+    assert not kernels_ready("narrow")
 
 
-def test_one_process_compiles_at_a_time(home: Path, started: list[list[str]]) -> None:
-    """The first run that wants the kernels starts it, others do not, until it counts as lost."""
-    for _ in range(3):
-        compile_in_background()
-    assert len(started) == 1 and started[0][1] == "-c"
-    (mark,) = kernel_folder().iterdir()
-    for age, expected in ((0.5 * module.PATIENCE, 1), (2.0 * module.PATIENCE, 2), (0.0, 2)):
-        os.utime(mark, (time.time() - age,) * 2)
-        compile_in_background()
-        assert len(started) == expected, f"begun {age} s ago"
-    compile_in_background()
-    assert len(started) == 2, "the mark is new"
-
-
-def test_the_process_finds_the_package_and_compiles(home: Path, started: list[list[str]], tmp_path: Path) -> None:
-    """Its program, run with a stand-in for the package on its path, calls `compile_kernels`."""
-    compile_in_background()
-    stand_in = tmp_path / "hypersplit" / "encodings" / "slopes" / "compile_kernels.py"
-    stand_in.parent.mkdir(parents=True)
-    (tmp_path / "hypersplit" / "__init__.py").touch()
-    stand_in.write_text("def compile_kernels():\n    print('compiled')\n")
-    python, option, program, path = started[0]
-    assert json.loads(path) == sys.path, "where this process finds its modules, and in that order"
-    command = [python, option, program, json.dumps([str(tmp_path), *json.loads(path)])]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
-    assert (done.returncode, done.stdout) == (0, "compiled\n"), done.stderr
-
-
-def test_a_place_that_cannot_be_written_starts_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, started: list[list[str]]
-) -> None:
-    """A file where the folder should be: no process, no exception, not ready."""
-    (tmp_path / "file").write_text("")
-    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path / "file"))
-    compile_in_background()
-    mark_ready()
-    assert started == [] and not kernels_ready()
-
-
-def test_a_process_that_cannot_be_started_is_no_error(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The run goes on without compiled kernels."""
-
-    def refuse(*_: Any, **__: Any) -> None:
-        raise OSError("no more processes")
-
-    replace_popen(monkeypatch, refuse)
-    compile_in_background()
-    assert not kernels_ready()
+def test_kernels_in_a_folder_that_cannot_be_written_are_not_ready(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """numba would pass them over and compile anew, in the middle of a query."""
+    kernel_folder().mkdir(parents=True)
+    mark_ready("narrow")
+    monkeypatch.setattr(module.os, "access", lambda path, mode: Path(path) != kernel_folder() or mode != os.W_OK)
+    assert not kernels_ready("narrow")
