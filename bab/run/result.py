@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 
 from ...instances.judges.replay import Witness
+from ...instances.rounding import SMALLEST
 
 __all__ = [
     "CONFLICTS", "EVIDENCE", "EXACT", "GROUPS", "LINEAR", "NO_CASE", "OPTIMISED", "POSITIVE", "SCIP_FLOAT", "SPLITS",
@@ -14,7 +15,7 @@ __all__ = [
 
 # The bound of an `unsat` of which no more is proved than the sign: parts of the input set that were clipped away, and
 # rows that were tested together, are only known to have a positive worst margin.
-POSITIVE = 5e-324
+POSITIVE = SMALLEST
 
 VERDICTS = ("unsat", "sat", "unknown", "timeout")
 

@@ -31,6 +31,7 @@ from ...encodings.slopes.phase_bounds import bound_phases, refresh_phases
 from ...instances.batch import Batch, Node
 from ...instances.network import Array
 from ...instances.query import Query
+from ...instances.rounding import TINY_32
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -259,7 +260,7 @@ class Conflicts:
         """[B, neurons] what each phase is worth, > 0, and 0 elsewhere: multiplier times the root's width, and a little
         of the width."""
         width = np.minimum(-self.root.pre_lower, self.root.pre_upper)
-        width = np.maximum(width, 0.0) + 1e-30
+        width = np.maximum(width, 0.0) + TINY_32
         worth = 1e-6 * width
         if batch.slopes.size:
             numbers = np.nan_to_num(batch.slopes[:, :, : self.query.neurons].astype(np.float64))

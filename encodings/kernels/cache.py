@@ -2,9 +2,9 @@
 
 numba keeps compiled code beside the source file and discards it when that file changes. The kernels call each other
 across files, so code of an old version could survive there; and an installation may not be writable. They are kept in
-the user's cache folder instead, under a name that is the digest of all their sources and of what they are compiled by
-and for. Compiling takes about a minute, once: a process of its own does it, while the run that first wanted the
-kernels goes on with numpy.
+the user's cache folder instead, under a name that is the digest of all their sources (the constants of `rounding`
+included) and of what they are compiled by and for. Compiling takes about a minute, once: a process of its own does it,
+while the run that first wanted the kernels goes on with numpy.
 """
 
 from __future__ import annotations
@@ -22,8 +22,11 @@ from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
+from ...instances import rounding
+
 __all__ = ["Switch", "compile_in_background", "kernel_cache", "kernel_folder", "kernels_ready", "mark_ready"]
 
+SHARED = (Path(rounding.__file__),)  # files elsewhere whose constants are compiled in
 PATIENCE = 180.0  # seconds after which a compilation that was begun counts as lost
 _WORKER = """
 import json, sys
@@ -37,7 +40,7 @@ compile_kernels()
 def kernel_folder() -> Path:
     """The folder of this version's compiled kernels; NUMBA_CACHE_DIR, then XDG_CACHE_HOME move it."""
     digest = hashlib.sha256()
-    for path in sorted(Path(__file__).parent.glob("*.py")):
+    for path in (*sorted(Path(__file__).parent.glob("*.py")), *SHARED):
         digest.update(path.read_bytes())
     # numba itself adds the sources' place to its key
     words = [str(Path(__file__).resolve()), sys.version, _processor()]
