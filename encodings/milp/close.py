@@ -108,6 +108,7 @@ def close(
             run.take(model, mode, began + time_limit, accept)
         if outcome.failure:
             run.status, run.bound, run.root_bound = outcome.failure, -np.inf, -np.inf
+            run.accepted = run.accepted and bool(run.points)  # what was accepted may be lost
             break
         if run.accepted or not run.solved or relaxed is not None:
             break

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import math
+import re
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -40,12 +41,13 @@ from hypersplit.instances.rounding import (
     gamma_32,
 )
 
-ROOT = Path(rounding.__file__).resolve().parents[1]
+HERE = Path(rounding.__file__).resolve()
+ROOT = HERE.parents[1]
 FOLDERS = ("instances", "encodings", "heuristics", "bab")
 NAMED = 1e-9  # a smaller number has a name at least
 ALLOWED = {  # powers of two, and numbers of the size of TINY, that are no rounding
-    ("instances/families/max_networks.py", "2.0 ** -6"): "a radius of the paper's inputs",
-    ("encodings/neuron_groups/octahedron.py", "2.0 ** -10"): "a share of sizes that decides a grid",
+    ("instances/families/max_networks.py", "2.0 ** (-6)"): "a radius of the paper's inputs",
+    ("encodings/neuron_groups/octahedron.py", "2.0 ** (-10)"): "a share of sizes that decides a grid",
     ("bab/steps/phase_branching.py", "1e-12"): "the least gain of a split, to divide by",
 }
 
@@ -70,7 +72,7 @@ def test_no_rounding_elsewhere() -> None:
         (str(path.relative_to(ROOT)), text)
         for folder in FOLDERS
         for path in (ROOT / folder).rglob("*.py")
-        if path != Path(rounding.__file__)
+        if path != HERE
         for text, named in small_numbers(path)
         if not named
     }
@@ -87,18 +89,18 @@ def test_other_ways_to_write_them_are_not_used() -> None:
 
 def test_every_constant_has_a_use_and_its_reason() -> None:
     """Nothing is exported that nobody imports, and a comment stands above or beside every constant."""
-    source = Path(rounding.__file__).read_text(encoding="utf-8")
+    source = HERE.read_text(encoding="utf-8")
     others = "\n".join(
         path.read_text(encoding="utf-8")
         for folder in FOLDERS
         for path in (ROOT / folder).rglob("*.py")
-        if path != Path(rounding.__file__)
+        if path != HERE
     )
     own = {"EPS_32", "SPARE_32"}  # of gamma_32
     assert [name for name in rounding.__all__ if name not in own and name not in others] == []
     lines = source.splitlines()
     for number, line in enumerate(lines):
-        if line[:1].isupper() and " = " in line and not line.startswith("Terms"):
+        if re.match(r"[A-Z][A-Z_0-9]+(, [A-Z_0-9]+)*(: [^=]+)? = ", line):
             assert "  # " in line or lines[number - 1].startswith("# "), line
 
 

@@ -144,6 +144,7 @@ def test_a_model_that_never_began_has_no_bound(capfd: pytest.CaptureFixture[str]
     set_limits(model, 0.0, 1, 2**31 + 5)
     assert dual_bound(model) == root_bound(model) == -math.inf
     assert model.getParam("randomization/randomseedshift") == 5 and model.getParam("limits/memory") > 0.0
+    set_limits(model, MEMORY, 1, 0)
     x = model.addVar(lb=1.0, ub=2.0)
     model.setObjective(x, "minimize")
     assert optimise(model, 10.0) == "optimal" and dual_bound(model) == pytest.approx(1.0)
