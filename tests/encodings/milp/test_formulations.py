@@ -188,7 +188,7 @@ def test_a_scip_that_lies_is_not_believed(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(MarginModel, "run", lambda model, seconds, accept: ("infeasible", False))
     refuted = close(easy, node, 0, SECONDS, MEMORY, start=best)
     monkeypatch.setattr(MarginModel, "run", lambda model, seconds, accept: ("timelimit", False))
-    monkeypatch.setattr(NetworkModel, "bound", lambda model: 5.0)
+    monkeypatch.setattr("hypersplit.encodings.milp.close.dual_bound", lambda model: 5.0)
     bounded_ = close(easy, node, 0, SECONDS, MEMORY, start=best, cutoff=10.0)
 
     for answer in (refuted, bounded_):
