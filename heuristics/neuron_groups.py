@@ -17,6 +17,7 @@ import numpy as np
 from ..instances.batch import Node
 from ..instances.network import Array, Matrix
 from ..instances.query import Query
+from ..instances.rounding import TINY
 from ..instances.sparse import is_sparse, sp
 from .splits.hyperplanes import optimal_partition_scores
 
@@ -110,10 +111,10 @@ def _likeness(query: Query, node: Node, k: int, rows: Array, count: int) -> Arra
     if any(is_sparse(part) for part in parts):  # as in convolutions: few neurons share an input at all
         joined = sp.hstack(parts, format="csr")
         norms = np.sqrt(np.asarray(joined.multiply(joined).sum(axis=1)).ravel())
-        unit = sp.csr_array(sp.diags_array(1.0 / np.maximum(norms, 1e-300)) @ joined, dtype=np.float32)
+        unit = sp.csr_array(sp.diags_array(1.0 / np.maximum(norms, TINY)) @ joined, dtype=np.float32)
         return np.abs((unit[:count] @ unit.T).toarray())
     table = np.concatenate(parts, axis=1)
-    unit = table / np.maximum(np.linalg.norm(table, axis=1, keepdims=True), 1e-300)
+    unit = table / np.maximum(np.linalg.norm(table, axis=1, keepdims=True), TINY)
     return np.abs(unit[:count] @ unit.T)
 
 

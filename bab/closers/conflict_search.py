@@ -30,6 +30,7 @@ from ...encodings.propagation.state import Nogoods, State
 from ...instances.batch import Node
 from ...instances.network import Array
 from ...instances.query import Query
+from ...instances.rounding import TINY
 
 __all__ = ["ConflictSearch", "Refutation"]
 
@@ -115,8 +116,8 @@ class ConflictSearch:
         if self.tried and self.closed * 2 > self.result.counts["conflicts"]:
             return self._by_lp(side)
         degrees = self.propagation.degrees(self.states[-1])
-        score = self.activity / max(float(self.activity[unstable].max()), 1e-300)
-        score = score + degrees / max(float(degrees[unstable].max()), 1e-300)
+        score = self.activity / max(float(self.activity[unstable].max()), TINY)
+        score = score + degrees / max(float(degrees[unstable].max()), TINY)
         worst = float(self.violated[unstable].max())
         if worst > 0.0:
             score = score + self.violated / worst

@@ -19,6 +19,7 @@ from ...instances.errors import InputError
 from ...instances.network import Array, Network
 from ...instances.property import Property
 from ...instances.query import Query
+from ...instances.rounding import TINY
 from ..run.result import Result
 from ..tree.evidence import Evidence, State
 from ..tree.trace import SplitTree, Trace
@@ -232,7 +233,7 @@ def _draw_cells(ax: Any, drawing: Drawing, plane: Plane, colours: Array) -> tupl
     if exact.any():
         ax.add_collection(cells)
     ended = tree.ended[leaves]
-    total = max(float(weights.sum()), 1e-300)
+    total = max(float(weights.sum()), TINY)
     shares = {int(end): float(weights[ended == end].sum() / total) for end in np.unique(ended)}
     drawn = f"{len(leaves):,} of {int(tree.leaf.sum()):,} cells are drawn, lighter where fewer splits made them"
     return shares, drawn + points
@@ -271,7 +272,7 @@ def _draw_forbidden(ax: Any, query: Query, plane: Plane) -> bool:
         return False
     low, width = _scale(query, plane)
     x, y = low[0] + ticks * width[0], low[1] + ticks * width[1]
-    levels = [min(-1e-300, float(np.nanmin(worst))), 0.0]
+    levels = [min(-TINY, float(np.nanmin(worst))), 0.0]
     filled = ax.contourf(x, y, worst, levels=levels, colors="none", hatches=["////"])
     filled.set_edgecolor(FORBIDDEN)
     filled.set_linewidth(0.0)

@@ -45,6 +45,7 @@ FACTORS, QUICK_FACTORS = (2, 8, 32, 128, 1024), (2, 32)
 IDENTITIES = 3
 DEPTHS, QUICK_DEPTHS = (2, 3, 4, 6, 8, 12, 16), (2, 4)
 MARGIN, THRESHOLD = 0.25, 1.01
+FLOOR = 1e-12  # of errors in the figure, whose axis is logarithmic
 
 
 def _rows(settings: Settings, former: Sequence[Row]) -> Iterator[Row]:
@@ -123,7 +124,7 @@ def _figure(rows: Sequence[Row]) -> Any:
     for family in dict.fromkeys(row["family"] for row in rows):
         for method, line in (("triangles", "o--"), ("layer-wise", "x-")):
             mine = [row for row in rows if row["family"] == family and row["method"] == method]
-            errors = [max(row["error"], 1e-12) for row in mine]
+            errors = [max(row["error"], FLOOR) for row in mine]
             axes.plot([row["size"] for row in mine], errors, line, label=f"{family}, {method}")
     axes.set(xlabel="factor, or inputs of the maximum", ylabel="error of the bound", xscale="log", yscale="log")
     axes.legend(fontsize="x-small")

@@ -9,6 +9,7 @@ from ...heuristics.splits.splits import Splits
 from ...instances.batch import Batch
 from ...instances.network import Array
 from ...instances.query import Query
+from ...instances.rounding import FEW_ROUNDINGS
 
 __all__ = ["MOST_CUTS", "children"]
 
@@ -59,7 +60,7 @@ def _split_neurons(query: Query, both: Batch, neuron: Array, side: Array, rows: 
     for b in index[affine]:
         row, slack = first_layer_row(query, int(neuron[b]))
         rows[b] = side[b] * row
-        rows[b, -1] += slack + 2.0**-50 * abs(row[-1])
+        rows[b, -1] += slack + FEW_ROUNDINGS * abs(row[-1])
 
 
 def _append_cut(cuts: Array, rows: Array, permanent: int) -> Array:

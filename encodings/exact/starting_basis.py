@@ -13,21 +13,18 @@ from fractions import Fraction
 import numpy as np
 
 from ...instances.network import Array
+from ..programs.scip import BASIC, Simplex
 from .rational_lp import ExactLP
 
 __all__ = ["begin"]
 
 ROOM = 1e-7  # t from which the point itself is the better place; the solver's own tolerance is 1e-9 or so
 SECONDS = 2.0  # of SoPlex; systems of this size take milliseconds
-WALL = 2  # SCIP's clock type
 BITS = 60  # of the point's shares of the box
-BASIC = 1  # SCIP_BASESTAT; spelled out here because pyscipopt is imported late
 
 
 def begin(lp: ExactLP, deadline: float) -> None:
     """Move a fresh system's inputs to where SoPlex ends; nothing happens where it fails, or is not done in time."""
-    from pyscipopt import LP, SCIP_LPPARAM
-
     n = len(lp.lower)
     seconds = min(SECONDS, deadline - time.monotonic())
     if not n or not lp.rows or seconds <= 0.0:
@@ -35,20 +32,13 @@ def begin(lp: ExactLP, deadline: float) -> None:
     middle = [Fraction(a + b, 2 * lp.unit) for a, b in zip(lp.lower, lp.upper, strict=True)]
     radius = [Fraction(b - a, 2 * lp.unit) for a, b in zip(lp.lower, lp.upper, strict=True)]
     rows = np.array([_scaled([*row.normal, row.offset], middle, radius) for row in lp.rows])
-    solver = LP()
-    infinity = solver.infinity()
-    solver.addCols([[]] * (n + 1), [0.0] * n + [-1.0], [*[-1.0] * n, -infinity], [1.0] * (n + 1))
+    simplex = Simplex()
+    simplex.add_columns(np.append(np.zeros(n), -1.0), np.append(-np.ones(n), -np.inf), np.ones(n + 1))
     entries = [[*((j, v) for j, v in enumerate(g) if v), (n, -1.0)] for g in rows[:, :n].tolist()]
-    solver.addRows(entries, (-rows[:, n]).tolist(), [infinity] * len(rows))
-    solver.setIntParam(SCIP_LPPARAM.TIMING, WALL)
-    solver.setRealParam(SCIP_LPPARAM.LPTILIM, seconds)
-    try:
-        solver.solve(True)
-        if not solver.isOptimal():
-            return
-        primal, (columns, sides) = np.array(solver.getPrimal()), solver.getBase()
-    except Exception:  # noqa: BLE001  pyscipopt raises bare Exceptions: the exact simplex begins without help
+    simplex.add_rows(entries, -rows[:, n], np.full(len(rows), np.inf))
+    if simplex.solve(seconds) != "optimal" or (basis := simplex.basis()) is None:
         return
+    primal, (columns, sides) = simplex.point(), basis
     inner = set() if primal[n] > ROOM else {j for j in range(n) if columns[j] == BASIC}
     share = np.clip(primal[:n], -1.0, 1.0)
     lp.begin_at([_place(*p) for p in zip(middle, radius, share.tolist(), strict=True)])

@@ -2,8 +2,8 @@
 
 numba keeps compiled code beside the source file and discards it when that file changes. The kernels call each other
 across files, so code of an old version could survive there; and an installation may not be writable. They are kept in
-the user's cache folder instead, under a name that is the digest of all their sources and of what they are compiled by
-and for. numba writes a function there as soon as it is compiled, so a compiler that is killed loses one function; a
+the user's cache folder instead, under a name that is the digest of all their sources (the constants of `rounding`
+included) and of what they are compiled by and for. numba writes a function there as soon as it is compiled, so a compiler that is killed loses one function; a
 family of kernels whose functions are all there is marked as ready.
 """
 
@@ -20,8 +20,11 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Literal
 
+from ...instances import rounding
+
 __all__ = ["Family", "kernel_cache", "kernel_folder", "kernels_ready", "mark_ready"]
 
+SHARED = (Path(rounding.__file__),)  # files elsewhere whose constants are compiled in
 Family = Literal["narrow", "contraction", "wide"]  # what is compiled, and wanted, together
 
 
@@ -29,7 +32,7 @@ Family = Literal["narrow", "contraction", "wide"]  # what is compiled, and wante
 def kernel_folder() -> Path:
     """The folder of this version's compiled kernels; NUMBA_CACHE_DIR, then XDG_CACHE_HOME move it."""
     digest = hashlib.sha256()
-    for path in sorted(Path(__file__).parent.glob("*.py")):
+    for path in (*sorted(Path(__file__).parent.glob("*.py")), *SHARED):
         digest.update(path.read_bytes())
     # numba itself adds the sources' place to its key
     words = [str(Path(__file__).resolve()), sys.version, _processor()]

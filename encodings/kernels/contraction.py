@@ -9,12 +9,11 @@ from __future__ import annotations
 from numba import njit
 
 from ...instances.network import Array
+from ...instances.rounding import EPS, FEW_ROUNDINGS, SPARE, TINY
 from .narrow_layout import PLAIN
 from .sparse_rows import Rows
 
 __all__ = ["contract_node"]
-
-TINY = 2.0**-1000  # above what products can lose below float64's range
 
 
 @njit(**PLAIN)
@@ -47,8 +46,8 @@ def _terms(
 ) -> bool:  # fmt: skip
     """Tighten the values that row i reads by floor <= W v + b <= ceiling; True where one has nothing left."""
     least, most, error = sums[0], sums[1], sums[3]
-    over = ceiling - rows.bias[i] - least + error + 2.0**-50 * abs(ceiling)
-    under = floor - rows.bias[i] - most - error - 2.0**-50 * abs(floor)
+    over = ceiling - rows.bias[i] - least + error + FEW_ROUNDINGS * abs(ceiling)
+    under = floor - rows.bias[i] - most - error - FEW_ROUNDINGS * abs(floor)
     slack, empty = rows.relative[i], False
     for e in range(rows.ends[i], rows.ends[i + 1]):
         w, v = rows.weights[e], rows.columns[e]
@@ -92,7 +91,7 @@ def _function(
                 # any slope in [0, 1] with an intercept that lifts the line over both ends of the ReLU
                 slope = min(z_high[i] / (z_high[i] - z_low[i]), 1.0)
                 lift = max(-slope * z_low[i], z_high[i] - slope * z_high[i])
-                lift += 2.0**-50 * (abs(slope * z_low[i]) + z_high[i]) + TINY
+                lift += FEW_ROUNDINGS * (abs(slope * z_low[i]) + z_high[i]) + TINY
                 constant += c * lift
                 size += abs(c * lift)
                 c *= slope
@@ -113,7 +112,7 @@ def _function(
         w = a[j]
         if w != 0.0:
             limit = (over + min(w * low[j], w * high[j])) / w
-            limit_slack = 2.0**-50 * abs(limit) + TINY
+            limit_slack = FEW_ROUNDINGS * abs(limit) + TINY
             if w > 0.0 and limit + limit_slack < high[j]:
                 high[j] = limit + limit_slack
             elif w < 0.0 and limit - limit_slack > low[j]:
@@ -157,7 +156,7 @@ def _cuts(cuts: Array, low: Array, high: Array) -> bool:
             a, b = cuts[k, j] * low[j], cuts[k, j] * high[j]
             most += max(a, b)
             size += max(abs(a), abs(b))
-        error = 2.0 * (n + 8) * 2.0**-52 * size + TINY
+        error = 2.0 * (n + SPARE) * EPS * size + TINY
         if most + error < 0.0:
             return True
         for j in range(n):
@@ -165,7 +164,7 @@ def _cuts(cuts: Array, low: Array, high: Array) -> bool:
             if g == 0.0:
                 continue
             limit = -(most - max(g * low[j], g * high[j]) + error) / g
-            slack = 2.0**-50 * abs(limit) + TINY
+            slack = FEW_ROUNDINGS * abs(limit) + TINY
             if g > 0.0 and limit - slack > low[j]:
                 low[j] = limit - slack
             elif g < 0.0 and limit + slack < high[j]:

@@ -9,15 +9,13 @@ import numpy as np
 from ...instances.network import Array
 
 __all__ = [
-    "BLOCK", "Box", "MOST_PHASES", "Net", "Out", "PASSES", "PLAIN", "Room", "SUMS", "TINY_SQUARE", "UP", "room_for",
+    "BLOCK", "Box", "MOST_PHASES", "Net", "Out", "PASSES", "PLAIN", "Room", "SUMS", "room_for",
 ]  # fmt: skip
 
 # Sums may be reordered and fused: gamma covers every order. Nothing else is relaxed (NaN keeps its sense).
 SUMS = {"reassoc", "contract", "nsz"}
 # No kernel allocates: without reference counts the arrays' handles cost nothing, in the loops and to compile.
 PLAIN: dict[str, Any] = {"cache": True, "error_model": "numpy", "_nrt": False}
-UP = 1.0 + 2.0**-40  # rounds a norm or an error term up well past its own error
-TINY_SQUARE = 1e-300  # where sums of squares begin, see `bounds`: their terms may vanish
 BLOCK = 96  # rows that walk back together
 PASSES = 2  # rounds of the ascent over half-spaces: the second one recovers most of what the first leaves
 MOST_PHASES = 32  # phases of deeper layers whose half-spaces a node derives

@@ -15,7 +15,8 @@ import numpy as np
 from numba import njit
 
 from ...instances.network import Array
-from .narrow_layout import PLAIN, UP, Box, Net, Out, Room
+from ...instances.rounding import EPS, FEW_ROUNDINGS, UP
+from .narrow_layout import PLAIN, Box, Net, Out, Room
 
 __all__ = ["refute_disjuncts"]
 
@@ -169,9 +170,9 @@ def _evaluate(net: Net, room: Room, b: int, box: Box, used: int, first: int, las
             terms += weights[rows + k] * abs(cuts[k, j])
         value += a * box[0][j] if a > 0.0 else a * box[1][j]
         size += terms * max(abs(box[0][j]), abs(box[1][j]))
-    value -= (rows + used + n + 16) * 2.0**-51 * size * UP
+    value -= 2.0 * (rows + used + n + 16) * EPS * size * UP
     value /= total
-    return value - 2.0**-50 * abs(value) if np.isfinite(value) else -np.inf
+    return value - FEW_ROUNDINGS * abs(value) if np.isfinite(value) else -np.inf
 
 
 @njit(**PLAIN)

@@ -6,11 +6,10 @@ import numpy as np
 from numba import njit
 
 from ...instances.network import Array
-from .narrow_layout import PASSES, PLAIN, TINY_SQUARE, UP, Box, Net, Room
+from ...instances.rounding import EPS, SPARE, TINY, TINY_SQUARE, UP
+from .narrow_layout import PASSES, PLAIN, Box, Net, Room
 
 __all__ = ["concretise", "misses", "reach_of"]
-
-SMALLEST = 1e-290  # underflow of a half-space's terms, see `halfspaces`
 
 
 @njit(**PLAIN)
@@ -19,12 +18,12 @@ def misses(box: Box, cuts: Array) -> bool:
     lower, upper = box
     n = len(lower)
     for k in range(len(cuts)):
-        top, size = cuts[k, n], abs(cuts[k, n]) + SMALLEST
+        top, size = cuts[k, n], abs(cuts[k, n])
         for j in range(n):
             g = cuts[k, j]
             top += max(g * lower[j], g * upper[j])
             size += abs(g) * max(abs(lower[j]), abs(upper[j]))
-        if top + (n + 8) * 2.0**-52 * size < 0.0:
+        if top + (n + SPARE) * EPS * size + TINY < 0.0:
             return True
     return False
 
@@ -98,7 +97,7 @@ def _absorb(room: Room, constant: float, box: Box, used: int) -> tuple[float, fl
                 a[j] += change * cuts[k, j]
             constant += change * cuts[k, n]
             betas[k] = beta - change
-            error += 8.0 * 2.0**-52 * (scale + abs(change) * abs(cuts[k, n]) + abs(constant))
+            error += SPARE * EPS * (scale + abs(change) * abs(cuts[k, n]) + abs(constant))
         if not moved:
             break
     return constant, error

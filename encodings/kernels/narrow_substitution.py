@@ -11,11 +11,10 @@ import numpy as np
 from numba import njit
 
 from ...instances.network import Array
-from .narrow_layout import BLOCK, PLAIN, SUMS, TINY_SQUARE, UP, Net, Room
+from ...instances.rounding import EPS, ROUND_UP, SPARE, TINY, TINY_SQUARE, UP
+from .narrow_layout import BLOCK, PLAIN, SUMS, Net, Room
 
 __all__ = ["activate", "interval", "substitute"]
-
-ROUND_UP, TINY = 1.0 + 2.0**-50, 1e-300  # of an intercept, see relaxations
 
 
 @njit("void(float64[:, ::1], float64[:, ::1], float64[:, ::1])", cache=True)
@@ -162,7 +161,7 @@ def _through(net: Net, room: Room, v: int, size: int) -> None:
     begin, count = net.starts[v], room.kept[v]
     below, above = room.below[begin : begin + count], room.above[begin : begin + count]
     intercept, bias = room.intercept[begin : begin + count], room.bias[begin : begin + count]
-    lines_error = (count + net.sums + 8) * 2.0**-52 * room.spread[v]
+    lines_error = (count + net.sums + SPARE) * EPS * room.spread[v]
     for r in range(size):
         row = room.pending[BLOCK * begin + r * count : BLOCK * begin + (r + 1) * count]
         constant, before, after = 0.0, TINY_SQUARE, TINY_SQUARE

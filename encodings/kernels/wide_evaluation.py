@@ -12,13 +12,10 @@ import numpy as np
 from numba import njit
 
 from ...instances.network import Array
+from ...instances.rounding import EPS, LAST_ROUNDINGS, SPARE, TINY_SQUARE, UP
 from .wide_layout import LOOPS, Wide, WideNode, add_back, depart
 
 __all__ = ["EvaluationRoom", "evaluate", "evaluation_room"]
-
-UP = 1.0 + 2.0**-40  # rounds a norm or an error term up well past its own error
-TINY_SQUARE = 1e-300  # where sums of squares begin, see `bounds`: their terms may vanish
-UNIT = 2.0**-52  # times (terms + 8): see `bounds.gamma`
 
 
 class EvaluationRoom(NamedTuple):
@@ -85,7 +82,7 @@ def evaluate(
                 room.waits[s] = True
             add_back(net, node, v, e, node.weights, net.entries, pending, to, room.product)
     for p in range(columns):  # nothing depends on the input
-        room.values[p] = room.constants[p] - room.errors[p] * UP - 2.0**-40 * abs(room.constants[p])
+        room.values[p] = room.constants[p] - room.errors[p] * UP - LAST_ROUNDINGS * abs(room.constants[p])
 
 
 @njit(**LOOPS)
@@ -139,9 +136,9 @@ def _through(
             for p in range(columns):
                 pending[i, p] *= above
                 room.after[p] += pending[i, p] * pending[i, p]
-    lines_error = (bent + net.sums + 8) * UNIT * np.sqrt(intercepts) * UP
+    lines_error = (bent + net.sums + SPARE) * EPS * np.sqrt(intercepts) * UP
     # the roundings of the coefficients are relative to them, not to the difference with the multipliers
-    split_error = 10 * UNIT * norm if splits else 0.0
+    split_error = (2 + SPARE) * EPS * norm if splits else 0.0
     for p in range(columns):
         room.errors[p] += (lines_error * np.sqrt(room.before[p]) + split_error * np.sqrt(room.after[p])) * UP
     if splits:
@@ -196,4 +193,4 @@ def _minimise(net: Wide, node: WideNode, room: EvaluationRoom, pending: Array) -
             spread[p] += abs(inputs[j, p])
     for p in range(columns):
         total = spread[p] * (1.0 + net.spread_error) + net.underflow + rounding[p] * UP
-        value[p] -= total + room.errors[p] * UP * UP + 2.0**-40 * (abs(room.constants[p]) + total)
+        value[p] -= total + room.errors[p] * UP * UP + LAST_ROUNDINGS * (abs(room.constants[p]) + total)

@@ -13,6 +13,7 @@ import numpy as np
 from numba import njit
 
 from ...instances.network import Array
+from ...instances.rounding import ROUND_UP, TINY
 
 __all__ = [
     "LOOPS", "Wide", "WideNode", "activate_wide", "add_back", "add_forward", "depart", "interval_ends", "node_room",
@@ -22,7 +23,6 @@ __all__ = [
 LOOPS: dict[str, Any] = {
     "cache": True, "nogil": True, "error_model": "numpy", "fastmath": {"reassoc", "contract", "nsz"},
 }  # fmt: skip
-ROUND_UP, TINY = 1.0 + 2.0**-50, 1e-300  # of an intercept, see relaxations
 
 
 class Wide(NamedTuple):

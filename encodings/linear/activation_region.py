@@ -15,7 +15,7 @@ import numpy as np
 from ...instances.batch import Node
 from ...instances.network import Array
 from ...instances.query import Query
-from .bounds import gamma
+from ...instances.rounding import UP, gamma
 from .prepared_layers import product_terms
 
 __all__ = ["activation_region"]
@@ -49,13 +49,13 @@ def activation_region(query: Query, node: Node, wanted: Array) -> tuple[Array, A
             if layer.kind == "relu":
                 sign = np.where(active[part], 1.0, -1.0)[:, None]
                 rows = sign * function
-                rows[:, n] += (gamma(terms) * size + shift) * (1.0 + 2.0**-40)
+                rows[:, n] += (gamma(terms) * size + shift) * UP
                 cuts.append(rows[wanted[part]])
                 kept = active[part].astype(np.float64)
                 function, size, shift = function * kept[:, None], size * kept, shift * kept
         functions.append(function)
         sizes.append(size)
         shifts.append(shift)
-    error = (gamma(terms) * sizes[-1] + shifts[-1]) * (1.0 + 2.0**-40)
+    error = (gamma(terms) * sizes[-1] + shifts[-1]) * UP
     last = functions[-1]
     return np.concatenate(cuts) if cuts else np.zeros((0, n + 1)), last[:, :n], last[:, n] - error

@@ -23,7 +23,8 @@ from ...instances import memory
 from ...instances.batch import Batch
 from ...instances.network import Array, activate
 from ...instances.query import Query
-from .bounds import Bounds, LinearBoundOptions, at_least, gamma, norm
+from ...instances.rounding import ELEMENTARY, UP, gamma
+from .bounds import Bounds, LinearBoundOptions, at_least, norm
 from .conjunctions import refute_conjunctions
 from .halfspaces import absorb_cuts, cut_is_empty
 from .prepared_layers import Prepared, PreparedLayer, prepared_of
@@ -171,9 +172,8 @@ class Pass:
             self.lowers.append(np.maximum(lower, 0.0))
             self.uppers.append(np.maximum(upper, 0.0))
         else:
-            slack = 2.0**-50  # tanh and the sigmoid made of it are good to a few ulp of 1
-            self.lowers.append(activate(kind, lower) - slack)
-            self.uppers.append(activate(kind, upper) + slack)
+            self.lowers.append(activate(kind, lower) - ELEMENTARY)
+            self.uppers.append(activate(kind, upper) + ELEMENTARY)
         self.lines.append(lines(kind, lower, upper, self.options.slopes))
 
     def _blocks(self, k: int, rows: Array, deadline: float) -> Iterator[Array]:
@@ -201,7 +201,7 @@ class Pass:
         error = np.tile(gamma(prepared.terms + self.sums) * own + prepared.layer.bias_error, (1, len(signs)))
         if self.ball is not None and k > 1 and len(signs) > 1:
             first = self.walk_to_first(k, pending, constants, error, sensitivities)
-            return first, constants, self.ball.minimum(first, constants, error * (1.0 + 2.0**-40))
+            return first, constants, self.ball.minimum(first, constants, error * UP)
         return self.concretise(self.walk_back(k, pending, constants, error, sensitivities, rows), constants, error)
 
     def walk_to_first(
@@ -302,7 +302,7 @@ class Pass:
         reach = norm(np.maximum(np.abs(lower), np.abs(upper)))[:, None]
         relative = gamma(lower.shape[1] + self.sums)
         rounding = relative * (norm(coefficients) * reach + np.abs(constants))
-        error = (error + rounding) * (1.0 + 2.0**-40)
+        error = (error + rounding) * UP
         minima = at_least(self.minimum(coefficients, constants, error, rounding))
         return coefficients, at_least(constants - error), minima
 
@@ -313,11 +313,11 @@ class Pass:
         """
         lower, upper, cuts = self.batch.lower, self.batch.upper, self.batch.cuts
         if not cuts.any():
-            return self._over_box(coefficients, constants) - error - rounding * (1.0 + 2.0**-40)
+            return self._over_box(coefficients, constants) - error - rounding * UP
         reach = norm(np.maximum(np.abs(lower), np.abs(upper)))[:, None]
         relative = gamma(lower.shape[1] + self.sums)
         lowered, offset, extra = absorb_cuts(coefficients, constants, lower, upper, cuts)
-        extra = (extra + relative * (norm(lowered) * reach + np.abs(offset))) * (1.0 + 2.0**-40)
+        extra = (extra + relative * (norm(lowered) * reach + np.abs(offset))) * UP
         return self._over_box(lowered, offset) - error - extra
 
     def _over_box(self, coefficients: Array, constants: Array) -> Array:

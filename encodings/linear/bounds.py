@@ -10,14 +10,11 @@ import numpy as np
 
 from ...instances.network import Array
 from ...instances.query import Query
+from ...instances.rounding import TINY_SQUARE, UP
 
 __all__ = [
-    "TINY_SQUARE", "UNDERFLOW", "Bounds", "LinearBoundOptions", "at_least", "at_most", "gamma", "middle_and_radius",
-    "norm", "smallest_margins",
+    "Bounds", "LinearBoundOptions", "at_least", "at_most", "middle_and_radius", "norm", "smallest_margins",
 ]  # fmt: skip
-
-UNDERFLOW = 1e-140  # more than all that underflows can move a margin by, see `number_range`
-TINY_SQUARE = 1e-300  # added to a sum of squares: the squares of numbers below 1e-150 may vanish, their products not
 
 
 @dataclass(frozen=True)
@@ -84,14 +81,9 @@ class Bounds:
         return Bounds(*joined)
 
 
-def gamma(terms: int) -> float:
-    """Bound on the relative error of a float64 sum of `terms` products, with a factor 2 for evaluating the bound."""
-    return (terms + 8) * 2.0**-52
-
-
 def norm(a: Array) -> Array:
-    """Euclidean norm along the last axis, rounded up well past its own error."""
-    return np.sqrt(np.einsum("...n,...n->...", a, a) + TINY_SQUARE) * (1.0 + 2.0**-40)
+    """Euclidean norm along the last axis, rounded up well past its own error: for error terms."""
+    return np.sqrt(np.einsum("...n,...n->...", a, a) + TINY_SQUARE) * UP
 
 
 def middle_and_radius(lower: Array, upper: Array) -> tuple[Array, Array]:

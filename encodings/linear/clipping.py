@@ -14,11 +14,10 @@ import numpy as np
 from ...instances.batch import Batch
 from ...instances.network import Array
 from ...instances.query import Query
-from .bounds import Bounds, gamma
+from ...instances.rounding import FEW_ROUNDINGS, TINY, gamma
+from .bounds import Bounds
 
 __all__ = ["clip_batch", "shrink_box"]
-
-SMALLEST = 1e-300  # more than all terms of a half-space lose by underflow
 
 
 def shrink_box(lower: Array, upper: Array, normals: Array, offsets: Array) -> tuple[Array, Array]:
@@ -32,11 +31,11 @@ def shrink_box(lower: Array, upper: Array, normals: Array, offsets: Array) -> tu
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         tops = np.maximum(normals * lower[:, None, :], normals * upper[:, None, :])
         reach = np.maximum(np.abs(lower), np.abs(upper))[:, None, :]
-        error = 2.0 * gamma(n) * ((np.abs(normals) * reach).sum(axis=2) + np.abs(offsets)) + SMALLEST
+        error = 2.0 * gamma(n) * ((np.abs(normals) * reach).sum(axis=2) + np.abs(offsets)) + TINY
         # g_j x_j >= need_j
         need = -(offsets + error)[:, :, None] - (tops.sum(axis=2)[:, :, None] - tops)
         limit = need / normals
-        slack = np.abs(limit) * 2.0**-50 + SMALLEST
+        slack = np.abs(limit) * FEW_ROUNDINGS + TINY
         known = np.isfinite(limit) & np.isfinite(need)
         least = np.where(known & (normals > 0.0), limit - slack, -np.inf).max(axis=1)
         most = np.where(known & (normals < 0.0), limit + slack, np.inf).min(axis=1)

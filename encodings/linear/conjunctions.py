@@ -6,7 +6,8 @@ import numpy as np
 
 from ...instances.batch import Batch
 from ...instances.query import Query
-from .bounds import Bounds, at_least, gamma, norm, smallest_margins
+from ...instances.rounding import UP, gamma
+from .bounds import Bounds, at_least, norm, smallest_margins
 from .halfspaces import absorb_cuts
 
 __all__ = ["refute_conjunctions"]
@@ -36,7 +37,7 @@ def refute_conjunctions(query: Query, batch: Batch, bounds: Bounds) -> None:
             lowered, offset, error = absorb_cuts(coefficients[:, [r]], constants[:, [r]], lower, upper, cuts)
             values = np.matmul(np.maximum(lowered, 0.0), lower[:, :, None])[:, :, 0] + offset
             values += np.matmul(np.minimum(lowered, 0.0), upper[:, :, None])[:, :, 0]
-            values -= (error + gamma(lower.shape[1]) * (norm(lowered) * reach + np.abs(offset))) * (1.0 + 2.0**-40)
+            values -= (error + gamma(lower.shape[1]) * (norm(lowered) * reach + np.abs(offset))) * UP
             row = query.starts[k] + r
             bounds.margins[open_nodes, row] = np.fmax(bounds.margins[open_nodes, row], at_least(values[:, 0]))
     bounds.together = open_before & (smallest_margins(query, bounds) > 0.0)

@@ -13,14 +13,14 @@ from __future__ import annotations
 import numpy as np
 
 from ...instances.network import Array, Layer, Matrix
+from ...instances.rounding import LAST_ROUNDINGS, ROUND_UP, SMALLEST_32, UP, gamma, gamma_32
 from ...instances.sparse import sp
-from .bounds import at_least, gamma, middle_and_radius
+from .bounds import at_least, middle_and_radius
 
 __all__ = ["Ball"]
 
 DENSE = 0.04  # share of nonzeros from which a dense float32 product beats a sparse one
 CHUNK = 2**20  # float32s of products at a time: they fit the caches
-SMALLEST = 2.0**-126  # a float32 below it may have become 0
 
 
 class Ball:
@@ -29,16 +29,16 @@ class Ball:
     def __init__(self, layer: Layer, lower: Array, upper: Array) -> None:
         self.lower, self.upper = lower, upper
         middle, _ = middle_and_radius(lower, upper)
-        radius = np.maximum(upper - middle, middle - lower) * (1.0 + 2.0**-50)
+        radius = np.maximum(upper - middle, middle - lower) * ROUND_UP
         w = layer.weights[0]
         self.middle = w @ middle + layer.bias  # [n_1]
         # [n_1] what |a| is multiplied by: float32's error in the products, float64's in the middle
         magnitude = abs(w) @ np.abs(middle) + np.abs(layer.bias)
-        self.rounding = _gamma32(w.shape[0] + 4) * (abs(w) @ radius) + gamma(w.shape[0] + w.shape[1]) * magnitude
-        self.rounding += 2.0 * w.shape[1] * SMALLEST  # of W r, entries below float32's smallest
-        self.rounding *= 1.0 + 2.0**-20
+        self.rounding = gamma_32(w.shape[0] + 4) * (abs(w) @ radius) + gamma(w.shape[0] + w.shape[1]) * magnitude
+        self.rounding += 2.0 * w.shape[1] * SMALLEST_32  # of W r, entries below float32's smallest
+        self.rounding *= UP
         # of the coefficients and of the products, the same; |a| takes no part in it
-        self.underflow = 2.0 * SMALLEST * (float((abs(w) @ radius).sum()) + w.shape[0] * w.shape[1])
+        self.underflow = 2.0 * SMALLEST_32 * (float((abs(w) @ radius).sum()) + w.shape[0] * w.shape[1])
         if not isinstance(w, np.ndarray) and w.nnz >= DENSE * w.shape[0] * w.shape[1]:
             w = w.toarray()
         self.radius = radius
@@ -47,7 +47,7 @@ class Ball:
             else sp.csr_array(w.multiply(radius[None, :]).T, dtype=np.float32)
         )  # fmt: skip
         self.size, self.inputs = w.shape
-        self.spread_error = _gamma32(self.inputs)  # relative, of the float32 sum over the inputs
+        self.spread_error = gamma_32(self.inputs)  # relative, of the float32 sum over the inputs
 
     def of(self, lower: Array, upper: Array) -> bool:
         """Whether this is that box."""
@@ -61,7 +61,7 @@ class Ball:
         spread = sums.reshape(constants.shape) * (1.0 + self.spread_error) + self.underflow
         spread += np.abs(coefficients) @ self.rounding
         value = coefficients @ self.middle + constants
-        return at_least(value - spread - error - 2.0**-40 * (np.abs(constants) + spread))
+        return at_least(value - spread - error - LAST_ROUNDINGS * (np.abs(constants) + spread))
 
     def _spread(self, flat: Array) -> Array:
         """[S] sum_j |a'W|_j r_j in float32."""
@@ -69,8 +69,3 @@ class Ball:
         dense = isinstance(self.scaled, np.ndarray)
         products = single @ self.scaled if dense else (self.scaled @ single.T).T
         return np.abs(products, out=products).sum(axis=1, dtype=np.float32).astype(np.float64)
-
-
-def _gamma32(terms: int) -> float:
-    """Bound on the relative error of a float32 sum of `terms` products of rounded factors, twice the textbook's."""
-    return (terms + 16) * 2.0**-23

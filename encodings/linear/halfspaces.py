@@ -11,11 +11,10 @@ from __future__ import annotations
 import numpy as np
 
 from ...instances.network import Array
+from ...instances.rounding import TINY, gamma
 from ..kernels.narrow_layout import PASSES
 
 __all__ = ["absorb_cuts", "cut_is_empty"]
-
-SMALLEST = 1e-290  # underflow of a half-space's terms: more than 10^16 of them lose 2^-1074 each
 
 
 def absorb_cuts(
@@ -67,7 +66,7 @@ def _ascend(
     # the same real change old - new is meant in both places, so only the roundings of these two lines count
     scale = ((np.abs(before) + np.abs(old - new)[:, None] * np.abs(normal)) * reach[node]).sum(axis=1)
     scale += np.abs(old - new) * np.abs(offset) + np.abs(constants[node, row])
-    error[node, row] += 8.0 * 2.0**-52 * scale
+    error[node, row] += gamma(0) * scale
 
 
 def _best_multiplier(a: Array, g: Array, width: Array, slope: Array) -> Array:
@@ -97,5 +96,5 @@ def cut_is_empty(lower: Array, upper: Array, cuts: Array) -> Array:
     g, h = cuts[:, :, :n], cuts[:, :, n]
     top = np.maximum(g * lower[:, None, :], g * upper[:, None, :]).sum(axis=2) + h
     reach = np.maximum(np.abs(lower), np.abs(upper))
-    error = (n + 8) * 2.0**-52 * ((np.abs(g) * reach[:, None, :]).sum(axis=2) + np.abs(h) + SMALLEST)
+    error = gamma(n) * ((np.abs(g) * reach[:, None, :]).sum(axis=2) + np.abs(h)) + TINY
     return np.asarray((top + error < 0.0).any(axis=1))

@@ -7,14 +7,13 @@ import numpy as np
 from ...instances.batch import Batch
 from ...instances.network import activate
 from ...instances.query import Query
+from ...instances.rounding import ELEMENTARY
 from .back_substitution import Pass
 from .bounds import LinearBoundOptions
 from .prepared_layers import prepared_of
 from .relaxations import lines
 
 __all__ = ["InheritedPass"]
-
-CURVE_SLACK = 2.0**-50  # of numpy's tanh
 
 
 class InheritedPass(Pass):
@@ -37,4 +36,4 @@ class InheritedPass(Pass):
             ends = low.min(axis=0, keepdims=True), high.max(axis=0, keepdims=True)
             if kind != "identity":
                 ends = activate(kind, ends[0]), activate(kind, ends[1])
-            reaches.append(np.maximum(np.abs(ends[0]), np.abs(ends[1])) + CURVE_SLACK)
+            reaches.append(np.maximum(np.abs(ends[0]), np.abs(ends[1])) + ELEMENTARY)

@@ -16,9 +16,9 @@ from ...instances.batch import Batch
 from ...instances.query import Query
 from ..kernels.switch import Switch
 from .back_substitution import back_substitute
-from .bounds import Bounds, LinearBoundOptions, gamma, smallest_margins
+from .bounds import Bounds, LinearBoundOptions, smallest_margins
 
-__all__ = ["Bounds", "LinearBoundOptions", "bound", "gamma", "smallest_margins"]
+__all__ = ["Bounds", "LinearBoundOptions", "bound", "smallest_margins"]
 
 WIDEST = 256  # neurons of a layer up to which nodes one at a time beat batched products
 KERNEL_AFTER = 0.3  # seconds that numpy spends on a query before numba's import is worth it

@@ -11,9 +11,10 @@ import numpy as np
 from ...instances.batch import Batch
 from ...instances.network import Array
 from ...instances.query import Query
+from ...instances.rounding import gamma
 from ..kernels.cache import kernel_cache
 from ..kernels.narrow_layout import Net, Out, room_for
-from .bounds import Bounds, LinearBoundOptions, gamma
+from .bounds import Bounds, LinearBoundOptions
 from .prepared_layers import prepared_of, product_terms
 
 with kernel_cache():

@@ -5,7 +5,7 @@ Error terms are relative: they hold as long as no product or sum overflows and w
 one walk bounds everything that linear bounds, linear programs and half-spaces are made of: the value of each layer on
 the input set is at most M_k, and so is the sum of the absolute values of all products of weights between any earlier
 layer and layer k, with which a coefficient, and an error made on the way, is multiplied. So up to LARGEST squares and
-products of two such numbers are finite, and all that underflow loses moves a margin by less than `bounds.UNDERFLOW`:
+products of two such numbers are finite, and all that underflow loses moves a margin by less than `rounding.UNDERFLOW`:
     2^-1074 (one product)  x  2^30 (products)  x  LARGEST^2 (carried to a margin)  x  2^50 (ways through bounds).
 Beyond that nothing is proved.
 """

@@ -15,8 +15,9 @@ from ...instances import memory
 from ...instances.batch import Batch
 from ...instances.network import Array, Layer, Matrix
 from ...instances.query import Query
+from ...instances.rounding import UNDERFLOW, gamma
 from ...instances.sparse import absolute
-from .bounds import UNDERFLOW, at_least, at_most, gamma, middle_and_radius
+from .bounds import at_least, at_most, middle_and_radius
 from .first_layer_ball import Ball
 from .row_blocks import walk_work
 

@@ -15,12 +15,10 @@ from typing import NamedTuple
 import numpy as np
 
 from ...instances.network import Array, activate, derivative
+from ...instances.rounding import CURVE_SLACK, ROUND_UP, TINY, UNIT
 
 __all__ = ["Lines", "lines"]
 
-ROUND_UP = 1.0 + 2.0**-50  # covers the three roundings in an intercept
-TINY = 1e-300  # keeps a rounded-up product above zero when it underflows
-CURVE_SLACK = 1e-12  # tanh's error of a few ulp and the second-order error of the touching point, per unit of value
 FLATTEST = 1e-9  # below this slope the touching point is ill-conditioned: a horizontal line is used
 
 
@@ -104,6 +102,6 @@ def _tangent_point(kind: str, lower: Array, upper: Array) -> Array:
 def _concave_point_of_slope(kind: str, slope: Array) -> Array:
     """The z >= 0 with act'(z) = slope; 0 where the curve is flatter than that everywhere."""
     if kind == "tanh":
-        return np.asarray(np.arctanh(np.sqrt(np.clip(1.0 - slope, 0.0, 1.0 - 2.0**-53))))
-    value = 0.5 * (1.0 + np.sqrt(np.clip(1.0 - 4.0 * slope, 0.0, 1.0 - 2.0**-53)))
+        return np.asarray(np.arctanh(np.sqrt(np.clip(1.0 - slope, 0.0, 1.0 - UNIT))))
+    value = 0.5 * (1.0 + np.sqrt(np.clip(1.0 - 4.0 * slope, 0.0, 1.0 - UNIT)))
     return np.asarray(np.log(value / (1.0 - value)))

@@ -25,12 +25,13 @@ from ...instances.batch import Node
 from ...instances.network import Array
 from ...instances.query import Query
 from ..linear.number_range import suits_scip
+from ..programs.scip import attempt, dual_bound, failed, root_bound
 from ..slopes.group_rows import GroupRows
 from .big_m import BigM
 from .hull_cuts import HullCuts
 from .indicator import Indicator, Sos1
-from .margins import SCIP_MARGIN, Accept, MarginModel
-from .model import Formulation, is_scip_error
+from .margins import LIE, SCIP_MARGIN, Accept, MarginModel
+from .model import Formulation
 from .partial import relaxed_by
 from .partition import Partition
 from .rows import add_rows
@@ -38,7 +39,6 @@ from .rows import add_rows
 __all__ = ["FORMULATIONS", "SCIP_MARGIN", "Float64Check", "MilpResult", "close"]
 
 HULL_ROUNDS = 10  # of hull cuts at the root
-LIE = 1e-5  # times the scale: a bound that exceeds a known point's value by more is false, not merely rounded
 
 FORMULATIONS: dict[str, Callable[[], Formulation]] = {
     "big-m": BigM,
@@ -98,19 +98,18 @@ def close(
     lone = len(disjuncts) == 1 and query.starts[disjuncts[0] + 1] - query.starts[disjuncts[0]] > 1
     run = _Run(query, disjuncts, [] if start is None else [start])
     for mode in ("feasible", "minimise") if lone else ("minimise",):
-        try:
+        with attempt() as outcome:
             model = MarginModel(query, node, disjuncts, FORMULATIONS[formulation](), relaxed, cutoff)
             if rows is not None:
                 add_rows(model, rows)
             model.ask(mode, memory_mb, threads, seed, strategy)
             if start is not None:
                 model.add_start(start)
-        except Exception as error:
-            if not is_scip_error(error):
-                raise
-            run.status = f"error: {error}"
+            run.take(model, mode, began + time_limit, accept)
+        if outcome.failure:
+            run.status, run.bound, run.root_bound = outcome.failure, -np.inf, -np.inf
+            run.accepted = run.accepted and bool(run.points)  # what was accepted may be lost
             break
-        run.take(model, mode, began + time_limit, accept)
         if run.accepted or not run.solved or relaxed is not None:
             break
     return run.result(time.monotonic() - began)
@@ -158,12 +157,11 @@ class _Run:
             self.status = "timelimit"
             return
         self.status, self.accepted = model.run(left, accept)
-        failed = self.status.startswith("error")
         self.points = _distinct([*model.points(), *self.points])
-        self.nodes += 0 if failed else int(model.scip.getNTotalNodes())
-        minimised = mode == "minimise" and not failed
-        self.bound = model.bound() if minimised else -np.inf
-        self.root_bound = model.root_bound() if minimised else -np.inf
+        self.nodes += 0 if failed(self.status) else int(model.scip.getNTotalNodes())
+        minimised = mode == "minimise" and not failed(self.status)
+        self.bound = dual_bound(model.scip) if minimised else -np.inf
+        self.root_bound = root_bound(model.scip) if minimised else -np.inf
         self.solved = self.solved or self.status == "optimal"
         self._doubt(model)
 

@@ -24,6 +24,7 @@ from typing import Any
 import numpy as np
 
 from ...instances.network import Array
+from ..programs.scip import library
 from .big_m import BigM
 from .model import NetworkModel, Relu
 
@@ -160,9 +161,9 @@ class _Cutter:
 
 
 def _separator(owner: HullCuts) -> Any:
-    from pyscipopt import SCIP_RESULT, Sepa
+    result = library().SCIP_RESULT
 
-    class HullSeparator(Sepa):  # type: ignore[misc]  # pyscipopt is imported late, so the class is made late
+    class HullSeparator(library().Sepa):  # type: ignore[misc]  # made late: so is the import
         cutter: _Cutter | None = None
 
         def sepaexitsol(self) -> None:
@@ -171,13 +172,13 @@ def _separator(owner: HullCuts) -> Any:
         def sepaexeclp(self) -> dict[str, Any]:
             scip = self.model
             if owner.failure is not None or (scip.getDepth() > 0 and not owner.tree):
-                return {"result": SCIP_RESULT.DIDNOTRUN}
+                return {"result": result.DIDNOTRUN}
             try:
                 found = self.separated()
             except BaseException as error:  # SCIP's C code cannot pass exceptions on: keep them for the caller
                 owner.failure = error
-                return {"result": SCIP_RESULT.DIDNOTRUN}
-            return {"result": SCIP_RESULT.SEPARATED if found else SCIP_RESULT.DIDNOTFIND}
+                return {"result": result.DIDNOTRUN}
+            return {"result": result.SEPARATED if found else result.DIDNOTFIND}
 
         def separated(self) -> int:
             scip = self.model

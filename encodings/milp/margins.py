@@ -20,11 +20,14 @@ from ...instances.network import Array
 from ...instances.query import Query
 from ...instances.sparse import sp
 from ..linear.bounds import middle_and_radius
-from .model import Formulation, NetworkModel, is_scip_error
+from ..programs.scip import failed, optimise
+from .model import Formulation, NetworkModel
 
-__all__ = ["ROUNDS", "SCIP_MARGIN", "STRATEGIES", "Accept", "MarginModel"]
+__all__ = ["LIE", "ROUNDS", "SCIP_MARGIN", "STRATEGIES", "Accept", "MarginModel"]
 
 SCIP_MARGIN = 1e-6  # times the margins' scale, a hundred tolerances: t beyond it counts as positive
+LIE = 1e-5  # times the scale: a bound that exceeds a known point's value by more is false, not merely rounded
+RANGE = 1e-6  # of the interval of a margin: wider than SCIP's tolerances, so that no solution is cut off
 # Rounds of separation, at SCIP's root and below it. A few rounds win most of the bound; SCIP's default, rounds until
 # the root stalls, can spend minutes there (mnist_fc 256x4, property 8, eps 0.03, worst disjunct: over 40 s, not 3 s)
 ROUNDS = {"minimise": (2, 2), "feasible": (5, 1)}
@@ -86,7 +89,7 @@ class MarginModel(NetworkModel):
             centre, half = middle_and_radius(low, high)
             middle = middle + block @ centre
             radius = radius + abs(block) @ half
-        slack = 1e-6 * (1.0 + radius)
+        slack = RANGE * (1.0 + radius)
         return middle - radius - slack, middle + radius + slack
 
     # ---------------------------------------------------------------- solving
@@ -118,26 +121,14 @@ class MarginModel(NetworkModel):
         The status is "hopeless" where SCIP was stopped, behind its root, because a solution with relaxed ReLUs showed
         that these binaries refute nothing.
         """
-        self.scip.setParam("limits/time", max(seconds, 0.01))
         stopper = _stopper(self, accept)
         self.scip.includeEventhdlr(stopper, "accept", "stops once a solution replays")
-        failed: Exception | None = None
-        try:
-            self.scip.optimizeNogil()
-        except Exception as error:
-            failed = error
-        for inside in (stopper.failure, self.formulation.failure):
-            if inside is not None:
-                raise inside from failed
-        if failed is not None:
-            if not is_scip_error(failed):
-                raise failed
-            return f"error: {failed}", stopper.accepted
-        status = str(self.scip.getStatus())
+        callbacks = stopper, self.formulation
+        status = optimise(self.scip, seconds, callbacks, lambda: stopper.hopeless or stopper.accepted)
+        if failed(status):
+            return status, stopper.accepted
         if status == "userinterrupt" and stopper.hopeless:
             status = "hopeless"
-        if status == "userinterrupt" and not stopper.accepted:
-            raise KeyboardInterrupt
         # solutions that SCIP took over or found while it presolved raise no event
         points = [] if stopper.accepted else self.points()
         return status, stopper.accepted or (bool(points) and accept(np.array(points)))
@@ -154,14 +145,13 @@ class MarginModel(NetworkModel):
 
 def _stopper(model: MarginModel, accept: Accept) -> Any:
     """An event handler that shows improving solutions to `accept` and interrupts SCIP once it is content."""
-    from pyscipopt import SCIP_EVENTTYPE, SCIP_STAGE, Eventhdlr
-
+    stage, kinds = model.library.SCIP_STAGE, model.library.SCIP_EVENTTYPE
     # SCIP refuses to be interrupted between its stages; then the next node is early enough
-    interruptible = (SCIP_STAGE.TRANSFORMED, SCIP_STAGE.PRESOLVING, SCIP_STAGE.PRESOLVED, SCIP_STAGE.SOLVING)
-    events = (SCIP_EVENTTYPE.BESTSOLFOUND, SCIP_EVENTTYPE.LPSOLVED, SCIP_EVENTTYPE.NODEFOCUSED)
+    interruptible = (stage.TRANSFORMED, stage.PRESOLVING, stage.PRESOLVED, stage.SOLVING)
+    events = (kinds.BESTSOLFOUND, kinds.LPSOLVED, kinds.NODEFOCUSED)
     relaxed = bool(model.relaxed.any())
 
-    class Stopper(Eventhdlr):  # type: ignore[misc]  # pyscipopt is imported late, so the class is made late
+    class Stopper(model.library.Eventhdlr):  # type: ignore[misc, name-defined]  # made late: so is the import
         accepted = False
         hopeless = False
         failure: BaseException | None = None
@@ -180,9 +170,9 @@ def _stopper(model: MarginModel, accept: Accept) -> Any:
                 kind = event.getType()
                 if self.accepted:
                     pass
-                elif kind == SCIP_EVENTTYPE.NODEFOCUSED:
+                elif kind == kinds.NODEFOCUSED:
                     self.hopeless = relaxed and self.model.getDepth() > 0 and model.beaten()
-                elif kind == SCIP_EVENTTYPE.BESTSOLFOUND:
+                elif kind == kinds.BESTSOLFOUND:
                     self.accepted = accept(np.array(model.candidates(self.model.getBestSol())))
                 else:
                     # SCIP's heuristics round binaries, which seldom fits the big-M rows; the LP's input with the

@@ -23,12 +23,13 @@ from ...instances.network import Array, activate
 from ...instances.query import Query
 from ...instances.sparse import sp
 from ..linear.relaxations import lines
+from ..programs.scip import library, new_model, set_limits
 
-__all__ = ["INFINITY", "Formulation", "NetworkModel", "Relu", "Terms", "is_scip_error"]
+__all__ = ["Formulation", "NetworkModel", "Relu", "Terms"]
 
-FEASIBILITY = 1e-8  # SCIP's feasibility tolerance; with its default, 1e-6, presolving refuted solvable models
 SNAP = 1e-5  # of a box's width: a coordinate this near to its bound may mean the bound, but for SCIP's noise
-INFINITY = 1e20  # SCIP's
+POINT = 1e-12  # a box narrower than this is one point to SCIP
+CURVE_BOX = 1e-9  # that a value of sigmoid or tanh may leave its box by: wider than `CURVE_SLACK`, for SCIP is coarser
 
 Terms = list[tuple[Any, float]]  # sum of coefficient * variable
 
@@ -99,15 +100,12 @@ class NetworkModel:
     def __init__(
         self, query: Query, node: Node, formulation: Formulation, relaxed: Array | None = None
     ) -> None:
-        from pyscipopt import Expr, ExprCons, Model
-        from pyscipopt.scip import Term
-
         self.query, self.node, self.formulation = query, node, formulation
         self.relaxed = np.zeros(query.neurons, dtype=bool) if relaxed is None else relaxed
-        self.expr, self.expr_cons, self.term = Expr, ExprCons, Term
-        self.scip = Model()
+        self.library = library()
+        self.expr, self.expr_cons, self.term = self.library.Expr, self.library.ExprCons, self.library.scip.Term
+        self.scip = new_model()
         self.least, self.most = 1.0, 1.0  # sizes of the rows' coefficients
-        self.scip.hideOutput()
         self.inputs = [self.variable(a, b) for a, b in zip(node.lower.tolist(), node.upper.tolist(), strict=True)]
         self.neurons = [_Values(value=self.inputs)]
         self.ranges = [(node.lower, node.upper)]  # of every layer's values
@@ -264,7 +262,7 @@ class NetworkModel:
         """One solution's input (None: the current LP's), clipped into the box, and the same snapped to near bounds."""
         low, high = self.node.lower, self.node.upper
         x = np.clip(np.array([self.scip.getSolVal(solution, v[0]) for v in self.inputs]), low, high)
-        near = SNAP * np.maximum(high - low, 1e-12)
+        near = SNAP * np.maximum(high - low, POINT)
         snapped = np.where(x - low <= near, low, np.where(high - x <= near, high, x))
         return [x] if np.array_equal(x, snapped) else [x, snapped]
 
@@ -281,48 +279,18 @@ class NetworkModel:
 
     def configure(self, rounds: tuple[int, int], memory_mb: float, threads: int, seed: int) -> None:
         """Everything that does not change while SCIP runs. rounds: of separation, at the root and below."""
-        from pyscipopt import SCIP_PARAMSETTING
-
-        self.scip.setHeuristics(SCIP_PARAMSETTING.FAST)
-        self.scip.setParam("numerics/feastol", FEASIBILITY)
+        set_limits(self.scip, memory_mb, threads, seed)
+        self.scip.setHeuristics(self.library.SCIP_PARAMSETTING.FAST)
         self.scip.setParam("separating/maxroundsroot", rounds[0])
         self.scip.setParam("separating/maxrounds", rounds[1])
-        self.scip.setParam("limits/memory", max(float(memory_mb), 1.0))
-        self.scip.setParam("lp/threads", int(threads))
-        self.scip.setParam("randomization/randomseedshift", int(seed) % 2**31)
 
     def dive(self) -> None:
         """Search depth first, without heuristics: our callbacks look at every LP's input themselves."""
-        from pyscipopt import SCIP_PARAMSETTING
-
-        self.scip.setHeuristics(SCIP_PARAMSETTING.OFF)
+        self.scip.setHeuristics(self.library.SCIP_PARAMSETTING.OFF)
         self.scip.setParam("nodeselection/dfs/stdpriority", 1_000_000)
-
-    def bound(self) -> float:
-        """SCIP's dual bound; -inf where it never began."""
-        return _finite(float(self.scip.getDualbound())) if self._begun() else -np.inf
-
-    def root_bound(self) -> float:
-        """The same as it was when the root was left; -inf where it was never reached."""
-        return _finite(float(self.scip.getDualboundRoot())) if self._begun() else -np.inf
-
-    def _begun(self) -> bool:
-        """Whether there is a transformed problem; asked for bounds without one, SCIP ends the process."""
-        from pyscipopt import SCIP_STAGE
-
-        return int(self.scip.getStage()) >= int(SCIP_STAGE.TRANSFORMED)
-
-
-def is_scip_error(error: Exception) -> bool:
-    """Whether an exception is SCIP's own (pyscipopt raises bare Exceptions for them) and not a mistake of ours."""
-    return isinstance(error, MemoryError) or str(error).startswith("SCIP")
 
 
 def value_range(kind: str, low: Array, high: Array) -> tuple[Array, Array]:
     """Range of act(z) for z in [low, high], a little wide for sigmoid and tanh."""
-    slack = 1e-9 if kind in ("sigmoid", "tanh") else 0.0
+    slack = CURVE_BOX if kind in ("sigmoid", "tanh") else 0.0
     return activate(kind, low) - slack, activate(kind, high) + slack
-
-
-def _finite(value: float) -> float:
-    return value if abs(value) < INFINITY else float(np.copysign(np.inf, value))

@@ -14,7 +14,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from .model import INFINITY, Formulation, NetworkModel, Relu, Terms
+from ..programs.scip import INFINITY
+from .model import Formulation, NetworkModel, Relu, Terms
 
 __all__ = ["Partition"]
 

@@ -23,6 +23,7 @@ import numpy as np
 from ...instances.batch import Node
 from ...instances.network import Array
 from ...instances.query import Query
+from ..programs.scip import library
 from .close import Float64Check, MilpResult, close
 from .margins import STRATEGIES
 
@@ -65,8 +66,7 @@ def apart(task: Callable[[], Any], seconds: float, stop: Callable[[], bool] = la
     seconds: after which it is ended, with GRACE; stop() is asked some times a second, True ends it at once. Raises what
     the task raises. Where processes cannot be forked safely the task runs here, and keeps its time by itself.
     """
-    import pyscipopt  # noqa: F401  before the fork, once for all
-
+    library()  # before the fork, once for all
     return _Child(task).wait(seconds, stop) if FORKS else task()
 
 

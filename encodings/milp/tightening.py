@@ -26,9 +26,10 @@ from ...instances.batch import Node
 from ...instances.network import Array
 from ...instances.query import Query
 from ..linear.linear_bounds import LinearBoundOptions, bound
+from ..programs.scip import INFINITY, attempt, dual_bound, failed, optimise
 from .big_m import BigM
-from .margins import ROUNDS, SCIP_MARGIN
-from .model import INFINITY, NetworkModel, is_scip_error
+from .margins import LIE, ROUNDS, SCIP_MARGIN
+from .model import NetworkModel
 from .partial import row_scores, unstable
 
 __all__ = ["bound_neuron", "tighten_by_milp"]
@@ -42,7 +43,6 @@ POOR = 2  # poor rounds in a row that end a layer; the slices of a single one ma
 BINARIES = 16
 PATIENCE = 12  # bounds in a row that won nothing end a round
 LEAST_SLICE = 0.02  # seconds below which SCIP is not asked
-LIE = 1e-5  # times the scale: a bound that exceeds a known point's value by more is false, not merely rounded
 
 
 @dataclass(frozen=True, eq=False)
@@ -164,22 +164,19 @@ class _LayerModel:
         """Bound sign * z from below; known: to be bettered by `worth`; start: [inputs] with a small sign * z."""
         nothing = np.zeros((0, self.heads.network.input_size))
         scip, head = self.model.scip, self.rows[neuron] + (sign < 0.0)
-        try:
+        with attempt() as outcome:
             bias, scale = self._objective(head, known + worth)
             self._choose(binaries)
             if start is not None:
                 scip.addSol(self.model.solution(start)[0])
-            scip.setParam("limits/time", max(seconds, 0.01))
-            scip.optimizeNogil()
-            status, proved = str(scip.getStatus()), self.model.bound() + bias
+            status = optimise(scip, seconds)
+            if failed(status):
+                return NeuronBound(known, True, nothing, status)
+            proved = dual_bound(scip) + bias
             found = [p for s in scip.getSols() for p in self.model.candidates(s)[:1]]
             scip.freeTransform()
-        except Exception as error:
-            if not is_scip_error(error):
-                raise
-            return NeuronBound(known, True, nothing, f"error: {error}")
-        if status == "userinterrupt":
-            raise KeyboardInterrupt
+        if outcome.failure:
+            return NeuronBound(known, True, nothing, outcome.failure)
         points = np.array(found) if found else nothing
         value = proved - SCIP_MARGIN * scale - self.heads.network.layers[-1].bias_error
         reached = self.heads.network.evaluate(points[self.model.inside(points)])[:, head].min(initial=np.inf)
@@ -306,7 +303,7 @@ class _LayerTightener:
         known, worth = _known(self.node, n, sign), WORTH * float(self.node.pre_upper[n] - self.node.pre_lower[n])
         got = model.bound(n, sign, seconds, model.binaries(n, sign, self.wanted), known, worth, start)
         with self.lock:
-            if got.reason.startswith("error"):
+            if failed(got.reason):
                 LOG.warning("milp bound of neuron %d: %s", n, got.reason)
             else:
                 self.idle.append(model)

@@ -15,8 +15,8 @@ import numpy as np
 from ...instances.batch import Batch
 from ...instances.network import Array, Matrix
 from ...instances.query import Query
+from ...instances.rounding import UP, gamma
 from ...instances.sparse import is_sparse, sp
-from ..linear.bounds import gamma
 from ..linear.inherited_pass import InheritedPass
 from ..linear.prepared_layers import prepared_of
 from ..slopes.optimised_bounds import PAIR_FLOATS, OptimiseOptions, PairPass
@@ -113,7 +113,7 @@ def _minima_on_box(query: Query, batch: Batch, rows: Matrix) -> Array:
     terms = int(np.diff(rows.indptr).max(initial=1))
     sizes = np.abs(w) @ np.maximum(np.abs(lower), np.abs(upper)) + np.abs(bias)
     error = gamma(terms * (prepared.terms + 2) + 8) * (abs(rows) @ sizes)
-    error = (error + terms * prepared.layer.bias_error) * (1.0 + 2.0**-40)
+    error = (error + terms * prepared.layer.bias_error) * UP
     return np.asarray(least - rows @ bias - error)
 
 
@@ -142,7 +142,7 @@ class _GroupPass(PairPass):
             for s, w in zip(layer.sources, layer.weights, strict=True)
         }
         own = abs(rows) @ self.walked.magnitudes[k - 1][0]
-        error = gamma(prepared.terms + self.sums + 2 * terms) * own + terms * layer.bias_error * (1.0 + 2.0**-40)
+        error = gamma(prepared.terms + self.sums + 2 * terms) * own + terms * layer.bias_error * UP
         return pending, -(rows @ layer.bias)[:, None], error[:, None]
 
 

@@ -19,6 +19,7 @@ import numpy as np
 from ...instances.batch import Node
 from ...instances.network import Array
 from ...instances.query import Query
+from ...instances.rounding import EPS, UP
 from ...instances.sparse import sp
 from ..programs.lp import LPBound, TriangleLP
 from ..programs.triangles import Triangles
@@ -151,6 +152,6 @@ def add_group_rows(triangles: Triangles, node: Node, columns: tuple[Array, Array
     matrix = sp.csr_array((entries[row, place], (row, places[row, place])), shape=(count, triangles.lp.columns))
     # A + B is rounded once: what that can be worth goes into the constant
     reach = np.append(np.maximum(node.pre_upper, 0.0), np.maximum(np.abs(node.lower), np.abs(node.upper)))
-    slack = 2.0**-51 * (np.abs(total) * reach[rows.neurons]).sum(axis=1) * (1.0 + size * 2.0**-50)
+    slack = 2.0 * EPS * (np.abs(total) * reach[rows.neurons]).sum(axis=1) * UP
     low = np.nextafter(-(rows.constants + slack), -np.inf)
     triangles.lp.add_rows(matrix, low, np.full(count, np.inf))

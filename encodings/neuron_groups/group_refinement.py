@@ -19,9 +19,10 @@ import numpy as np
 from ...instances.batch import Node
 from ...instances.network import Array
 from ...instances.query import Query
+from ...instances.rounding import UP, gamma
 from ...instances.sparse import sp
-from ..linear.bounds import gamma
 from ..programs.lp import tighten_layer
+from ..programs.scip import failed
 from ..programs.triangles import Triangles
 from ..slopes.group_rows import GroupRows
 from ..slopes.optimised_bounds import OptimiseOptions
@@ -131,12 +132,12 @@ def _reach(
         if left <= 0.0:
             continue
         lp.set_objective(-(a @ z))
-        if lp.solve(left, dual=False).startswith("error"):
+        if failed(lp.solve(left, dual=False)):
             continue
         # sums of a few rows round once more each
         least = lp.lower_bound(lp.multipliers(), -(a @ z), float(-(a @ bias)))
         error = size * layer.bias_error + gamma(size) * float(scale)
-        upper[m] = min(upper[m], float(np.nextafter(error * (1.0 + 2.0**-40) - least, np.inf)))
+        upper[m] = min(upper[m], float(np.nextafter(error * UP - least, np.inf)))
     return upper
 
 

@@ -13,13 +13,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...instances.network import Array
-from .octahedron import TINY, UNIT, Vertices
+from ...instances.rounding import TINY, UNIT, UP
+from .octahedron import Vertices
 
 __all__ = ["HullRows", "beyond_triangles", "distinct", "portions", "raised", "scaled_rows"]
 
 SAME = 1e-7  # of a row's largest term: rows closer than this are one
 NOUGHT = 1e-10  # of a row's largest term: such a term is left out, which keeps rows sparse; the constant pays for it
-LEAST = 1e-290  # size of a row below which its terms cannot be told apart
 ENTRIES = 2**21  # of an array of rows by vertices: what is worked on at a time
 
 
@@ -56,7 +56,7 @@ def distinct(rows: HullRows, bounds: Array) -> HullRows:
     reach = _reach(bounds, rows.z.shape[1])[rows.group]
     table = np.column_stack([rows.z * reach, rows.y * reach, rows.constants])
     size = np.abs(table).max(axis=1, initial=0.0)
-    grid = np.rint(table / (SAME * np.where(size > LEAST, size, 1.0))[:, None]).astype(np.int64).astype(np.uint64)
+    grid = np.rint(table / (SAME * np.where(size > TINY, size, 1.0))[:, None]).astype(np.int64).astype(np.uint64)
     # a clash of these sums only loses a row
     odd = np.random.default_rng(1).integers(0, 2**63, grid.shape[1] + 1, dtype=np.uint64) | np.uint64(1)
     code = (grid * odd[1:]).sum(axis=1, dtype=np.uint64) + rows.group.astype(np.uint64) * odd[0]
@@ -147,4 +147,4 @@ def _least(
     # |y| <= |z|, and y is as far from the exact one as z at most
     doubt = error + (2 * points.shape[1] + 6) * UNIT * np.abs(points).max(axis=2) + TINY
     size = np.matmul(np.abs(table), np.concatenate([doubt, doubt], axis=1)[:, :, None])[:, :, 0]
-    return slot, lowest - (size + 8.0 * UNIT * np.abs(constants) + TINY) * (1.0 + 1e-9)
+    return slot, lowest - (size + 8.0 * UNIT * np.abs(constants) + TINY) * UP

@@ -25,13 +25,11 @@ from itertools import combinations, product
 import numpy as np
 
 from ...instances.network import Array
+from ...instances.rounding import INVERSE_ERROR, RESIDUAL, SHIFT, TINY, UNIT, UP
 
 __all__ = ["Vertices", "chunks", "enumerate_vertices", "octahedral_directions"]
 
-SHIFT = 2.0**-30  # outwards, relative to the row's reach: far above rounding, far below what a bound is worth
 LEAST_REACH = 2.0**-10  # of a neuron, relative to the group's largest: slacks are rounded in units of that one
-UNIT = 2.0**-53  # rounding unit of float64
-TINY = 1e-300  # more than all underflow
 MOST_VERTICES = 2**16  # of the polytopes enumerated together: the arrays stay in the cache
 
 
@@ -208,8 +206,8 @@ class _Cutting:
         points = np.einsum("tij,tj->ti", inverse, sides)
         residual = np.abs(sides - np.einsum("tij,tj->ti", basis, points))
         residual += (k + 3) * UNIT * (np.einsum("tij,tj->ti", np.abs(basis), np.abs(points)) + np.abs(sides)) + TINY
-        # |exact inverse| <= |inverse| + 1e-9 where `_covered`
-        error = np.einsum("tij,tj->ti", np.abs(inverse) + 1e-9, residual) * (1.0 + 1e-9)
+        # |exact inverse| <= |inverse| + INVERSE_ERROR where `_covered`
+        error = np.einsum("tij,tj->ti", np.abs(inverse) + INVERSE_ERROR, residual) * UP
         good = ~singular & np.isfinite(error).all(axis=1) & _covered(self.directions, group, rows, across, inverse)
         proved = np.bincount(group[~good], minlength=count) == 0
         proved &= (first[1:] > first[:-1]) & self.bounded
@@ -220,7 +218,7 @@ class _Cutting:
         last = self.emptied[group]
         normals = self.directions[last]
         doubt = np.abs(normals) * (error + (len(normals.T) + 2) * UNIT * np.abs(points))
-        least = (normals * points).sum(axis=1) - doubt.sum(axis=1) * (1.0 + 1e-9)
+        least = (normals * points).sum(axis=1) - doubt.sum(axis=1) * UP
         inside = least <= self.bounds[group, last]
         return (self.emptied >= 0) & (np.bincount(group[inside], minlength=len(self.bounds)) == 0)
 
@@ -241,7 +239,7 @@ def _covered(directions: Array, group: Array, rows: Array, across: Array, invers
     k = rows.shape[1]
     wrong = np.abs(np.matmul(directions[rows], inverse) - np.eye(k)).max(axis=(1, 2))
     size = np.abs(inverse).max(axis=(1, 2))
-    good = (k * wrong * size < 1e-11) & (size < 100.0)
+    good = (k * wrong * size < RESIDUAL) & (size < 100.0)
     me = np.arange(len(rows))
     for j in range(k):
         other = across[:, j]

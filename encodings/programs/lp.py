@@ -23,8 +23,10 @@ from numpy.typing import NDArray
 from ...instances.batch import Node
 from ...instances.network import Array, Layer
 from ...instances.query import Query
-from ..linear.bounds import LinearBoundOptions, gamma
+from ...instances.rounding import FEW_ROUNDINGS, TINY, UP, gamma
+from ..linear.bounds import LinearBoundOptions
 from ..linear.linear_bounds import bound
+from .scip import failed
 from .triangles import Triangles
 
 __all__ = ["LPBound", "TriangleLP", "tighten", "tighten_layer"]
@@ -99,7 +101,7 @@ class TriangleLP:
         sides = np.where(self.mine, -bias, self._spread() - bias)
         lp.set_sides(self.rows, np.full(len(bias), -np.inf), sides)
         status = lp.solve(time_limit)
-        if status.startswith("error"):
+        if failed(status):
             self.triangles.broken = True
             return LPBound(-np.inf, None, nothing, 0, status)
         duals = lp.multipliers()
@@ -111,7 +113,7 @@ class TriangleLP:
         if point is not None:
             point = np.clip(point, lp.lower[: len(point)], lp.upper[: len(point)])
         upper = self.triangles.triangle_multipliers(lp.project(duals))
-        return LPBound(value, point, upper, lp.solver.getNIterations(), status)  # fmt: skip
+        return LPBound(value, point, upper, lp.simplex.iterations(), status)  # fmt: skip
 
     def safe_bound(self, multipliers: Array) -> float:
         """Rigorous lower bound of t from any multipliers [rows of the LP], of the signs that a solver gives.
@@ -128,7 +130,7 @@ class TriangleLP:
         value = lp.lower_bound(p)
         rounding = gamma(len(weights) + 2)
         total = float(weights.sum()) * (1.0 + rounding if value > 0.0 else 1.0 - rounding)
-        return float(value / total - abs(value / total) * 2.0**-50)
+        return float(value / total - abs(value / total) * FEW_ROUNDINGS)
 
     def _spread(self) -> float:
         """More than any margin can exceed another one by: m_r - spread <= t never binds."""
@@ -199,7 +201,7 @@ def tighten_layer(
             return
         lp.set_objective(sign * dense[i])
         status = lp.solve(deadline - time.monotonic(), dual=False)
-        if status.startswith("error"):
+        if failed(status):
             return
         value = _less(lp.lower_bound(lp.multipliers(), sign * dense[i], sign * float(bias[i])), layer)
         if sign > 0.0:
@@ -217,12 +219,12 @@ def tighten_layer(
 
 def _less(value: float, layer: Layer) -> float:
     """A bound of the layer's floats, lowered to one of the exact layer."""
-    return value - layer.bias_error * (1.0 + 2.0**-40) - abs(value) * 2.0**-52
+    return value - layer.bias_error * UP - abs(value) * FEW_ROUNDINGS
 
 
 def _tour(rows: Array, near: Array) -> Iterator[tuple[int, float]]:
     """Row numbers i with signs, near[i] before -near[i]; each step goes to the most similar direction."""
-    unit = rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-300)
+    unit = rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), TINY)
     cosines, count = unit @ unit.T, len(rows)
     signs = np.concatenate([near, -near])
     waiting = np.repeat([True, False], count)

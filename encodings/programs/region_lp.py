@@ -15,7 +15,9 @@ from __future__ import annotations
 import numpy as np
 
 from ...instances.network import Array
-from ..linear.bounds import UNDERFLOW, gamma, middle_and_radius
+from ...instances.rounding import FEW_ROUNDINGS, UNDERFLOW, gamma
+from ..linear.bounds import middle_and_radius
+from .scip import Simplex, failed
 
 __all__ = ["minimise_over_region"]
 
@@ -29,8 +31,6 @@ def minimise_over_region(
     Returns (b, x): b <= max over the rows of a_r'x + c_r all over the region, -inf where the solver had nothing to
     say; x [n] the minimiser, in the box, None where the region seems empty.
     """
-    from pyscipopt import LP, SCIP_LPPARAM
-
     n, rows = len(lower), len(constants)
     # the solver's tolerances are absolute: it works on x = middle + radius y, |y| <= 1, with rows of size 1
     middle, radius = middle_and_radius(lower, upper)
@@ -39,31 +39,25 @@ def minimise_over_region(
     best = _best_row(lower, upper, cuts, coefficients, constants)
     if not (np.isfinite(margins).all() and np.isfinite(sides).all()):
         return best, None
-    solver = LP()
-    infinity = solver.infinity()
-    solver.addCols([[]] * (n + 1), [0.0] * n + [1.0], [*[-1.0] * n, -infinity], [*[1.0] * n, infinity])
+    simplex = Simplex()
+    ends = np.append(np.ones(n), np.inf)  # of t, too
+    simplex.add_columns(np.append(np.zeros(n), 1.0), -ends, ends)
     entries = [[*enumerate(a), (n, -1.0)] for a in margins[:, :n].tolist()]
-    solver.addRows(entries, [-infinity] * rows, (-margins[:, n]).tolist())
+    simplex.add_rows(entries, np.full(rows, -np.inf), -margins[:, n])
     if len(cuts):
-        entries = [list(enumerate(g)) for g in sides[:, :n].tolist()]
-        solver.addRows(entries, (-sides[:, n]).tolist(), [infinity] * len(cuts))
-    solver.setRealParam(SCIP_LPPARAM.LPTILIM, max(seconds, 1e-3))
-    try:
-        solver.solve(True)
-    except Exception:  # noqa: BLE001  pyscipopt raises bare Exceptions: nothing was learnt
+        simplex.add_rows([list(enumerate(g)) for g in sides[:, :n].tolist()], -sides[:, n], np.full(len(cuts), np.inf))
+    status = simplex.solve(seconds)
+    optimal = status == "optimal"
+    weights = None if failed(status) else simplex.duals() if optimal else simplex.ray()
+    if weights is None:
         return best, None
-    optimal = solver.isOptimal()
-    duals = solver.getDual() if optimal else solver.getDualRay()
-    if duals is None:
-        return best, None
-    weights = np.array(duals)
     betas = weights[rows:] * (size / sizes)
     # an empty region: the ray's weights need no row; a little of all keeps the quotient defined
     chosen = -weights[:rows] if optimal else np.full(rows, 1e-6 * np.abs(betas).max(initial=0.0))
     bound = max(best, _safe_bound(lower, upper, cuts, coefficients, constants, chosen, betas))
     if not optimal:
         return bound, None
-    return bound, np.clip(middle + radius * np.array(solver.getPrimal()[:n]), lower, upper)
+    return bound, np.clip(middle + radius * simplex.point()[:n], lower, upper)
 
 
 def _unit(normals: Array, offsets: Array, together: bool = False) -> tuple[Array, Array]:
@@ -100,5 +94,5 @@ def _safe_bound(
     value = offset + float(np.minimum(normal * lower, normal * upper).sum())
     value -= 2.0 * gamma(n + len(constants) + len(cuts)) * float(size) + UNDERFLOW
     quotient = value / total
-    # its own rounding, towards minus infinity
-    return quotient - abs(quotient) * 2.0**-50 if np.isfinite(quotient) else -np.inf
+    # its own rounding, towards minus infinity; that of the weights' sum is in the second half of 2 gamma
+    return quotient - abs(quotient) * FEW_ROUNDINGS if np.isfinite(quotient) else -np.inf

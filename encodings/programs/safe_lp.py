@@ -7,30 +7,26 @@ p comes from the solver; everything else is evaluated here, rounding errors subt
 positive value proves that there is no v at all (Farkas). The solver's own objective and its word
 "infeasible" are never used.
 
-Rounding: a float sum of n products is off by at most gamma(n) sum |a_i b_i|, see `linear_bounds.gamma`.
+Rounding: a float sum of n products is off by at most gamma(n) sum |a_i b_i|, see `rounding.gamma`.
 Entries that are themselves off by `roundings` roundings count as that many terms more.
 """
 
 from __future__ import annotations
 
 import math
-import time
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ...instances.network import Array, Matrix
+from ...instances.rounding import UNDERFLOW, UP, gamma
 from ...instances.sparse import sp
-from ..linear.bounds import UNDERFLOW, gamma
+from .scip import AT_LOWER, BASIC, Simplex
 
 __all__ = ["Block", "SafeLP"]
 
 Index = NDArray[np.intp]
-
-_AT_LOWER, _BASIC = 0, 1  # SCIP_BASESTAT; spelled out here because pyscipopt is imported late
-_WALL = 2  # SCIP's clock type; the other one counts the processor time of all threads
-SLICE = 0.25  # seconds that SoPlex, which lets no other thread run, works at a time
 
 
 @dataclass(eq=False)
@@ -45,11 +41,11 @@ class Block:
     def set_coefficients(self, lp: SafeLP, rows: Index, position: int, values: Array) -> None:
         """Give the entry number `position` of each of the block's rows a new value."""
         place = self.matrix.indptr[rows] + position
-        changed = np.flatnonzero(self.matrix.data[place] != values).tolist()
-        if changed:
+        changed = np.flatnonzero(self.matrix.data[place] != values)
+        if len(changed):
             lp.hold_basis()
-        for i in changed:
-            lp.solver.chgCoef(self.first + int(rows[i]), int(self.matrix.indices[place[i]]), float(values[i]))
+            columns = self.matrix.indices[place[changed]]
+            lp.simplex.change_coefficients(self.first + rows[changed], columns, values[changed])
         self.matrix.data[place], self.absolute.data[place] = values, np.abs(values)
 
 
@@ -57,11 +53,7 @@ class SafeLP:
     """min c'v with rows and boxed columns that may be appended and changed; the basis stays."""
 
     def __init__(self, roundings: int = 0) -> None:
-        from pyscipopt import LP, SCIP_LPPARAM
-
-        self.solver = LP()
-        self.solver.setIntParam(SCIP_LPPARAM.TIMING, _WALL)
-        self.huge = float(self.solver.infinity())
+        self.simplex = Simplex()
         self.roundings = roundings  # each entry is the exact one up to a relative error of roundings * 2**-53
         self.lower, self.upper, self.objective = np.zeros(0), np.zeros(0), np.zeros(0)  # of columns
         self.row_lower, self.row_upper = np.zeros(0), np.zeros(0)
@@ -80,12 +72,11 @@ class SafeLP:
     def add_columns(self, lower: Array, upper: Array) -> Index:
         """Append boxed columns; returns their numbers. A free column is [-inf, inf]: see `add_rows`."""
         count = len(lower)
-        ends = np.maximum(lower, -self.huge).tolist(), np.minimum(upper, self.huge).tolist()
-        self.solver.addCols([[]] * count, [0.0] * count, *ends)
+        self.simplex.add_columns(np.zeros(count), lower, upper)
         self.lower, self.upper = np.concatenate([self.lower, lower]), np.concatenate([self.upper, upper])
         self.objective = np.concatenate([self.objective, np.zeros(count)])
         if self._basis:
-            self._basis[0].extend([_AT_LOWER] * count)
+            self._basis[0].extend([AT_LOWER] * count)
         return np.arange(self.columns - count, self.columns)
 
     def add_rows(
@@ -97,97 +88,66 @@ class SafeLP:
         that `lower_bound` speaks of the rows' left-hand sides weighted by their multipliers.
         """
         matrix = sp.csr_array(matrix)
-        first = self.solver.nrows()
+        first = self.simplex.rows
         ends, indices, data = matrix.indptr.tolist(), matrix.indices.tolist(), matrix.data.tolist()
         entries = [
             list(zip(indices[a:b], data[a:b], strict=True)) for a, b in zip(ends[:-1], ends[1:], strict=True)
         ]
         if free is not None:
             entries = [[*row, (free, -1.0)] for row in entries]
-        self.solver.addRows(
-            entries, np.maximum(low, -self.huge).tolist(), np.minimum(high, self.huge).tolist()
-        )
+        self.simplex.add_rows(entries, low, high)
         self.row_lower, self.row_upper = (
             np.concatenate([self.row_lower, low]),
             np.concatenate([self.row_upper, high]),
         )
         self.row_error = np.concatenate([self.row_error, np.full(len(entries), error)])
         if self._basis:
-            self._basis[1].extend([_BASIC] * len(entries))
+            self._basis[1].extend([BASIC] * len(entries))
         block = Block(first, matrix, abs(matrix), np.bincount(matrix.indices, minlength=matrix.shape[1]))
         self.blocks.append(block)
         return block
 
     def set_bounds(self, lower: Array, upper: Array) -> None:
         """New bounds of all columns."""
-        for j in np.flatnonzero((lower != self.lower) | (upper != self.upper)).tolist():
-            self.solver.chgBound(j, max(lower[j], -self.huge), min(upper[j], self.huge))
+        changed = np.flatnonzero((lower != self.lower) | (upper != self.upper))
+        self.simplex.change_bounds(changed, lower[changed], upper[changed])
         self.lower, self.upper = lower, upper
 
     def set_sides(self, rows: Index, low: Array, high: Array) -> None:
         """New sides of the given rows."""
         changed = (low != self.row_lower[rows]) | (high != self.row_upper[rows])
-        for i in np.flatnonzero(changed).tolist():
-            self.solver.chgSide(int(rows[i]), max(low[i], -self.huge), min(high[i], self.huge))
+        self.simplex.change_sides(rows[changed], low[changed], high[changed])
         self.row_lower[rows], self.row_upper[rows] = low, high
 
     def set_objective(self, objective: Array) -> None:
         """New objective of all columns."""
-        for j in np.flatnonzero(objective != self.objective).tolist():
-            self.solver.chgObj(j, float(objective[j]))
+        changed = np.flatnonzero(objective != self.objective)
+        self.simplex.change_costs(changed, objective[changed])
         self.objective = objective
 
     def hold_basis(self) -> None:
         """Call before a change of coefficients: SoPlex forgets its basis then, and `solve` gives it back."""
         if self._solved and self._basis is None:
-            self._basis = self.solver.getBase()
+            self._basis = self.simplex.basis()
 
     def solve(self, seconds: float, dual: bool = True) -> str:
-        """Solve by the dual or primal simplex: "optimal", "infeasible", "stopped" or an error's words.
-
-        In slices that go on from each other's basis, so that other threads hear of it when the time is over.
-        """
+        """Solve by the dual or primal simplex; see `Simplex.solve` for what it says."""
         if self._basis:
-            self.solver.setBase(*self._basis)
+            self.simplex.set_basis(*self._basis)
         self._basis, self._solved = None, True
-        end, length = time.monotonic() + seconds, SLICE
-        while True:
-            began = time.monotonic()
-            try:
-                self._solve_for(min(length, end - began), dual)
-            except Exception as error:  # noqa: BLE001  pyscipopt raises bare Exceptions; the words become the status
-                return f"error: {error}"
-            now = time.monotonic()
-            if self.solver.isOptimal() or now >= end or now - began < length:
-                break
-            if not self.solver.getNIterations():  # the slice went into setting up
-                length *= 2.0
-        if self.solver.isOptimal():
-            return "optimal"
-        return (
-            "infeasible"
-            if self.solver.isDualFeasible() or self.solver.getDualRay() is not None
-            else "stopped"
-        )
-
-    def _solve_for(self, seconds: float, dual: bool) -> None:
-        from pyscipopt import SCIP_LPPARAM
-
-        self.solver.setRealParam(SCIP_LPPARAM.LPTILIM, max(seconds, 1e-3))
-        self.solver.solve(dual)
+        return self.simplex.solve(seconds, dual)
 
     def multipliers(self) -> Array:
         """The last solve's row multipliers, of the signs that the formula wants."""
-        return np.array(self.solver.getDual())
+        return self.simplex.duals()
 
     def ray(self) -> Array | None:
         """Multipliers that prove infeasibility, if the solver has some."""
-        ray = self.solver.getDualRay()
-        return None if ray is None else np.array(ray)
+        return self.simplex.ray()
 
     def point(self) -> Array:
         """[columns] the last solve's values."""
-        return np.array(self.solver.getPrimal())
+        return self.simplex.point()
 
     def project(self, multipliers: Array) -> Array:
         """Multipliers whose sign asks for an infinite side, or that are not finite, become 0."""
@@ -218,12 +178,12 @@ class SafeLP:
         rest, size, terms = rest[used], size[used], terms[used]
         from_rows, from_columns = p * sides, np.minimum(rest * low, rest * high)
         reach = np.maximum(np.abs(low), np.abs(high))
-        error = float(np.dot((terms + 8.0) * 2.0**-52 * size, reach))
+        error = float(np.dot(gamma(terms) * size, reach))
         error += float(np.abs(p) @ self.row_error)
         error += gamma(4) * (float(np.abs(from_rows).sum() + np.abs(from_columns).sum()) + abs(constant))
         try:
             total = math.fsum([*from_rows.tolist(), *from_columns.tolist(), constant])
         except (OverflowError, ValueError):  # a sum beyond float64, or of infinities
             return -math.inf
-        value = total - error * (1.0 + 2.0**-20) - UNDERFLOW
+        value = total - error * UP - UNDERFLOW
         return value if math.isfinite(value) else -math.inf

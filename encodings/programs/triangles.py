@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from ...instances.batch import Node
 from ...instances.network import Array, Matrix, activate
 from ...instances.query import Query
+from ...instances.rounding import CURVE_SLACK, ROUND_UP, TINY
 from ...instances.sparse import sp
 from ..linear.relaxations import lines
 from .safe_lp import Block, SafeLP
@@ -24,9 +25,6 @@ __all__ = ["Triangles"]
 
 Index = NDArray[np.intp]
 
-ACTIVATION_SLACK = 1e-12  # error of numpy's tanh, as in relaxations
-ROUND_UP = 1.0 + 2.0**-50  # covers the three roundings in a triangle row's side
-TINY = 1e-300  # keeps products above zero when they underflow
 IDLE_CUTS = 64  # switched-off half-spaces that may pile up before the LP is built afresh
 
 
@@ -185,7 +183,7 @@ def column_boxes(kind: str, low: Array, high: Array) -> list[tuple[Array, Array]
         ]
     if kind == "identity":
         return [(low, high)]
-    return [(low, high), (activate(kind, low) - ACTIVATION_SLACK, activate(kind, high) + ACTIVATION_SLACK)]
+    return [(low, high), (activate(kind, low) - CURVE_SLACK, activate(kind, high) + CURVE_SLACK)]
 
 
 def _triangle(low: Array, high: Array, old: Array) -> tuple[Array, Array, Array]:

@@ -8,6 +8,7 @@ import numpy as np
 
 from ...instances.network import Array
 from ...instances.query import Query
+from ...instances.rounding import FEW_ROUNDINGS, TINY
 from ..linear.clipping import shrink_box
 
 if TYPE_CHECKING:
@@ -15,8 +16,6 @@ if TYPE_CHECKING:
     from .state import Nogoods, State
 
 __all__ = ["contract_plain"]
-
-TINY = 2.0**-1000  # above what products can lose below float64's range
 
 
 def contract_plain(
@@ -119,8 +118,8 @@ def _terms(
     least, most, _, error = sums
     where, row = _entries(rows, part)
     w, columns = rows.weights[where], rows.columns[where]
-    over = ceiling - rows.bias[part] - least + error + 2.0**-50 * np.abs(ceiling)
-    under = floor - rows.bias[part] - most - error - 2.0**-50 * np.abs(floor)
+    over = ceiling - rows.bias[part] - least + error + FEW_ROUNDINGS * np.abs(ceiling)
+    under = floor - rows.bias[part] - most - error - FEW_ROUNDINGS * np.abs(floor)
     a, b = w * low[columns], w * high[columns]
     one, other = (over[row] + np.minimum(a, b)) / w, (under[row] + np.maximum(a, b)) / w
     top, bottom = np.where(w > 0.0, one, other), np.where(w > 0.0, other, one)
@@ -152,7 +151,7 @@ def _function(rows: Rows, r: int, state: State, sizes: Array) -> bool:
                 # any slope in [0, 1] with an intercept that lifts the line over both ends of the ReLU
                 slope = min(float(z_high[i] / (z_high[i] - z_low[i])), 1.0)
                 lift = max(-slope * z_low[i], z_high[i] - slope * z_high[i])
-                lift += 2.0**-50 * (abs(slope * z_low[i]) + z_high[i]) + TINY
+                lift += FEW_ROUNDINGS * (abs(slope * z_low[i]) + z_high[i]) + TINY
                 constant, size, c = constant + c * lift, size + abs(c * lift), c * slope
         constant, size, shift = constant + c * rows.bias[i], size + abs(c) * sizes[i], shift + abs(c) * rows.error[i]
         where = slice(int(rows.ends[i]), int(rows.ends[i + 1]))
@@ -165,7 +164,7 @@ def _function(rows: Rows, r: int, state: State, sizes: Array) -> bool:
     if constant + least - error > 0.0:
         return True
     limit = (error - constant - least + np.minimum(at_low, at_high)) / a
-    slack = 2.0**-50 * np.abs(limit) + TINY
+    slack = FEW_ROUNDINGS * np.abs(limit) + TINY
     high[:n] = np.where(a > 0.0, np.fmin(high[:n], limit + slack), high[:n])
     low[:n] = np.where(a < 0.0, np.fmax(low[:n], limit - slack), low[:n])
     return bool((low[:n] > high[:n]).any())

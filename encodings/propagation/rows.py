@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from ...instances.query import Query
+from ...instances.rounding import gamma
 from ...instances.sparse import sp
 from ..kernels.sparse_rows import Rows
-from ..linear.bounds import gamma
 from ..linear.prepared_layers import product_terms
 
 __all__ = ["rows_of"]

@@ -12,7 +12,7 @@ import numpy as np
 from ...instances.batch import Batch
 from ...instances.network import Array, Matrix
 from ...instances.query import Query
-from ..linear.bounds import gamma
+from ...instances.rounding import gamma
 from ..linear.inherited_pass import InheritedPass
 from .optimised_bounds import PairPass
 from .row_multipliers import RowPool

@@ -24,8 +24,9 @@ import numpy as np
 from ...instances.batch import Batch
 from ...instances.network import Array
 from ...instances.query import Query
+from ...instances.rounding import FEW_ROUNDINGS_32, LAST_ROUNDINGS, ROUND_UP, TINY_32, UP, gamma, gamma_32
 from ..linear.back_substitution import Pass
-from ..linear.bounds import LinearBoundOptions, gamma, middle_and_radius
+from ..linear.bounds import LinearBoundOptions, middle_and_radius
 from ..linear.prepared_layers import prepared_of
 from .optimised_bounds import PAIR_FLOATS, PairPass
 from .slope_ascent import Pairs
@@ -37,8 +38,6 @@ __all__ = ["Implications", "Literal", "implications"]
 
 SHARES = (0.1, 0.2, 0.3, 0.45, 0.6, 0.8, 1.0)  # multipliers tried, in units of |f| / |g|
 AT_ONCE = 64  # literals whose gaining partners are looked up together
-TERM_ERROR = 2.0**-20  # relative, of a difference of two rounded float32s in terms of their sizes
-UNDERFLOW = 1e-30  # more than float32 sums can lose below its smallest number
 MOST_NEURONS = 1000  # the table holds 4 numbers a pair of neurons: 32 MB
 MOST_ROUNDS = 4  # of propagation: what follows from what follows is mostly there after two
 
@@ -196,7 +195,7 @@ class _Functions:
         coefficients, constants = linear_functions(query, batch, neurons)
         lower, upper = batch.lower[0], batch.upper[0]
         middle, _ = middle_and_radius(lower, upper)
-        radius = np.maximum(upper - middle, middle - lower) * (1.0 + 2.0**-50)
+        radius = np.maximum(upper - middle, middle - lower) * ROUND_UP
         inputs = len(lower)
         self.centre = coefficients @ middle + constants
         self.error = gamma(inputs) * (np.abs(coefficients) @ np.abs(middle) + np.abs(constants))
@@ -206,7 +205,7 @@ class _Functions:
         unit = scaled / self.length[:, None]
         self.single, self.ones = unit.astype(np.float32), np.ones(inputs, dtype=np.float32)
         self.size = np.abs(unit).sum(axis=1)
-        self.sum_error = (inputs + 16) * 2.0**-23  # relative, of a float32 sum of so many
+        self.sum_error = gamma_32(inputs)  # relative, of a float32 sum of so many
 
     def bounds(self, opposite: int, gaining: Array) -> Array:
         """[T] lower bounds of the t z_j `gaining` where s z_i >= 0; opposite: the literal (i, -s).
@@ -222,10 +221,10 @@ class _Functions:
             beta = share * length / self.length[opposite]
             terms = unit + np.float32(share) * self.single[opposite]
             distance = (np.abs(terms, out=terms) @ self.ones).astype(np.float64) * (1.0 + self.sum_error)
-            distance += TERM_ERROR * (self.size[gaining] + share * self.size[opposite]) + UNDERFLOW
+            distance += FEW_ROUNDINGS_32 * (self.size[gaining] + share * self.size[opposite]) + TINY_32
             spread, taken = length * distance, beta * g
-            lost = error + beta * self.error[opposite] + 2.0**-40 * (np.abs(f) + np.abs(taken) + spread)
-            np.fmax(best, f - taken - spread - lost * (1.0 + 2.0**-40), out=best)
+            lost = error + beta * self.error[opposite] + LAST_ROUNDINGS * (np.abs(f) + np.abs(taken) + spread)
+            np.fmax(best, f - taken - spread - lost * UP, out=best)
         return best
 
     def gaining(self, opposites: Array) -> list[Array]:

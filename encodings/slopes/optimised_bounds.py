@@ -24,8 +24,9 @@ import numpy as np
 from ...instances.batch import Batch
 from ...instances.network import Array
 from ...instances.query import Query
+from ...instances.rounding import UP, gamma
 from ..linear.back_substitution import Pass, back_substitute
-from ..linear.bounds import Bounds, LinearBoundOptions, gamma, norm
+from ..linear.bounds import Bounds, LinearBoundOptions, norm
 from ..linear.conjunctions import refute_conjunctions
 from ..linear.prepared_layers import prepared_of
 from ..linear.relaxations import Lines
@@ -279,7 +280,7 @@ class PairPass(Pass):
             return self.evaluate(k)[2]
         pending, constants, error = self.objective(k)
         first = self.walk_to_first(k, pending, constants, error, None)
-        return self.ball.minimum(first, constants, error * (1.0 + 2.0**-40))[:, 0]
+        return self.ball.minimum(first, constants, error * UP)[:, 0]
 
     def objective(self, k: int) -> tuple[dict[int, Array], Array, Array]:
         """What is bounded: coefficients [P, 1, size] of the values that layer k reads, constants and errors [P, 1]."""
@@ -325,7 +326,7 @@ class PairPass(Pass):
         reach = np.append(np.maximum(np.abs(batch.lower), np.abs(batch.upper)), np.ones((len(batch), 1)), axis=1)
         size = np.matmul(np.abs(batch.cuts), reach[:, :, None])  # [P, cuts, 1], largest sum of a half-space's terms
         scale = np.matmul(weights, size)[:, :, 0] + norm(coefficients) * norm(reach)[:, None] + np.abs(constants)
-        error = error + gamma(weights.shape[2] + batch.cuts.shape[2]) * scale * (1.0 + 2.0**-40)
+        error = error + gamma(weights.shape[2] + batch.cuts.shape[2]) * scale * UP
         constants = constants - np.matmul(weights, batch.cuts[:, :, -1:])[:, :, 0]
         coefficients = coefficients - np.matmul(weights, batch.cuts[:, :, :-1])
         rounding = gamma(coefficients.shape[2] + self.sums) * scale

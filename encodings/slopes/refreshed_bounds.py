@@ -11,9 +11,10 @@ import numpy as np
 from ...instances.batch import Batch
 from ...instances.network import Array, Matrix
 from ...instances.query import Query
+from ...instances.rounding import gamma
 from ...instances.sparse import sp
 from ..kernels.cache import kernel_cache
-from ..linear.bounds import Bounds, gamma, norm
+from ..linear.bounds import Bounds, norm
 from ..linear.first_layer_ball import Ball
 from ..linear.prepared_layers import prepared_of
 from .slope_ascent import Steps

@@ -19,8 +19,9 @@ import numpy as np
 
 from ...instances.network import Array
 from ...instances.query import Query
+from ...instances.rounding import UP, gamma
 from ...instances.sparse import sp
-from ..linear.bounds import gamma, norm
+from ..linear.bounds import norm
 from .group_rows import GroupRows
 from .skeleton import FLOAT
 
@@ -73,7 +74,7 @@ class LayerRows:
         sizes = ((abs(self.y) + abs(self.z)) @ mine.T).T
         error = gamma(most + 4) * norm(sizes) * norm(reach)
         error = error + gamma(len(self.slots) + 4) * (mine @ np.abs(self.constants))
-        return constants, error * (1.0 + 2.0**-30)
+        return constants, error * UP
 
 
 @dataclass(eq=False)

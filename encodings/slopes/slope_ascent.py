@@ -23,6 +23,7 @@ import numpy as np
 
 from ...instances.batch import Batch
 from ...instances.network import Array, Matrix
+from ...instances.rounding import TINY_32
 from ..linear.bounds import middle_and_radius
 from ..linear.relaxations import lines
 from .row_multipliers import LayerRows, RowPool
@@ -296,7 +297,7 @@ class Ascent:
         values: list[Array] = [x]
         if self.gammas.size:
             short = np.einsum("pkn,pn->pk", self.cut[:, :, :-1], x) + self.cut[:, :, -1]
-            lengths = np.abs(self.cut[:, :, :-1]).mean(axis=2) + 1e-30
+            lengths = np.abs(self.cut[:, :, :-1]).mean(axis=2) + TINY_32
             self.units.setdefault(0, MULTIPLIERS * np.abs(self.slope_at_input).mean(axis=1)[:, None] / lengths)
             self.gammas += rate * self.units[0] * self._direction(0, -short, t)
             np.maximum(self.gammas, 0.0, out=self.gammas)
@@ -362,7 +363,7 @@ class Ascent:
         mean += (1.0 - FIRST_MOMENT) * (gradient - mean)
         square += (1.0 - SECOND_MOMENT) * (gradient * gradient - square)
         scale = (1.0 - FIRST_MOMENT**t) / np.sqrt(1.0 - SECOND_MOMENT**t)
-        return (mean / (FLOAT(scale) * np.sqrt(square) + FLOAT(1e-30))).astype(FLOAT, copy=False)
+        return (mean / (FLOAT(scale) * np.sqrt(square) + FLOAT(TINY_32))).astype(FLOAT, copy=False)
 
     def points(self) -> Array:
         """[P, inputs] the minimisers of the best functions."""

@@ -25,6 +25,7 @@ import numpy as np
 
 from ...instances.network import Array
 from ...instances.query import Query
+from ...instances.rounding import TINY_32
 from .attack_passes import Passes, passes_of
 
 __all__ = ["projected_gradient"]
@@ -38,7 +39,6 @@ SOFTNESS = 0.03  # of the worst margin's smoothing: at 0.1 and more, conjunction
 HARDEN = 0.15  # a start keeps descending until its worst margin is below -HARDEN * spread: room for float32
 ROOM = 1e-3  # share of the spread that no float32 run of the network will undo
 LEAK = 0.1  # slope of inactive ReLUs where the exact gradient is zero
-TINY = 1e-30  # a spread that can be divided by
 LINGER = 3  # steps that a chunk goes on for after one of its starts came that far
 
 
@@ -90,7 +90,7 @@ class _Loss:
 
     def prepare(self, margins: Array) -> None:
         """Units, and polyhedra of the starts that got none, from the margins [P, rows] at the starts."""
-        self.spread = np.maximum(np.abs(margins).max(axis=1, keepdims=True), TINY)
+        self.spread = np.maximum(np.abs(margins).max(axis=1, keepdims=True), TINY_32)
         if self.targets is None:
             near = np.argsort(self.query.per_disjunct(margins), axis=1)
             number = np.arange(len(margins))

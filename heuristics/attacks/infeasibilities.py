@@ -27,6 +27,7 @@ import numpy as np
 from ...instances.batch import Node
 from ...instances.network import Array
 from ...instances.query import Query
+from ...instances.rounding import TINY
 
 if TYPE_CHECKING:
     from ...encodings.programs.lp import TriangleLP
@@ -35,7 +36,6 @@ __all__ = ["Infeasibilities", "InfeasibilityOutcome", "phase_pattern"]
 
 TEMPERATURE = 0.05  # relative rise of f that is accepted with probability 1/e
 ZERO = 1e-9  # infeasibility, as a share of the columns' sizes, that is only the solver's tolerance
-TINY = 1e-300  # keeps f above 0 where it is divided by
 MOST_REPEATS = 20  # LPs of one descent; it takes two to five
 
 
@@ -136,7 +136,7 @@ class Infeasibilities:
         if total <= ZERO * self.size:
             return self._press(active, infeasible)
         # a flip frees its column of its cost: f falls at the rate 1 - reduced cost, where z is 0 at once
-        rates = np.maximum(1.0 - np.array(self.lp.solver.getRedcost())[infeasible], 0.0)
+        rates = np.maximum(1.0 - self.lp.simplex.reduced_costs()[infeasible], 0.0)
         gains = np.where((left > ZERO * self.size) | (other <= ZERO * self.size), rates, 0.0)
         return _Minimum(status, None, active, total, np.where(left == other, active, active ^ (left > other)), gains)
 

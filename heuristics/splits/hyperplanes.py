@@ -23,6 +23,7 @@ import numpy as np
 
 from ...instances.network import Array, derivative
 from ...instances.query import Query
+from ...instances.rounding import EPS, UP
 
 __all__ = ["composed_rows", "first_layer_row", "first_layers", "gain_scores", "optimal_partition_scores"]
 
@@ -94,5 +95,5 @@ def first_layer_row(query: Query, neuron: int) -> tuple[Array, float]:
     weight = layer.weights[0]
     normal = np.asarray(weight[i] if isinstance(weight, np.ndarray) else weight[[i]].toarray()[0])
     reach = np.maximum(np.abs(query.region.lower), np.abs(query.region.upper))
-    slack = layer.bias_error + layer.roundings * 2.0**-52 * float(np.abs(normal) @ reach)
+    slack = (layer.bias_error + layer.roundings * EPS * float(np.abs(normal) @ reach)) * UP
     return np.append(normal, layer.bias[i]), slack

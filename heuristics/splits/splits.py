@@ -15,6 +15,7 @@ import numpy as np
 from ...instances.batch import Batch
 from ...instances.network import Array
 from ...instances.query import Query
+from ...instances.rounding import gamma
 from ..attacks.attacks import suspects
 from .axes import longest_edge_scores, smear_scores
 from .hyperplanes import composed_rows, first_layers, gain_scores, optimal_partition_scores
@@ -137,7 +138,7 @@ def _add_half_spaces(query: Query, batch: Batch, bounds: Bounds, splits: Splits)
     splits.row[deep] = row
     # the mean and the spread are rounded sums of a few terms of this size
     size = spread + (np.abs(row[:, :-1]) * reach).sum(axis=1) + np.abs(row[:, -1])
-    splits.slack[deep] = spread + (query.network.input_size + 8) * 2.0**-48 * size
+    splits.slack[deep] = spread + 16.0 * gamma(query.network.input_size) * size
 
 
 def already_cut(cuts: Array, rows: Array) -> Array:

@@ -29,6 +29,7 @@ from ..network import Array, Matrix, Network, activate
 from ..onnx.one_type import DOUBLE, in_one_type
 from ..property import InputSet
 from ..query import Query
+from ..rounding import DOUBLE_NOISE, NOISE
 from .replay import Replay, round_into
 from .runtime import load_model
 from .witness import Witness
@@ -40,10 +41,8 @@ LEAST_POINTS = 2
 ALL_POINTS = 512  # inputs of all input sets together
 WORK = 4e7  # products of all evaluations together: a tenth of a second
 ENTRIES = 4e6  # numbers in all inputs together: 32 MB
-NOISE = {np.float16: 2.0**-9, np.float32: 2.0**-22, np.float64: 2.0**-50}  # four units in the last place, or more
 DRAWS = 2  # evaluations with noise
 ALLOWED = 64.0  # roundings add up more evenly than noise does, and by long sums; four units times this is 2^-14 of them
-DOUBLE_NOISE = 2.0**-40  # of the largest number in a file: what an evaluation in double may be off by, amply
 
 
 @dataclass(frozen=True, eq=False)

@@ -18,15 +18,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..network import Array, Layer, Matrix, Network, activate
+from ..rounding import ELEMENTARY, SMALLEST, UNIT
 
 __all__ = ["MAX_EXACT_WEIGHTS", "enclose", "exact_output", "scaled"]
 
 MAX_EXACT_WEIGHTS = 20_000  # entries of all weight matrices; about a tenth of a second
-UNIT = 2.0**-53
-SMALLEST = 2.0**-1074  # a product that underflows errs by less than this
-ELEMENTARY = (
-    2.0**-49
-)  # libm's and numpy's tanh err by less than 4 units in the last place; 8 of 1.0 are granted
 
 _Scaled = tuple[NDArray[Any], int]  # Python integers v and an exponent e: the numbers v * 2**-e
 

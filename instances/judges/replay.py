@@ -25,6 +25,7 @@ import numpy as np
 from ..errors import InputError, ReplayError
 from ..network import Array, Network
 from ..property import Case, InputSet, Polyhedron
+from ..rounding import TINY, UNIT, UP
 from .exact_evaluation import enclose, exact_output
 from .runtime import Float, Session
 from .witness import Witness
@@ -163,7 +164,7 @@ def _contains(polyhedron: Polyhedron, values: Array, radii: Array, exact: _Exact
     absolute = np.abs(rows)
     size = absolute @ (np.abs(values) + radii) + np.abs(rhs)
     # Twice Higham's gamma for a sum of k + 1 terms, and the underflow of its products.
-    slack = (2.0 * (rows.shape[1] + 4) * 2.0**-53) * size + absolute @ radii * (1.0 + 2.0**-40) + 2.0**-1000
+    slack = (2.0 * (rows.shape[1] + 4) * UNIT) * size + absolute @ radii * UP + TINY
     margins = rows @ values - rhs
     if np.any(margins > slack):
         return False

@@ -22,6 +22,7 @@ import numpy as np
 
 from ..errors import NetworkError
 from ..network import Array, Layer, Matrix
+from ..rounding import EPS, LEAST_PRODUCT, MOST_PRODUCT, SMALLEST
 from .matrices import (
     column_counts,
     compact,
@@ -44,9 +45,6 @@ __all__ = ["MAX_ENTRIES", "Builder", "Expression", "Move", "check_size"]
 
 Move = Callable[[Any], Any]  # moves the entries of an array about, as numpy's own functions do
 
-EPS = 2.0**-52  # twice the unit roundoff: covers the evaluation of the error bounds themselves
-TINY = 2.0**-1000  # products above do not underflow, so that their rounding is relative
-HUGE = 2.0**1000
 MAX_ENTRIES = 2**24  # of one tensor; a damaged file may ask for anything
 GROWTH_FREE = 4096  # nonzeros too few to matter when a composed map has more of them than its parts
 
@@ -225,8 +223,8 @@ def _fold(matrix: Matrix, expression: Expression, roundings: int, exact: bool) -
     absolute = abs(matrix)
     n = int(row_counts(matrix).max(initial=0))
     error = 0.0
-    if not exact:  # 2**-1074 a product: it may underflow
-        error = (n + 2 + roundings) * EPS * _top(absolute @ np.abs(expression.bias)) + n * 2.0**-1074
+    if not exact:  # each product may underflow, too
+        error = (n + 2 + roundings) * EPS * _top(absolute @ np.abs(expression.bias)) + n * SMALLEST
     if expression.bias_error:
         error += (
             expression.bias_error * _top(np.asarray(absolute.sum(axis=1))) * (1.0 + (n + roundings) * EPS)
@@ -246,7 +244,7 @@ def _may_compose(matrix: Matrix, single_rows: bool, expression: Expression) -> b
         return False
     small, large = (1.0, 1.0) if single_rows and _all_ones(matrix) else entry_range(matrix)
     ranges = [entry_range(m) for m in inner]
-    return all(small * less >= TINY and large * more <= HUGE for less, more in ranges)
+    return all(small * less >= LEAST_PRODUCT and large * more <= MOST_PRODUCT for less, more in ranges)
 
 
 def _all_ones(matrix: Matrix) -> bool:

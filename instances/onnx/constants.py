@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from ..errors import NetworkError, UnsupportedOperatorError
-from .affine import HUGE, TINY, check_size
+from ..rounding import LEAST_PRODUCT, MOST_PRODUCT, UNIT
+from .affine import check_size
 from .element_types import FLOATS, INTEGERS, in_int64, narrows, type_name
 from .node import Constant, Node
 
@@ -89,7 +90,7 @@ def _integers(a: Constant) -> Any:
 def _relative(values: Any) -> None:
     """Raise where a result's rounding may not be relative."""
     absolute = np.abs(values)
-    if absolute.size and not (absolute.min() >= TINY and absolute.max() <= HUGE):
+    if absolute.size and not (absolute.min() >= LEAST_PRODUCT and absolute.max() <= MOST_PRODUCT):
         raise NetworkError(f"constants out of float64's range: {absolute.min():g} to {absolute.max():g}")
 
 
@@ -137,7 +138,7 @@ def _cast(node: Node) -> Constant:
         return Constant(a.array.astype(kind).astype(np.float64), 0, a.name)
     if source and not narrows(source, target):
         return a
-    slack = (a.roundings + 2) * 2.0**-53
+    slack = (a.roundings + 2) * UNIT
     low, high = ((a.array * (1.0 + sign * slack)).astype(kind).astype(np.float64) for sign in (-1.0, 1.0))
     if not np.array_equal(low, high):
         raise UnsupportedOperatorError(

@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 from ..errors import NetworkError, UnsupportedOperatorError
 from ..network import Array, Matrix
+from ..rounding import EPS
 from ..sparse import sp
-from .affine import EPS, Expression
+from .affine import Expression
 from .node import Constant, Node, Tensor, finite, moved
 
 __all__ = [

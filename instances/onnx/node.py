@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from ..errors import NetworkError, UnsupportedOperatorError
 from ..network import Array
-from .affine import EPS, Builder, Expression, Move, check_size
+from ..rounding import EPS
+from .affine import Builder, Expression, Move, check_size
 
 __all__ = ["Constant", "Node", "Tensor", "finite", "moved"]
 

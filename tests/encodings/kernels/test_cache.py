@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import shutil
 from collections.abc import Iterator
@@ -66,6 +67,29 @@ def test_the_folder_changes_with_any_kernel_source(sources: Path) -> None:
         assert folder_now() == before, name
     (sources / "of_tomorrow.py").write_text("x = 1\n")
     assert folder_now() not in seen
+
+
+def test_the_folder_changes_with_the_constants_of_rounding(
+    sources: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are compiled into the kernels, though they stand in another folder."""
+    (shared,) = module.SHARED
+    copy = tmp_path / "rounding.py"
+    shutil.copy(shared, copy)
+    monkeypatch.setattr(module, "SHARED", (copy,))
+    before = folder_now()
+    copy.write_text(shared.read_text() + "UP = 2.0\n")
+    assert folder_now() != before
+
+
+def test_kernels_take_constants_from_nowhere_else() -> None:
+    """What a kernel imports from outside its folder is in the digest, or the type of an array."""
+    for name in SOURCES:
+        for node in ast.walk(ast.parse((Path(module.__file__).parent / name).read_text())):
+            if isinstance(node, ast.ImportFrom) and node.level > 1:
+                taken = {f"{node.module}.{alias.name}" for alias in node.names}
+                known = {f"instances.{path.stem}" for path in module.SHARED}
+                assert node.module in known or taken <= known | {"instances.network.Array"}, f"{name}: {taken}"
 
 
 def test_the_folder_does_not_change_with_time_or_other_files(sources: Path) -> None:

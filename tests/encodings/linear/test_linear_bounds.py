@@ -13,11 +13,12 @@ import pytest
 from random_instances import Instance, Shape, random_instance, random_nodes, random_points
 
 from hypersplit.encodings.linear import row_blocks
-from hypersplit.encodings.linear.linear_bounds import Bounds, LinearBoundOptions, bound, gamma, smallest_margins
+from hypersplit.encodings.linear.linear_bounds import Bounds, LinearBoundOptions, bound, smallest_margins
 from hypersplit.instances.batch import Batch, Node, root
 from hypersplit.instances.network import sequential
 from hypersplit.instances.property import Case, InputSet, Polyhedron, Property
 from hypersplit.instances.query import Query, queries
+from hypersplit.instances.rounding import gamma
 
 OPTIONS = (
     LinearBoundOptions(),

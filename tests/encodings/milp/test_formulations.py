@@ -16,6 +16,7 @@ from hypersplit.encodings.milp.margins import MarginModel
 from hypersplit.encodings.milp.model import NetworkModel
 from hypersplit.encodings.milp.partial import important, triangle_scores
 from hypersplit.encodings.milp.partition import Partition
+from hypersplit.encodings.programs.scip import dual_bound
 from hypersplit.instances.batch import Node, root
 from hypersplit.instances.query import Query, queries
 
@@ -131,7 +132,7 @@ def relaxation(query: Query, node: Node, name: str) -> float:
     scip.setParam("separating/maxstallroundsroot", -1)
     scip.setParam("branching/mostinf/priority", 10**6)  # strong branching would raise the bound too
     scip.optimizeNogil()
-    return model.bound()
+    return dual_bound(scip)
 
 
 def test_root_bounds_are_ordered_as_the_papers_say() -> None:
@@ -187,7 +188,7 @@ def test_a_scip_that_lies_is_not_believed(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(MarginModel, "run", lambda model, seconds, accept: ("infeasible", False))
     refuted = close(easy, node, 0, SECONDS, MEMORY, start=best)
     monkeypatch.setattr(MarginModel, "run", lambda model, seconds, accept: ("timelimit", False))
-    monkeypatch.setattr(NetworkModel, "bound", lambda model: 5.0)
+    monkeypatch.setattr("hypersplit.encodings.milp.close.dual_bound", lambda model: 5.0)
     bounded_ = close(easy, node, 0, SECONDS, MEMORY, start=best, cutoff=10.0)
 
     for answer in (refuted, bounded_):

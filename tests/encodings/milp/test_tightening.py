@@ -10,7 +10,7 @@ import pytest
 from milp_problems import bounded
 from random_instances import Shape, random_instance, random_nodes
 
-from hypersplit.encodings.milp.model import NetworkModel
+from hypersplit.encodings.milp import tightening
 from hypersplit.encodings.milp.tightening import bound_neuron, tighten_by_milp
 from hypersplit.instances.batch import Node, root
 from hypersplit.instances.network import sequential
@@ -116,14 +116,14 @@ def test_a_scip_that_fails_or_lies_costs_only_its_slice(monkeypatch: pytest.Monk
     """SCIP's errors, and bounds above a known point's value, leave the bounds as they were."""
     query, node = wide(4)
     n = query.slices[1].start + int(np.argmax((node.pre_upper - node.pre_lower)[query.slices[1]]))
-    honest = NetworkModel.bound
-    monkeypatch.setattr(NetworkModel, "bound", lambda model: honest(model) + 1.0)
+    honest = tightening.dual_bound
+    monkeypatch.setattr(tightening, "dual_bound", lambda model: honest(model) + 1.0)
     lied = bound_neuron(query, node, n, 1.0, 60.0)
 
-    def fail(model: NetworkModel) -> float:
+    def fail(model: object) -> float:
         raise Exception("SCIP: error in LP solver!")
 
-    monkeypatch.setattr(NetworkModel, "bound", fail)
+    monkeypatch.setattr(tightening, "dual_bound", fail)
     failed = bound_neuron(query, node, n, 1.0, 60.0)
     low, high = tighten_by_milp(query, node, np.array([n]), time.monotonic() + 10.0)
 
@@ -135,9 +135,9 @@ def test_a_mistake_of_ours_is_not_swallowed(monkeypatch: pytest.MonkeyPatch) -> 
     """An exception that is not SCIP's comes through, from threads too."""
     query, node = wide(4)
 
-    def fail(model: NetworkModel) -> float:
+    def fail(model: object) -> float:
         raise TypeError("a mistake")
 
-    monkeypatch.setattr(NetworkModel, "bound", fail)
+    monkeypatch.setattr(tightening, "dual_bound", fail)
     with pytest.raises(TypeError, match="a mistake"):
         tighten_by_milp(query, node, np.arange(query.neurons), time.monotonic() + 10.0)

@@ -13,7 +13,7 @@ import scipy.sparse as sp
 from random_instances import Shape, random_instance, random_network, random_nodes
 
 from hypersplit.encodings.linear.linear_bounds import bound, smallest_margins
-from hypersplit.encodings.programs import safe_lp
+from hypersplit.encodings.programs import safe_lp, scip
 from hypersplit.encodings.programs.lp import TriangleLP, tighten
 from hypersplit.instances.batch import Node, root
 from hypersplit.instances.network import Array, Layer, Network, activate, sequential
@@ -362,7 +362,7 @@ def test_slices_of_a_solve_reach_the_same_optimum(monkeypatch: pytest.MonkeyPatc
     matrix, costs = sp.csr_array(sp.random(60, 60, 0.3, rng=rng)), -rng.uniform(size=60)
     found = []
     for seconds in (1e-4, 1e4):
-        monkeypatch.setattr(safe_lp, "SLICE", seconds)
+        monkeypatch.setattr(scip, "SLICE", seconds)
         lp = safe_lp.SafeLP()
         lp.add_columns(np.zeros(60), np.ones(60))
         lp.add_rows(matrix, np.full(60, -np.inf), matrix @ np.full(60, 0.3))

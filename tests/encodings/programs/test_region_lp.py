@@ -231,11 +231,15 @@ class Liar:
     def addCols(self, *_: object) -> None:
         """Nothing is kept."""
 
-    addRows = setRealParam = solve = addCols
+    addRows = setIntParam = setRealParam = solve = addCols
 
     def isOptimal(self) -> bool:
         """Whether an optimum is claimed."""
         return self.optimal
+
+    def isDualFeasible(self) -> bool:
+        """Never by a basis."""
+        return False
 
     def getDual(self) -> list[float]:
         """The weights."""
