@@ -18,7 +18,7 @@ import numpy as np
 from ..encodings.linear.linear_bounds import LinearBoundOptions, bound
 from ..encodings.linear.number_range import BEYOND, in_range
 from ..heuristics.policy import FEW_INPUTS, Facts, Stage, batch_size, facts, node_mb, plan
-from ..heuristics.splits.relus import PHASE_RULES
+from ..heuristics.splits.rules import PHASE_RULES
 from ..instances.batch import Batch, root
 from ..instances.judges.replay import Witness
 from ..instances.network import Array

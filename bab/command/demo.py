@@ -17,6 +17,7 @@ import numpy as np
 from ...instances.carried import carried, carried_verdicts
 from ...instances.network import Array
 from ...instances.onnx.reader import read_network
+from ..run.exit_codes import DONE, UNDECIDED, WRONG
 from ..run.result import Result
 from ..verify import verify
 
@@ -91,7 +92,7 @@ def demo(out: str | os.PathLike[str]) -> int:
         "all verdicts are the known ones" if all(right) else f"{right.count(False)} of them are not as known"
     )
     wrong = any(not ok and r.verdict in ("sat", "unsat") for ok, r in zip(right, results, strict=True))
-    return 0 if all(right) else 1 if wrong else 3
+    return DONE if all(right) else WRONG if wrong else UNDECIDED
 
 
 def _answer(result: Result) -> str:

@@ -20,7 +20,7 @@ from ...heuristics.attacks.attacks import (
     quasi_random,
     suspects,
 )
-from ...heuristics.splits.relus import PHASE_RULES
+from ...heuristics.splits.rules import PHASE_RULES
 from ...heuristics.splits.splits import Splits, choose_splits
 from ...instances.batch import Batch, Node
 from ...instances.errors import ReplayError

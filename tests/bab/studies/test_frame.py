@@ -21,8 +21,7 @@ from hypersplit.bab.studies import partition_rules as partition_rules
 from hypersplit.bab.studies import scaling as scaling
 from hypersplit.bab.studies.frame import Findings, Row, Settings, Study, run
 from hypersplit.bab.studies.ladder import STEPS
-from hypersplit.heuristics.splits.relus import PHASE_RULES
-from hypersplit.heuristics.splits.splits import RULES
+from hypersplit.heuristics.splits.rules import PHASE_RULES, RULES
 from hypersplit.instances.carried import DATA
 from hypersplit.instances.errors import InputError
 
