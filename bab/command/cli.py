@@ -56,8 +56,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader of our output has gone: nobody is left to tell
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return UNDECIDED
-    except (InputError, OSError) as error:
+    except InputError as error:
         return _complain(f"error: {error}", BAD_INPUT)
+    except OSError as error:
+        where = f"{error.filename}: {error.strerror}" if error.filename and error.strerror else error
+        return _complain(f"error: {where}", BAD_INPUT)
     except KeyboardInterrupt:
         return _complain("interrupted", UNDECIDED)
     except Exception as error:

@@ -40,8 +40,8 @@ def page() -> str:
         *_table(("rule", "what it splits"), ((f"`{name}`", words) for name, words in RULE_MEANINGS.items())),
         "\nThe rules of phases split ReLUs, the others the input set.",
         "\n## In `hypersplit bench`\n",
-        "The options hold for every instance. `--jobs` is how many instances run at a time; they share the cores unless "
-        "`--option jobs=N` says how many each takes. These options are refused:\n",
+        "The options hold for every instance. `--jobs` is how many instances run at a time; they share the cores "
+        "unless `--option jobs=N` says how many each takes. These options are refused:\n",
         *_table(("name", "why"), outside),
         "\n## Exit codes\n",
         *_table(("code", "`verify`", "other commands"), codes),

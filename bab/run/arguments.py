@@ -89,7 +89,7 @@ def _bench(add: Callable[..., object]) -> None:
     help_jobs = "instances at a time (default: 1)"
     add("--jobs", dest="processes", type=_typed(JOBS), default=1, metavar="N", help=help_jobs)
     add("--resume", action="store_true", help="keep the answers that --result holds, run the others")
-    add("--only", action="append", default=[], metavar="GLOB", help="family, network or property to run")
+    add("--only", type=_name, action="append", default=[], metavar="GLOB", help="family, network or property to run")
     add("--limit", type=_typed(COUNT), metavar="N", help="at most N instances a family, evenly spread")
     _options(add, BENCH_FLAGS)
 
@@ -104,7 +104,7 @@ def _study(add: Callable[..., object]) -> None:
     listed = ", ".join(LISTED)
     help_list = f"a list onnx,vnnlib,timeout in place of the study's own instances (of {listed})"
     add("--instances", type=_path, metavar="FILE.csv", help=help_list)
-    add("--only", action="append", default=[], metavar="GLOB", help="instances to run (of the same studies)")
+    add("--only", type=_name, action="append", default=[], metavar="GLOB", help="instances to run (same studies)")
 
 
 def _demo(add: Callable[..., object]) -> None:
@@ -172,10 +172,14 @@ def _read(name: str) -> Callable[[str], Any]:
     return given
 
 
-def _path(text: str) -> Path:
+def _name(text: str) -> str:
     if not text:
         raise argparse.ArgumentTypeError(f"{shown(text)}: expected a name")
-    return Path(text)
+    return text
+
+
+def _path(text: str) -> Path:
+    return Path(_name(text))
 
 
 def given_options(args: argparse.Namespace) -> dict[str, Any]:

@@ -12,8 +12,9 @@ import pytest
 
 from hypersplit import verify
 from hypersplit.bab.run import watch
+from hypersplit.bab.run.exit_codes import UNDECIDED
 from hypersplit.bab.run.limits import LimitReached
-from hypersplit.bab.run.watch import GRACE, GRACE_MB, GRACE_MB_SHARE, UNDECIDED, _Watch, watched
+from hypersplit.bab.run.watch import GRACE, GRACE_MB, GRACE_MB_SHARE, _Watch, watched
 from hypersplit.bab.steps.steps import Run
 from hypersplit.bab.tree import search
 from hypersplit.bab.tree.frontier import Frontier

@@ -133,7 +133,7 @@ def test_without_a_name_the_studies_are_listed(capsys: Captured) -> None:
         ("nonsense", "expected one of scaling, partition-rules"),
         ("scaling --only x", "takes no --only"),
         ("scaling --timeout 0", "expected a positive number"),
-        ("scaling --seed -1", "expected no negative number"),
+        ("scaling --seed -1", "expected an integer from 0"),
         ("partition-rules --only nonsense --quick", "matches no instance"),
         ("partition-rules --instances missing.csv", "missing.csv"),
     ],
