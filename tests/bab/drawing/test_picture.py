@@ -127,7 +127,7 @@ def test_the_inputs_that_show_most_cells_are_drawn() -> None:
     [
         ("--picture p.jpeg", ".png"), ("--picture p", ".png"), ("--picture no/such.png", "cannot be written"),
         ("--picture p.png --picture-inputs 0,2", "inputs of 0 to 1"),
-        ("--picture p.png --picture-inputs 1,1", "different"), ("--picture p.png --picture-inputs -1,0", "two different"),
+        ("--picture p.png --picture-inputs 1,1", "different"), ("--picture p.png --picture-inputs -1,0", "different"),
         ("--picture p.png --picture-inputs x", "e.g. 0,1"), ("--picture-inputs 0,1", "no picture"),
     ],
 )  # fmt: skip

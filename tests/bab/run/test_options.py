@@ -59,8 +59,8 @@ def test_wrong_values_are_refused_in_one_line(name: str) -> None:
     ("name", "value"),
     [
         ("timeout", 1), ("timeout", np.float32(2.5)), ("timeout", Fraction(1, 3)), ("timeout", 1e-300),
-        ("nodes", np.int64(7)), ("jobs", 1024), ("seed", 2**63 - 1), ("batch", 0), ("log", Path("log.txt")), ("log", ""),
-        ("picture", Path("p.PNG")), *(("rule", rule) for rule in ("auto", *RULES)),
+        ("nodes", np.int64(7)), ("jobs", 1024), ("seed", 2**63 - 1), ("batch", 0), ("log", Path("log.txt")),
+        ("log", ""), ("picture", Path("p.PNG")), *(("rule", rule) for rule in ("auto", *RULES)),
     ],
 )  # fmt: skip
 def test_right_values_are_taken(name: str, value: Any) -> None:
