@@ -22,7 +22,6 @@ from types import FrameType
 from typing import TYPE_CHECKING
 
 from ...instances.errors import InputError, UnsupportedOperatorError
-from ...instances.files import spare
 from ...instances.memory import peak_mb
 from ..run.arguments import Command, options_from, parser
 from ..run.exit_codes import BAD_INPUT, DONE, INTERNAL, UNDECIDED, VERDICT_CODES
@@ -172,6 +171,8 @@ def _one_thread_of_algebra() -> None:
 
 def _spare_inputs(args: argparse.Namespace, options: Options) -> None:
     """Refuse to write over a file that is to be read, or two things into one file."""
+    from ...instances.files import spare
+
     outputs = {"result": args.result, "log": options.log, "picture": options.picture}
     spare([args.network, args.property], {name: Path(path) for name, path in outputs.items() if path})
 

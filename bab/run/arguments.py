@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import textwrap
 from collections.abc import Callable, Collection, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -36,6 +37,12 @@ WIDTH = 80  # characters of a line of the list of options
 class _Parser(argparse.ArgumentParser):
     """Says what is wrong in one line, without the whole usage."""
 
+    end: Callable[[], str] | None = None  # of the help, made when it is asked for
+
+    def format_help(self) -> str:
+        self.epilog = self.end() if self.end else self.epilog
+        return super().format_help()
+
     def error(self, message: str) -> NoReturn:
         line = " ".join(message.split())
         self.exit(BAD_INPUT, f"hypersplit: error: {line}; see `{self.prog} --help`\n")
@@ -58,12 +65,12 @@ def parser(commands: Mapping[str, Command]) -> argparse.ArgumentParser:
         "study": "run an experiment: csv, figures and one HTML page",
         "demo": "three questions about carried networks, answered in under a minute",
     }
-    ends = {"verify": _by_name(tuple(ABOUT)), "bench": _by_name(BENCH_FLAGS, OUTSIDE_BENCH)}
+    ends = {"verify": partial(_by_name, tuple(ABOUT)), "bench": partial(_by_name, BENCH_FLAGS, OUTSIDE_BENCH)}
     for name, add_words in words.items():
         command = names.add_parser(
-            name, help=told[name], description=told[name], epilog=ends.get(name),
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-        )  # fmt: skip
+            name, help=told[name], description=told[name], formatter_class=argparse.RawDescriptionHelpFormatter
+        )
+        command.end = ends.get(name)
         add_words(command.add_argument)
         command.add_argument("-v", "--verbose", action="store_true", help="tell more, and where an error came from")
         command.set_defaults(run=commands[name])
