@@ -18,7 +18,7 @@ import numpy as np
 from ..encodings.linear.linear_bounds import smallest_margins
 from ..encodings.linear.number_range import BEYOND, in_range
 from ..heuristics.policy import Facts, Stage, facts, plan
-from ..heuristics.splits.relus import PHASE_RULES
+from ..heuristics.splits.rules import PHASE_RULES
 from ..instances.batch import root
 from ..instances.judges.replay import Witness
 from ..instances.query import Query

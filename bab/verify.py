@@ -9,12 +9,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Unpack
 
 import numpy as np
 
 from ..instances import memory
-from ..instances.errors import ReplayError
+from ..instances.errors import InputError, ReplayError
 from ..instances.judges.cross_check import Findings, cross_check
 from ..instances.judges.replay import Replay, Witness
 from ..instances.network import Network
@@ -22,7 +22,7 @@ from ..instances.property import Property
 from ..instances.query import Query, queries
 from .answer import Answer, answer
 from .run.limits import Limits, cause
-from .run.options import Options
+from .run.options import Options, OptionValues, changed
 from .run.result import NO_CASE, Result
 from .steps.candidates import Candidates
 from .tree.evidence import Evidence, told
@@ -40,19 +40,20 @@ def verify(
     network: str | os.PathLike[str] | Network,
     property: str | os.PathLike[str] | Property,
     options: Options | None = None,
-    **overrides: Any,
+    **overrides: Unpack[OptionValues],
 ) -> Result:
     """Decide whether some input of the property's input sets is sent into its forbidden outputs.
 
     network: path of an ONNX file (or of it with `.gz`), or a Network; property: path of a VNN-LIB file, or a Property;
-    options: see `Options`; each may also be given by its name, e.g. `timeout=60`.
+    options: see `Options`; each may also be given by its name, e.g. `timeout=60`. docs/options.md lists them.
 
     Returns a Result: `unsat` (the property holds for the real-valued network), `sat` with a replayed witness,
     `timeout`, or `unknown` with the reason.
 
-    Raises InputError (NetworkError, PropertyError, UnsupportedOperatorError) for files that cannot be understood.
+    Raises InputError (NetworkError, PropertyError, UnsupportedOperatorError) for files that cannot be understood,
+    and for options that do not exist or have no such value.
     """
-    options = replace(options or Options(), **overrides)
+    options = changed(options, overrides)
     limits = Limits(options)
     with _log_to(options.log), memory.ceiling(options.memory_mb):
         net, prop = _read(network, property)
@@ -185,12 +186,15 @@ def _final(statistics: Counter[str]) -> dict[str, float]:
 
 
 @contextmanager
-def _log_to(path: str) -> Iterator[None]:
+def _log_to(path: str | os.PathLike[str]) -> Iterator[None]:
     """Send the ladder's decisions to a file for the time of a run."""
     if not path:
         yield
         return
-    handler = logging.FileHandler(path, mode="w")
+    try:
+        handler = logging.FileHandler(path, mode="w")
+    except OSError as error:
+        raise InputError(f"option log = {path}: cannot be written: {error.strerror}") from error
     handler.setFormatter(logging.Formatter("%(relativeCreated)8.0f ms  %(message)s"))
     level = LOG.level
     LOG.addHandler(handler)

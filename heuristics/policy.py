@@ -28,6 +28,7 @@ SMALL = 50_000  # weights of a network whose tree is searched as fast as an atta
 SHALLOW_MILP = 1500  # unstable neurons of a single hidden layer up to which SCIP comes before a long search
 QUICK_SLOPES = 1_000_000  # weights up to which hidden bounds are optimised before the first attack
 FEW_UNSTABLE = 80  # ReLUs of a deep network up to which multi-neuron rows are tried before a long search
+ROWS_SECONDS = 20.0  # that multi-neuron rows may take at most
 COPIES = 3  # of a round's bounds: parts, their concatenation, and what is left open
 LARGEST_MILP = 6000  # unstable neurons beyond which a MILP's root relaxation alone exceeds the usual limits
 
@@ -69,6 +70,15 @@ def facts(query: Query, batch: Batch) -> Facts:
 
 def plan(known: Facts, method: str = "auto", rule: str = "auto", rows: str = "auto") -> list[Stage]:
     """Stages in order, as asked for by Options. The last one may use all the time that is left."""
+    stages = _plan(known, method, rule, rows)
+    names = [stage.name for stage in stages]
+    if rows == "always" and known.piecewise_linear and known.hidden_layers and "groups" not in names:
+        place = next(i for i, name in enumerate(names) if name in ("split", "milp"))
+        stages.insert(place, Stage("groups", 0.1, why="rows were asked for", most=ROWS_SECONDS))
+    return stages
+
+
+def _plan(known: Facts, method: str, rule: str, rows: str) -> list[Stage]:
     few = known.open_inputs <= FEW_INPUTS
     split = rule if rule != "auto" else "inputs" if few or not known.piecewise_linear else "phases"
     quick = few or known.hidden_layers <= 1 or known.weights <= SMALL
@@ -85,7 +95,7 @@ def plan(known: Facts, method: str = "auto", rule: str = "auto", rows: str = "au
         return [attack, Stage("slopes", 0.15, why="tight hidden bounds"), asked] if deep else [attack, asked]
     if shallow:
         return _shallow(known, attack, split, rest)
-    groups = Stage("groups", 0.1, why="what no single neuron's relaxation shows, branching or not", most=20.0)
+    groups = Stage("groups", 0.1, why="what no single neuron's relaxation shows, branching or not", most=ROWS_SECONDS)
     tied = known.piecewise_linear and known.hidden_layers > 1 and known.unstable <= FEW_UNSTABLE and rows != "never"
     if few or not known.piecewise_linear:
         first = [Stage("split", 0.05, split, "the easy ones"), groups] if tied else []
@@ -97,8 +107,6 @@ def plan(known: Facts, method: str = "auto", rule: str = "auto", rows: str = "au
     if known.hidden_layers <= 1 and rows != "never":
         tied, groups = True, Stage("groups", 0.4, why="one hidden layer: neurons that share inputs, together")
         most = 2.0
-    elif rows == "always" and not tied:
-        first.append(groups)
     return [
         *first,
         Stage("split", 0.1, split, "cheap where the bounds are nearly good enough", most),

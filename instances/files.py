@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import gzip
 import io
+import os
 import zlib
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TextIO
 
 from .errors import InputError
 
-__all__ = ["open_text", "read_model_bytes"]
+__all__ = ["open_text", "read_model_bytes", "spare"]
 
 
 def read_model_bytes(path: str | Path) -> bytes:
@@ -39,3 +41,18 @@ def open_text(path: str | Path) -> TextIO:
         return io.StringIO(read_model_bytes(path).decode("utf-8-sig"), newline=None)
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: not a text file ({error})") from error
+
+
+def spare(inputs: Iterable[str | Path], outputs: Mapping[str, Path]) -> None:
+    """Refuse to write over what is to be read, or two things into one file.
+
+    outputs: the files to be written, by what goes into them. Raises InputError.
+    """
+    read = [Path(f"{path}{ending}") for path in inputs for ending in ("", ".gz")]
+    taken: dict[str, str] = {}
+    for name, path in outputs.items():
+        if path.exists() and any(other.exists() and os.path.samefile(path, other) for other in read):
+            raise InputError(f"{path}: is an input, choose another file to write to")
+        other = taken.setdefault(os.path.realpath(path), name)
+        if other != name and not (path.exists() and not path.is_file()):  # devices hold nothing to lose
+            raise InputError(f"{path}: named for the {other} and the {name}, choose two files")

@@ -32,7 +32,7 @@ from random_instances import Instance, Shape, is_counterexample, random_instance
 from hypersplit.bab.run.options import METHODS  # noqa: E402
 from hypersplit.bab.run.result import Result  # noqa: E402
 from hypersplit.bab.verify import verify  # noqa: E402
-from hypersplit.heuristics.splits.splits import RULES  # noqa: E402
+from hypersplit.heuristics.splits.rules import RULES  # noqa: E402
 from hypersplit.instances.onnx.writer import write_network  # noqa: E402
 from hypersplit.instances.vnnlib.writer import write_property  # noqa: E402
 

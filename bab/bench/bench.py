@@ -15,7 +15,7 @@ import sys
 import tempfile
 import threading
 from argparse import Namespace
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,8 +23,10 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from ...instances.errors import InputError
-from ..run.arguments import options_from
-from ..run.options import Options
+from ...instances.files import spare
+from ..run.arguments import OUTSIDE_BENCH, given_options, option_words
+from ..run.exit_codes import DONE, UNDECIDED, VERDICT_CODES, WRONG
+from ..run.options import MOST_SECONDS, Options
 from .bench_instances import Instance, read_instances, select
 from .bench_table import COLUMNS, Row, complaints, csv_line, read_rows, read_truth, table, values
 from .limited_process import Ended, run_limited
@@ -33,7 +35,6 @@ from .witness_check import check_witness
 __all__ = ["Bench", "bench"]
 
 GRACE, GRACE_SHARE = 2.0, 0.05  # seconds, and share of the limit, that a process may take to end by itself
-WRONG, INTERRUPTED = 1, 3  # exit codes
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ class Bench:
 
     flags: tuple[str, ...] = ()  # given to every `hypersplit verify`
     memory_mb: float = Options.memory_mb
-    timeout_cap: float = float("inf")  # seconds that no instance exceeds
+    timeout_cap: float = MOST_SECONDS  # seconds that no instance exceeds
     jobs: int = 1  # instances at a time
     command: tuple[str, ...] = (sys.executable, "-m", "hypersplit.bab", "verify")
 
@@ -69,16 +70,18 @@ class Bench:
 
 def bench(args: Namespace) -> int:
     """The command: run, print the table, and say by the exit code whether anything was wrong."""
-    options = options_from(args)  # what is wrong with them should not be said once an instance
-    if args.processes < 1 or (args.limit is not None and args.limit < 1):
-        raise InputError("--jobs and --limit: expected a positive number")
+    chosen = given_options(args)
+    for name in chosen.keys() & OUTSIDE_BENCH.keys():
+        raise InputError(f"option {name}: not for bench: {OUTSIDE_BENCH[name]}")
+    options = Options(**chosen)  # what is wrong with them should not be said once an instance
     if args.resume and not args.result:
         raise InputError("--resume needs --result, the csv to go on with")
+    spare([*args.lists, *filter(None, [args.truth])], {"result": args.result} if args.result else {})
     instances = select(read_instances(args.lists), args.only, args.limit)
     if not instances:
         raise InputError(f"--only {' '.join(args.only)}: matches no instance")
     truth = read_truth(args.truth) if args.truth else {}
-    runner = Bench(_flags(args), options.memory_mb, args.timeout_cap, args.processes)
+    runner = Bench(_flags(chosen, args.processes), options.memory_mb, args.timeout_cap, args.processes)
     former = read_rows(args.result) if args.resume and args.result.exists() else []
     order = {instance.key: place for place, instance in enumerate(instances)}
     rows = [row for row in former if row.key in order]
@@ -96,18 +99,13 @@ def bench(args: Namespace) -> int:
     print("\n".join([table(rows, truth), *complaints(rows, truth)]))
     if any(row.bad_witness or row.contradicts(truth) for row in rows):
         return WRONG
-    return 0 if complete else INTERRUPTED
+    return DONE if complete else UNDECIDED
 
 
-def _flags(args: Namespace) -> tuple[str, ...]:
-    """The options of `verify` that were given, to be handed on."""
-    flags = [f"--option={text}" for text in args.option]
-    for name in ("seed", "method"):
-        if getattr(args, name) is not None:
-            flags += [f"--{name}", str(getattr(args, name))]
-    if args.processes > 1 and not any(text.startswith("jobs=") for text in args.option):
-        flags += ["--jobs", str(max(1, (os.cpu_count() or 1) // args.processes))]
-    return tuple(flags)
+def _flags(chosen: Mapping[str, Any], processes: int) -> tuple[str, ...]:
+    """The options of `verify` that were given, to be handed on; the memory's limit is told to every process anyway."""
+    shared = {"jobs": max(1, Options.jobs // processes)} if processes > 1 else {}
+    return tuple(option_words({name: v for name, v in (shared | dict(chosen)).items() if name != "memory_mb"}))
 
 
 def _run_all(runner: Bench, instances: Sequence[Instance]) -> Iterator[Row | None]:
@@ -158,7 +156,7 @@ def _answer(ended: Ended) -> tuple[str, str, dict[str, Any]]:
     """Verdict, reason, and the JSON object that the process printed (empty if none)."""
     if ended.limit:
         return ("timeout", "killed: time", {}) if ended.limit == "time" else ("unknown", "memory", {})
-    if ended.code in (0, 1, 3):
+    if ended.code in VERDICT_CODES.values():
         try:
             answer = json.loads(ended.stdout)
             return answer["verdict"], answer["reason"], answer

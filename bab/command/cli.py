@@ -1,8 +1,7 @@
 """The command `hypersplit`.
 
-Exit codes: 0 the property holds (`unsat`), 1 it is violated (`sat`), 3 `unknown` or `timeout`, 2 bad input
-or usage, 4 an internal error. Bad input is one line on stderr and no verdict. Only what `--help` needs is
-imported here; the rest comes with the command that uses it.
+Its exit codes are in `bab/run/exit_codes.py`. Bad input is one line on stderr and no verdict. Only what `--help` needs
+is imported here; the rest comes with the command that uses it.
 """
 
 from __future__ import annotations
@@ -24,7 +23,8 @@ from typing import TYPE_CHECKING
 
 from ...instances.errors import InputError, UnsupportedOperatorError
 from ...instances.memory import peak_mb
-from ..run.arguments import BAD_INPUT, Command, options_from, parser
+from ..run.arguments import Command, options_from, parser
+from ..run.exit_codes import BAD_INPUT, DONE, INTERNAL, UNDECIDED, VERDICT_CODES
 
 if TYPE_CHECKING:
     from ..run.options import Options
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 
 __all__ = ["main"]
 
-UNDECIDED, INTERNAL = 3, 4
 LEAST_TIMEOUT = 0.01  # seconds left to a run whose limit went by while Python was starting
 
 
@@ -56,8 +55,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader of our output has gone: nobody is left to tell
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return UNDECIDED
-    except (InputError, OSError) as error:
+    except InputError as error:
         return _complain(f"error: {error}", BAD_INPUT)
+    except OSError as error:
+        where = f"{error.filename}: {error.strerror}" if error.filename and error.strerror else error
+        return _complain(f"error: {where}", BAD_INPUT)
     except KeyboardInterrupt:
         return _complain("interrupted", UNDECIDED)
     except Exception as error:
@@ -70,9 +72,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _verify(args: argparse.Namespace) -> int:
     _one_thread_of_algebra()
     options = options_from(args, progress=not args.json)
-    from .report import EXIT_CODES, json_text, result_file_text, summary
+    from .report import json_text, result_file_text, summary
 
-    _spare_inputs(args)
+    _spare_inputs(args, options)
     with _result_file(args.result) as write:
 
         def say(result: Result) -> None:
@@ -81,7 +83,7 @@ def _verify(args: argparse.Namespace) -> int:
 
         result = _decide(args, options, say)
         say(result)
-    return EXIT_CODES[result.verdict]
+    return VERDICT_CODES[result.verdict]
 
 
 def _decide(args: argparse.Namespace, options: Options, say: Callable[[Result], None]) -> Result:
@@ -128,7 +130,7 @@ def _info(args: argparse.Namespace) -> int:
 
         unstable = unstable_neurons(args.network, args.property)
     print(describe(args.network, args.property, unstable))
-    return 0
+    return DONE
 
 
 def _bench(args: argparse.Namespace) -> int:
@@ -174,12 +176,12 @@ def _one_thread_of_algebra() -> None:
         os.environ.setdefault(name, "1")
 
 
-def _spare_inputs(args: argparse.Namespace) -> None:
-    """Refuse to write over a file that is to be read."""
-    for written in filter(None, (args.result, args.log)):
-        for read in (args.network, args.property):
-            if Path(written).exists() and read.exists() and os.path.samefile(written, read):
-                raise InputError(f"{written}: is an input, choose another file to write to")
+def _spare_inputs(args: argparse.Namespace, options: Options) -> None:
+    """Refuse to write over a file that is to be read, or two things into one file."""
+    from ...instances.files import spare
+
+    outputs = {"result": args.result, "log": options.log, "picture": options.picture}
+    spare([args.network, args.property], {name: Path(path) for name, path in outputs.items() if path})
 
 
 @contextlib.contextmanager
@@ -191,9 +193,10 @@ def _result_file(path: Path | None) -> Iterator[Callable[[str], object]]:
     if path is None:
         yield lambda text: None
         return
-    file = open(
-        path, "w", encoding="utf-8"
-    )  # outside the try: a file that cannot be opened is not ours to remove
+    try:
+        file = open(path, "w", encoding="utf-8")
+    except OSError as error:  # not below: a file that cannot be opened is not ours to remove
+        raise InputError(f"--result {path}: cannot be written: {error.strerror}") from error
     try:
         with file:
 

@@ -10,14 +10,8 @@ from ...instances.judges.witness import Witness, witness_text
 from ...instances.network import Array
 from ..run.result import Result
 
-__all__ = ["EXIT_CODES", "json_text", "result_file_text", "summary"]
+__all__ = ["json_text", "result_file_text", "summary"]
 
-EXIT_CODES = {
-    "unsat": 0,
-    "sat": 1,
-    "unknown": 3,
-    "timeout": 3,
-}  # 2 is bad input or usage, 4 an internal error
 SHOWN = 10  # inputs (or outputs) up to which a vector is printed in full
 
 

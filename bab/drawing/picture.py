@@ -28,7 +28,6 @@ from .tree_drawing import SPLIT_COLOURS, draw_tree, split_kinds
 
 __all__ = ["Drawing", "Picture", "chosen_inputs", "draw"]
 
-ENDINGS = (".png", ".svg", ".pdf")
 LOOKS = {
     Evidence.LINEAR: "#3d7ab8",
     Evidence.TOGETHER: "#2a9d8f",
@@ -63,11 +62,10 @@ class Picture:
     """One run's picture: made before the search, so that bad options cost no hours, drawn after it.
 
     path, inputs: as in `Options.picture` and `Options.picture_inputs`.
-    Raises InputError where the file's ending is unknown, the file cannot be written, matplotlib is missing, or an
-    input does not exist.
+    Raises InputError where the file cannot be written, matplotlib is missing, or an input does not exist.
     """
 
-    def __init__(self, path: str, inputs: str, network: Network, prop: Property) -> None:
+    def __init__(self, path: str | os.PathLike[str], inputs: str, network: Network, prop: Property) -> None:
         self.path, self.inputs = path, chosen_inputs(path, inputs, network.input_size)
         self.names = [Path(source).name for source in (network.source, prop.source) if source]
         self.asked = len(prop.cases)
@@ -108,25 +106,20 @@ class Drawing:
     title: str
 
 
-def chosen_inputs(path: str, inputs: str, input_size: int) -> tuple[int, int] | None:
+def chosen_inputs(path: str | os.PathLike[str], inputs: str, input_size: int) -> tuple[int, int] | None:
     """The inputs that `picture_inputs` names, None for an automatic choice.
 
-    Raises InputError, before any work, where the file's ending is unknown, the file cannot be written, matplotlib is
-    missing, or an input does not exist.
+    Raises InputError, before any work, where the file cannot be written, matplotlib is missing, or an input does not
+    exist.
     """
-    if Path(path).suffix.lower() not in ENDINGS:
-        raise InputError(f"--picture {path}: expected a name that ends with {', '.join(ENDINGS)}")
     if find_spec("matplotlib") is None:
-        raise InputError('--picture needs matplotlib: pip install "hypersplit[plot]"')
+        raise InputError('a picture needs matplotlib: pip install "hypersplit[plot]"')
     _try_to_write(Path(path))
     if not inputs:
         return None
-    try:
-        first, second = (int(word) for word in inputs.split(","))
-    except ValueError as error:
-        raise InputError(f"--picture-inputs {inputs}: expected two numbers, e.g. 0,1") from error
-    if first == second or not (0 <= first < input_size and 0 <= second < input_size):
-        raise InputError(f"--picture-inputs {inputs}: expected two different inputs of 0 to {input_size - 1}")
+    first, second = map(int, inputs.split(","))  # `Options` has looked at the form
+    if max(first, second) >= input_size:
+        raise InputError(f"option picture_inputs = {inputs}: expected two different inputs of 0 to {input_size - 1}")
     return first, second
 
 
@@ -137,12 +130,12 @@ def _try_to_write(path: Path) -> None:
         with open(path, "ab"):
             pass
     except OSError as error:
-        raise InputError(f"--picture {path}: cannot be written: {error.strerror}") from error
+        raise InputError(f"option picture = {path}: cannot be written: {error.strerror}") from error
     if new:
         os.unlink(path)
 
 
-def draw(path: str, drawing: Drawing, inputs: tuple[int, int] | None = None) -> None:
+def draw(path: str | os.PathLike[str], drawing: Drawing, inputs: tuple[int, int] | None = None) -> None:
     """Write the figure. inputs: the two that span the plane, None for two that show many cells.
 
     Raises OSError where the file cannot be written.

@@ -1,46 +1,77 @@
-"""The words of the command `hypersplit`: its commands, flags and how they become `Options`."""
+"""The words of the command `hypersplit`: its commands, flags and how they become `Options`.
+
+Flags of the search are options (`options.ABOUT`): help, values, and what is said of wrong ones come from there.
+"""
 
 from __future__ import annotations
 
 import argparse
-import math
-from collections.abc import Callable, Mapping
-from dataclasses import fields
+import textwrap
+from collections.abc import Callable, Collection, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
 from ...instances.errors import InputError
-from .options import METHODS, Options
+from .exit_codes import BAD_INPUT, SENTENCE
+from .kinds import Kind, integer, shown
+from .options import ABOUT, MOST_JOBS, MOST_SECONDS, Options, about, read
 
-__all__ = ["BAD_INPUT", "Command", "options_from", "parser"]
+__all__ = ["LISTED", "OUTSIDE_BENCH", "Command", "given_options", "options_from", "option_words", "parser"]
 
-BAD_INPUT = 2  # exit code, of usage errors too
 Command = Callable[[argparse.Namespace], int]  # runs and returns the exit code
+
+JOBS, COUNT = integer(1, MOST_JOBS), integer(1, 10**9)
+LISTED = ("partition-rules", "branching-rules", "ladder", "kpoly", "formulations")  # studies that take --instances
+BENCH_FLAGS = ("memory_mb", "seed", "method", "trust_scip")  # options that have their flags there, too
+OUTSIDE_BENCH = {  # options that its instances cannot share, each with what to do instead
+    "timeout": "the lists tell each instance's, --timeout-cap lowers them",
+    "log": "one file for all instances; `verify` writes it",
+    "picture": "one file for all instances; `verify` draws it",
+    "picture_inputs": "one file for all instances; `verify` draws it",
+    "progress": "instances have no terminal of their own",
+}
+WIDTH = 80  # characters of a line of the list of options
 
 
 class _Parser(argparse.ArgumentParser):
     """Says what is wrong in one line, without the whole usage."""
 
+    end: Callable[[], str] | None = None  # of the help, made when it is asked for
+
+    def format_help(self) -> str:
+        self.epilog = self.end() if self.end else self.epilog
+        return super().format_help()
+
     def error(self, message: str) -> NoReturn:
-        self.exit(BAD_INPUT, f"hypersplit: error: {message}; see `{self.prog} --help`\n")
+        line = " ".join(message.split())
+        self.exit(BAD_INPUT, f"hypersplit: error: {line}; see `{self.prog} --help`\n")
 
 
 def parser(commands: Mapping[str, Command]) -> argparse.ArgumentParser:
     """The parser; `run` of what it parses is the command of that name: verify, info, bench, study, demo or warm."""
-    top = _Parser(prog="hypersplit", description="Decide whether a neural network can violate a property.")
+    pages = "All options: docs/options.md. What a verdict rests on: docs/verdicts.md."
+    top = _Parser(
+        prog="hypersplit", description="Decide whether a neural network can violate a property.",
+        epilog=f"{SENTENCE.replace('`', '')}\n{pages}", formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
     top.add_argument("--version", action=_Version, nargs=0, help="show the version and end")
     names = top.add_subparsers(metavar="COMMAND", required=True)
     words = {"verify": _verify, "info": _info, "bench": _bench, "study": _study, "demo": _demo, "warm": _warm}
-    about = {
+    told = {
         "verify": "decide one property of one network",
         "info": "what the files hold",
         "bench": "run VNN-COMP instance lists, one process an instance",
         "study": "run an experiment: csv, figures and one HTML page",
-        "demo": "three questions about real networks, answered in under a minute",
+        "demo": "three questions about carried networks, answered in under a minute",
         "warm": "compile the kernels now, so that no run does without them",
     }
+    ends = {"verify": partial(_by_name, tuple(ABOUT)), "bench": partial(_by_name, BENCH_FLAGS, OUTSIDE_BENCH)}
     for name, add_words in words.items():
-        command = names.add_parser(name, help=about[name], description=about[name])
+        command = names.add_parser(
+            name, help=told[name], description=told[name], formatter_class=argparse.RawDescriptionHelpFormatter
+        )
+        command.end = ends.get(name)
         add_words(command.add_argument)
         command.add_argument("-v", "--verbose", action="store_true", help="tell more, and where an error came from")
         command.set_defaults(run=commands[name])
@@ -49,14 +80,9 @@ def parser(commands: Mapping[str, Command]) -> argparse.ArgumentParser:
 
 def _verify(add: Callable[..., object]) -> None:
     _files(add)
-    add("--timeout", type=_number, metavar="S", help=f"seconds in all (default: {Options.timeout:g})")
-    add("--result", type=Path, metavar="FILE", help="verdict and witness in VNN-COMP's form")
+    add("--result", type=_path, metavar="FILE", help="verdict and witness in VNN-COMP's form")
     add("--json", action="store_true", help="print one JSON object")
-    add("--jobs", type=_integer, metavar="N", help="processor cores to use (default: all)")
-    add("--log", metavar="FILE", help="what was tried, why, and what it brought")
-    add("--picture", metavar="FILE.png", help="draw the partition of the input set and the split tree")
-    add("--picture-inputs", metavar="I,J", help="inputs to draw it in (default: two that show many cells)")
-    _search(add)
+    _options(add, tuple(ABOUT))
 
 
 def _info(add: Callable[..., object]) -> None:
@@ -64,36 +90,34 @@ def _info(add: Callable[..., object]) -> None:
 
 
 def _bench(add: Callable[..., object]) -> None:
-    add("lists", metavar="INSTANCES.csv", type=Path, nargs="+", help="or a folder of FAMILY/instances.csv")
-    add("--result", type=Path, metavar="FILE", help="csv that every answer is appended to at once")
-    add("--truth", type=Path, metavar="FILE", help="csv of known verdicts; a disagreement gives exit code 1")
-    add("--timeout-cap", type=_number, default=math.inf, metavar="S", help="no instance gets more seconds")
-    add("--jobs", dest="processes", type=_integer, default=1, metavar="N", help="instances at a time (default: 1)")
+    add("lists", metavar="INSTANCES.csv", type=_path, nargs="+", help="or a folder of FAMILY/instances.csv")
+    add("--result", type=_path, metavar="FILE", help="csv that every answer is appended to at once")
+    add("--truth", type=_path, metavar="FILE", help="csv of known verdicts; a disagreement gives exit code 1")
+    add("--timeout-cap", type=_read("timeout"), default=MOST_SECONDS, metavar="S", help="no instance gets more seconds")
+    help_jobs = "instances at a time (default: 1)"
+    add("--jobs", dest="processes", type=_typed(JOBS), default=1, metavar="N", help=help_jobs)
     add("--resume", action="store_true", help="keep the answers that --result holds, run the others")
-    add("--only", action="append", default=[], metavar="GLOB", help="family, network or property to run")
-    add("--limit", type=_integer, metavar="N", help="at most N instances a family, evenly spread")
-    _search(add)
+    add("--only", type=_name, action="append", default=[], metavar="GLOB", help="family, network or property to run")
+    add("--limit", type=_typed(COUNT), metavar="N", help="at most N instances a family, evenly spread")
+    _options(add, BENCH_FLAGS)
 
 
 def _study(add: Callable[..., object]) -> None:
     add("name", metavar="NAME", nargs="?", help="which one; without a name they are listed")
-    add("--out", type=Path, metavar="DIR", help="for what it writes (default: hypersplit-study-NAME)")
-    add("--timeout", type=_number, metavar="S", help="seconds an instance")
+    add("--out", type=_path, metavar="DIR", help="for what it writes (default: hypersplit-study-NAME)")
+    add("--timeout", type=_read("timeout"), metavar="S", help="seconds an instance (default: the study's own)")
     add("--quick", action="store_true", help="a small version of a few seconds")
-    add("--seed", type=_seed, default=0, metavar="N", help="first of the random networks (default: 0)")
+    add("--seed", type=_read("seed"), default=0, metavar="N", help="first of the random networks (default: 0)")
     add("--resume", action="store_true", help="keep the rows that DIR holds, run the others")
-    add("--instances", type=Path, metavar="FILE.csv", help="partition-rules: a list onnx,vnnlib,timeout")
-    add("--only", action="append", default=[], metavar="GLOB", help="partition-rules: instances to run")
+    listed = ", ".join(LISTED)
+    help_list = f"a list onnx,vnnlib,timeout in place of the study's own instances (of {listed})"
+    add("--instances", type=_path, metavar="FILE.csv", help=help_list)
+    add("--only", type=_name, action="append", default=[], metavar="GLOB", help="instances to run (same studies)")
 
 
 def _demo(add: Callable[..., object]) -> None:
-    add(
-        "--out",
-        type=Path,
-        default=Path("hypersplit-demo"),
-        metavar="DIR",
-        help="for the picture (default: %(default)s)",
-    )
+    out = Path("hypersplit-demo")
+    add("--out", type=_path, default=out, metavar="DIR", help="for the picture (default: %(default)s)")
 
 
 def _warm(add: Callable[..., object]) -> None:
@@ -101,23 +125,31 @@ def _warm(add: Callable[..., object]) -> None:
 
 
 def _files(add: Callable[..., object], optional: str | None = None) -> None:
-    add("network", metavar="NET.onnx", type=Path)
-    add("property", metavar="PROP.vnnlib", type=Path, nargs=optional)
+    add("network", metavar="NET.onnx", type=_path)
+    add("property", metavar="PROP.vnnlib", type=_path, nargs=optional)
 
 
-def _search(add: Callable[..., object]) -> None:
-    """The options of the search; their names are those of `Options`."""
-    add("--seed", type=_seed, metavar="N", help=f"of every random choice (default: {Options.seed})")
-    add(
-        "--memory",
-        dest="memory_mb",
-        type=_number,
-        metavar="MB",
-        help=f"limit of resident memory (default: {Options.memory_mb:g})",
-    )
-    add("--method", choices=METHODS, help="auto, branch and bound only, or SCIP's MILP only")
-    add("--trust-scip", action="store_true", help="let SCIP's floating-point word close what nothing proves")
-    add("--option", action="append", default=[], metavar="NAME=VALUE", help="any other option")
+def _options(add: Callable[..., object], flagged: tuple[str, ...]) -> None:
+    """Flags of options, as far as these have some, and --option for all."""
+    for name in flagged:
+        told = ABOUT[name]
+        flag, _, metavar = told.flag.partition(" ")
+        words = f"{told.meaning} (default: {told.default})".replace("%", "%%")
+        if metavar:
+            add(flag, dest=name, type=_read(name), metavar=metavar, help=words)
+        elif flag:
+            add(flag, dest=name, action="store_true", default=None, help=words)
+    add("--option", action="append", default=[], metavar="NAME=VALUE", help="any option by its name, see below")
+
+
+def _by_name(flagged: tuple[str, ...], refused: Collection[str] = ()) -> str:
+    """The list behind the help: the options that have no flag there."""
+    lines = ["options by their names, for --option (docs/options.md tells more):"]
+    for name, told in ABOUT.items():
+        if name not in refused and not (told.flag and name in flagged):
+            text = f"{told.meaning}: {told.kind.values} (default: {told.default})"
+            lines += textwrap.wrap(text, WIDTH, initial_indent=f"  {name:9s} ", subsequent_indent=12 * " ")
+    return "\n".join(lines)
 
 
 class _Version(argparse.Action):
@@ -128,57 +160,62 @@ class _Version(argparse.Action):
         parser.exit()
 
 
-def _number(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not 0.0 < value < math.inf:
-        raise argparse.ArgumentTypeError(f"{text!r}: expected a positive number")
-    return value
+def _typed(kind: Kind) -> Callable[[str], Any]:
+    """What reads a flag's value."""
+
+    def convert(text: str) -> Any:
+        try:
+            return kind.of(text)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(str(error)) from error
+
+    return convert
 
 
-def _integer(text: str) -> int:
-    try:
-        return int(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r}: expected an integer") from None
+def _read(name: str) -> Callable[[str], Any]:
+    """What reads the value of the flag that is the option `name`. An option that is given is not given as nothing."""
+    convert = _typed(ABOUT[name].kind)
+
+    def given(text: str) -> Any:
+        if not text:
+            raise argparse.ArgumentTypeError(ABOUT[name].kind.expected(text))
+        return convert(text)
+
+    return given
 
 
-def _seed(text: str) -> int:
-    value = _integer(text)
-    if value < 0:
-        raise argparse.ArgumentTypeError(f"{text!r}: expected no negative number")
-    return value
+def _name(text: str) -> str:
+    if not text:
+        raise argparse.ArgumentTypeError(f"{shown(text)}: expected a name")
+    return text
 
 
-def _option(text: str) -> tuple[str, Any]:
-    """`name=value` with the value read as the type of that option's default."""
-    name, separator, value = text.partition("=")
-    defaults = {f.name: f.default for f in fields(Options)}
-    if not separator or name not in defaults:
-        raise InputError(f"--option {text}: expected NAME=VALUE with one of {', '.join(sorted(defaults))}")
-    kind: Any = type(defaults[name])
-    if kind is bool:
-        if value not in ("true", "false"):
-            raise InputError(f"--option {text}: expected true or false")
-        return name, value == "true"
-    try:
-        return name, kind(value)
-    except ValueError as error:
-        wanted = "an integer" if kind is int else "a number"
-        raise InputError(f"--option {text}: expected {wanted}") from error
+def _path(text: str) -> Path:
+    return Path(_name(text))
 
 
-def options_from(args: argparse.Namespace, **more: Any) -> Options:
-    """Options from the flags that were given, then `--option NAME=VALUE`, then `more`.
+def given_options(args: argparse.Namespace) -> dict[str, Any]:
+    """The options that were given, by flags or as `--option NAME=VALUE`.
 
-    Raises InputError where a name is unknown or a value is out of range.
+    Raises InputError where a name is unknown, a value is none of the option's, or an option is given twice.
     """
-    given = {f.name: getattr(args, f.name, None) for f in fields(Options)}
-    chosen = {name: value for name, value in given.items() if value is not None}
-    chosen |= dict(_option(text) for text in args.option)
-    try:
-        return Options(**(chosen | more))
-    except (TypeError, ValueError) as error:
-        raise InputError(str(error)) from error
+    chosen = {name: getattr(args, name) for name in ABOUT if getattr(args, name, None) is not None}
+    for text in args.option:
+        name, separator, value = text.partition("=")
+        if not separator:
+            raise InputError(f"--option {shown(text)}: expected NAME=VALUE, e.g. rule=axes")
+        about(name)
+        if name in chosen:
+            raise InputError(f"option {name}: given twice")
+        chosen[name] = read(name, value)
+    return chosen
+
+
+def options_from(args: argparse.Namespace, **defaults: Any) -> Options:
+    """The options that were given; `defaults` take the place of those of `Options`. Raises InputError."""
+    return Options(**(defaults | given_options(args)))
+
+
+def option_words(chosen: Mapping[str, Any]) -> list[str]:
+    """The same options as words of a command line."""
+    return [f"--option={name}={str(v).lower() if isinstance(v, bool) else v}" for name, v in chosen.items()]

@@ -1,54 +1,166 @@
-"""All options of a run, one line each."""
+"""All options of a run, one field each, with its values, its default and its meaning.
+
+What stands here is what all others read: the checks where `Options` is made, the help of the command line
+(`arguments`), and docs/options.md (`bab/command/options_page.py`).
+"""
 
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, Literal, TypedDict, get_args
 
-__all__ = ["METHODS", "Options"]
+from ...heuristics.splits.rules import RULES, Rule
+from ...instances.errors import InputError
+from .kinds import Kind, file, integer, number, pair, shown, switch, word
 
-METHODS = ("auto", "split", "milp")
+__all__ = [
+    "ABOUT", "KERNELS", "METHODS", "PICTURES", "About", "Kernel", "Method", "OptionValues", "Options", "about",
+    "changed", "read",
+]  # fmt: skip
+
+Method = Literal["auto", "split", "milp"]
+Kernel = Literal["auto", "compiled", "plain"]
+Rows = Literal["auto", "never", "always"]
+METHODS: tuple[Method, ...] = get_args(Method)
+KERNELS: tuple[Kernel, ...] = get_args(Kernel)
+PICTURES = (".png", ".svg", ".pdf")
+# far beyond what any run needs, and within what clocks, threads and arrays can hold
+MOST_SECONDS, MOST_MB, MOST_JOBS, MOST_NODES, MOST_BATCH, MOST_SEED = 1e9, 1e9, 1024, 10**18, 10**6, 2**63 - 1
+
+
+@dataclass(frozen=True)
+class About:
+    """What is told of an option."""
+
+    kind: Kind
+    meaning: str
+    default: str  # in words
+    flag: str  # of the command line, with what it takes; "" where the option is given by its name only
+
+
+def _option(default: Any, kind: Kind, meaning: str, told: str = "", flag: str = "") -> Any:
+    """A field. told: its default in words, where the value itself would say little."""
+    words = told or (str(default).lower() if isinstance(default, bool) else f"{default}")
+    return field(default=default, metadata={"about": About(kind, meaning, words, flag)})
 
 
 @dataclass(frozen=True)
 class Options:
-    """What a user may set. Times are seconds of wall clock, memory is in MB (10^6 bytes)."""
+    """What a user may set. Times are seconds of wall clock, memory is in MB (10^6 bytes).
 
-    timeout: float = 300.0  # for the whole run, reading included
-    seed: int = 0  # of every random choice; with jobs = 1 equal seeds give equal runs up to time limits
-    jobs: int = os.cpu_count() or 1  # threads that take nodes; SCIP's MILPs at a time, one core each
-    memory_mb: float = 8000.0  # resident memory of the process at which the run gives up; SCIPs have shares besides
-    nodes: int = 10**9  # nodes at which the search gives up
-    method: str = "auto"  # "auto", "split" (branch and bound without SCIP's MILP), "milp" (one big-M MILP per disjunct)
-    rule: str = "auto"  # split rule: "auto" or one of heuristics.splits.RULES
-    batch: int = 0  # nodes bounded at a time; 0: by the network's size
-    kernel: str = "auto"  # linear bounds: "auto", "compiled" (numba, narrow dense networks), "plain" (numpy)
-    rows: str = "auto"  # multi-neuron rows: "auto" (small deep networks), "never", "always" (all deep ones, and nodes)
-    trust_scip: bool = False  # whether SCIP's word, in floats, closes what nothing else proves
-    clip: bool = True  # shrink boxes by the nodes' own bounds
-    log: str = ""  # file that the ladder's decisions are written to, "" for none
-    progress: bool = False  # show a bar
-    picture: str = ""  # file (.png, .svg, .pdf) that the partition and the split tree are drawn into, "" for none
-    picture_inputs: str = ""  # "I,J": inputs that span the drawn slice; "": two that show many cells
+    Raises InputError where a value is not one of the option's.
+    """
+
+    timeout: float = _option(
+        300.0, number(MOST_SECONDS), "seconds for the whole run, reading included", "300", "--timeout S"
+    )
+    memory_mb: float = _option(
+        8000.0, number(MOST_MB), "resident memory of the process, in MB, at which the run gives up; SCIP's processes "
+        "have shares besides", "8000", "--memory MB",
+    )  # fmt: skip
+    nodes: int = _option(10**9, integer(1, MOST_NODES), "nodes at which the search gives up")
+    jobs: int = _option(
+        os.cpu_count() or 1, integer(1, MOST_JOBS), "threads that take nodes, and MILPs of SCIP at a time, one "
+        "processor core each", "all cores", "--jobs N",
+    )  # fmt: skip
+    seed: int = _option(
+        0, integer(0, MOST_SEED), "of every random choice; with one job equal seeds give equal runs up to time limits",
+        flag="--seed N",
+    )  # fmt: skip
+    method: Method = _option(
+        "auto", word(*METHODS), "branch and bound with SCIP where it helps (auto), branch and bound without MILPs "
+        "(split), or one big-M MILP a disjunct (milp)", flag="--method METHOD",
+    )  # fmt: skip
+    rule: Literal["auto"] | Rule = _option(
+        "auto", word("auto", *RULES), "what is split: chosen by the network (auto), or by one rule"
+    )
+    rows: Rows = _option(
+        "auto", word(*get_args(Rows)), "rows of several neurons at the root of ReLU networks: on small deep ones and "
+        "wide ones of one hidden layer (auto), on none, or on all; trees of phases use them in their nodes, too",
+    )  # fmt: skip
+    kernel: Kernel = _option(
+        "auto", word(*KERNELS), "linear bounds by compiled code once it is loaded (auto), from the beginning "
+        "(compiled), or by numpy (plain)",
+    )  # fmt: skip
+    batch: int = _option(0, integer(0, MOST_BATCH), "nodes bounded at a time; 0: by the network's size")
+    clip: bool = _option(True, switch(), "shrink boxes by the nodes' own bounds")
+    trust_scip: bool = _option(
+        False, switch(), "let SCIP's floating-point word close what nothing else proves", flag="--trust-scip"
+    )
+    log: str | os.PathLike[str] = _option(
+        "", file(), "file for what was tried, why, and what it brought", "none", "--log FILE"
+    )
+    progress: bool = _option(
+        False, switch(), "show a bar on the terminal", "false; on the command line true without --json"
+    )
+    picture: str | os.PathLike[str] = _option(
+        "", file(*PICTURES), "file that the partition of the input set and the split tree are drawn into", "none",
+        "--picture FILE",
+    )  # fmt: skip
+    picture_inputs: str = _option(
+        "", pair(), "inputs that span the drawn slice, the first one is 0", "two that show many cells",
+        "--picture-inputs I,J",
+    )  # fmt: skip
 
     def __post_init__(self) -> None:
-        if self.method not in METHODS:
-            raise ValueError(f"method {self.method!r}: expected one of {', '.join(METHODS)}")
-        if self.kernel not in ("auto", "compiled", "plain"):
-            raise ValueError(f"kernel {self.kernel!r}: expected auto, compiled or plain")
-        if self.rows not in ("auto", "never", "always"):
-            raise ValueError(f"rows {self.rows!r}: expected auto, never or always")
-        for name in ("timeout", "jobs", "memory_mb", "nodes"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"{name} = {getattr(self, name)}: expected a positive number")
+        for name, told in ABOUT.items():
+            value = getattr(self, name)
+            if not told.kind.takes(value):
+                raise InputError(f"option {name} = {told.kind.expected(value)}")
         if self.picture_inputs and not self.picture:
-            raise ValueError("picture_inputs: there is no picture to choose inputs for")
-        if self.seed < 0:
-            raise ValueError(f"seed = {self.seed}: expected no negative number")
-        if self.rule != "auto":
-            from ...heuristics.splits.splits import RULES
+            raise InputError(f"option picture_inputs = {self.picture_inputs}: there is no picture to choose inputs for")
 
-            if self.rule not in RULES:
-                raise ValueError(f"rule {self.rule!r}: expected auto or one of {', '.join(RULES)}")
-        if self.batch < 0:
-            raise ValueError(f"batch = {self.batch}: expected 0 (automatic) or a positive number")
+
+class OptionValues(TypedDict, total=False):
+    """The options by their names, as `verify` takes them; the fields of `Options`."""
+
+    timeout: float
+    memory_mb: float
+    nodes: int
+    jobs: int
+    seed: int
+    method: Method
+    rule: Literal["auto"] | Rule
+    rows: Rows
+    kernel: Kernel
+    batch: int
+    clip: bool
+    trust_scip: bool
+    log: str | os.PathLike[str]
+    progress: bool
+    picture: str | os.PathLike[str]
+    picture_inputs: str
+
+
+ABOUT: dict[str, About] = {f.name: f.metadata["about"] for f in fields(Options)}
+
+
+def about(name: str) -> About:
+    """What is told of an option. Raises InputError for another name, with those that are near."""
+    if name in ABOUT:
+        return ABOUT[name]
+    from difflib import get_close_matches
+
+    near = get_close_matches(name, ABOUT, n=3, cutoff=0.5) or [known for known in ABOUT if name and name in known]
+    there = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(sorted(ABOUT))}"
+    raise InputError(f"option {shown(name)}: no option has this name; {there}")
+
+
+def read(name: str, text: str) -> Any:
+    """The value of an option that a text stands for. Raises InputError for another text, and for an unknown name."""
+    kind = about(name).kind
+    try:
+        return kind.of(text)
+    except ValueError as error:
+        raise InputError(f"option {name} = {error}") from error
+
+
+def changed(options: Options | None, overrides: Mapping[str, Any]) -> Options:
+    """Options with some of them set anew. Raises InputError as `Options` does, and for an unknown name."""
+    if options is not None and not isinstance(options, Options):
+        raise InputError(f"options = {shown(options)}: expected Options, or single ones by their names: timeout=60")
+    for name in overrides:
+        about(name)
+    return replace(options or Options(), **overrides)

@@ -19,11 +19,11 @@ from contextlib import contextmanager
 from types import FrameType
 
 from ...instances.memory import resident_mb
+from .exit_codes import UNDECIDED
 from .limits import LimitReached
 
 __all__ = ["watched"]
 
-UNDECIDED = 3  # exit code
 POLL = 0.05  # seconds between two looks at the memory
 SIGNAL = getattr(signal, "SIGALRM", None)  # that interrupts the main thread; None where there are no such signals
 # beyond the limit, and as a share of it, where that is more: what the main thread has to answer by itself

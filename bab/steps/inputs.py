@@ -8,7 +8,7 @@ import numpy as np
 
 from ...encodings.linear.clipping import clip_batch
 from ...encodings.linear.linear_bounds import Bounds, LinearBoundOptions, bound
-from ...heuristics.splits.relus import PHASE_RULES
+from ...heuristics.splits.rules import PHASE_RULES
 from ...heuristics.splits.splits import Splits, choose_splits
 from ...instances.batch import Batch
 from ...instances.judges.replay import Witness

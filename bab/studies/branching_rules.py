@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 
-from ...heuristics.splits.relus import PHASE_RULES
+from ...heuristics.splits.rules import PHASE_RULES
 from .contest import COLUMNS, Contest, Problem
 from .frame import Settings, Study
 from .scaling import COMPILED, near_maximum
@@ -45,5 +45,5 @@ def _text(settings: Settings, count: int) -> list[str]:
 
 CONTEST = Contest(PHASE_RULES, DEFAULT, _own, _text)
 STUDY = Study(
-    "Rules that split phases, side by side", 60.0, COLUMNS, CONTEST.rows, CONTEST.findings, ("instances", "only")
+    "Rules that split phases, side by side", 60.0, COLUMNS, CONTEST.rows, CONTEST.findings
 )

@@ -16,10 +16,12 @@ from typing import Any
 
 import numpy as np
 
+from ...heuristics.splits.rules import Rule
 from ...instances.errors import InputError
 from ...instances.network import Network
 from ...instances.property import Property
 from ..bench.bench_instances import Instance, read_instances
+from ..run.options import OptionValues
 from .frame import DECIDED, Findings, Row, Settings, decide, new_figure
 from .scaling import warm_up
 
@@ -47,7 +49,7 @@ class Problem:
 class Contest:
     """Rules and what they are tried on."""
 
-    rules: Sequence[str]
+    rules: Sequence[Rule]
     default: str
     own: Callable[[Settings], list[Problem]]  # instances where the user gives no list
     text: Callable[[Settings, int], list[str]]  # paragraphs for the page, given how many instances there are
@@ -62,9 +64,9 @@ class Contest:
             if not missing:
                 continue
             network, prop = problem.load()
-            options: dict[str, Any] = {"timeout": problem.timeout, "seed": settings.seed, "kernel": kernel}
+            options = OptionValues(method="split", timeout=problem.timeout, seed=settings.seed, kernel=kernel)
             for rule in missing:
-                result = decide(network, prop, method="split", rule=rule, **options)
+                result = decide(network, prop, **(options | {"rule": rule}))
                 row: Row = {
                     "instance": problem.name, "rule": rule, "verdict": result.verdict,
                     "nodes": int(result.statistics.get("nodes", 0)), "seconds": round(result.seconds, 4),

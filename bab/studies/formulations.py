@@ -219,4 +219,4 @@ def _text(settings: Settings, rows: Sequence[Row]) -> list[str]:
     ]
 
 
-STUDY = Study("MILP formulations, side by side", 20.0, COLUMNS, _rows, _findings, ("instances", "only"))
+STUDY = Study("MILP formulations, side by side", 20.0, COLUMNS, _rows, _findings)

@@ -23,10 +23,13 @@ from importlib import import_module
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 from ...instances.errors import InputError, UnsupportedOperatorError
 from ...instances.files import open_text
+from ..run.arguments import LISTED
+from ..run.exit_codes import DONE
+from ..run.options import Options, OptionValues
 from ..run.result import Result
 from ..verify import verify
 
@@ -80,7 +83,6 @@ class Study:
     columns: Mapping[str, Callable[[str], Any]]  # of the csv, each with the type that reads it back
     rows: Callable[[Settings, Sequence[Row]], Iterator[Row]]  # the missing ones, given those there are already
     findings: Callable[[Settings, Sequence[Row]], Findings]
-    takes: Sequence[str] = ()  # which of "instances" and "only" it can use
 
 
 def study(args: argparse.Namespace) -> int:
@@ -92,15 +94,15 @@ def study(args: argparse.Namespace) -> int:
     name = args.name
     if name is None:
         print("\n".join(f"{known:16s} {about}" for known, about in STUDIES.items()))
-        return 0
+        return DONE
     if name not in STUDIES:
         raise InputError(f"study {name!r}: expected one of {', '.join(STUDIES)}")
     if find_spec("matplotlib") is None:  # said before the work, not after it
         raise InputError('a study draws figures with matplotlib: pip install "hypersplit[plot]"')
     chosen: Study = import_module(f".{name.replace('-', '_')}", __package__).STUDY
     for option in ("instances", "only"):
-        if getattr(args, option) and option not in chosen.takes:
-            raise InputError(f"study {name}: takes no --{option}")
+        if getattr(args, option) and name not in LISTED:
+            raise InputError(f"study {name}: takes no --{option}; {', '.join(LISTED)} do")
     timeout = args.timeout or chosen.timeout
     settings = Settings(timeout, args.quick, args.seed, str(args.instances or ""), tuple(args.only))
     folder = args.out or Path(f"hypersplit-study-{name}")
@@ -108,7 +110,7 @@ def study(args: argparse.Namespace) -> int:
     findings = chosen.findings(settings, rows)
     page = _write_page(folder, name, chosen, settings, findings, rows)
     print("\n".join([*findings.summary, f"page: {page}"]))
-    return 0
+    return DONE
 
 
 def run(chosen: Study, settings: Settings, path: Path, resume: bool = False) -> list[Row]:
@@ -129,11 +131,11 @@ def run(chosen: Study, settings: Settings, path: Path, resume: bool = False) -> 
 
 
 def decide(
-    network: str | os.PathLike[str] | Network, prop: str | os.PathLike[str] | Property, **options: Any
+    network: str | os.PathLike[str] | Network, prop: str | os.PathLike[str] | Property, **options: Unpack[OptionValues]
 ) -> Result:
     """`verify` on one core, where an unsupported operator or a lack of memory is an answer and Ctrl-C is none."""
     try:
-        result = verify(network, prop, jobs=1, **options)
+        result = verify(network, prop, Options(jobs=1), **options)
     except UnsupportedOperatorError as error:
         return Result("unknown", reason=f"unsupported operator: {error}")
     if result.reason == "interrupted":

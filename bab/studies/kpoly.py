@@ -234,4 +234,4 @@ def _text(settings: Settings, rows: Sequence[Row]) -> list[str]:
     ]
 
 
-STUDY = Study("One, two and three ReLUs at a time", 20.0, COLUMNS, _rows, _findings, ("instances", "only"))
+STUDY = Study("One, two and three ReLUs at a time", 20.0, COLUMNS, _rows, _findings)

@@ -211,4 +211,4 @@ def _text(settings: Settings, rows: Sequence[Row]) -> list[str]:
     ]
 
 
-STUDY = Study("Steps of bounding a root, side by side", 20.0, COLUMNS, _rows, _findings, ("instances", "only"))
+STUDY = Study("Steps of bounding a root, side by side", 20.0, COLUMNS, _rows, _findings)

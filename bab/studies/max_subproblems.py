@@ -58,8 +58,8 @@ def _of(d: int, method: str, settings: Settings) -> Row:
         verdict, nodes, value = _by_lps(d, method == "multi-neuron", began + settings.timeout)
     else:
         result = decide(
-            nested_max(d), nested_max_property(d, THRESHOLD), method="split", rule=method, timeout=settings.timeout,
-            seed=settings.seed,
+            nested_max(d), nested_max_property(d, THRESHOLD), method="split",
+            rule="phases" if method == "phases" else "inputs", timeout=settings.timeout, seed=settings.seed,
         )  # fmt: skip
         verdict, nodes, value = result.verdict, max(1, int(result.statistics.get("nodes", 0))), result.bound
     return {

@@ -9,17 +9,15 @@ from functools import partial
 from pathlib import Path
 
 from ...heuristics.policy import FEW_INPUTS
-from ...heuristics.splits.relus import PHASE_RULES
-from ...heuristics.splits.splits import RULES
+from ...heuristics.splits.rules import INPUT_RULES
 from ...instances.carried import carried_instances
 from ...instances.onnx.reader import read_network
 from .contest import COLUMNS, Contest, Problem
 from .frame import Settings, Study
 from .scaling import COMPILED, near_maximum
 
-__all__ = ["DEFAULT", "PARTITIONS", "STUDY"]
+__all__ = ["DEFAULT", "STUDY"]
 
-PARTITIONS = tuple(rule for rule in RULES if rule not in PHASE_RULES)  # phases split ReLUs, not the input set
 DEFAULT = "inputs"
 # (inputs, hidden layers, width): trees of some dozen to some ten thousand nodes
 GENERATED = ((4, 4, 50), (6, 1, 200), (6, 2, 50), (6, 4, 50), (8, 3, 30), (8, 4, 30), (10, 2, 50), (12, 2, 50))
@@ -61,8 +59,8 @@ def _text(settings: Settings, count: int) -> list[str]:
     source = f"the list {Path(settings.instances).name}" if settings.instances else "carried and random networks"
     return [
         f"{count} instances ({source}), each decided once with every rule that splits the input set: "
-        f"{', '.join(PARTITIONS)}. Method split, one core, all else as by default: so under each rule a deep node with "
-        "few unstable ReLUs is split by their phases. All verdicts agree.",
+        f"{', '.join(INPUT_RULES)}. Method split, one core, all else as by default: so under each rule a deep node "
+        "with few unstable ReLUs is split by their phases. All verdicts agree.",
         *([] if settings.quick else [COMPILED]),
         "Seconds are those of a run where everything is loaded already. An unsolved instance counts with the seconds "
         "and nodes that it used. Where some rule needs no split, the instance says nothing about rules: it counts as "
@@ -71,7 +69,7 @@ def _text(settings: Settings, count: int) -> list[str]:
     ]
 
 
-CONTEST = Contest(PARTITIONS, DEFAULT, _own, _text)
+CONTEST = Contest(INPUT_RULES, DEFAULT, _own, _text)
 STUDY = Study(
-    "Rules that split the input set, side by side", 60.0, COLUMNS, CONTEST.rows, CONTEST.findings, ("instances", "only")
+    "Rules that split the input set, side by side", 60.0, COLUMNS, CONTEST.rows, CONTEST.findings
 )

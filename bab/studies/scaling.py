@@ -20,6 +20,7 @@ from ...instances.families.random_networks import random_network
 from ...instances.network import Array, Network
 from ...instances.property import Case, InputSet, Polyhedron, Property
 from ...instances.query import queries
+from ..run.options import Kernel, OptionValues
 from .frame import Findings, Row, Settings, Study, decide, new_figure
 
 __all__ = ["COMPILED", "STUDY", "fit", "medians", "near_maximum", "warm_up"]
@@ -82,12 +83,12 @@ def _above(region: InputSet, sign: float, threshold: float) -> Property:
     return Property((Case(region, (forbidden,)),), region.size, 1)
 
 
-def warm_up(quick: bool) -> str:
+def warm_up(quick: bool) -> Kernel:
     """The choice of bounding code for a study's runs; what is loaded once is loaded here, not by the first instance.
 
     A full study uses compiled bounds from the first node on, or a curve would bend where a run comes to use them.
     """
-    kernel = "auto" if quick else "compiled"
+    kernel: Kernel = "auto" if quick else "compiled"
     decide(*near_maximum([4, 20, 20, 1], seed=0), method="split", rule="inputs", timeout=600.0, kernel=kernel)
     decide(carried("iris_1layer.onnx"), carried("flower1_r0.3.vnnlib"))  # a violated one: readers and onnxruntime
     return kernel
@@ -106,11 +107,11 @@ def _rows(settings: Settings, former: Sequence[Row]) -> Iterator[Row]:
                     yield {"swept": swept, **size, "seed": seed, **_measured(size, seed, settings.timeout, kernel)}
 
 
-def _measured(size: dict[str, int], seed: int, timeout: float, kernel: str) -> Row:
+def _measured(size: dict[str, int], seed: int, timeout: float, kernel: Kernel) -> Row:
     """What one network took. The same run, ended at its root, tells what was before the search."""
     asked = near_maximum([size["inputs"], *[size["width"]] * size["depth"], 1], seed)
-    options: dict[str, Any] = {"method": "split", "rule": "inputs", "seed": seed, "timeout": timeout, "kernel": kernel}
-    at_root, result = decide(*asked, nodes=1, **options), decide(*asked, **options)
+    options = OptionValues(method="split", rule="inputs", seed=seed, timeout=timeout, kernel=kernel)
+    at_root, result = decide(*asked, **(options | {"nodes": 1})), decide(*asked, **options)
     return {
         "verdict": result.verdict, "nodes": int(result.statistics.get("nodes", 0)),
         "seconds": round(result.seconds, 4), "root_seconds": round(at_root.seconds, 4),

@@ -3,8 +3,8 @@
 numba keeps compiled code beside the source file and discards it when that file changes. The kernels call each other
 across files, so code of an old version could survive there; and an installation may not be writable. They are kept in
 the user's cache folder instead, under a name that is the digest of all their sources (the constants of `rounding`
-included) and of what they are compiled by and for. numba writes a function there as soon as it is compiled, so a compiler that is killed loses one function; a
-family of kernels whose functions are all there is marked as ready.
+included) and of what they are compiled by and for. numba writes a function there as soon as it is compiled, so a
+compiler that is killed loses one function; a family of kernels whose functions are all there is marked as ready.
 """
 
 from __future__ import annotations

@@ -9,8 +9,8 @@
   with lam the (negated) coefficient of the activation in the bound and b the layer's bias. Its last term is the
   optimal-partition score.
 
-`bab.phase_branching` has the rules that need more than a node's own bounds. Where a score is tiny everywhere the widest
-neuron is taken: an unstable neuron never scores zero.
+`bab.steps.phase_branching` has the rules that need more than a node's own bounds. Where a score is tiny everywhere the
+widest neuron is taken: an unstable neuron never scores zero.
 """
 
 from __future__ import annotations
@@ -26,9 +26,8 @@ from .hyperplanes import optimal_partition_scores
 if TYPE_CHECKING:
     from ...encodings.linear.bounds import Bounds
 
-__all__ = ["PHASE_RULES", "babsr_scores", "phase_scores", "with_widths"]
+__all__ = ["babsr_scores", "phase_scores", "with_widths"]
 
-PHASE_RULES = ("phases", "phases-direct", "phases-babsr", "phases-fsb", "phases-pseudo", "phases-lp")
 WIDTH_SHARE = 1e-9  # of a neuron's width in its score
 
 

@@ -19,14 +19,14 @@ from ...instances.rounding import gamma
 from ..attacks.attacks import suspects
 from .axes import longest_edge_scores, smear_scores
 from .hyperplanes import composed_rows, first_layers, gain_scores, optimal_partition_scores
-from .relus import PHASE_RULES, phase_scores
+from .relus import phase_scores
+from .rules import PHASE_RULES, RULES
 
 if TYPE_CHECKING:
     from ...encodings.linear.bounds import Bounds
 
-__all__ = ["RULES", "Splits", "choose_splits", "focus_rows"]
+__all__ = ["Splits", "choose_splits", "focus_rows"]
 
-RULES = ("inputs", "axes", "longest-edge", "rows-1", "rows", "rows-composed", *PHASE_RULES)
 PARALLEL = 1.0 - 1e-9  # cosine from which two hyperplanes count as one
 LEAST_SIDE = 0.02  # share of a hyperplane's range over the box below which it cuts nothing off worth a child
 VANISHING = 1e-12  # scores below this share of the largest margin magnitude say nothing
@@ -94,7 +94,7 @@ def choose_splits(
     rule: "inputs" (axes, first-layer rows and, where `bounds.means` are given, rows of deeper layers: the best
     score), "axes" (smear), "longest-edge", "rows-1" (first-layer rows; axes once all are stable), "rows" (rows of all
     layers; axes once none gains), "rows-composed" (the same neurons, deeper ones cut along the function that they are
-    around the point where a counterexample is most suspected), "phases" or another of `relus.PHASE_RULES` (axes once
+    around the point where a counterexample is most suspected), "phases" or another of `rules.PHASE_RULES` (axes once
     no ReLU is unstable). scores: [B, neurons] of unstable ReLUs, in place of a phase rule's own.
     Raises ValueError for another rule.
     """

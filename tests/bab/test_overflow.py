@@ -16,7 +16,7 @@ from random_instances import Instance, Shape, random_instance
 from hypersplit.bab.run.result import Result
 from hypersplit.bab.verify import verify
 from hypersplit.encodings.linear import number_range
-from hypersplit.heuristics.splits.splits import RULES
+from hypersplit.heuristics.splits.rules import RULES
 from hypersplit.instances.network import Network, sequential
 from hypersplit.instances.property import Case, InputSet, Polyhedron, Property
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from random_instances import random_instance
 
 import hypersplit
 from hypersplit.bab import answer
@@ -64,6 +65,38 @@ def test_a_stage_is_left_out_where_the_tree_is_open(
 def test_multi_neuron_rows(rows: str, unstable: int, there: bool) -> None:
     """By themselves on few unstable ReLUs, and as asked for."""
     assert there == any(stage.name == "groups" for stage in plan(known(unstable=unstable), rows=rows))
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("inputs", [5, 30, 784])
+@pytest.mark.parametrize("hidden", [1, 4])
+@pytest.mark.parametrize("unstable", [10, 300, 3000])
+def test_rows_that_are_asked_for_come(method: str, inputs: int, hidden: int, unstable: int) -> None:
+    """Under every method on every network of ReLUs, once, before the last search; and never by "never"."""
+    plans = {rows: plan(known(inputs, unstable, hidden), method, rows=rows) for rows in ("always", "never")}
+    names = [stage.name for stage in plans["always"]]
+    assert names.count("groups") == 1 and names[-1] in ("split", "milp")
+    assert "groups" not in [stage.name for stage in plans["never"]]
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("layerwise", [True, False])
+def test_rows_that_are_asked_for_turn_no_verdict(
+    method: str, layerwise: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Tiny networks, of one hidden layer too: the exact verdict, and the log tells of the stage."""
+    if not layerwise:
+        monkeypatch.setattr("hypersplit.bab.stages.groups.LAYERWISE", -1)
+    asked = 0
+    for seed in range(24):
+        print(f"seed {seed}")
+        instance, log = random_instance(seed), tmp_path / f"{seed}.txt"
+        result = hypersplit.verify(
+            instance.network, instance.prop, method=method, rows="always", timeout=60, jobs=1, log=log
+        )
+        assert result.verdict in (instance.truth, "unknown")
+        asked += "stage groups" in log.read_text()
+    assert asked
 
 
 @pytest.mark.parametrize("seed", range(8))

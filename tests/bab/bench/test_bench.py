@@ -191,6 +191,19 @@ def test_an_interrupted_bench_keeps_what_it_has(family: Path, tmp_path: Path, mo
     assert [row.vnnlib for row in read_rows(result)] == ["holds.vnnlib"]
 
 
+def test_options_are_handed_on(family: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every option that was given reaches every process, whether by its flag or by its name; memory has a flag."""
+    heard: list[Bench] = []
+    monkeypatch.setattr(Bench, "run", lambda self, *_: heard.append(self))
+    words = "--trust-scip --seed 7 --method split --memory 900 --option rule=axes --option clip=false"
+    assert main(["bench", str(family), "--limit", "1", *words.split()]) == 3
+    assert heard[0].memory_mb == 900.0
+    assert set(heard[0].flags) == {
+        "--option=trust_scip=true", "--option=seed=7", "--option=method=split", "--option=rule=axes",
+        "--option=clip=false",
+    }  # fmt: skip
+
+
 def test_output_and_exit_code_come_back() -> None:
     """What a process says and how it ends are handed on, and its environment is ours with the additions."""
     code = "import os, sys; print(os.environ['ANSWER']); print('no', file=sys.stderr); sys.exit(7)"

@@ -133,8 +133,8 @@ def test_the_inputs_that_show_most_cells_are_drawn() -> None:
     [
         ("--picture p.jpeg", ".png"), ("--picture p", ".png"), ("--picture no/such.png", "cannot be written"),
         ("--picture p.png --picture-inputs 0,2", "inputs of 0 to 1"),
-        ("--picture p.png --picture-inputs 1,1", "different"), ("--picture p.png --picture-inputs -1,0", "0 to 1"),
-        ("--picture p.png --picture-inputs x", "two numbers"), ("--picture-inputs 0,1", "no picture"),
+        ("--picture p.png --picture-inputs 1,1", "different"), ("--picture p.png --picture-inputs -1,0", "different"),
+        ("--picture p.png --picture-inputs x", "e.g. 0,1"), ("--picture-inputs 0,1", "no picture"),
     ],
 )  # fmt: skip
 def test_bad_options_are_one_line_and_2(

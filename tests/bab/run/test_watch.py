@@ -14,9 +14,10 @@ from search_steps import FunctionSteps, pace
 from hypersplit import verify
 from hypersplit.bab.run import watch
 from hypersplit.bab.run.budget import Budget
+from hypersplit.bab.run.exit_codes import UNDECIDED
 from hypersplit.bab.run.limits import LimitReached, Limits
 from hypersplit.bab.run.options import Options
-from hypersplit.bab.run.watch import GRACE, GRACE_MB, GRACE_MB_SHARE, UNDECIDED, _Watch, watched
+from hypersplit.bab.run.watch import GRACE, GRACE_MB, GRACE_MB_SHARE, _Watch, watched
 from hypersplit.bab.steps.candidates import Candidates
 from hypersplit.bab.steps.inputs import InputSteps
 from hypersplit.bab.tree import search

@@ -17,8 +17,8 @@ from hypersplit.bab.verify import verify
 from hypersplit.encodings.linear import prepared_layers
 from hypersplit.encodings.linear.bounds import Bounds, LinearBoundOptions
 from hypersplit.encodings.linear.linear_bounds import bound, smallest_margins
-from hypersplit.heuristics.splits.relus import PHASE_RULES
-from hypersplit.heuristics.splits.splits import RULES, Splits, choose_splits
+from hypersplit.heuristics.splits.rules import PHASE_RULES, RULES
+from hypersplit.heuristics.splits.splits import Splits, choose_splits
 from hypersplit.instances.batch import Batch, root
 from hypersplit.instances.families.random_networks import random_network
 from hypersplit.instances.property import Case, InputSet, Polyhedron, Property

@@ -21,8 +21,7 @@ from hypersplit.bab.studies import partition_rules as partition_rules
 from hypersplit.bab.studies import scaling as scaling
 from hypersplit.bab.studies.frame import Findings, Row, Settings, Study, run
 from hypersplit.bab.studies.ladder import STEPS
-from hypersplit.heuristics.splits.relus import PHASE_RULES
-from hypersplit.heuristics.splits.splits import RULES
+from hypersplit.heuristics.splits.rules import PHASE_RULES, RULES
 from hypersplit.instances.carried import DATA
 from hypersplit.instances.errors import InputError
 
@@ -134,7 +133,7 @@ def test_without_a_name_the_studies_are_listed(capsys: Captured) -> None:
         ("nonsense", "expected one of scaling, partition-rules"),
         ("scaling --only x", "takes no --only"),
         ("scaling --timeout 0", "expected a positive number"),
-        ("scaling --seed -1", "expected no negative number"),
+        ("scaling --seed -1", "expected an integer from 0"),
         ("partition-rules --only nonsense --quick", "matches no instance"),
         ("partition-rules --instances missing.csv", "missing.csv"),
     ],

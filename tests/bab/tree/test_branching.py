@@ -14,7 +14,8 @@ from hypersplit.bab.tree.tree import Tree
 from hypersplit.encodings.linear.bounds import Bounds
 from hypersplit.encodings.linear.clipping import clip_batch
 from hypersplit.encodings.linear.linear_bounds import LinearBoundOptions, bound
-from hypersplit.heuristics.splits.splits import RULES, Splits, choose_splits
+from hypersplit.heuristics.splits.rules import RULES
+from hypersplit.heuristics.splits.splits import Splits, choose_splits
 from hypersplit.instances.batch import Batch, root
 from hypersplit.instances.families.random_networks import random_network, random_property
 from hypersplit.instances.network import sequential

@@ -21,7 +21,8 @@ from hypersplit.encodings.linear.linear_bounds import bound
 from hypersplit.encodings.linear.number_range import LARGEST, in_range, largest_number, suits_scip
 from hypersplit.encodings.linear.relaxations import lines
 from hypersplit.encodings.programs.region_lp import minimise_over_region
-from hypersplit.heuristics.splits.splits import RULES, choose_splits
+from hypersplit.heuristics.splits.rules import RULES
+from hypersplit.heuristics.splits.splits import choose_splits
 from hypersplit.instances.batch import Batch, root
 from hypersplit.instances.network import Array, Layer, sequential
 from hypersplit.instances.property import Case, InputSet, Polyhedron, Property
