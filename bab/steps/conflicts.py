@@ -225,7 +225,9 @@ class Conflicts:
         """
         import networkx as nx
 
-        graph = nx.DiGraph() if self.implied is None else self.implied.graph()
+        graph = nx.DiGraph()
+        if (implied := self.implied) is not None:
+            graph.add_edges_from([tuple(map(implied.literal, pair)) for pair in np.argwhere(implied.edges).tolist()])
         every = frozenset(range(self.query.disjuncts))
         for _, _, known in graph.edges(data=True):
             known["disjuncts"] = every
