@@ -227,7 +227,8 @@ class Conflicts:
 
         graph = nx.DiGraph()
         if (implied := self.implied) is not None:
-            graph.add_edges_from([tuple(map(implied.literal, pair)) for pair in np.argwhere(implied.edges).tolist()])
+            edges = np.argwhere(implied.edges).tolist()
+            graph.add_edges_from([(implied.literal(a), implied.literal(b)) for a, b in edges])
         every = frozenset(range(self.query.disjuncts))
         for _, _, known in graph.edges(data=True):
             known["disjuncts"] = every
