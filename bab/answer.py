@@ -11,7 +11,6 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from fractions import Fraction
-from importlib import import_module
 
 import numpy as np
 
@@ -102,12 +101,21 @@ def _decide(work: Work) -> None:
 
 
 def _stage(stage: Stage, known: Facts) -> Callable[[Work, Stage, Budget], None]:
-    """The function of a stage: that of its name in the module of its name, a `split` by what it splits."""
-    name = "rows" if stage.name == "groups" else stage.name
-    if name == "split":
-        phases = stage.rule in PHASE_RULES and known.piecewise_linear
-        name = "split_phases" if phases else "split_inputs"
-    run: Callable[[Work, Stage, Budget], None] = getattr(import_module(f".stages.{name}", __package__), name)
+    """The function of a stage, imported now. Raises ValueError for a name that is none."""
+    if stage.name == "attack":
+        from .stages.attack import attack as run
+    elif stage.name == "slopes":
+        from .stages.slopes import slopes as run
+    elif stage.name == "groups":
+        from .stages.rows import rows as run
+    elif stage.name == "milp":
+        from .stages.milp import milp as run
+    elif stage.name != "split":
+        raise ValueError(f"stage {stage.name!r}: expected attack, slopes, groups, milp or split")
+    elif stage.rule in PHASE_RULES and known.piecewise_linear:
+        from .stages.split_phases import split_phases as run
+    else:
+        from .stages.split_inputs import split_inputs as run
     return run
 
 

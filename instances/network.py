@@ -121,7 +121,13 @@ class Network:
 
     @cached_property
     def graph(self) -> nx.DiGraph:
-        """The DAG of values: node k is x_k, with `size` and `kind`; an edge for each source read."""
+        """The DAG of values: node k is x_k, with `size` and `kind`; an edge for each source read.
+
+        >>> add = Layer((0, 1), (np.eye(2), np.eye(2)), np.zeros(2))
+        >>> net = Network(2, (Layer((0,), (np.eye(2),), np.zeros(2), "relu"), add))
+        >>> net.shortcuts, net.depth
+        ([(0, 2)], 2)
+        """
         import networkx as nx
 
         graph = nx.DiGraph()
@@ -130,6 +136,20 @@ class Network:
             graph.add_node(k, size=layer.size, kind=layer.kind)
             graph.add_edges_from((s, k) for s in layer.sources)
         return graph
+
+    @property
+    def shortcuts(self) -> list[tuple[int, int]]:
+        """Edges (s, k) past which a longer path leads from x_s to x_k: residual connections."""
+        import networkx as nx
+
+        return sorted(set(self.graph.edges) - set(nx.transitive_reduction(self.graph).edges))
+
+    @property
+    def depth(self) -> int:
+        """Layers on a longest path through the network."""
+        import networkx as nx
+
+        return int(nx.dag_longest_path_length(self.graph))
 
     @np.errstate(over="ignore", invalid="ignore")  # beyond float64 the values are inf or NaN
     def values(self, x: Array) -> tuple[list[Array], list[Array]]:

@@ -12,7 +12,7 @@ from itertools import product
 
 import numpy as np
 
-from hypersplit.instances.network import Layer, Network
+from hypersplit.instances.network import Array, Layer, Network
 from hypersplit.instances.property import InputSet
 
 Point = tuple[Fraction, ...]
@@ -58,3 +58,23 @@ def cut(piece: list[Point], i: int) -> list[list[Point]]:
         share = p[i] / (p[i] - q[i])
         on.add(tuple(a + share * (b - a) for a, b in zip(p, q, strict=True)))
     return [[*above, *sorted(on)], [*below, *sorted(on)]]
+
+
+def max_of_affine(rows: Array, offsets: Array) -> Network:
+    """max_i (rows[i] @ x + offsets[i]): m_{k+1} = l_{k+1}(x) + ReLU(m_k - l_{k+1}(x)), the input read by every layer.
+
+    rows: [pieces, n], at least two; offsets: [pieces]. Any convex piecewise-linear function. Written as a chain by
+    `copied_inputs.with_copied_inputs` it is what a layer-wise relaxation by hulls of whole layers bounds exactly from
+    both sides: the hull of layer k over the region X is S_k = conv {(x, m_k(x)) : x in X}. For (x, t) = sum_j lambda_j
+    (x_j, m_k(x_j)) in S_k, convexity gives t >= m_k(x), so max(t, l(x)) >= m_{k+1}(x), and max(t, l(x)) <= sum_j
+    lambda_j m_{k+1}(x_j): both ends lie in S_{k+1}, so the next hull is S_{k+1} and no larger.
+    """
+    rows, offsets = np.asarray(rows, dtype=np.float64), np.asarray(offsets, dtype=np.float64)
+    count = len(rows)
+    steps, shifts, one = rows[:-1] - rows[1:], offsets[:-1] - offsets[1:], np.ones((1, 1))
+    # m_k - l_{k+1} = ReLU of the layer before + l_k - l_{k+1}
+    layers = [Layer((0,), (steps[:1],), shifts[:1], "relu", "max_1")]
+    for k in range(1, count - 1):
+        layers.append(Layer((0, k), (steps[k : k + 1], one), shifts[k : k + 1], "relu", f"max_{k + 1}"))
+    layers.append(Layer((0, count - 1), (rows[-1:], one), offsets[-1:], "identity", "y"))
+    return Network(rows.shape[1], tuple(layers))

@@ -14,6 +14,7 @@ from ...instances.property import Case, Property
 __all__ = ["describe"]
 
 SHOWN_CASES = 10  # cases described one by one
+SHOWN_SHORTCUTS = 10  # residual edges named one by one
 
 
 def describe(
@@ -57,6 +58,11 @@ def _network(network: Network, unstable: Sequence[int] | None) -> Iterator[str]:
     counts = [f"{_grouped(n)} {names[kind]}" for kind, n in kinds.items() if n or kind == "relu"]
     coefficients = sum(_coefficients(layer) for layer in network.layers)
     yield f"neurons   {', '.join(counts)}; {_grouped(coefficients)} parameters, zeros left out"
+    shortcuts = [f"{'x' if s == 0 else s} -> {k}" for s, k in network.shortcuts]
+    if len(shortcuts) > SHOWN_SHORTCUTS:
+        shortcuts[SHOWN_SHORTCUTS:] = [f"{len(shortcuts) - SHOWN_SHORTCUTS} more"]
+    residual = f"; residual edges {', '.join(shortcuts)}" if shortcuts else ", no residual edges"
+    yield f"graph     {_count(network.depth, 'layer')} on the longest path{residual}"
     yield f"layers    {len(network.layers)}, as affine maps and activations:"
     for k, layer in enumerate(network.layers, start=1):
         yield _layer(k, layer, None if unstable is None else unstable[k - 1])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 __all__ = [
-    "BAD_INPUT", "DONE", "EXIT_CODES", "HOLDS", "INTERNAL", "MEANINGS", "SENTENCE", "UNDECIDED", "VERDICT_CODES",
+    "BAD_INPUT", "DONE", "HOLDS", "INTERNAL", "MEANINGS", "SENTENCE", "UNDECIDED", "VERDICT_CODES",
     "VIOLATED", "WRONG",
 ]  # fmt: skip
 
@@ -23,5 +23,4 @@ MEANINGS = {
     UNDECIDED: ("`unknown` or `timeout`", "interrupted; of `demo` also: some verdict is not known"),
     INTERNAL: ("an internal error", "the same"),
 }
-EXIT_CODES = tuple(MEANINGS)
 SENTENCE = "Exit codes: " + ", ".join(f"{code} {words}" for code, (words, _) in MEANINGS.items()) + "."

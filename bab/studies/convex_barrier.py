@@ -4,7 +4,7 @@
 later layers turn into any error that one likes. Whatever the relaxation of single layers, the bound is -(factor + 1),
 where the truth is 0; identity layers in between change nothing; branching closes it at once. On the other side,
 maxima nested to any depth: with copies of the inputs carried along, groups of two neurons of the same layer make the
-layer-wise relaxation exact.
+layer-wise relaxation exact. So they do for the same maximum as a chain or a tournament (`families.max_networks`).
 
     triangles   LP with the triangle of every neuron
     layer-wise  every layer by LPs with rows of all pairs and triples of its neurons
@@ -28,6 +28,7 @@ from ...heuristics.neuron_groups import subsets
 from ...instances.batch import Node, root
 from ...instances.families.barrier_networks import barrier_network, barrier_query
 from ...instances.families.copied_inputs import with_copied_inputs
+from ...instances.families.max_networks import chained_max, max_query, tree_max
 from ...instances.families.random_networks import nested_max, nested_max_property
 from ...instances.network import Array, Network
 from ...instances.property import Property
@@ -69,6 +70,10 @@ def _instances(quick: bool) -> Iterator[tuple[str, int, Network, Property, float
         prop = nested_max_property(d, THRESHOLD)
         copied = with_copied_inputs(nested_max(d), prop.cases[0].region)
         yield "nested maximum, inputs copied", d, copied, prop, THRESHOLD - 1.0
+        for name, form in (("maximum as a chain", chained_max), ("maximum as a tournament", tree_max)):
+            network = form(d)
+            prop = Property((max_query(network, THRESHOLD - 1.0).case,), d, 1)
+            yield name, d, network, prop, THRESHOLD - 1.0
 
 
 def _asked(network: Network, prop: Property, method: str, truth: float, settings: Settings) -> Row:
@@ -133,7 +138,7 @@ def _figure(rows: Sequence[Row]) -> Any:
 
 def _text() -> list[str]:
     return [
-        f"Barrier: lowest output 0, forbidden -{MARGIN} and below; sizes: factors. Nested maximum: highest output 1, "
+        f"Barrier: lowest output 0, forbidden -{MARGIN} and below; sizes: factors. Maxima: highest output 1, "
         f"forbidden {THRESHOLD} and above; sizes: inputs. Error: how far a bound of the margin is below the lowest "
         "one. One core.",
     ]

@@ -7,7 +7,8 @@ binary (`partial`), wins part of it. Whatever SCIP has proved when its slice end
 Slices double from round to round; only neurons that ran out of time and might win come again.
 
 The margin, SCIP_MARGIN times the scale of the neuron's row, covers SCIP's tolerances, but nothing here is rigorous:
-no verdict may rest on these bounds, and the search does not use them. "Infeasible" is not believed: it changes nothing.
+no verdict may rest on these bounds, and the search does not use them; `study formulations` measures what they would
+bring. "Infeasible" is not believed: it changes nothing.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ from .margins import LIE, ROUNDS, SCIP_MARGIN
 from .model import NetworkModel
 from .partial import row_scores, unstable
 
-__all__ = ["bound_neuron", "tighten_by_milp"]
+__all__ = ["BINARIES", "bound_neuron", "tighten_by_milp"]
 
 LOG = logging.getLogger(__name__)
 WORTH = 1e-2  # a bound is tightened only if it may gain more than this part of the neuron's width

@@ -4,7 +4,7 @@ For a group of k neurons with pre-activations in a polytope P, K = conv {(z, ReL
 pieces on which every neuron has one phase (Singh, Ganvir, Pueschel and Vechev, *Beyond the single neuron convex
 barrier*, 2019). A piece is {z in P : s_i z_i >= 0}, again octahedral, with y = z or y = 0 neuron by neuron; its
 vertices come from `enumerate_vertices`, and the facets of all of them together from `hull_facets`. The rows do not
-rest on these floats: `certified` proves them, piece by piece.
+rest on these floats: `raised` proves them, piece by piece.
 
 With all octahedral rows of zonotopes, a hull has 10 facets for k = 2 that triangles do not imply, and 440 for k = 3
 (1,360 and 80 groups a second; cdd, vertices and facets in floating point: 3,800 and 34). k = 4 with the octagons' rows
@@ -20,7 +20,7 @@ from .double_description import hull_facets
 from .hull_rows import HullRows, beyond_triangles, distinct, raised, scaled_rows
 from .octahedron import enumerate_vertices
 
-__all__ = ["certified", "exact_hull"]
+__all__ = ["exact_hull"]
 
 FLAT = 1e-6  # of the range of a coordinate: points closer than this to a plane lie in it
 POINT = 1e-9  # of a coordinate's size: a range smaller than this is none
@@ -46,20 +46,6 @@ def exact_hull(bounds: Array, directions: Array, triangles: bool = False) -> Hul
     if not triangles:
         rows = rows[beyond_triangles(rows, bounds)]
     return raised(rows, pieces.vertices, pieces.group, pieces.phases)
-
-
-def certified(rows: HullRows, bounds: Array, directions: Array) -> HullRows:
-    """The rows with constants raised until they hold, in exact arithmetic, for all z of the groups' polytopes.
-
-    Rows of groups that are empty, or whose vertices could not be proved complete, are left out.
-    bounds, directions: as for `exact_hull`.
-    """
-    concave = np.asarray((rows.y <= 0.0).all(axis=1))
-    parts = [raised(rows[concave], enumerate_vertices(bounds, directions))]
-    if not concave.all():
-        pieces = _Pieces(bounds, directions)
-        parts.append(raised(rows[~concave], pieces.vertices, pieces.group, pieces.phases))
-    return HullRows.concatenate(parts)
 
 
 class _Pieces:

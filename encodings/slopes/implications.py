@@ -1,4 +1,4 @@
-"""Phases that force each other: bounds of every pre-activation given every phase, and the graph of what follows.
+"""Phases that force each other: bounds of every pre-activation given every phase, closed by logic.
 
 Literal (i, s) says s z_i >= 0, s = +-1. On the root's box every unstable pre-activation lies between two linear
 functions of the input (in the first layer they are z itself), so with f <= t z_j and g >= s z_i, wherever s z_i >= 0,
@@ -9,7 +9,10 @@ Where the bound is positive, (i, s) implies (j, t): the dependencies of Venus2 (
 Lomuscio 2021). Bounds that decide no sign tighten all the same, above all in the first layer, which bounding a phase
 node anew leaves as it is.
 
-Implications are strict, s z_i >= 0 forces t z_j > 0, so that contrapositives hold even where a pre-activation is 0.
+A bound is strict, s z_i >= 0 forces t z_j > 0, so that its contrapositive holds even where a pre-activation is 0. What
+bounds have shown is closed by logic: contrapositives (the multipliers tried are few, so that of two opposite questions
+one may be answered alone) and chains, (i, s) -> (j, t) -> (k, u), along which bounds are handed back. A literal that
+forces its own opposite holds nowhere, which fixes a neuron for good.
 """
 
 from __future__ import annotations
@@ -17,7 +20,6 @@ from __future__ import annotations
 import math
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -31,15 +33,13 @@ from ..linear.prepared_layers import prepared_of
 from .optimised_bounds import PAIR_FLOATS, PairPass
 from .slope_ascent import Pairs
 
-if TYPE_CHECKING:
-    import networkx as nx
-
 __all__ = ["Implications", "Literal", "implications"]
 
 SHARES = (0.1, 0.2, 0.3, 0.45, 0.6, 0.8, 1.0)  # multipliers tried, in units of |f| / |g|
 AT_ONCE = 64  # literals whose gaining partners are looked up together
 MOST_NEURONS = 1000  # the table holds 4 numbers a pair of neurons: 32 MB
 MOST_ROUNDS = 4  # of propagation: what follows from what follows is mostly there after two
+MOST_COMPOSED = 10**8  # numbers of the table read a round of its closure: 0.1 s
 
 Literal = tuple[int, int]  # (flat neuron, +1 for z >= 0 or -1 for z <= 0)
 
@@ -90,57 +90,45 @@ class Implications:
         return int((known & ~first).sum())
 
     def settle(self, batch: Batch) -> None:
-        """Give the nodes the bounds of the phases that are fixed on the whole root."""
+        """Give the nodes the bounds of the phases that are fixed on the whole root, and what follows from these."""
         batch.pre_lower, batch.pre_upper = batch.pre_lower.copy(), batch.pre_upper.copy()
         for neuron, sign in self.fixed:
             end, better = (batch.pre_lower, np.fmax) if sign > 0 else (batch.pre_upper, np.fmin)
             end[:, neuron] = better(end[:, neuron], 0.0)
+        if self.fixed:
+            self.clip(batch)
 
-    def implied(self, literal: Literal) -> list[Literal]:
-        """All literals that follow from one, by any number of steps."""
-        where = np.flatnonzero(self.neurons == literal[0])
-        if not len(where):
-            return []
-        index = int(where[0]) + (len(self.neurons) if literal[1] < 0 else 0)
-        return [self.literal(m) for m in np.flatnonzero(self.closure[index]).tolist() if m != index]
+    def close(self) -> int:
+        """Add what follows by contraposition and along chains; rows of the table only grow.
+
+        Where l forces m, all that m says holds with l. Returns how many entries got a sign. Cost: edges times the
+        table's width a round; more than MOST_COMPOSED numbers are left as they are, without their chains.
+        """
+        before = int((self.least >= 0.0).sum())
+        for _ in range(MOST_ROUNDS):
+            forces, known = self.edges, self.least.copy()
+            np.fmax(self.least, 0.0, out=self.least, where=forces)
+            if np.count_nonzero(forces) * len(forces) > MOST_COMPOSED:
+                break
+            for index in np.flatnonzero(forces.any(axis=1)).tolist():
+                self.least[index] = np.fmax(self.least[index], self.least[forces[index]].max(axis=0))
+            if (self.least == known).all():
+                break
+        return int((self.least >= 0.0).sum()) - before
 
     @property
     def edges(self) -> Array:
-        """[2U, 2U] bool: literal l forces literal m strictly, by a proved bound or the contrapositive of one."""
+        """[2U, 2U] bool: literal l forces literal m strictly, by a bound or the contrapositive of one."""
         forces = self.least > 0.0
         forces |= forces[np.ix_(self.opposite, self.opposite)].T
         np.fill_diagonal(forces, False)
         return forces
 
     @property
-    def closure(self) -> Array:
-        """[2U, 2U] bool: literal m follows from literal l by a path of the graph (Warshall's algorithm by rows)."""
-        reach = self.edges
-        for via in range(len(reach)):
-            reach[reach[:, via]] |= reach[via]
-        return reach
-
-    @property
     def fixed(self) -> list[Literal]:
-        """Literals that hold on the whole root, strictly: those whose opposite forces them."""
-        reach = self.closure
-        itself = reach[self.opposite, np.arange(len(reach))]
+        """Literals that hold on the whole root: those whose opposite forces them."""
+        itself = self.least[self.opposite, np.arange(len(self.least))] >= 0.0
         return [self.literal(m) for m in np.flatnonzero(itself).tolist()]
-
-    def graph(self) -> nx.DiGraph:
-        """The edges as a graph on literals; every literal of the table is a node."""
-        import networkx as nx
-
-        graph = nx.DiGraph()
-        graph.add_nodes_from(self.literal(m) for m in range(2 * len(self.neurons)))
-        graph.add_edges_from((self.literal(a), self.literal(b)) for a, b in np.argwhere(self.edges).tolist())
-        return graph
-
-    def equivalent(self) -> list[set[Literal]]:
-        """Literals that force each other, where there is more than one: strongly connected components."""
-        import networkx as nx
-
-        return [set(part) for part in nx.strongly_connected_components(self.graph()) if len(part) > 1]
 
 
 @np.errstate(over="ignore", invalid="ignore")  # what is not finite in the end proves nothing
@@ -166,6 +154,7 @@ def implications(query: Query, batch: Batch, layers: int | None = 1, deadline: f
                 least[a, columns] = np.fmax(least[a, columns], functions.bounds(opposite, columns))
     index = np.arange(len(own))
     least[index, index] = np.fmax(least[index, index], 0.0)  # a literal says what it says
+    found.close()
     # bounds that cross without deciding a sign: the literal never holds, so its opposite may be given any bound
     lower, upper = np.split(least, 2, axis=1)
     never = np.flatnonzero((lower > -upper).any(axis=1))

@@ -15,7 +15,7 @@ value: y is piecewise affine over the triangle, with corners at these four point
 * Identity layers between the two change nothing for such a relaxation, and blind those that see several layers at once:
   the hull of r consecutive layers is fooled from r - 1 identity layers on, for then no such window sees x and r both.
 * Copies of the inputs, carried on with weight 0 as `copied_inputs` does, change nothing either: the hull with the
-  copies projects onto the hull without. |x| = max(x, -x) needs another network, `max_networks.max_of_affine`.
+  copies projects onto the hull without. |x| = max(x, -x) needs another network, `max_of_affine` in the tests.
 * Branching at x = 0 makes both halves affine. For n inputs (the sum over i) it has to be done for each: over a convex
   part of [-1, 1]^n that holds two corners p, p', the relaxation allows a_i = b_i = 1/2 wherever p_i != p'_i, half of
   either corner's values, and so some y <= -factor. A search over convex parts has at least 2^n of them, however tight

@@ -17,11 +17,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..network import Array, Layer, Network, sequential
+from ..network import Network, sequential
 from ..property import Case, InputSet, Polyhedron, Property
 from ..query import Query, queries
 
-__all__ = ["chained_max", "max_of_affine", "max_query", "tree_max"]
+__all__ = ["chained_max", "max_query", "tree_max"]
 
 
 def chained_max(d: int) -> Network:
@@ -46,32 +46,6 @@ def tree_max(d: int) -> Network:
     (8, 8, 4, 2, 1)
     """
     return _knockout(d, one_at_a_time=False)
-
-
-def max_of_affine(rows: Array, offsets: Array) -> Network:
-    """max_i (rows[i] @ x + offsets[i]): m_{k+1} = l_{k+1}(x) + ReLU(m_k - l_{k+1}(x)), the input read by every layer.
-
-    rows: [pieces, n], at least two; offsets: [pieces]. Any convex piecewise-linear function. Written as a chain by
-    `copied_inputs.with_copied_inputs` it is what a layer-wise relaxation by hulls of whole layers bounds exactly from
-    both sides: the hull of layer k over the region X is S_k = conv {(x, m_k(x)) : x in X}. For (x, t) = sum_j lambda_j
-    (x_j, m_k(x_j)) in S_k, convexity gives t >= m_k(x), so max(t, l(x)) >= m_{k+1}(x), and max(t, l(x)) <= sum_j
-    lambda_j m_{k+1}(x_j): both ends lie in S_{k+1}, so the next hull is S_{k+1} and no larger.
-    Raises ValueError for fewer than two pieces.
-
-    >>> max_of_affine(np.array([[1.0], [-1.0]]), np.zeros(2)).evaluate(np.array([-0.5]))
-    array([0.5])
-    """
-    rows, offsets = np.asarray(rows, dtype=np.float64), np.asarray(offsets, dtype=np.float64)
-    count = len(rows)
-    if count < 2:
-        raise ValueError(f"max_of_affine: {count} pieces, expected at least two")
-    steps, shifts, one = rows[:-1] - rows[1:], offsets[:-1] - offsets[1:], np.ones((1, 1))
-    # m_k - l_{k+1} = ReLU of the layer before + l_k - l_{k+1}
-    layers = [Layer((0,), (steps[:1],), shifts[:1], "relu", "max_1")]
-    for k in range(1, count - 1):
-        layers.append(Layer((0, k), (steps[k : k + 1], one), shifts[k : k + 1], "relu", f"max_{k + 1}"))
-    layers.append(Layer((0, count - 1), (rows[-1:], one), offsets[-1:], "identity", "y"))
-    return Network(rows.shape[1], tuple(layers))
 
 
 def max_query(network: Network, eps: float = 2.0**-6) -> Query:

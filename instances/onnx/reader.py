@@ -1,8 +1,8 @@
 """ONNX files as networks: walk the graph once, every tensor a constant or an affine expression over layers.
 
-An unknown batch size becomes 1. Only nodes that the output depends on are read. What cannot be represented is
-refused with the operator, its node and what is supported; a file that is not a sound model (truncated, NaN
-weights, shapes that do not fit) with its node or tensor and what was expected.
+An unknown batch size becomes 1. Only nodes that the output depends on are read, in a topological order. What cannot be
+represented is refused with the operator, its node and what is supported; a file that is not a sound model (truncated,
+NaN weights, shapes that do not fit, nodes in a circle) with its node or tensor and what was expected.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from .affine import Builder, check_size
 from .element_types import check_constant, result_type, rounding, type_name
 from .node import Constant, Node, Tensor
 from .operators import run
+from .order import needed_in_order, title
 
 __all__ = ["network_from_bytes", "read_network"]
 
@@ -80,7 +81,7 @@ class _Reader:
         name, shape = self._input()
         self.builder = Builder(int(np.prod(shape)))
         self.tensors[name] = self.builder.value(0, shape)
-        for node in _needed(self.graph.node, self.output):
+        for node in needed_in_order(self.graph.node, self.output, {name, *self.stored}):
             self._read(node)
         out = self._tensor(self.output)
         if out is None:
@@ -128,11 +129,11 @@ class _Reader:
         try:
             outputs = self._run(proto)
         except NetworkError as error:
-            raise type(error)(f"node {self.builder.name!r} ({proto.op_type}): {error}") from error
+            raise type(error)(f"node {title(proto)}: {error}") from error
         except DAMAGE as error:
             shapes = ", ".join(str(t.shape) for t in map(self.tensors.get, proto.input) if t is not None)
             raise NetworkError(
-                f"node {self.builder.name!r} ({proto.op_type}): does not fit its inputs "
+                f"node {title(proto)}: does not fit its inputs "
                 f"(shapes {shapes or 'none'}): {_line(error)}"
             ) from error
         self.tensors.update((name, out) for name, out in zip(proto.output, outputs, strict=False) if name)
@@ -141,7 +142,7 @@ class _Reader:
         inputs = tuple(self._tensor(name) if name else None for name in proto.input)
         for name, given in zip(proto.input, inputs, strict=True):
             if name and given is None:
-                raise NetworkError(f"it reads {name!r}, which neither an earlier node nor a weight provides")
+                raise NetworkError(f"it reads {name!r}, which neither a node nor a weight provides")
         attributes = {a.name: _attribute(a, self.builder.name) for a in proto.attribute}
         kind = proto.op_type if proto.domain in ("", "ai.onnx") else f"{proto.domain}.{proto.op_type}"
         count = sum(1 for name in proto.output if name)
@@ -180,16 +181,6 @@ def _opset(model: Any) -> int:
             f"operator set {max(versions)}, expected {OLDEST_OPSET} or newer; convert the model"
         )
     return int(max(versions))
-
-
-def _needed(nodes: Any, output: str) -> list[Any]:
-    """Nodes that the output depends on, in the file's order."""
-    wanted, chosen = {output}, []
-    for node in reversed(nodes):
-        if wanted.intersection(name for name in node.output if name):
-            chosen.append(node)
-            wanted.update(node.input)
-    return chosen[::-1]
 
 
 def _constant(tensor: Any, name: str, source: str) -> Constant:

@@ -126,7 +126,7 @@ def test_a_witness_ends_all(jobs: int) -> None:
 
     outcome = close_by_milp(query, node, [0, 1, 2], lambda: 60.0, Options(jobs=jobs), check)
 
-    assert outcome.witness is found and len(seen) == 1
+    assert outcome.witness is found and 1 <= len(seen) <= jobs
 
 
 @pytest.mark.parametrize("method", ["auto", "milp"])

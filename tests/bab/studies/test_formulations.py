@@ -34,6 +34,8 @@ def test_quick_formulations(tmp_path: Path, capsys: Captured) -> None:
     whole = [row for row in rows if not row["formulation"].startswith("partial")]
     assert len({(row["instance"], row["status"]) for row in whole}) == len(questions)
     assert {row["status"] for row in whole} <= {"refuted", "counterexample"}
+    roots = {(row["instance"], row["formulation"]): float(row["root bound"]) for row in rows}
+    assert all(roots[name, "tightened"] >= roots[name, "big-m"] - 1e-6 for name in questions)
     assert all(float(row["start"]) <= 0.0 < int(row["unstable"]) for row in rows)
     assert "Formulations by family" in (tmp_path / "formulations.html").read_text()
     capsys.readouterr()

@@ -14,7 +14,7 @@ from random_instances import Shape, random_instance
 
 from hypersplit.encodings.linear.bounds import LinearBoundOptions
 from hypersplit.encodings.linear.linear_bounds import bound
-from hypersplit.encodings.slopes.implications import Implications, implications, linear_functions
+from hypersplit.encodings.slopes.implications import Implications, Literal, implications, linear_functions
 from hypersplit.instances.batch import Batch, root
 from hypersplit.instances.network import Array, Layer, Network
 from hypersplit.instances.property import Case, InputSet, Polyhedron, Property
@@ -65,9 +65,7 @@ def test_every_bound_of_the_table_is_true(seed: int) -> None:
         if exact is None:
             continue
         assert all(Fraction(float(a)) <= b for a, b in zip(table.least[index], exact, strict=True))
-        for other, other_sign in table.implied((neuron, sign)):
-            where = int(np.flatnonzero(table.neurons == other)[0])
-            assert exact[where + (0 if other_sign > 0 else len(table.neurons))] > 0
+        assert all(exact[m] > 0 for m in np.flatnonzero(table.edges[index]))
 
 
 def opposed() -> Query:
@@ -76,39 +74,81 @@ def opposed() -> Query:
     return rows_of(rows, np.array([0.0, -0.5, 0.5]))
 
 
-def test_edges_contrapositives_and_what_follows() -> None:
-    """(0, +) forces (1, -) and (2, +); the opposites force back; paths are followed."""
+def forced(table: Implications, literal: Literal) -> set[Literal]:
+    """What one literal forces, by the table's signs."""
+    index = next(m for m in range(len(table.least)) if table.literal(m) == literal)
+    return {table.literal(m) for m in np.flatnonzero(table.least[index] >= 0.0).tolist() if m != index}
+
+
+def test_edges_and_contrapositives() -> None:
+    """(0, +) forces (1, -) and (2, +); the opposites force back; what only may be does not follow."""
     query = opposed()
     table = implications(query, bounded_root(query))
-    graph = table.graph()
-    assert isinstance(graph, nx.DiGraph)
-    assert {(0, 1), (0, -1)} < set(graph.nodes)
-    for a, b in [((0, 1), (1, -1)), ((1, 1), (0, -1)), ((0, 1), (2, 1)), ((2, -1), (0, -1)), ((1, -1), (0, 1))]:
-        # z_1 <= 0 leaves z_0 >= -1/2, either sign
-        assert graph.has_edge(a, b) == (a != (1, -1))
-    assert set(table.implied((0, 1))) == {(1, -1), (2, 1)}
-    assert set(table.implied((1, 1))) >= {(0, -1)}
-    assert table.implied((7, 1)) == []
-    assert table.fixed == [] and table.equivalent() == []
-    closure = nx.transitive_closure(graph)
-    for index in range(6):
-        assert set(table.implied(table.literal(index))) == set(closure.successors(table.literal(index))) - {
-            table.literal(index)
-        }
+    assert forced(table, (0, 1)) == {(1, -1), (2, 1)}
+    assert forced(table, (1, 1)) >= {(0, -1)}
+    assert forced(table, (2, -1)) >= {(0, -1)}
+    assert (0, 1) not in forced(table, (1, -1))  # z_1 <= 0 leaves z_0 >= -1/2, either sign
+    assert table.fixed == []
 
 
-def test_parallel_neurons_and_equivalent_literals() -> None:
+def test_parallel_neurons() -> None:
     """z_0 >= 0 forces z_1 = z_0 + 1/4 and z_2 = -z_1; z_1 and -z_2 share the value 0, which strict edges respect."""
     query = rows_of(np.array([[1.0, 0.5], [1.0, 0.5], [-1.0, -0.5]]), np.array([0.0, 0.25, -0.25]))
     table = implications(query, bounded_root(query))
-    assert (1, 1) in table.implied((0, 1))
-    assert (2, -1) in table.implied((0, 1))
-    assert (2, -1) not in table.implied((1, 1)) and table.equivalent() == []
-    forged = Implications(np.array([0, 1]), np.array([[0, 1, -1, -1], [1, 0, -1, -1], [-1] * 4, [-1] * 4], dtype=float))
-    assert {frozenset(part) for part in forged.equivalent()} == {
-        frozenset({(0, 1), (1, 1)}),
-        frozenset({(0, -1), (1, -1)}),
-    }
+    assert {(1, 1), (2, -1)} <= forced(table, (0, 1))
+    strict = {(table.literal(a), table.literal(b)) for a, b in np.argwhere(table.edges).tolist()}
+    assert ((1, 1), (2, -1)) not in strict
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_closing_is_what_the_graph_says(seed: int) -> None:
+    """Of random bounds closing signs what a transitive closure with contrapositives has, bounds go along paths."""
+    rng = np.random.default_rng(seed)
+    count = int(rng.integers(2, 6))
+    least = np.where(rng.random((2 * count, 2 * count)) < 0.15, rng.uniform(0.1, 2.0), -1.0)
+    np.fill_diagonal(least, 0.0)
+    before = least.copy()
+    table = Implications(np.arange(count), least)
+    start = nx.DiGraph(np.argwhere(table.edges).tolist())
+    start.add_nodes_from(range(2 * count))
+    reach = nx.transitive_closure(start)
+    gained = table.close()
+    signed = {(a, b) for a, b in np.argwhere(table.least >= 0.0).tolist() if a != b}
+    assert signed == {(a, b) for a, b in reach.edges if a != b}
+    assert gained == int((table.least >= 0.0).sum() - (before >= 0.0).sum())
+    for a in range(2 * count):
+        best = before[[a, *reach.successors(a)]].max(axis=0)
+        assert (table.least[a] == np.where(best < 0.0, np.where(table.least[a] == 0.0, 0.0, best), best)).all()
+    both = {m for m in range(2 * count) if reach.has_edge((m + count) % (2 * count), m)}
+    assert set(table.fixed) == {table.literal(m) for m in both}
+    assert table.close() == 0
+
+
+@pytest.mark.parametrize("most", [0, 10**8])
+def test_closing_keeps_to_its_budget(most: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beyond the budget contrapositives are all that is added."""
+    monkeypatch.setattr("hypersplit.encodings.slopes.implications.MOST_COMPOSED", most)
+    least = np.full((6, 6), -1.0)
+    least[0, 1] = least[1, 2] = 1.0  # z_0 >= 0 forces z_1 > 0 forces z_2 > 0
+    table = Implications(np.arange(3), least)
+    assert table.close() == (4 if most else 2)
+    assert forced(table, (0, 1)) == ({(1, 1), (2, 1)} if most else {(1, 1)})
+    assert {(1, -1)} <= forced(table, (2, -1)) and {(0, -1)} <= forced(table, (1, -1))
+
+
+def test_a_literal_that_forces_its_opposite_is_fixed() -> None:
+    """By a chain over another neuron; with its phase goes what that phase forces, down to the root's bounds."""
+    least = np.full((6, 6), -1.0)
+    least[0, 1] = 0.5  # z_0 >= 0 forces z_1 >= 1/2
+    least[1, 3] = 0.25  # z_1 >= 0 forces z_0 <= -1/4
+    least[3, 2] = 0.125  # z_0 <= 0 forces z_2 >= 1/8
+    table = Implications(np.arange(3), least)
+    table.close()
+    assert (0, -1) in table.fixed and (0, 1) not in table.fixed
+    query = opposed()
+    batch = bounded_root(query)
+    table.settle(batch)
+    assert batch.pre_upper[0, 0] == 0.0 and batch.pre_lower[0, 2] == 0.125
 
 
 def test_a_phase_that_never_holds_is_fixed_for_good() -> None:

@@ -14,7 +14,6 @@ import pytest
 import hypersplit
 from hypersplit.instances.families.barrier_networks import barrier_network, barrier_query
 from hypersplit.instances.families.copied_inputs import with_copied_inputs
-from hypersplit.instances.families.max_networks import max_of_affine
 from hypersplit.instances.network import Array, Network
 from hypersplit.instances.onnx.reader import read_network
 from hypersplit.instances.onnx.writer import write_network
@@ -99,7 +98,7 @@ def test_another_network_of_the_same_function_has_no_error() -> None:
     """|x| = max(x, -x) with the input copied: the layer-wise range is [0, 1], in place of [-9, 1]."""
     barrier = barrier_network(8.0)
     region, x = barrier_query(barrier).region, np.linspace(-1.0, 1.0, 33)[:, None]
-    other = with_copied_inputs(max_of_affine(np.array([[1.0], [-1.0]]), np.zeros(2)), region)
+    other = with_copied_inputs(layerwise_hulls.max_of_affine(np.array([[1.0], [-1.0]]), np.zeros(2)), region)
 
     np.testing.assert_array_equal(barrier.evaluate(x), other.evaluate(x))
     assert (-9, 1) == layerwise_hulls.output_range(barrier, region)
@@ -112,7 +111,7 @@ def test_convex_functions_with_copied_inputs_are_exact(seed: int) -> None:
     print(f"seed {seed}")
     rng = np.random.default_rng(seed)
     pieces, n = 2 + seed % 3, 1 + seed % 2
-    network = max_of_affine(rng.integers(-8, 9, (pieces, n)) / 4.0, rng.integers(-8, 9, pieces) / 4.0)
+    network = layerwise_hulls.max_of_affine(rng.integers(-8, 9, (pieces, n)) / 4.0, rng.integers(-8, 9, pieces) / 4.0)
     region = InputSet.box(np.full(n, -1.0), np.ones(n))
     low, high = oracle.minimum(network, region, ONE), oracle.minimum(network, region, -ONE)
 

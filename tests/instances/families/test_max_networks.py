@@ -20,7 +20,7 @@ from hypersplit.encodings.neuron_groups.group_lp import GroupLP
 from hypersplit.encodings.neuron_groups.group_refinement import refine_by_groups
 from hypersplit.instances.batch import Node, root
 from hypersplit.instances.families.copied_inputs import with_copied_inputs
-from hypersplit.instances.families.max_networks import chained_max, max_of_affine, max_query, tree_max
+from hypersplit.instances.families.max_networks import chained_max, max_query, tree_max
 from hypersplit.instances.network import Array, Network
 from hypersplit.instances.onnx.reader import read_network
 from hypersplit.instances.onnx.writer import write_network
@@ -107,11 +107,9 @@ def test_forms_are_the_maximum(form: Callable[[int], Network], d: int) -> None:
 
 @pytest.mark.parametrize("form", FORMS)
 def test_one_input_is_refused(form: Callable[[int], Network]) -> None:
-    """A maximum of one input, or of one piece, is no maximum."""
+    """A maximum of one input is no maximum."""
     with pytest.raises(ValueError, match="at least two"):
         form(1)
-    with pytest.raises(ValueError, match="at least two"):
-        max_of_affine(np.ones((1, 2)), np.zeros(1))
 
 
 @pytest.mark.parametrize("pieces", [2, 3, 6])
@@ -119,7 +117,7 @@ def test_max_of_affine(pieces: int) -> None:
     """The largest of the pieces, whatever the input, with and without copies of the input."""
     rng = np.random.default_rng(pieces)
     rows, offsets = rng.integers(-8, 9, (pieces, 3)) / 4.0, rng.integers(-8, 9, pieces) / 4.0
-    x, network = rng.integers(-64, 65, (80, 3)) / 64.0, max_of_affine(rows, offsets)
+    x, network = rng.integers(-64, 65, (80, 3)) / 64.0, layerwise_hulls.max_of_affine(rows, offsets)
     copied = with_copied_inputs(network, InputSet.box(np.full(3, -1.0), np.ones(3)))
 
     np.testing.assert_array_equal((x @ rows.T + offsets).max(axis=1), network.evaluate(x)[:, 0])

@@ -1,0 +1,53 @@
+"""Sizes of a query's numbers: above every value that the network takes, and exact on layers of one sign."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import numpy as np
+import oracle
+import pytest
+from random_instances import random_instance, random_points
+
+from hypersplit.encodings.linear.number_range import LARGEST, in_range, largest_number
+from hypersplit.instances.network import Array, sequential
+from hypersplit.instances.property import Case, InputSet, Polyhedron, Property
+from hypersplit.instances.query import Query, queries
+
+
+def query_of(weights: list[Array], reach: float = 1.0) -> Query:
+    """A chain without biases on the box [-reach, reach]^n."""
+    n = weights[0].shape[1]
+    region = InputSet.box(np.full(n, -reach), np.full(n, reach))
+    case = Case(region, (Polyhedron(np.ones((1, len(weights[-1]))), np.zeros(1)),))
+    return queries(sequential(weights, [np.zeros(len(w)) for w in weights]), Property((case,), n, len(weights[-1])))[0]
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_no_value_is_larger(seed: int) -> None:
+    """At random points, in rationals, for every layer."""
+    instance = random_instance(seed)
+    for query in queries(instance.network, instance.prop):
+        most = Fraction(largest_number(query)) * (1 + Fraction(1, 2**40))
+        for x in random_points(np.random.default_rng(seed), query.region, 5):
+            assert all(abs(v) <= most for layer in oracle.exact_values(query.network, x) for v in layer)
+
+
+def test_products_along_all_ways_are_counted() -> None:
+    """Where all ways add up the number is reached: 2 x 3 x 4 x 5, the margin's row included."""
+    weights = [np.full((3, 2), 2.0), np.full((1, 3), 4.0)]
+    assert largest_number(query_of(weights, reach=5.0)) == 2 * 5.0 * 2.0 * 3 * 4.0
+
+
+@pytest.mark.parametrize(("scale", "inside"), [(1e30, True), (1e37, True), (1e38, False), (1e200, False)])
+def test_the_range_ends_where_it_is_said(scale: float, inside: bool) -> None:
+    """Two layers of one weight each: their product decides, and what overflows is outside."""
+    query = query_of([np.full((1, 1), scale), np.full((1, 1), scale)])
+    assert in_range(query) == inside == (scale * scale <= LARGEST)
+
+
+def test_cancelling_weights_do_not_hide() -> None:
+    """1e80 - 1e80 is 0 in value; as a number in sums it is beyond the range."""
+    query = query_of([np.full((2, 1), 1e40), np.array([[1e40, -1e40]])])
+    assert not in_range(query)
+    assert query.network.evaluate(np.ones(1))[0] == 0.0
