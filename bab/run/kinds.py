@@ -72,8 +72,10 @@ def number(most: float) -> Kind:
     """A positive number that is at most `most`."""
 
     def takes(value: Any) -> bool:
-        real = isinstance(value, Real) and not isinstance(value, bool)
-        return real and bool(0.0 < value <= most)  # not as floats: integers may be larger than all of them
+        if isinstance(value, bool) or not isinstance(value, Real):
+            return False
+        given: Any = value  # compared as it is: integers may be larger than all floats
+        return bool(0.0 < given <= most)
 
     return Kind(f"a positive number, at most {most:.0f}", takes, float)
 

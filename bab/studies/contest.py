@@ -21,7 +21,6 @@ from ...instances.errors import InputError
 from ...instances.network import Network
 from ...instances.property import Property
 from ..bench.bench_instances import Instance, read_instances
-from ..run.options import OptionValues
 from .frame import DECIDED, Findings, Row, Settings, decide, new_figure
 from .scaling import warm_up
 
@@ -64,9 +63,10 @@ class Contest:
             if not missing:
                 continue
             network, prop = problem.load()
-            options = OptionValues(method="split", timeout=problem.timeout, seed=settings.seed, kernel=kernel)
             for rule in missing:
-                result = decide(network, prop, **(options | {"rule": rule}))
+                result = decide(
+                    network, prop, method="split", rule=rule, timeout=problem.timeout, seed=settings.seed, kernel=kernel
+                )
                 row: Row = {
                     "instance": problem.name, "rule": rule, "verdict": result.verdict,
                     "nodes": int(result.statistics.get("nodes", 0)), "seconds": round(result.seconds, 4),

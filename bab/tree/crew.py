@@ -27,15 +27,15 @@ class Source(Protocol[Work, Found]):
         """The next piece of work, None where there is none at present; under the lock."""
         ...
 
-    def do(self, work: Work) -> Found:
+    def do(self, work: Work, /) -> Found:
         """Work, without the lock."""
         ...
 
-    def give(self, work: Work, found: Found) -> None:
+    def give(self, work: Work, found: Found, /) -> None:
         """Take in what was found; under the lock."""
         ...
 
-    def put_back(self, work: Work) -> None:
+    def put_back(self, work: Work, /) -> None:
         """Nothing came of it; under the lock."""
         ...
 

@@ -12,9 +12,11 @@ bounds in float64 is strictly between them as they are written.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from decimal import Context, Decimal
 from fractions import Fraction
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -85,17 +87,22 @@ def _literals(text: str) -> dict[tuple[int, float], list[str]]:
 
 def _decimal(value: float, interval: _Interval, literals: list[str], dtype: Any) -> str:
     """A decimal inside the interval that is read as `value`; the repr of `value` where there is none."""
-    plain = repr(value)
-    candidates = [plain, *literals, *_between(interval)]
-    inside = [d for d in candidates if interval.contains(Fraction(d)) and _by_float64(d, dtype) == value]
-    return next((d for d in inside if _at_once(Fraction(d), value, dtype)), inside[0] if inside else plain)
+    plain, inside = repr(value), ""
+    for decimal in chain((plain, *literals), _between(interval)):
+        number = Fraction(decimal)
+        if interval.contains(number) and _by_float64(decimal, dtype) == value:
+            if float(decimal) == value or _at_once(number, value, dtype):
+                return decimal
+            inside = inside or decimal
+    return inside or plain
 
 
-def _between(interval: _Interval) -> list[str]:
+def _between(interval: _Interval) -> Iterator[str]:
     """Decimals between the ends, from the middle towards both."""
     low, width = interval.low, interval.high - interval.low
-    shares = [s for k in _HALVINGS for s in (Fraction(1, 2**k), 1 - Fraction(1, 2**k))] if width > 0 else []
-    return [_shortest(low + width * share, width) for share in shares]
+    if width > 0:
+        for share in (s for k in _HALVINGS for s in (Fraction(1, 2**k), 1 - Fraction(1, 2**k))):
+            yield _shortest(low + width * share, width)
 
 
 def _shortest(number: Fraction, width: Fraction) -> str:
