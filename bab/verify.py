@@ -18,9 +18,10 @@ from ..instances.errors import InputError, ReplayError
 from ..instances.judges.cross_check import Findings, cross_check
 from ..instances.judges.replay import Replay, Witness
 from ..instances.network import Network
-from ..instances.property import Property
-from ..instances.query import Query, queries
+from ..instances.property import InputSet, Property
+from ..instances.query import queries
 from .answer import Answer, answer
+from .many_sets import settle_together
 from .run.limits import Limits, cause
 from .run.options import Options, OptionValues, changed
 from .run.result import NO_CASE, Result
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 __all__ = ["verify"]
 
 LOG = logging.getLogger("hypersplit")
+MOST_CHECKED = 256  # input sets whose inputs are run in the file before `unsat`, evenly spread
 
 
 def verify(
@@ -59,7 +61,7 @@ def verify(
         net, prop = _read(network, property)
         replay, picture = Replay(net), _picture(options, net, prop)
         try:
-            result = _decide(queries(net, prop), replay, prop, options, limits, picture)
+            result = _decide(replay, prop, options, limits, picture)
         except KeyboardInterrupt as stop:
             reason = cause(stop)
             verdict = "timeout" if reason == "time" else "unknown"
@@ -101,10 +103,10 @@ def _picture(options: Options, network: Network, prop: Property) -> Picture | No
 
 
 def _decide(
-    asked: list[Query], replay: Replay, prop: Property, options: Options, limits: Limits, picture: Picture | None
+    replay: Replay, prop: Property, options: Options, limits: Limits, picture: Picture | None
 ) -> Result:
-    """Queries one after another; the first witness ends it, and all must hold for `unsat`."""
-    statistics: Counter[str] = Counter(queries=len(asked))
+    """Many input sets together, the others one after another; the first witness ends it, all must hold for `unsat`."""
+    statistics: Counter[str] = Counter(queries=sum(bool(case.forbidden) for case in prop.cases))
     evidence: Counter[Evidence] = Counter()
     reasons: list[str] = []  # of queries that are open
     held, bound, counterexample = 0, np.inf, None
@@ -118,6 +120,14 @@ def _decide(
         )  # fmt: skip
 
     with progress(options.progress) as report:
+        together = settle_together(prop, replay, options, limits, rng, report)
+        evidence += together.evidence
+        _add(statistics, together.statistics)
+        if together.witness and together.case:
+            witness = _written(together.witness, together.case.region, replay, prop)
+            return result("sat", "search", -np.inf, witness)
+        bound = 0.0 if together.statistics else bound
+        asked = queries(replay.network, replace(prop, cases=tuple(together.left)))
         for query in asked:
             candidates = Candidates(query, replay, prop.joint, limits, rng)
             listeners = (picture.recorder(),) if picture else ()
@@ -131,7 +141,7 @@ def _decide(
             if picture:
                 picture.keep(query)
             if outcome.witness:
-                witness = _written(outcome.witness, query, replay, prop)
+                witness = _written(outcome.witness, query.region, replay, prop)
                 return result("sat", outcome.reason, outcome.bound, witness)
             bound = min(bound, outcome.bound)
             held += outcome.holds
@@ -142,24 +152,27 @@ def _decide(
             if limits.exceeded():
                 break
     if held == len(asked):
-        return _confirmed(result("unsat", told(evidence) or NO_CASE, bound), asked, replay, prop, rng, limits)
+        return _confirmed(result("unsat", told(evidence) or NO_CASE, bound), replay, prop, rng, limits)
     bound = bound if not replay.network.unmodelled else -np.inf
     reason = reasons[0] if reasons else limits.exceeded()
     return result("timeout" if "time" in (reason, limits.exceeded()) else "unknown", reason, bound)
 
 
 def _confirmed(
-    result: Result, asked: list[Query], replay: Replay, prop: Property, rng: np.random.Generator, limits: Limits
+    result: Result, replay: Replay, prop: Property, rng: np.random.Generator, limits: Limits
 ) -> Result:
     """What becomes of an `unsat` once the file itself has been run at a few inputs of each input set."""
     findings, unmodelled = Findings(), replay.network.unmodelled
+    cases = [case for case in prop.cases if case.forbidden]
+    some = [cases[i] for i in np.unique(np.linspace(0, len(cases) - 1, min(len(cases), MOST_CHECKED)).astype(int))]
+    asked = queries(replay.network, replace(prop, cases=tuple(some)))
     if replay.model is not None and asked:
         try:
             findings = cross_check(replay, asked, prop.joint, rng)
         except ReplayError as error:
             findings = Findings(note=f"not held against the file's own outputs: {error}")
     if findings.witness and findings.query:
-        witness = _written(findings.witness, findings.query, replay, prop)
+        witness = _written(findings.witness, findings.query.region, replay, prop)
         how = "the file's own output at one of the inputs that are run before unsat"
         result = replace(result, verdict="sat", witness=witness, bound=-np.inf, reason=how)
     elif asked and (unmodelled or findings.doubt):
@@ -168,12 +181,12 @@ def _confirmed(
     return replace(result, notes=notes, seconds=limits.elapsed)
 
 
-def _written(witness: Witness, query: Query, replay: Replay, prop: Property) -> Witness:
+def _written(witness: Witness, region: InputSet, replay: Replay, prop: Property) -> Witness:
     """The witness with decimals that lie inside the intervals as the property writes them."""
     from ..instances.judges.decimals import written_inside
 
     dtype = np.float64 if replay.model is None else replay.session.dtype
-    return written_inside(witness, query.region, prop.text, dtype)
+    return written_inside(witness, region, prop.text, dtype)
 
 
 def _add(total: Counter[str], more: Counter[str]) -> None:

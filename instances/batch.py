@@ -39,6 +39,7 @@ class Batch:
     slopes: Array
     duty: Array  # [B, disjuncts] bool: what the node has to refute; the others are refuted already, or by another node
     last: Array  # [B] int: 1 + the neuron whose phase the last split fixed, negative for inactive; 0 for another split
+    origin: Array  # [B] int: which input set of the property the node is of; 0 where there is one
 
     def __len__(self) -> int:
         return len(self.lower)
@@ -89,7 +90,7 @@ class Node:
             self.lower[None], self.upper[None], self.cuts[None], self.pre_lower[None], self.pre_upper[None],
             self.phases[None], np.array([self.margin]), np.array([self.depth]), np.ones(1, dtype=np.int64),
             np.zeros(1, dtype=np.int64), np.zeros((1, 0, 0), dtype=np.float16), self.duty[None],
-            np.zeros(1, dtype=np.int64),
+            np.zeros(1, dtype=np.int64), np.zeros(1, dtype=np.int64),
         )  # fmt: skip
 
 
@@ -104,5 +105,5 @@ def root(query: Query) -> Batch:
         np.full((1, n), -np.inf), np.full((1, n), np.inf), np.zeros((1, n), dtype=np.int8),
         np.full(1, -np.inf), np.zeros(1, dtype=np.int64), np.ones(1, dtype=np.int64), np.zeros(1, dtype=np.int64),
         np.zeros((1, 0, 0), dtype=np.float16), np.ones((1, query.disjuncts), dtype=bool),
-        np.zeros(1, dtype=np.int64),
+        np.zeros(1, dtype=np.int64), np.zeros(1, dtype=np.int64),
     )  # fmt: skip

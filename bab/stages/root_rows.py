@@ -1,7 +1,7 @@
 """Multi-neuron rows at the root without LPs: tighter hidden bounds, disjuncts closed, rows for the nodes to inherit.
 
 Rows of pairs of ReLUs with multipliers in back-substitution (`encodings.group_ascent`) win at the root what LPs with
-the same rows win, at a tenth of their price. Trees with hidden bounds anew in every node hardly shrink by it, so this
+the same rows win, in less time. Trees with hidden bounds anew in every node hardly shrink by it, so this
 is done where it is asked for (`Options.rows`); docs/performance.md has the figures.
 """
 

@@ -20,6 +20,7 @@ from ...instances.batch import Batch
 from ...instances.errors import ReplayError
 from ...instances.judges.replay import Replay, Witness
 from ...instances.network import Array
+from ...instances.property import Case
 from ...instances.query import Query
 from ..run.limits import Limits
 
@@ -59,11 +60,14 @@ class Candidates:
         return None
 
     def _replayed(self, x: Array) -> Witness | None:
+        return self._replayed_for(self.query.case, x)
+
+    def _replayed_for(self, case: Case, x: Array) -> Witness | None:
         """A file that cannot be run ends the search where a counterexample would, and nowhere else."""
         try:
-            return self.replay.check(self.query.case, x, self.joint)
+            return self.replay.check(case, x, self.joint)
         except ReplayError:
-            if self.replay.is_real_counterexample(self.query.case, x, self.joint):
+            if self.replay.is_real_counterexample(case, x, self.joint):
                 raise
             return None
 

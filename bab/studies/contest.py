@@ -59,7 +59,7 @@ class Contest:
         said = {row["instance"]: row for row in former if row["verdict"] in DECIDED}
         kernel = warm_up(settings.quick)
         for problem in _problems(settings, self.own):
-            missing = [rule for rule in self.rules if (problem.name, rule) not in done]
+            missing: list[Rule] = [rule for rule in self.rules if (problem.name, rule) not in done]
             if not missing:
                 continue
             network, prop = problem.load()

@@ -34,14 +34,13 @@ class Trace(Recorder):
 
     def __init__(self) -> None:
         self.size = 0  # nodes heard of
-        self._roots = 0
         self._ends: list[tuple[Array, Array]] = []
         self._splits: list[_Split] = []
         self._names: Array | None = None  # [neurons left] flat indices of the network's own
 
     def planted(self, roots: Batch) -> None:
         """See `Recorder`."""
-        self.size = self._roots = len(roots)
+        self.size += len(roots)
 
     def ended(self, numbers: Array, evidence: Array) -> None:
         """See `Recorder`."""

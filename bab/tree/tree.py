@@ -62,6 +62,14 @@ class Tree:
         for listener in self.listeners:
             listener.planted(roots)
 
+    def plant(self, roots: Batch) -> None:
+        """More roots, open."""
+        roots.number = self.size + np.arange(len(roots))
+        self.size += len(roots)
+        self.open.push(roots)
+        for listener in self.listeners:
+            listener.planted(roots)
+
     @property
     def closed(self) -> bool:
         """Whether every node has ended, or its children have."""

@@ -2,7 +2,7 @@
 
 Singh, Ganvir, Pueschel and Vechev (2019): the rows of the hull of a group's pre-activations and activations, within
 an octahedral polytope of its pre-activations, hold on the node and cut off what the triangles leave. They come from
-`hull_wrapping` or `relu_hull`, certified in exact arithmetic, and go into the LP as
+`hull_wrapping` or `relu_hull`, raised by error terms until they hold, and go into the LP as
     c + A z + B y >= 0,    z = y - s, so (A + B) y - A s >= -c.
 The LP is believed through its multipliers only (`safe_lp`), so bounds stay rigorous. Of the many rows few bind: those
 that the LP's point violates most are added, round by round.

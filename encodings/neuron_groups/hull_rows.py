@@ -98,7 +98,7 @@ def _reach(bounds: Array, k: int) -> Array:
 
 
 def raised(rows: HullRows, vertices: Vertices, owner: Array | None = None, phases: Array | None = None) -> HullRows:
-    """Rows with constants raised until they hold, in exact arithmetic, on all of their group's polytopes.
+    """Rows with constants raised until they hold on all of their group's polytopes, error terms included.
 
     vertices: of P polytopes, of group owner [P] (ascending; default: one a group) each; phases: [P, k] where y is z
     times these 0s and 1s; without them y = ReLU(z), and the rows must be concave, y <= 0.

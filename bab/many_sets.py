@@ -1,0 +1,184 @@
+"""Properties of many input sets: roots of one tree.
+
+Sets whose forbidden rows are the same, C y <= d with right-hand sides of their own, become one query: the network gets
+the right-hand sides as further inputs, which every node fixes at its own set's,
+    m(x, d) = C f(x) - d,    d in [d_k, d_k],
+so that thousands of sets are bounded, attacked, clipped and split at a time by the steps that know of one query only.
+A set's nodes carry its number (`Batch.origin`). What is still open when the time for this is over is asked set by set.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter, defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from ..encodings.linear.number_range import in_range
+from ..heuristics.policy import facts, node_mb
+from ..instances.batch import Batch, root
+from ..instances.judges.replay import Replay, Witness
+from ..instances.network import Array, Layer, Matrix, Network
+from ..instances.property import Case, InputSet, Property
+from ..instances.query import Query
+from ..instances.sparse import sp
+from .closers.exact_step import ExactStep
+from .run.budget import Budget
+from .run.limits import Limits
+from .run.options import Options
+from .steps.candidates import Candidates
+from .steps.inputs import InputSteps
+from .tree.evidence import Evidence
+from .tree.search import Outcome, Pace, search
+from .tree.tree import Tree
+
+__all__ = ["FEWEST", "Together", "settle_together"]
+
+LOG = logging.getLogger(__name__)
+FEWEST = 16  # input sets with the same rows from which they are worth a query of their own
+SHARE = 0.5  # of the time that is left, for all of them together
+AT_ONCE = 4096  # roots planted at a time: memory
+MOST_SPLITS = 8  # a set, on average, beyond which sets are asked one by one
+ONE_BY_ONE = "sets are asked one by one"  # why a search for all of them ends
+WORK = 2e8  # products of a round
+
+
+@dataclass(eq=False)
+class Together:
+    """What became of the input sets."""
+
+    left: list[Case]  # that are still to be asked
+    witness: Witness | None = None
+    case: Case | None = None  # of the witness
+    evidence: Counter[Evidence] = field(default_factory=Counter)
+    statistics: Counter[str] = field(default_factory=Counter)
+
+
+def settle_together(
+    prop: Property, replay: Replay, options: Options, limits: Limits, rng: np.random.Generator,
+    report: Callable[[Tree], None],
+) -> Together:  # fmt: skip
+    """Decide as many of the property's cases as one tree for all of them can; `left` are the others.
+
+    Only boxes are settled so, and only without `options.picture`, whose plane is one set's.
+    """
+    found = Together([])
+    groups: dict[object, list[int]] = defaultdict(list)
+    for i, case in enumerate(prop.cases):
+        if case.forbidden:
+            groups[_pattern(case)].append(i)
+    plain = options.method != "milp" and not options.picture and options.rule == "auto"
+    for numbers in groups.values():
+        cases = [prop.cases[i] for i in numbers]
+        suits = plain and len(cases) >= FEWEST and not len(cases[0].region.rows) and len(cases[0].forbidden[0].rows)
+        if not suits or found.witness:
+            found.left += cases
+            continue
+        _settle(_Sets(replay.network, cases, prop.joint), prop.joint, replay, options, limits, rng, report, found)
+    return found
+
+
+def _pattern(case: Case) -> object:
+    """What cases of one group have in common; their half-spaces and rows, but not their right-hand sides."""
+    region, rows = case.region, [(p.rows.shape, p.rows.tobytes(), p.strict.tobytes()) for p in case.forbidden]
+    return (len(region.rows) and id(case), tuple(rows), all(len(p.rows) for p in case.forbidden) or id(case))
+
+
+class _Sets:
+    """Cases with the same rows as one query over inputs (x, d)."""
+
+    def __init__(self, network: Network, cases: list[Case], joint: bool) -> None:
+        self.cases = cases
+        rhs = np.array([np.concatenate([p.rhs for p in case.forbidden]) for case in cases])
+        self.lower = np.concatenate([[case.region.lower for case in cases], rhs], axis=1)
+        self.upper = np.concatenate([[case.region.upper for case in cases], rhs], axis=1)
+        hull = InputSet.box(self.lower.min(axis=0), self.upper.max(axis=0))
+        starts = np.cumsum([0, *(len(p.rows) for p in cases[0].forbidden)])
+        strict = np.concatenate([p.strict for p in cases[0].forbidden])
+        rows = np.concatenate([p.rows for p in cases[0].forbidden])
+        self.query = Query(_with_sides(network, rows, joint), hull, starts, cases[0], strict)
+
+    def roots(self, some: slice) -> Batch:
+        """Nodes of some of the sets, nothing proved yet."""
+        lower, upper = self.lower[some], self.upper[some]
+        one = root(self.query)
+        batch = one[np.zeros(len(lower), dtype=np.int64)]
+        return replace(batch, lower=lower.copy(), upper=upper.copy(), origin=np.arange(len(self.cases))[some])
+
+    def of(self, x: Array) -> list[int]:
+        """The sets that hold an extended input [n + sides]."""
+        inside = ((x >= self.lower) & (x <= self.upper)).all(axis=1)
+        return np.flatnonzero(inside).tolist()
+
+
+def _with_sides(network: Network, rows: Array, joint: bool) -> Network:
+    """The network with as many further inputs as there are rows, and the margins C f(x) - d as its last layer."""
+    n, sides, last = network.input_size, len(rows), len(network.layers)
+    layers = []
+    for layer in network.layers:
+        weights = [_widened(w, sides) if s == 0 else w for s, w in zip(layer.sources, layer.weights, strict=True)]
+        layers.append(replace(layer, weights=tuple(weights)))
+    own = np.concatenate([rows[:, network.output_size :] if joint else np.zeros((sides, n)), -np.eye(sides)], axis=1)
+    margins = Layer((0, last), (own, rows[:, : network.output_size]), np.zeros(sides), "identity", "margins")
+    return Network(
+        n + sides, (*layers, margins), (n + sides,), (sides,), network.input_name, "margins", network.source,
+        network.operators, network.unmodelled,
+    )  # fmt: skip
+
+
+def _widened(w: Matrix, sides: int) -> Matrix:
+    """[m, n] weights with columns of zeros for the sides."""
+    if isinstance(w, np.ndarray):
+        return np.concatenate([w, np.zeros((len(w), sides), dtype=w.dtype)], axis=1)
+    return sp.csr_array(sp.hstack([w, sp.csr_array((w.shape[0], sides))]))
+
+
+@dataclass(eq=False)
+class _SetCandidates(Candidates):
+    """Candidates (x, d) are replayed at x, for the sets that hold them."""
+
+    sets: _Sets | None = None
+    met: Case | None = None  # the set of the witness
+
+    def _replayed(self, x: Array) -> Witness | None:
+        assert self.sets is not None
+        for k in self.sets.of(x):
+            case = self.sets.cases[k]
+            if witness := self._replayed_for(case, x[: case.region.size]):
+                self.met = case
+                return witness
+        return None
+
+
+def _settle(
+    sets: _Sets, joint: bool, replay: Replay, options: Options, limits: Limits, rng: np.random.Generator,
+    report: Callable[[Tree], None], found: Together,
+) -> None:  # fmt: skip
+    """One tree, its roots planted by thousands."""
+    query, count = sets.query, len(sets.cases)
+    if not in_range(query):
+        found.left += sets.cases
+        return
+    candidates = _SetCandidates(query, replay, joint, limits, rng, sets=sets)
+    steps = InputSteps(query, candidates, ExactStep(limits.deadline), clipping=options.clip, kernel=options.kernel)
+    tree = Tree(sets.roots(slice(0, AT_ONCE)))
+    weights = facts(query, tree.root).weights
+    batch = options.batch or int(np.clip(WORK / (weights * (1 + query.rows)), 16, AT_ONCE))
+    pace = Pace(
+        Budget(limits).part(SHARE), batch, options.jobs, node_mb(query, False),
+        lambda: ONE_BY_ONE if tree.inner > MOST_SPLITS * count else "", report,
+    )  # fmt: skip
+    planted, outcome = min(AT_ONCE, count), Outcome()
+    while not (outcome := search(tree, steps, pace)).witness and outcome.stopped in ("", ONE_BY_ONE):
+        if planted == count:
+            break
+        tree.plant(sets.roots(slice(planted, planted + AT_ONCE)))
+        planted = min(planted + AT_ONCE, count)
+    found.witness, found.case = outcome.witness, candidates.met
+    still = {int(k) for b in (*tree.open, *tree.stuck) for k in b.origin} | set(range(planted, count))
+    found.left += [sets.cases[k] for k in sorted(still)]
+    found.evidence += tree.ended
+    found.statistics.update(nodes=tree.size, sets_together=count - len(still))
+    LOG.info("%d input sets together: %d nodes, %d sets left %s", count, tree.size, len(still), outcome.stopped)
