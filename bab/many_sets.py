@@ -10,6 +10,7 @@ A set's nodes carry its number (`Batch.origin`). What is still open when the tim
 from __future__ import annotations
 
 import logging
+import time
 from collections import Counter, defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -43,6 +44,7 @@ AT_ONCE = 4096  # roots planted at a time: memory
 MOST_SPLITS = 8  # a set, on average, beyond which sets are asked one by one
 ONE_BY_ONE = "sets are asked one by one"  # why a search for all of them ends
 WORK = 2e8  # products of a round
+KERNEL_AFTER = 4.0  # seconds of numpy's work on all sets from which loading the kernels is worth it
 
 
 @dataclass(eq=False)
@@ -162,7 +164,9 @@ def _settle(
         found.left += sets.cases
         return
     candidates = _SetCandidates(query, replay, joint, limits, rng, sets=sets)
-    steps = InputSteps(query, candidates, ExactStep(limits.deadline), clipping=options.clip, kernel=options.kernel)
+    plain = "plain" if options.kernel == "auto" else options.kernel
+    steps = InputSteps(query, candidates, ExactStep(limits.deadline), clipping=options.clip, kernel=plain)
+    started = time.monotonic()
     tree = Tree(sets.roots(slice(0, AT_ONCE)))
     weights = facts(query, tree.root).weights
     batch = options.batch or int(np.clip(WORK / (weights * (1 + query.rows)), 16, AT_ONCE))
@@ -174,6 +178,8 @@ def _settle(
     while not (outcome := search(tree, steps, pace)).witness and outcome.stopped in ("", ONE_BY_ONE):
         if planted == count:
             break
+        if (time.monotonic() - started) / planted * count > KERNEL_AFTER:
+            steps.kernel = options.kernel
         tree.plant(sets.roots(slice(planted, planted + AT_ONCE)))
         planted = min(planted + AT_ONCE, count)
     found.witness, found.case = outcome.witness, candidates.met

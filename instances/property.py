@@ -58,6 +58,15 @@ class InputSet:
         """A box without half-spaces."""
         return InputSet(lower, upper, np.zeros((0, np.size(lower))), np.zeros(0))
 
+    @staticmethod
+    def box_of_checked(lower: Array, upper: Array, strict_lower: Array, strict_upper: Array) -> InputSet:
+        """The box of arrays that are known to be what the class asks for; nothing is checked."""
+        none = np.zeros(0)
+        return _of_checked(
+            InputSet, lower=lower, upper=upper, rows=none.reshape(0, len(lower)), offsets=none,
+            strict_lower=strict_lower, strict_upper=strict_upper, strict=none.astype(bool),
+        )  # fmt: skip
+
     @property
     def size(self) -> int:
         """Number of inputs."""
@@ -89,6 +98,11 @@ class Polyhedron:
         object.__setattr__(self, "rows", rows)
         object.__setattr__(self, "rhs", rhs)
         _fill(self, "strict", len(rhs), "polyhedron")
+
+    @staticmethod
+    def of_checked(rows: Array, rhs: Array, strict: Array) -> Polyhedron:
+        """The polyhedron of float64 arrays that are known to be what the class asks for; nothing is checked."""
+        return _of_checked(Polyhedron, rows=rows, rhs=rhs, strict=strict)
 
     def contains(self, y: Array) -> bool:
         """Whether y lies in it, with no tolerance.
@@ -146,6 +160,13 @@ class Property:
             for p in case.forbidden:
                 if len(p.rows) and p.rows.shape[1] != width:
                     raise PropertyError(f"case {k}: a polyhedron of {p.rows.shape[1]} columns, expected {width}")
+
+
+def _of_checked(kind: Any, **values: Array) -> Any:
+    """An object of a frozen class without its constructor: there may be a hundred thousand."""
+    made = object.__new__(kind)
+    made.__dict__.update(values)
+    return made
 
 
 def _below(a: Any, b: Any, strict: Array) -> Any:

@@ -18,7 +18,7 @@ __all__ = [
     "add", "compare", "conjoin", "scale",
 ]  # fmt: skip
 
-MAX_CONJUNCTIONS = 100_000  # of a disjunctive normal form; more is a blow-up that no search would survive
+MAX_CONJUNCTIONS = 500_000  # of a disjunctive normal form; more is a blow-up that no search would survive
 MAX_ATOMS = 20_000_000  # over all those conjunctions: 160 MB of references
 
 Number = int | float | Fraction  # all three are exact here: a float stands for its own value

@@ -90,6 +90,7 @@ class _Normaliser:
         self.formula = formula
         self.inputs, self.outputs = len(formula.inputs), len(formula.outputs)
         self.base = _plain_box(formula)
+        self.rows_of: dict[tuple[tuple[int, Number], ...], Array] = {}  # of atoms on outputs, by their terms
         atoms = (a for part in formula.assertions for conjunction in part for a in conjunction)
         self.joint = any(_on_inputs(a) and not _on_inputs_only(a) for a in atoms)
 
@@ -112,7 +113,7 @@ class _Normaliser:
                 "split the property into several files"
             )
         shared = {c: self.polyhedron(c) for c in forbidden}  # most cases demand nothing besides
-        cases = tuple(Case(InputSet(*ends), self.union(residuals, shared)) for ends, residuals in regions)
+        cases = tuple(Case(_input_set(ends), self.union(residuals, shared)) for ends, residuals in regions)
         return cases, self.joint
 
     def regions(self, conjunctions: list[Conjunction]) -> list[tuple[_Ends, list[Conjunction]]]:
@@ -121,16 +122,21 @@ class _Normaliser:
         Raises PropertyError where there are conjunctions, and all of them contradict themselves.
         """
         groups: dict[tuple[bytes, ...], tuple[_Ends, list[Conjunction]]] = {}
+        known: dict[object, list[Conjunction] | None] = {}  # by what atoms say, wherever they stand in the text
         contradiction: _Contradiction | None = None
         for conjunction in conjunctions:
             on_inputs, residual = _split(conjunction)
-            region = self.region(on_inputs)
-            if isinstance(region, _Contradiction):
-                contradiction = contradiction or region
-                continue
-            key = tuple(a.tobytes() for a in region)
-            _, residuals = groups.setdefault(key, (region, []))
-            residuals.append(residual)
+            said = tuple((atom.terms, atom.constant, atom.strict) for atom in on_inputs)
+            if said not in known:
+                region = self.region(on_inputs)
+                if isinstance(region, _Contradiction):
+                    contradiction, known[said] = contradiction or region, None
+                else:
+                    key = tuple(a.tobytes() for a in region)
+                    known[said] = groups.setdefault(key, (region, []))[1]
+            residuals = known[said]
+            if residuals is not None:
+                residuals.append(residual)
         if contradiction and not groups:
             self.report(contradiction)
         return list(groups.values())
@@ -139,7 +145,7 @@ class _Normaliser:
         """The input set of plain bounds and of one conjunction of atoms on inputs."""
         lower, upper, above, below = (a.copy() for a in self.base)
         rows, offsets, strict = [], [], []
-        for atom in sorted(atoms, key=_position):
+        for atom in sorted(atoms, key=_position) if len(atoms) > 1 else atoms:
             if len(atom.terms) == 1:
                 variable, is_upper, value, open_end = self.bound(atom)
                 ends, masks = (upper, below) if is_upper else (lower, above)
@@ -152,9 +158,9 @@ class _Normaliser:
                 rows.append(0.0 - row)  # not -row: that would make zeros negative
                 offsets.append(rhs)
                 strict.append(open_row)
-        crossed = np.flatnonzero((lower > upper) | ((lower == upper) & (above | below)))
-        if len(crossed):
-            return _Contradiction(int(crossed[0]), atoms)
+        crossed = (lower > upper) | ((lower == upper) & (above | below))
+        if crossed.any():
+            return _Contradiction(int(crossed.argmax()), atoms)
         matrix = np.array(rows).reshape(len(rows), self.inputs)
         rest = np.array(offsets, dtype=np.float64), above, below, np.array(strict, dtype=bool)
         return lower + 0.0, upper + 0.0, matrix, *rest
@@ -178,10 +184,23 @@ class _Normaliser:
     def polyhedron(self, atoms: Conjunction) -> Polyhedron:
         """The output polyhedron of atoms, over (y, x) if the property is joint."""
         width = self.outputs + (self.inputs if self.joint else 0)
+        if len(atoms) == 1:
+            return self.half_space(atoms[0], width)
         triples = [self.row(atom, width) for atom in sorted(atoms, key=_position)]
         rows = np.array([row for row, _, _ in triples]).reshape(len(triples), width)
         rhs = np.array([rhs for _, rhs, _ in triples], dtype=np.float64)
         return Polyhedron(rows, rhs, np.array([strict for _, _, strict in triples], dtype=bool))
+
+    def half_space(self, atom: Atom, width: int) -> Polyhedron:
+        """The polyhedron of a single atom; atoms with the same terms share their rows."""
+        if atom.terms not in self.rows_of or not isinstance(atom.constant, float):
+            row, rhs, strict = self.row(atom, width)
+            rows = row[None]
+            if isinstance(atom.constant, float) and all(isinstance(c, int) for _, c in atom.terms):
+                self.rows_of[atom.terms] = rows  # terms that need no common denominator with a float constant
+        else:
+            rows, rhs, strict = self.rows_of[atom.terms], -atom.constant + 0.0, atom.strict
+        return Polyhedron.of_checked(rows, np.array([rhs]), np.array([strict]))
 
     def union(
         self, residuals: Iterable[Conjunction], shared: dict[Conjunction, Polyhedron]
@@ -248,6 +267,12 @@ class _Normaliser:
             f"bound {high[1]!r} (line {text.line(high[2])}){'' if crossed else ', one of them strict'}; "
             "no input satisfies this, nor any other disjunct",
         )
+
+
+def _input_set(ends: _Ends) -> InputSet:
+    """Of finite ends that do not cross."""
+    lower, upper, matrix, _, above, below, _ = ends
+    return InputSet.box_of_checked(lower, upper, above, below) if not len(matrix) else InputSet(*ends)
 
 
 def _plain_box(formula: Formula) -> tuple[Array, Array, Array, Array]:

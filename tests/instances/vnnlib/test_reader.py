@@ -255,14 +255,14 @@ def test_blow_up_is_refused() -> None:
     """Forty `or`s of three are 3^40 conjunctions; the error says so instead of filling the memory."""
     clause = "(assert (or (<= Y_0 {0}) (>= Y_0 {1}) (= Y_0 0.5)))\n"
     text = ONE + BOX + "".join(clause.format(i, i + 1) for i in range(40))
-    with pytest.raises(PropertyError, match="over the limit of 100000"):
+    with pytest.raises(PropertyError, match="over the limit of 500000"):
         parse_property(text)
 
 
 def test_cases_times_outputs_are_limited(monkeypatch: pytest.MonkeyPatch) -> None:
     """Many input disjuncts times many output disjuncts count towards the same limit."""
     monkeypatch.setattr("hypersplit.instances.vnnlib.reader.MAX_CONJUNCTIONS", 5)
-    assert vnnlib_formula.MAX_CONJUNCTIONS == 100_000
+    assert vnnlib_formula.MAX_CONJUNCTIONS == 500_000
     text = ONE + BOX + "(assert (or (<= X_0 0) (>= X_0 0.5)))(assert (or (<= Y_0 0) (>= Y_0 1) (= Y_0 0.5)))"
     with pytest.raises(PropertyError, match="more than 5 forbidden polyhedra"):
         parse_property(text)
