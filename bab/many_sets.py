@@ -54,6 +54,7 @@ class Together:
     left: list[Case]  # that are still to be asked
     witness: Witness | None = None
     case: Case | None = None  # of the witness
+    stopped: str = ""  # why the last search of all together ended
     evidence: Counter[Evidence] = field(default_factory=Counter)
     statistics: Counter[str] = field(default_factory=Counter)
 
@@ -142,14 +143,14 @@ class _SetCandidates(Candidates):
     """Candidates (x, d) are replayed at x, for the sets that hold them."""
 
     sets: _Sets | None = None
-    met: Case | None = None  # the set of the witness
+    met: list[tuple[Witness, Case]] = field(default_factory=list)  # witnesses and their sets
 
     def _replayed(self, x: Array) -> Witness | None:
         assert self.sets is not None
         for k in self.sets.of(x):
             case = self.sets.cases[k]
             if witness := self._replayed_for(case, x[: case.region.size]):
-                self.met = case
+                self.met.append((witness, case))
                 return witness
         return None
 
@@ -175,15 +176,18 @@ def _settle(
         lambda: ONE_BY_ONE if tree.inner > MOST_SPLITS * count else "", report,
     )  # fmt: skip
     planted, outcome = min(AT_ONCE, count), Outcome()
-    while not (outcome := search(tree, steps, pace)).witness and outcome.stopped in ("", ONE_BY_ONE):
+    while not (outcome := search(tree, steps, pace)).witness and not outcome.stopped:
         if planted == count:
             break
         if (time.monotonic() - started) / planted * count > KERNEL_AFTER:
             steps.kernel = options.kernel
         tree.plant(sets.roots(slice(planted, planted + AT_ONCE)))
         planted = min(planted + AT_ONCE, count)
-    found.witness, found.case = outcome.witness, candidates.met
+    found.witness, found.stopped = outcome.witness, outcome.stopped
+    found.case = next((case for witness, case in candidates.met if witness is outcome.witness), None)
     still = {int(k) for b in (*tree.open, *tree.stuck) for k in b.origin} | set(range(planted, count))
+    if not tree.whole:  # an interruption: nobody knows whose nodes are missing
+        still = set(range(count))
     found.left += [sets.cases[k] for k in sorted(still)]
     found.evidence += tree.ended
     found.statistics.update(nodes=tree.size, sets_together=count - len(still))

@@ -22,7 +22,7 @@ from ..instances.property import InputSet, Property
 from ..instances.query import queries
 from .answer import Answer, answer
 from .many_sets import settle_together
-from .run.limits import Limits, cause
+from .run.limits import INTERRUPTIONS, Limits, cause
 from .run.options import Options, OptionValues, changed
 from .run.result import NO_CASE, Result
 from .steps.candidates import Candidates
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 __all__ = ["verify"]
 
 LOG = logging.getLogger("hypersplit")
+NO_REPLAY = "no replay is possible, and the real-valued network has a counterexample"
 MOST_CHECKED = 256  # input sets whose inputs are run in the file before `unsat`, evenly spread
 
 
@@ -120,22 +121,28 @@ def _decide(
         )  # fmt: skip
 
     with progress(options.progress) as report:
-        together = settle_together(prop, replay, options, limits, rng, report)
+        try:
+            together = settle_together(prop, replay, options, limits, rng, report)
+        except ReplayError as error:
+            return result("unknown", f"{NO_REPLAY}: {error}", -np.inf)
         evidence += together.evidence
         _add(statistics, together.statistics)
         if together.witness and together.case:
             witness = _written(together.witness, together.case.region, replay, prop)
             return result("sat", "search", -np.inf, witness)
-        bound = 0.0 if together.statistics else bound
+        bound = 0.0 if together.statistics["sets_together"] else bound
         asked = queries(replay.network, replace(prop, cases=tuple(together.left)))
-        for query in asked:
+        interrupted = together.stopped if together.stopped in INTERRUPTIONS else ""
+        for number, query in enumerate(asked):
+            if interrupted or (number and limits.exceeded()):
+                bound = -np.inf  # of this set nothing is known
+                break
             candidates = Candidates(query, replay, prop.joint, limits, rng)
             listeners = (picture.recorder(),) if picture else ()
             try:
                 outcome: Answer = answer(query, candidates, options, report, listeners)
             except ReplayError as error:
-                reason = f"no replay is possible, and the real-valued network has a counterexample: {error}"
-                return result("unknown", reason, -np.inf)
+                return result("unknown", f"{NO_REPLAY}: {error}", -np.inf)
             _add(statistics, outcome.statistics)
             evidence += outcome.evidence
             if picture:
@@ -147,14 +154,13 @@ def _decide(
             held += outcome.holds
             if not outcome.holds:
                 reasons.append(outcome.reason)
+                interrupted = outcome.reason if outcome.reason in INTERRUPTIONS else ""
             if outcome.counterexample:
                 counterexample, reasons = outcome.counterexample, [outcome.reason, *reasons]
-            if limits.exceeded():
-                break
     if held == len(asked):
         return _confirmed(result("unsat", told(evidence) or NO_CASE, bound), replay, prop, rng, limits)
     bound = bound if not replay.network.unmodelled else -np.inf
-    reason = reasons[0] if reasons else limits.exceeded()
+    reason = reasons[0] if reasons else interrupted or limits.exceeded()
     return result("timeout" if "time" in (reason, limits.exceeded()) else "unknown", reason, bound)
 
 

@@ -33,7 +33,7 @@ class Batch:
     margin: Array  # [B] lower bound of the worst margin (Query.worst) proved so far
     depth: Array  # [B] int, number of splits above the node
     changed: Array  # [B] int, first layer whose bounds the last split can move; those before keep the inherited ones
-    number: Array  # [B] int, the node's number in a recorded tree; all 0 where nothing is recorded
+    number: Array  # [B] int, the node's number in its tree
     # [B, disjuncts, neurons + rows] float16 slopes, multipliers and logits that the parent's phase bounds found
     # (encodings.phase_bounds), NaN where there are none; [B, 0, 0] as long as no node has any
     slopes: Array

@@ -47,15 +47,15 @@ def run_crew(source: Source[Work, Found], workers: int, patience: float = 1.0) -
     """
     crew = _Crew(source, patience)
     others = [Thread(target=crew.work, daemon=True) for _ in range(workers - 1)]
-    for thread in others:
-        thread.start()
     try:
-        crew.work()
-    except KeyboardInterrupt as stop:  # while waiting for the others
-        crew.fail(stop)
-    if not isinstance(crew.error, KeyboardInterrupt):  # else they end with their work, for nobody
         for thread in others:
-            thread.join()
+            thread.start()
+        crew.work()
+        if not isinstance(crew.error, KeyboardInterrupt):  # else they end with their work, for nobody
+            for thread in others:
+                thread.join()
+    except BaseException as stop:  # noqa: BLE001  an interruption, wherever it comes
+        crew.fail(stop)
     if crew.error:
         raise crew.error
 
@@ -68,21 +68,26 @@ class _Crew(Generic[Work, Found]):
         self.error: BaseException | None = None
 
     def work(self) -> None:
-        """Take, do and give until nothing is left."""
-        while (work := self._take()) is not None:
-            try:
-                found = self.source.do(work)
-            except BaseException as raised:  # noqa: BLE001  kept for the thread that called
-                with self.change:
-                    if not self.error:
-                        self.source.put_back(work)
-                self.fail(raised)
-                return
+        """Take, do and give until nothing is left. Whatever is raised on the way ends the crew."""
+        try:
+            while (work := self._take()) is not None:
+                self._finish(work)
+        except BaseException as raised:  # noqa: BLE001  kept for the thread that called
+            self.fail(raised)
+
+    def _finish(self, work: Work) -> None:
+        try:
+            found = self.source.do(work)
+        except BaseException:
             with self.change:
-                self.busy -= 1
                 if not self.error:
-                    self.source.give(work, found)
-                self.change.notify_all()
+                    self.source.put_back(work)
+            raise
+        with self.change:
+            if not self.error:
+                self.source.give(work, found)
+            self.busy -= 1
+            self.change.notify_all()
 
     def fail(self, error: BaseException) -> None:
         """Let every thread end with its work."""

@@ -50,12 +50,16 @@ class Frontier:
 
     def pop(self, count: int) -> Batch:
         """Take up to `count` nodes off the top. Raises IndexError when empty."""
-        taken = [self._stack.pop()]
-        while self._stack and sum(len(b) for b in taken) < count:
-            taken.append(self._stack.pop())
-        batch = Batch.concatenate(taken[::-1]) if len(taken) > 1 else taken[0]
+        if not self._stack:
+            raise IndexError("no open nodes")
+        first = len(self._stack) - 1
+        while first and sum(len(b) for b in self._stack[first:]) < count:
+            first -= 1
+        rest, taken = self._stack[:first], self._stack[first:]
+        batch = Batch.concatenate(taken) if len(taken) > 1 else taken[0]
         if len(batch) > count:
             # a copy: a view would keep the memory of the nodes that leave
-            self._stack.append(batch[np.arange(len(batch) - count)])
+            rest.append(batch[np.arange(len(batch) - count)])
             batch = batch[len(batch) - count :]
+        self._stack = rest  # last: what fails before has changed nothing
         return batch

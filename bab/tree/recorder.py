@@ -1,7 +1,8 @@
 """What a tree tells of itself while it grows: one interface for pictures, checks and whatever else listens.
 
-The tree calls its listeners under its lock, in an order that a reader can follow: a node is split or ends only after
-its parent was split; the numbers of children are those that follow the largest one so far.
+Whoever changes the tree holds the crew's lock, so listeners hear one thing at a time, in an order that a reader can
+follow: a node is split or ends only after its parent was split; the numbers of children are those that follow the
+largest one so far.
 """
 
 from __future__ import annotations

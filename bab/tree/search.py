@@ -113,7 +113,7 @@ def search(tree: Tree, steps: Steps, pace: Pace) -> Outcome:
         run_crew(source, pace.workers)
     except KeyboardInterrupt as stop:
         tree.recall()
-        source.outcome.stopped = source.outcome.stopped or cause(stop)
+        source.outcome.stopped = cause(stop)
     return source.outcome
 
 

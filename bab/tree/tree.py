@@ -72,13 +72,22 @@ class Tree:
 
     @property
     def closed(self) -> bool:
-        """Whether every node has ended, or its children have."""
-        return not (len(self.open) or self.hands or self.stuck)
+        """Whether every node has ended, or its children have: by what lies there, and by the account.
+
+        An interruption in the middle of a change may lose nodes; the account misses them, and nothing is closed.
+        """
+        return self.count_open == 0 and self.whole and not self.stuck
+
+    @property
+    def whole(self) -> bool:
+        """Whether every node that is neither split nor ended is there."""
+        there = len(self.open) + sum(len(b) for b in self.hands)
+        return there == self.count_open
 
     @property
     def count_open(self) -> int:
-        """Nodes that are open, in hand or not."""
-        return len(self.open) + sum(len(b) for b in self.hands)
+        """Nodes that are open, in hand or not, by the account."""
+        return self.size - self.inner - self.ended.total() - self.count_stuck
 
     @property
     def count_stuck(self) -> int:
@@ -88,6 +97,8 @@ class Tree:
     @property
     def margin(self) -> float:
         """Proved lower bound of the worst margin where it may be <= 0; +inf where nothing is left."""
+        if not self.whole:
+            return -np.inf
         left = [*self.open, *self.hands, *self.stuck]
         return min((float(b.margin.min()) for b in left if len(b)), default=np.inf)
 
@@ -104,8 +115,8 @@ class Tree:
 
     def put_back(self, batch: Batch) -> None:
         """Nodes taken of which nothing was learnt."""
-        self._out_of_hands(batch)
         self.open.push(batch)
+        self._out_of_hands(batch)
 
     def recall(self) -> None:
         """Everything that is still in hands is open again; what comes back later must be ignored."""
@@ -115,7 +126,6 @@ class Tree:
 
     def give(self, batch: Batch, found: Round) -> None:
         """Nodes taken, with what became of them."""
-        self._out_of_hands(batch)
         self.deepest = max(self.deepest, int(batch.depth.max(initial=0)))
         for numbers, kinds in found.ended:
             self._end(numbers, kinds)
@@ -132,6 +142,7 @@ class Tree:
             for listener in self.listeners:
                 listener.split(parents, splits, children)
             self.open.push(children)
+        self._out_of_hands(batch)
 
     def learn(
         self, evidence: Evidence, refuted: Iterable[int] = (), lower: Array | None = None, upper: Array | None = None
