@@ -24,6 +24,7 @@ from fractions import Fraction
 
 import numpy as np
 
+from ...encodings.exact.region import inexact
 from ...encodings.programs.lp import TriangleLP
 from ...encodings.propagation.contraction import Propagation
 from ...encodings.propagation.state import Nogoods, State
@@ -230,8 +231,13 @@ class ConflictSearch:
         self.violated = np.where(self.query.relu, np.maximum(np.minimum(*halves), 0.0), 0.0)
 
     def _look(self, point: Array) -> None:
-        """Take note of an input whose margins are <= 0 in float64."""
-        if (self.query.network.evaluate(point[None]) <= 0.0).all():
+        """Take note of an input whose margins are <= 0 in float64, and in exact arithmetic where the network has it:
+        floats that only seem to violate must not end the search."""
+        from .exact_closing import is_counterexample
+
+        if not (self.query.network.evaluate(point[None]) <= 0.0).all():
+            return
+        if inexact(self.query.network) or is_counterexample(self.query, [Fraction(x) for x in point.tolist()], 0):
             self.result.points.append(point)
             self.result.status = "candidate"
 

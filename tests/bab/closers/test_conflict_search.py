@@ -13,6 +13,7 @@ from random_instances import Shape, random_instance, random_nodes
 from hypersplit.bab.closers.conflict_search import ConflictSearch
 from hypersplit.bab.closers.exact_closing import is_counterexample
 from hypersplit.bab.closers.refutation import refute, refute_apart
+from hypersplit.bab.verify import verify
 from hypersplit.instances.batch import Node, root
 from hypersplit.instances.network import Layer, Network, sequential
 from hypersplit.instances.property import Case, InputSet, Polyhedron, Property
@@ -138,3 +139,12 @@ def test_sigmoids_are_refused() -> None:
     (query,) = queries(network, Property((case,), 1, 1))
     with pytest.raises(ValueError, match="ReLU"):
         ConflictSearch(query, root(query).node(0), 0)
+
+
+@pytest.mark.parametrize("seed", [920000450, 920000930])
+def test_a_point_that_only_floats_violate_does_not_end_the_search(seed: int) -> None:
+    """Sums of 1e9 and more that cancel: float64 puts a point into the forbidden set, exact arithmetic does not."""
+    instance = random_instance(seed, shape=Shape(scale=1e6))
+    assert instance.truth == "unsat"
+    result = verify(instance.network, instance.prop, method="milp", jobs=1, timeout=60.0, seed=seed)
+    assert result.verdict == "unsat", result
