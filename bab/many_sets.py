@@ -12,7 +12,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -21,9 +21,9 @@ from ..encodings.linear.number_range import in_range
 from ..heuristics.policy import facts, node_mb
 from ..instances.batch import Batch, root
 from ..instances.judges.replay import Replay, Witness
-from ..instances.network import Array, Layer, Matrix, Network
-from ..instances.property import Case, InputSet, Property
-from ..instances.query import Query
+from ..instances.network import Array, Matrix, Network
+from ..instances.property import Case, InputSet, Polyhedron, Property
+from ..instances.query import queries
 from ..instances.sparse import sp
 from .closers.exact_step import ExactStep
 from .run.budget import Budget
@@ -32,7 +32,7 @@ from .run.options import Options
 from .steps.candidates import Candidates
 from .steps.inputs import InputSteps
 from .tree.evidence import Evidence
-from .tree.search import Outcome, Pace, search
+from .tree.search import Pace, search
 from .tree.tree import Tree
 
 __all__ = ["FEWEST", "Together", "settle_together"]
@@ -98,10 +98,10 @@ class _Sets:
         self.lower = np.concatenate([[case.region.lower for case in cases], rhs], axis=1)
         self.upper = np.concatenate([[case.region.upper for case in cases], rhs], axis=1)
         hull = InputSet.box(self.lower.min(axis=0), self.upper.max(axis=0))
-        starts = np.cumsum([0, *(len(p.rows) for p in cases[0].forbidden)])
-        strict = np.concatenate([p.strict for p in cases[0].forbidden])
-        rows = np.concatenate([p.rows for p in cases[0].forbidden])
-        self.query = Query(_with_sides(network, rows, joint), hull, starts, cases[0], strict)
+        wide = _widened(network, rhs.shape[1])
+        forbidden = tuple(_with_sides(cases[0].forbidden, joint, network))
+        prop = Property((Case(hull, forbidden),), wide.input_size, wide.output_size, joint=True)
+        self.query = queries(wide, prop)[0]
 
     def roots(self, some: slice) -> Batch:
         """Nodes of some of the sets, nothing proved yet."""
@@ -116,26 +116,30 @@ class _Sets:
         return np.flatnonzero(inside).tolist()
 
 
-def _with_sides(network: Network, rows: Array, joint: bool) -> Network:
-    """The network with as many further inputs as there are rows, and the margins C f(x) - d as its last layer."""
-    n, sides, last = network.input_size, len(rows), len(network.layers)
+def _with_sides(forbidden: tuple[Polyhedron, ...], joint: bool, network: Network) -> Iterator[Polyhedron]:
+    """C y - d <= 0 over (y, x, d) in place of C y <= d, one column of d for each row of all polyhedra."""
+    sides, first = sum(len(p.rows) for p in forbidden), 0
+    for p in forbidden:
+        inputs = np.zeros((len(p.rows), 0 if joint else network.input_size))
+        own = np.eye(len(p.rows), sides, first)
+        yield Polyhedron(np.concatenate([p.rows, inputs, -own], axis=1), np.zeros(len(p.rows)), p.strict)
+        first += len(p.rows)
+
+
+def _widened(network: Network, sides: int) -> Network:
+    """The network with further inputs that it does not read."""
+
+    def columns(w: Matrix) -> Matrix:
+        if isinstance(w, np.ndarray):
+            return np.concatenate([w, np.zeros((len(w), sides), dtype=w.dtype)], axis=1)
+        return sp.csr_array(sp.hstack([w, sp.csr_array((w.shape[0], sides))]))
+
     layers = []
     for layer in network.layers:
-        weights = [_widened(w, sides) if s == 0 else w for s, w in zip(layer.sources, layer.weights, strict=True)]
+        weights = [w if s else columns(w) for s, w in zip(layer.sources, layer.weights, strict=True)]
         layers.append(replace(layer, weights=tuple(weights)))
-    own = np.concatenate([rows[:, network.output_size :] if joint else np.zeros((sides, n)), -np.eye(sides)], axis=1)
-    margins = Layer((0, last), (own, rows[:, : network.output_size]), np.zeros(sides), "identity", "margins")
-    return Network(
-        n + sides, (*layers, margins), (n + sides,), (sides,), network.input_name, "margins", network.source,
-        network.operators, network.unmodelled,
-    )  # fmt: skip
-
-
-def _widened(w: Matrix, sides: int) -> Matrix:
-    """[m, n] weights with columns of zeros for the sides."""
-    if isinstance(w, np.ndarray):
-        return np.concatenate([w, np.zeros((len(w), sides), dtype=w.dtype)], axis=1)
-    return sp.csr_array(sp.hstack([w, sp.csr_array((w.shape[0], sides))]))
+    size = network.input_size + sides
+    return replace(network, input_size=size, layers=tuple(layers), input_shape=(size,))
 
 
 @dataclass(eq=False)
@@ -175,7 +179,7 @@ def _settle(
         Budget(limits).part(SHARE), batch, options.jobs, node_mb(query, False),
         lambda: ONE_BY_ONE if tree.inner > MOST_SPLITS * count else "", report,
     )  # fmt: skip
-    planted, outcome = min(AT_ONCE, count), Outcome()
+    planted = min(AT_ONCE, count)
     while not (outcome := search(tree, steps, pace)).witness and not outcome.stopped:
         if planted == count:
             break

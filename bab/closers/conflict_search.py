@@ -237,9 +237,12 @@ class ConflictSearch:
 
         if not (self.query.network.evaluate(point[None]) <= 0.0).all():
             return
-        if inexact(self.query.network) or is_counterexample(self.query, [Fraction(x) for x in point.tolist()], 0):
-            self.result.points.append(point)
-            self.result.status = "candidate"
+        exact = tuple(Fraction(x) for x in point.tolist())
+        known = not inexact(self.query.network)
+        if known and not is_counterexample(self.query, exact, 0):
+            return
+        self.result.points.append(point)
+        self.result.status, self.result.exact = ("point", exact) if known else ("candidate", None)
 
     def _exact(self, deadline: float) -> bool:
         """A node without unstable ReLUs: True where exact arithmetic refutes it; else the result says what is left."""

@@ -46,16 +46,15 @@ NOT_PROVED = "SCIP refutes it, not re-proved"
 
 def milp(work: Work, stage: Stage, budget: Budget) -> None:
     """Ask about the root; what is refuted there is refuted in every node."""
+    bounds = work.refute_by_inherited()
     query, root = work.query, work.tree.root
-    asked = open_disjuncts(query, work.inherited().margins[0], root.duty[0])
+    asked = open_disjuncts(query, bounds.margins[0], root.duty[0])
     outcome = close_by_milp(query, root.node(0), asked, lambda: budget.left, work.options, work.candidates.check)
     work.counts["scip_nodes"] += outcome.nodes
     work.counts["scip_runs"] += outcome.questions
     for name, count in outcome.counts.items():
         work.counts[f"conflict_{name}"] += count
-    closed = [k for k in range(query.disjuncts) if root.duty[0, k] and k not in asked]
-    for refuted, evidence in ((closed, Evidence.LINEAR), (outcome.proved, Evidence.CONFLICTS)):
-        work.tree.learn(evidence, refuted)
+    work.tree.learn(Evidence.CONFLICTS, outcome.proved)
     if outcome.trusted:
         work.tree.learn(Evidence.SCIP, outcome.trusted)
     work.stopped = outcome.reason
@@ -73,7 +72,6 @@ class MilpOutcome:
     proved: list[int] = field(default_factory=list)  # disjuncts that the conflict search refuted
     trusted: list[int] = field(default_factory=list)  # disjuncts that only SCIP's word closed, as `trust_scip` asks
     left: list[int] = field(default_factory=list)  # disjuncts that are still open
-    bound: float = np.inf  # lowest bound over all that SCIP left open, in floats
     nodes: int = 0  # of SCIP's own trees
     questions: int = 0  # that SCIP was asked
     counts: Counter[str] = field(default_factory=Counter)  # of the conflict searches
@@ -204,7 +202,6 @@ class _Questions:
             if answer.status == "refuted":
                 self.refuted.add(k)
                 return
-            outcome.bound = min(outcome.bound, answer.bound)
             outcome.doubts += answer.status == "candidate" and not witness
             if not witness and question.seconds < np.inf:
                 self._push(GROWTH * question.seconds, k, False)

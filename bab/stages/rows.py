@@ -17,7 +17,10 @@ __all__ = ["rows"]
 
 def rows(work: Work, stage: Stage, budget: Budget) -> None:
     """Layer by layer with LPs on small networks, by multipliers on larger ones."""
-    query, root, bounds = work.query, work.tree.root, work.inherited()
+    bounds = work.refute_by_inherited()
+    query, root = work.query, work.tree.root
+    if work.tree.closed:
+        return
     if work.unstable(root.pre_lower, root.pre_upper) <= LAYERWISE:
         outcome = close_by_groups(query, root.node(0), bounds, budget.left)
     else:

@@ -34,9 +34,7 @@ QUICK_ASCENT = 1.0  # seconds of the hidden neurons' ascent at the root up to wh
 def split_phases(work: Work, stage: Stage, budget: Budget) -> None:
     """Phases by the stage's rule; the steps are set up once, and again where the root has become tighter."""
     if work.phases is None:
-        bounds = work.inherited()
-        refuted = (work.query.per_disjunct(bounds.margins)[0] > 0.0) & work.tree.root.duty[0]
-        work.tree.learn(Evidence.LINEAR, refuted.nonzero()[0].tolist())
+        work.refute_by_inherited()
         if work.tree.closed:
             return
         work.reduce()

@@ -22,6 +22,7 @@ from ..run.options import Options
 from ..steps.candidates import Candidates
 from ..steps.inputs import InputSteps
 from ..steps.phases import PhaseSteps
+from ..tree.evidence import Evidence
 from ..tree.search import Pace, Steps, search
 from ..tree.tree import Tree
 
@@ -67,6 +68,13 @@ class Work:
         bounds = bound(self.query, root, options)
         excused = np.repeat(~root.duty, np.diff(self.query.starts), axis=1)
         bounds.margins = np.where(excused, np.inf, bounds.margins)
+        return bounds
+
+    def refute_by_inherited(self) -> Bounds:
+        """The same, with a lemma about the disjuncts that they refute."""
+        bounds, duty = self.inherited(), self.tree.root.duty[0]
+        refuted = (self.query.per_disjunct(bounds.margins)[0] > 0.0) & duty
+        self.tree.learn(Evidence.LINEAR, refuted.nonzero()[0].tolist())
         return bounds
 
     def unstable(self, lower: Array, upper: Array) -> int:

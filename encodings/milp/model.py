@@ -11,6 +11,7 @@ Sigmoid and tanh are relaxed by two lines.
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -50,7 +51,7 @@ class Relu:
     switch: Any = None  # the variable that is 1 where the neuron is active, if the formulation has one
 
 
-class Formulation:
+class Formulation(ABC):
     """How a MILP says y = max(0, z) of its unstable ReLUs. One object a model."""
 
     failure: BaseException | None = None  # what went wrong inside SCIP's callbacks, to be raised behind them
@@ -63,11 +64,11 @@ class Formulation:
         else:
             self.tie(model, relu)
 
+    @abstractmethod
     def tie(self, model: NetworkModel, relu: Relu) -> None:
         """The same once z = y - s is said and the neuron is not to be relaxed."""
-        raise NotImplementedError
 
-    def finish(self, model: NetworkModel) -> None:
+    def finish(self, model: NetworkModel) -> None:  # noqa: B027  most have nothing to add
         """Called once all rows are there and parameters are set: the place for separators."""
 
 

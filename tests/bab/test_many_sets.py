@@ -65,7 +65,7 @@ def test_sets_that_resist_are_asked_one_by_one(monkeypatch: pytest.MonkeyPatch) 
     assert result.verdict == truth(network, prop) and result.statistics["sets_together"] < FEWEST
 
 
-def test_sets_of_other_rows_and_half_spaces_are_left(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sets_of_other_rows_and_half_spaces_are_left() -> None:
     """A set with half-spaces, one with other rows and one that forbids nothing are told apart from the many."""
     network = random_network([2, 6, 2], 1)
     prop = bands(network, FEWEST, 0.3, 1)

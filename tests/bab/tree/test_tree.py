@@ -38,6 +38,7 @@ class Ledger(Recorder):
         self.known: set[int] = set()  # open nodes
         self.gone: Counter[str] = Counter()
         self.stuck_ones: set[int] = set()
+        self.lemmas: Counter[Evidence] = Counter()
 
     def planted(self, roots: Batch) -> None:
         """The roots."""
@@ -50,6 +51,10 @@ class Ledger(Recorder):
             self.known.discard(number)
             self.stuck_ones.discard(number)
             self.gone["ended"] += 1
+
+    def lemma(self, refuted: list[int], evidence: Evidence) -> None:
+        """Disjuncts refuted at the root."""
+        self.lemmas[evidence] += len(refuted)
 
     def stuck(self, numbers: Array) -> None:
         """Each of them was open."""
@@ -114,6 +119,7 @@ def test_the_account_is_whole_and_all_agree(block: int, monkeypatch: pytest.Monk
             counted = Counter(leaves.tolist())
             assert statistics["nodes"] == len(drawn) == tree.size, where
             assert tree.ended.total() + tree.inner + tree.count_open + tree.count_stuck == tree.size, where
+            assert ledger.lemmas == tree.lemmas, where
             assert ledger.gone["ended"] == tree.ended.total() and ledger.gone["split"] == tree.inner, where
             assert len(ledger.known) == tree.count_open == statistics["open_nodes"] == counted[State.OPEN], where
             assert len(ledger.stuck_ones) == tree.count_stuck == counted[State.STUCK], where
