@@ -10,7 +10,7 @@ only makes more to refute; what is called a solution satisfies them as they are.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,7 @@ import numpy as np
 from .checks import finite_array, whole_number
 from .errors import PropertyError
 from .network import Array
+from .norm_ball import NormBall
 
 __all__ = ["Case", "InputSet", "Polyhedron", "Property"]
 
@@ -28,6 +29,7 @@ _CLOSED: Any = None  # default of the masks of strict rows: none is
 class InputSet:
     """The polytope {x : lower <= x <= upper, rows @ x + offsets >= 0}, without the faces that are strict.
 
+    With a `ball` it is what of the polytope lies in the ball; the box is then the ball's or smaller.
     Raises PropertyError where a field is not what is said below; numbers of other types become float64.
     """
 
@@ -38,6 +40,7 @@ class InputSet:
     strict_lower: Array = field(default=_CLOSED)  # [n] bool: x > lower
     strict_upper: Array = field(default=_CLOSED)  # [n] bool: x < upper
     strict: Array = field(default=_CLOSED)  # [g] bool: rows @ x + offsets > 0
+    ball: NormBall | None = None  # of l1 or l2, of n inputs
 
     def __post_init__(self) -> None:
         lower = finite_array(self.lower, (None,), "input set: lower", PropertyError)
@@ -52,6 +55,23 @@ class InputSet:
             object.__setattr__(self, name, array)
         for name, count in (("strict_lower", len(lower)), ("strict_upper", len(lower)), ("strict", len(rows))):
             _fill(self, name, count, "input set")
+        if self.ball is not None and len(self.ball.centre) != len(lower):
+            raise PropertyError(f"input set: a ball of {len(self.ball.centre)} inputs, expected {len(lower)}")
+
+    @staticmethod
+    def around(
+        centre: Array, radius: float, norm: float = np.inf, lower: float | Array = -np.inf,
+        upper: float | Array = np.inf,
+    ) -> InputSet:  # fmt: skip
+        """All x with ||x - centre||_norm <= radius and lower <= x <= upper.
+
+        centre: [n]; radius: >= 0; norm: 1, 2 or inf; lower, upper: numbers or [n]. The box is rounded outwards.
+        Raises PropertyError for other values, and where nothing is left between lower and upper.
+        """
+        ball = NormBall(centre, radius, 2 if norm == np.inf else norm)  # type: ignore[arg-type]
+        low, high = np.nextafter(ball.centre - ball.radius, -np.inf), np.nextafter(ball.centre + ball.radius, np.inf)
+        ends = np.maximum(low, lower), np.minimum(high, upper)
+        return replace(InputSet.box(*ends), ball=None if norm == np.inf else ball)
 
     @staticmethod
     def box(lower: Array, upper: Array) -> InputSet:
@@ -64,7 +84,7 @@ class InputSet:
         none = np.zeros(0)
         return _of_checked(
             InputSet, lower=lower, upper=upper, rows=none.reshape(0, len(lower)), offsets=none,
-            strict_lower=strict_lower, strict_upper=strict_upper, strict=none.astype(bool),
+            strict_lower=strict_lower, strict_upper=strict_upper, strict=none.astype(bool), ball=None,
         )  # fmt: skip
 
     @property
@@ -78,6 +98,7 @@ class InputSet:
             np.all(_below(self.lower, x, self.strict_lower))
             and np.all(_below(x, self.upper, self.strict_upper))
             and np.all(_below(0.0, self.rows @ x + self.offsets, self.strict))
+            and (self.ball is None or self.ball.contains(x))
         )
 
 
@@ -162,7 +183,7 @@ class Property:
                     raise PropertyError(f"case {k}: a polyhedron of {p.rows.shape[1]} columns, expected {width}")
 
 
-def _of_checked(kind: Any, **values: Array) -> Any:
+def _of_checked(kind: Any, **values: Any) -> Any:
     """An object of a frozen class without its constructor: there may be a hundred thousand."""
     made = object.__new__(kind)
     made.__dict__.update(values)

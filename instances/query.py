@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from .errors import PropertyError
 from .network import Array, Layer, Network
 from .property import Case, InputSet, Property
 from .sparse import sp
@@ -107,6 +108,8 @@ def queries(network: Network, prop: Property) -> list[Query]:
 
     A forbidden polyhedron without rows forbids every output; it gets the one row 0 y <= 0, margin 0 everywhere.
     """
+    if any(case.region.ball is not None for case in prop.cases):
+        raise PropertyError("input sets with a norm ball cannot be searched")
     return [_query(network, case, prop.joint) for case in prop.cases if case.forbidden]
 
 
