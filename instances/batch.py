@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
+from .multipliers import Multipliers
 from .network import Array
 from .query import Query
 
@@ -34,9 +36,7 @@ class Batch:
     depth: Array  # [B] int, number of splits above the node
     changed: Array  # [B] int, first layer whose bounds the last split can move; those before keep the inherited ones
     number: Array  # [B] int, the node's number in its tree
-    # [B, disjuncts, neurons + rows] float16 slopes, multipliers and logits that the parent's phase bounds found
-    # (encodings.phase_bounds), NaN where there are none; [B, 0, 0] as long as no node has any
-    slopes: Array
+    multipliers: Multipliers | None  # float16, from the parent's phase bounds; None as long as no node has any
     duty: Array  # [B, disjuncts] bool: what the node has to refute; the others are refuted already, or by another node
     last: Array  # [B] int: 1 + the neuron whose phase the last split fixed, negative for inactive; 0 for another split
     origin: Array  # [B] int: which input set of the property the node is of; 0 where there is one
@@ -46,7 +46,9 @@ class Batch:
 
     def __getitem__(self, index: Array | slice) -> Batch:
         """Rows `index` (slice, bool mask or int array) as a batch."""
-        return Batch(**{f.name: getattr(self, f.name)[index] for f in fields(self)})
+        columns: dict[str, Any] = {f.name: getattr(self, f.name) for f in fields(self)}
+        rows: dict[str, Any] = {name: None if column is None else column[index] for name, column in columns.items()}
+        return Batch(**rows)
 
     def node(self, b: int) -> Node:
         """Row b by itself, cuts that are all zero left out."""
@@ -62,11 +64,10 @@ class Batch:
         """All rows one after another; cuts are padded with zero rows to the longest list."""
         most = max(b.cuts.shape[1] for b in batches)
         padded = [np.pad(b.cuts, ((0, 0), (0, most - b.cuts.shape[1]), (0, 0))) for b in batches]
-        names = [f.name for f in fields(Batch) if f.name not in ("cuts", "slopes")]
+        names = [f.name for f in fields(Batch) if f.name not in ("cuts", "multipliers")]
         parts = {name: np.concatenate([getattr(b, name) for b in batches]) for name in names}
-        shape = max(b.slopes.shape[1:] for b in batches)
-        none = [np.full((len(b), *shape), np.nan, dtype=np.float16) if not b.slopes.size else b.slopes for b in batches]
-        return Batch(cuts=np.concatenate(padded), slopes=np.concatenate(none), **parts)
+        multipliers = Multipliers.concatenate([(b.multipliers, len(b)) for b in batches])
+        return Batch(cuts=np.concatenate(padded), multipliers=multipliers, **parts)
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,7 +90,7 @@ class Node:
         return Batch(
             self.lower[None], self.upper[None], self.cuts[None], self.pre_lower[None], self.pre_upper[None],
             self.phases[None], np.array([self.margin]), np.array([self.depth]), np.ones(1, dtype=np.int64),
-            np.zeros(1, dtype=np.int64), np.zeros((1, 0, 0), dtype=np.float16), self.duty[None],
+            np.zeros(1, dtype=np.int64), None, self.duty[None],
             np.zeros(1, dtype=np.int64), np.zeros(1, dtype=np.int64),
         )  # fmt: skip
 
@@ -104,6 +105,6 @@ def root(query: Query) -> Batch:
         query.region.lower[None].copy(), query.region.upper[None].copy(), cuts,
         np.full((1, n), -np.inf), np.full((1, n), np.inf), np.zeros((1, n), dtype=np.int8),
         np.full(1, -np.inf), np.zeros(1, dtype=np.int64), np.ones(1, dtype=np.int64), np.zeros(1, dtype=np.int64),
-        np.zeros((1, 0, 0), dtype=np.float16), np.ones((1, query.disjuncts), dtype=bool),
+        None, np.ones((1, query.disjuncts), dtype=bool),
         np.zeros(1, dtype=np.int64), np.zeros(1, dtype=np.int64),
     )  # fmt: skip

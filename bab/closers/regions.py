@@ -72,12 +72,13 @@ def _region(
     query: Query, batch: Batch, bounds: Bounds, b: int, check: Check, half_spaces: bool, exact: Exact | None
 ) -> tuple[int, Witness | None]:
     node, margins = batch.node(b), bounds.margins[b]
-    cuts, coefficients, constants = node.cuts, bounds.coefficients[b], bounds.constants[b]
     missing = (node.phases != 0) & (~first_layers(query) if half_spaces else True)
     if missing.any() or not half_spaces:
         # phases of deeper layers are no half-spaces until all the others are known
         more, coefficients, constants = activation_region(query, node, missing)
-        cuts = np.concatenate([cuts, more])
+        cuts = np.concatenate([node.cuts, more])
+    else:
+        cuts, coefficients, constants = node.cuts, bounds.coefficients[b], bounds.constants[b]
     bound, size, left = np.inf, 1.0 + float(np.abs(margins).max()), []
     for k in open_disjuncts(query, margins, node.duty):
         rows = slice(query.starts[k], query.starts[k + 1])

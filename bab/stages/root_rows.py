@@ -53,7 +53,7 @@ def refine_root(query: Query, batch: Batch, bounds: Bounds, seconds: float) -> G
     outcome.closed = np.flatnonzero(batch.duty[0] & (small.per_disjunct(found.margins)[0] > 0.0)).tolist()
     if found.points is not None:
         outcome.points.append(found.points[0])
-    mus = np.nan_to_num(numbers[0, :, small.neurons + small.rows :]).max(axis=0)
+    mus = np.nan_to_num(numbers.mus[0]).max(axis=0)
     outcome.pool = pool.best(mus, KEPT).rows.renamed(np.flatnonzero(kept))
     LOG.info("rows: %d, %d for the nodes; %d of %d unstable ReLUs left, %d disjuncts closed", len(pool),
              len(outcome.pool), _unstable(small, node), _unstable(small, before), len(outcome.closed))  # fmt: skip

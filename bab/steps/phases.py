@@ -31,8 +31,7 @@ __all__ = ["Closer", "PhaseSteps"]
 
 ASCENT = 8  # iterations on the slopes and multipliers of every node's margins
 HIDDEN_ASCENT, HIDDEN_RATE = 4, 0.4  # the same for its hidden neurons
-MOST_MULTIPLIER = 6e4  # of what waits in float16, which ends soon after; any multiplier >= 0 is valid
-MOST_SLOPES = 131072  # numbers of a waiting node's slopes, 256 kB; beyond that its children begin without them
+MOST_NUMBERS = 131072  # of a waiting node's multipliers, 256 kB; beyond that its children begin without them
 
 Closer = Callable[[Batch, Array, Check, Closing], None]  # (nodes, margins, replay, what is told): see `node_lp`
 
@@ -64,8 +63,7 @@ class PhaseSteps:
             self.implied.clip(batch)
         options = OptimiseOptions(iterations=ASCENT, deadline=self.candidates.limits.deadline)
         bounds, numbers = bound_phases(query, batch, options, plain=not self.refresh, pool=self.rows)
-        kept = numbers[0].size <= MOST_SLOPES
-        batch.slopes = _halved(numbers) if kept else np.zeros((len(batch), 0, 0), dtype=np.float16)
+        batch.multipliers = numbers.halved() if numbers.width <= MOST_NUMBERS else None
         batch.duty = batch.duty & ~(query.per_disjunct(bounds.margins) > 0.0)
         due = np.flatnonzero(~(smallest_margins(query, bounds) > 0.0))
         if self.refresh and len(due):
@@ -89,8 +87,8 @@ class PhaseSteps:
         if bounds.points is not None and better.points is not None:
             bounds.points[due] = better.points
         batch.duty[due] = some.duty & ~(query.per_disjunct(better.margins) > 0.0)
-        if batch.slopes.size:
-            batch.slopes[due] = _halved(numbers)
+        if batch.multipliers is not None:
+            batch.multipliers[due] = numbers.halved()
 
     def attack(self, batch: Batch, bounds: Bounds) -> Witness | None:
         """The points that the bounds suspect."""
@@ -122,7 +120,3 @@ class PhaseSteps:
         scores = self.branching.scores(batch, bounds) if self.branching else None
         return choose_splits(self.query, batch, bounds, self.rule, scores)
 
-
-def _halved(numbers: Array) -> Array:
-    """Slopes, multipliers and logits in float16, for nodes that wait."""
-    return np.clip(numbers, -MOST_MULTIPLIER, MOST_MULTIPLIER).astype(np.float16)

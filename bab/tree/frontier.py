@@ -17,15 +17,14 @@ __all__ = ["Frontier"]
 class Frontier:
     """Open nodes of one query."""
 
-    def __init__(self, batch: Batch) -> None:
-        self._stack = [batch] if len(batch) else []
+    def __init__(self, *batches: Batch) -> None:
+        """batches: the last one on top."""
+        self._stack = [b for b in batches if len(b)]
 
     @staticmethod
     def of(batches: Iterable[Batch]) -> Frontier:
         """A stack of these batches, the last one on top."""
-        frontier = Frontier.__new__(Frontier)
-        frontier._stack = [b for b in batches if len(b)]
-        return frontier
+        return Frontier(*batches)
 
     def __len__(self) -> int:
         return sum(len(b) for b in self._stack)

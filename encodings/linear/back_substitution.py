@@ -24,14 +24,15 @@ from ...instances.batch import Batch
 from ...instances.network import Array, activate
 from ...instances.query import Query
 from ...instances.rounding import ELEMENTARY, UP, gamma
-from .bounds import Bounds, LinearBoundOptions, at_least, norm
+from .bounds import Bounds, LinearBoundOptions, MarginFunctions, MeanFunctions, at_least, norm
 from .conjunctions import refute_conjunctions
+from .first_layer_ball import Ball
 from .halfspaces import absorb_cuts, cut_is_empty
 from .prepared_layers import Prepared, PreparedLayer, prepared_of
 from .relaxations import Lines, lines
 from .row_blocks import blocks_in_time, time_kept_for
 
-__all__ = ["Pass", "back_substitute"]
+__all__ = ["Backward", "Pass", "back_substitute"]
 
 NODE_CHUNK = 2**17  # float64s of coefficients at a time: fits the second-level cache, nodes of narrow networks
 BALL_CHUNK = 2**24  # the same where only reduced layers are walked in float64
@@ -51,158 +52,21 @@ def back_substitute(query: Query, batch: Batch, options: LinearBoundOptions) -> 
     return bounds
 
 
-class Pass:
-    """One forward walk over the layers; each unstable row walks back to the input."""
+class Backward:
+    """Walks from rows of a layer back to the input, by lines and magnitudes that some forward walk has found."""
 
-    def __init__(self, prepared: Prepared, batch: Batch, options: LinearBoundOptions) -> None:
-        self.prepared, self.batch, self.options = prepared, batch, options
-        self.query = prepared.query
-        self.lowers: list[Array] = [batch.lower]  # bounds of the values x_0, x_1, ...
-        self.uppers: list[Array] = [batch.upper]
+    def __init__(self, prepared: Prepared, ball: Ball | None) -> None:
+        self.prepared, self.query = prepared, prepared.query
+        self.ball = ball  # by which minima come from the first layer, where that works
         self.lines: list[Lines | None] = []  # per layer
         self.magnitudes: list[Array] = []  # per layer [B, n]: |W| m + |b|
-        self.pre_lower, self.pre_upper = np.fmax(batch.pre_lower, -np.inf), np.fmin(batch.pre_upper, np.inf)  # no NaN
-        self.infeasible = cut_is_empty(batch.lower, batch.upper, batch.cuts)
-        shape = (len(batch), self.query.neurons, self.query.network.input_size + 1)
-        self.means = np.zeros(shape) if options.means else None
-        self.spreads = np.full(shape[:2], np.inf) if options.means else None
-        self.ball = None if options.means else prepared.ball(batch)
         self.bent: dict[int, Array] = {}  # layer -> neurons whose lines are not one and the same
-        self.hidden_rows: list[tuple[Array, Array]] = []  # (neurons, coefficients [B, 2 rows, neurons before])
-        margins = len(batch) * self.query.rows * prepared.walks[-1]
-        self.hidden_deadline = time_kept_for(margins, options.deadline)  # the margins are walked after them
-        self.first_layer = max(options.first_layer, int(batch.changed.min()))
         self.sums = 2 * len(prepared.layers)  # additions that a constant or a coefficient goes through on its way
 
-    def walk(self) -> Array:
-        """Bounds of all layers; returns the margins' interval bounds [B, rows]."""
-        for k, prepared in enumerate(self.prepared.layers[:-1], start=1):
-            self._bound_layer(k, prepared)
-        floor, _, magnitude = self.prepared.layers[-1].interval(self.lowers, self.uppers)
-        self.magnitudes.append(magnitude)
-        return floor
-
-    def run(self) -> Bounds:
-        query, floor = self.query, self.walk()
-        shape = len(self.batch), query.rows
-        memory.claim(8e-6 * shape[0] * shape[1] * (query.neurons + query.network.input_size))
-        sensitivities = np.zeros((*shape, query.neurons))
-        # rows that are not walked: the function that is their interval bound everywhere
-        margins = np.fmax(floor, -np.inf)
-        coefficients, constants = np.zeros((*shape, query.network.input_size)), margins.copy()
-        for rows in self._blocks(len(self.prepared.layers), np.arange(query.rows), self.options.deadline):
-            part = np.s_[:, rows[0] : rows[-1] + 1]
-            found = self._substitute(len(self.prepared.layers), rows, np.ones(1), sensitivities[part])
-            coefficients[part], constants[part] = found[:2]
-            margins[part] = np.fmax(found[2], margins[part])
-        return Bounds(
-            self.pre_lower, self.pre_upper, margins, coefficients, constants, sensitivities, self.infeasible,
-            self.means, self.spreads, totals=self._totals(sensitivities) if self.options.totals else None,
-        )  # fmt: skip
-
-    def _keep_rows(self, k: int, rows: Array) -> Array:
-        """Room for the coefficients of these rows, lower ones first."""
-        kept = np.zeros((len(self.batch), 2 * len(rows), self.query.slices[k - 1].start), dtype=np.float32)
-        self.hidden_rows.append((self.query.slices[k - 1].start + rows, kept))
-        return kept
-
-    def _totals(self, sensitivities: Array) -> Array:
-        """Total multipliers [B, rows, neurons], see `bounds.Bounds.totals`."""
-        totals = np.maximum(-sensitivities, 0.0)
-        lower, upper = self.pre_lower, self.pre_upper
-        for neurons, kept in reversed(self.hidden_rows):
-            low, high = lower[:, neurons], upper[:, neurons]
-            unstable = (low < 0.0) & (high > 0.0)
-            width = np.where(unstable, high - low, 1.0)
-            below, above = np.where(unstable, (high / width) ** 2, 0.0), np.where(unstable, (low / width) ** 2, 0.0)
-            own = totals[:, :, neurons]
-            weights = np.concatenate([own * below[:, None], own * above[:, None]], axis=2).astype(np.float32)
-            totals[:, :, : kept.shape[2]] += np.matmul(weights, np.maximum(-kept, 0.0))
-        return totals
-
-    def _bound_layer(self, k: int, prepared: PreparedLayer) -> None:
-        """Bounds of z_k: inherited, then interval, then back-substitution for rows that are still unstable."""
-        part, kind = self.query.slices[k - 1], prepared.layer.kind
-        lower, upper = self.pre_lower[:, part], self.pre_upper[:, part]  # views
-        floor, ceiling, magnitude = prepared.interval(self.lowers, self.uppers)
-        self.magnitudes.append(magnitude)
-        np.fmax(lower, floor, out=lower)
-        np.fmin(upper, ceiling, out=upper)
-        if kind != "identity" and k >= self.first_layer and self.options.hidden:
-            open_rows = (lower < 0.0) & (upper > 0.0) if kind == "relu" else lower < upper
-            # a node's bounds must not depend on its neighbours in the batch: each takes only what it asked for
-            open_rows &= (~self.infeasible & (self.batch.changed <= k))[:, None]
-            for rows in self._blocks(k, np.flatnonzero(open_rows.any(axis=0)), self.hidden_deadline):
-                kept = self._keep_rows(k, rows) if self.options.totals else None
-                coefficients, constants, values = self._substitute(k, rows, np.array([1.0, -1.0]), kept)
-                asked = open_rows[:, rows]
-                if self.means is not None:
-                    self._keep_means(part.start + rows, asked, coefficients, constants)
-                lower[:, rows] = np.where(asked, np.fmax(lower[:, rows], values[:, : len(rows)]), lower[:, rows])
-                upper[:, rows] = np.where(asked, np.fmin(upper[:, rows], -values[:, len(rows) :]), upper[:, rows])
-        crossed = lower > upper
-        if crossed.any():
-            self.infeasible |= crossed.any(axis=1)
-            # an empty region: any bounds are true; keep them ordered so that the arithmetic stays finite
-            np.minimum(lower, upper, out=lower)
-        self._append_values(kind, lower, upper)
-
-    def _keep_means(self, neurons: Array, asked: Array, coefficients: Array, constants: Array) -> None:
-        """Lower functions L come first, negated upper ones -U behind them: (L + U) / 2 and max over the box of
-        (U - L) / 2."""
-        assert self.means is not None and self.spreads is not None
-        count = len(neurons)
-        below, above, batch = coefficients[:, :count], coefficients[:, count:], self.batch
-        gap = -0.5 * (below + above)
-        spread = -0.5 * (constants[:, :count] + constants[:, count:])
-        spread += np.matmul(np.maximum(gap, 0.0), batch.upper[:, :, None])[:, :, 0]
-        spread += np.matmul(np.minimum(gap, 0.0), batch.lower[:, :, None])[:, :, 0]
-        self.spreads[:, neurons] = np.where(asked & np.isfinite(spread), np.maximum(spread, 0.0), np.inf)
-        self.means[:, neurons, :-1] = 0.5 * (below - above)
-        self.means[:, neurons, -1] = 0.5 * (constants[:, :count] - constants[:, count:])
-
-    def _append_values(self, kind: str, lower: Array, upper: Array) -> None:
-        """Bounds of x_k and its lines from the bounds of z_k."""
-        if kind == "identity":
-            self.lines.append(None)
-            self.lowers.append(lower)
-            self.uppers.append(upper)
-            return
-        if kind == "relu":
-            self.lowers.append(np.maximum(lower, 0.0))
-            self.uppers.append(np.maximum(upper, 0.0))
-        else:
-            self.lowers.append(activate(kind, lower) - ELEMENTARY)
-            self.uppers.append(activate(kind, upper) + ELEMENTARY)
-        self.lines.append(lines(kind, lower, upper, self.options.slopes))
-
-    def _blocks(self, k: int, rows: Array, deadline: float) -> Iterator[Array]:
-        """Rows of layer k, both signs of each, in blocks."""
-        count, prepared = 2 * len(self.batch), self.prepared
-        most, floats = ROW_CHUNK // (count * prepared.widest), count * prepared.widest
-        return blocks_in_time(rows, most, count * prepared.walks[k - 1], floats, deadline)
-
-    def _substitute(
-        self, k: int, rows: Array, signs: Array, sensitivities: Array | None
-    ) -> tuple[Array, Array, Array]:
-        """Walk sign * z_k[rows] back to the input.
-
-        signs: [1] or [2]; the rows come once per sign. Returns (coefficients [B, S, inputs], constants [B, S] with the
-        rounding error subtracted, lower bounds [B, S]) with S = len(signs) * len(rows).
-        """
-        prepared = self.prepared.layers[k - 1]
-        count = len(self.batch)
-        pending: dict[int, Array] = {}
-        for s, w in zip(prepared.layer.sources, prepared.layer.weights, strict=True):
-            picked = w[rows] if isinstance(w, np.ndarray) else w[rows].toarray()
-            pending[s] = np.concatenate([sign * picked for sign in signs])[None]
-        constants = np.concatenate([sign * prepared.layer.bias[rows] for sign in signs])[None].repeat(count, axis=0)
-        own = self.magnitudes[k - 1][:, rows]
-        error = np.tile(gamma(prepared.terms + self.sums) * own + prepared.layer.bias_error, (1, len(signs)))
-        if self.ball is not None and k > 1 and len(signs) > 1:
-            first = self.walk_to_first(k, pending, constants, error, sensitivities)
-            return first, constants, self.ball.minimum(first, constants, error * UP)
-        return self.concretise(self.walk_back(k, pending, constants, error, sensitivities, rows), constants, error)
+    @property
+    def batch(self) -> Batch:
+        """The nodes on which rows are minimised, one for each first index of the rows' coefficients."""
+        raise NotImplementedError
 
     def walk_to_first(
         self, k: int, pending: dict[int, Array], constants: Array, error: Array, sensitivities: Array | None
@@ -326,3 +190,160 @@ class Pass:
         values = constants + np.matmul(np.maximum(coefficients, 0.0), lower[:, :, None])[:, :, 0]
         values += np.matmul(np.minimum(coefficients, 0.0), upper[:, :, None])[:, :, 0]
         return values
+
+
+class Pass(Backward):
+    """One forward walk over the layers; each unstable row walks back to the input."""
+
+    def __init__(self, prepared: Prepared, batch: Batch, options: LinearBoundOptions) -> None:
+        super().__init__(prepared, None if options.means else prepared.ball(batch))
+        self.nodes, self.options = batch, options
+        self.lowers: list[Array] = [batch.lower]  # bounds of the values x_0, x_1, ...
+        self.uppers: list[Array] = [batch.upper]
+        self.pre_lower, self.pre_upper = np.fmax(batch.pre_lower, -np.inf), np.fmin(batch.pre_upper, np.inf)  # no NaN
+        self.infeasible = cut_is_empty(batch.lower, batch.upper, batch.cuts)
+        self.means: MeanFunctions | None = None
+        if options.means:
+            shape = (len(batch), self.query.neurons, self.query.network.input_size + 1)
+            self.means = MeanFunctions(np.zeros(shape), np.full(shape[:2], np.inf))
+        self.hidden_rows: list[tuple[Array, Array]] = []  # (neurons, coefficients [B, 2 rows, neurons before])
+        margins = len(batch) * self.query.rows * prepared.walks[-1]
+        self.hidden_deadline = time_kept_for(margins, options.deadline)  # the margins are walked after them
+        self.first_layer = max(options.first_layer, int(batch.changed.min()))
+
+    @property
+    def batch(self) -> Batch:
+        """The nodes."""
+        return self.nodes
+
+    def walk(self) -> Array:
+        """Bounds of all layers; returns the margins' interval bounds [B, rows]."""
+        for k, prepared in enumerate(self.prepared.layers[:-1], start=1):
+            self._bound_layer(k, prepared)
+        floor, _, magnitude = self.prepared.layers[-1].interval(self.lowers, self.uppers)
+        self.magnitudes.append(magnitude)
+        return floor
+
+    def run(self) -> Bounds:
+        query, floor = self.query, self.walk()
+        shape = len(self.batch), query.rows
+        memory.claim(8e-6 * shape[0] * shape[1] * (query.neurons + query.network.input_size))
+        sensitivities = np.zeros((*shape, query.neurons))
+        # rows that are not walked: the function that is their interval bound everywhere
+        margins = np.fmax(floor, -np.inf)
+        coefficients, constants = np.zeros((*shape, query.network.input_size)), margins.copy()
+        for rows in self._blocks(len(self.prepared.layers), np.arange(query.rows), self.options.deadline):
+            part = np.s_[:, rows[0] : rows[-1] + 1]
+            found = self._substitute(len(self.prepared.layers), rows, np.ones(1), sensitivities[part])
+            coefficients[part], constants[part] = found[:2]
+            margins[part] = np.fmax(found[2], margins[part])
+        return Bounds(
+            self.pre_lower, self.pre_upper, margins, sensitivities, self.infeasible,
+            functions=MarginFunctions(coefficients, constants), means=self.means,
+            totals=self._totals(sensitivities) if self.options.totals else None,
+        )  # fmt: skip
+
+    def _keep_rows(self, k: int, rows: Array) -> Array:
+        """Room for the coefficients of these rows, lower ones first."""
+        kept = np.zeros((len(self.batch), 2 * len(rows), self.query.slices[k - 1].start), dtype=np.float32)
+        self.hidden_rows.append((self.query.slices[k - 1].start + rows, kept))
+        return kept
+
+    def _totals(self, sensitivities: Array) -> Array:
+        """Total multipliers [B, rows, neurons], see `bounds.Bounds.totals`."""
+        totals = np.maximum(-sensitivities, 0.0)
+        lower, upper = self.pre_lower, self.pre_upper
+        for neurons, kept in reversed(self.hidden_rows):
+            low, high = lower[:, neurons], upper[:, neurons]
+            unstable = (low < 0.0) & (high > 0.0)
+            width = np.where(unstable, high - low, 1.0)
+            below, above = np.where(unstable, (high / width) ** 2, 0.0), np.where(unstable, (low / width) ** 2, 0.0)
+            own = totals[:, :, neurons]
+            weights = np.concatenate([own * below[:, None], own * above[:, None]], axis=2).astype(np.float32)
+            totals[:, :, : kept.shape[2]] += np.matmul(weights, np.maximum(-kept, 0.0))
+        return totals
+
+    def _bound_layer(self, k: int, prepared: PreparedLayer) -> None:
+        """Bounds of z_k: inherited, then interval, then back-substitution for rows that are still unstable."""
+        part, kind = self.query.slices[k - 1], prepared.layer.kind
+        lower, upper = self.pre_lower[:, part], self.pre_upper[:, part]  # views
+        floor, ceiling, magnitude = prepared.interval(self.lowers, self.uppers)
+        self.magnitudes.append(magnitude)
+        np.fmax(lower, floor, out=lower)
+        np.fmin(upper, ceiling, out=upper)
+        if kind != "identity" and k >= self.first_layer and self.options.hidden:
+            open_rows = (lower < 0.0) & (upper > 0.0) if kind == "relu" else lower < upper
+            # a node's bounds must not depend on its neighbours in the batch: each takes only what it asked for
+            open_rows &= (~self.infeasible & (self.batch.changed <= k))[:, None]
+            for rows in self._blocks(k, np.flatnonzero(open_rows.any(axis=0)), self.hidden_deadline):
+                kept = self._keep_rows(k, rows) if self.options.totals else None
+                coefficients, constants, values = self._substitute(k, rows, np.array([1.0, -1.0]), kept)
+                asked = open_rows[:, rows]
+                if self.means is not None:
+                    self._keep_means(self.means, part.start + rows, asked, coefficients, constants)
+                lower[:, rows] = np.where(asked, np.fmax(lower[:, rows], values[:, : len(rows)]), lower[:, rows])
+                upper[:, rows] = np.where(asked, np.fmin(upper[:, rows], -values[:, len(rows) :]), upper[:, rows])
+        crossed = lower > upper
+        if crossed.any():
+            self.infeasible |= crossed.any(axis=1)
+            # an empty region: any bounds are true; keep them ordered so that the arithmetic stays finite
+            np.minimum(lower, upper, out=lower)
+        self._append_values(kind, lower, upper)
+
+    def _keep_means(
+        self, means: MeanFunctions, neurons: Array, asked: Array, coefficients: Array, constants: Array
+    ) -> None:
+        """Lower functions L come first, negated upper ones -U behind them: (L + U) / 2 and max over the box of
+        (U - L) / 2."""
+        count = len(neurons)
+        below, above, batch = coefficients[:, :count], coefficients[:, count:], self.batch
+        gap = -0.5 * (below + above)
+        spread = -0.5 * (constants[:, :count] + constants[:, count:])
+        spread += np.matmul(np.maximum(gap, 0.0), batch.upper[:, :, None])[:, :, 0]
+        spread += np.matmul(np.minimum(gap, 0.0), batch.lower[:, :, None])[:, :, 0]
+        means.spreads[:, neurons] = np.where(asked & np.isfinite(spread), np.maximum(spread, 0.0), np.inf)
+        means.functions[:, neurons, :-1] = 0.5 * (below - above)
+        means.functions[:, neurons, -1] = 0.5 * (constants[:, :count] - constants[:, count:])
+
+    def _append_values(self, kind: str, lower: Array, upper: Array) -> None:
+        """Bounds of x_k and its lines from the bounds of z_k."""
+        if kind == "identity":
+            self.lines.append(None)
+            self.lowers.append(lower)
+            self.uppers.append(upper)
+            return
+        if kind == "relu":
+            self.lowers.append(np.maximum(lower, 0.0))
+            self.uppers.append(np.maximum(upper, 0.0))
+        else:
+            self.lowers.append(activate(kind, lower) - ELEMENTARY)
+            self.uppers.append(activate(kind, upper) + ELEMENTARY)
+        self.lines.append(lines(kind, lower, upper, self.options.slopes))
+
+    def _blocks(self, k: int, rows: Array, deadline: float) -> Iterator[Array]:
+        """Rows of layer k, both signs of each, in blocks."""
+        count, prepared = 2 * len(self.batch), self.prepared
+        most, floats = ROW_CHUNK // (count * prepared.widest), count * prepared.widest
+        return blocks_in_time(rows, most, count * prepared.walks[k - 1], floats, deadline)
+
+    def _substitute(
+        self, k: int, rows: Array, signs: Array, sensitivities: Array | None
+    ) -> tuple[Array, Array, Array]:
+        """Walk sign * z_k[rows] back to the input.
+
+        signs: [1] or [2]; the rows come once per sign. Returns (coefficients [B, S, inputs], constants [B, S] with the
+        rounding error subtracted, lower bounds [B, S]) with S = len(signs) * len(rows).
+        """
+        prepared = self.prepared.layers[k - 1]
+        count = len(self.batch)
+        pending: dict[int, Array] = {}
+        for s, w in zip(prepared.layer.sources, prepared.layer.weights, strict=True):
+            picked = w[rows] if isinstance(w, np.ndarray) else w[rows].toarray()
+            pending[s] = np.concatenate([sign * picked for sign in signs])[None]
+        constants = np.concatenate([sign * prepared.layer.bias[rows] for sign in signs])[None].repeat(count, axis=0)
+        own = self.magnitudes[k - 1][:, rows]
+        error = np.tile(gamma(prepared.terms + self.sums) * own + prepared.layer.bias_error, (1, len(signs)))
+        if self.ball is not None and k > 1 and len(signs) > 1:
+            first = self.walk_to_first(k, pending, constants, error, sensitivities)
+            return first, constants, self.ball.minimum(first, constants, error * UP)
+        return self.concretise(self.walk_back(k, pending, constants, error, sensitivities, rows), constants, error)

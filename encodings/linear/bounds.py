@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, fields
+from typing import Any, Self
 
 import numpy as np
 
@@ -13,7 +13,8 @@ from ...instances.query import Query
 from ...instances.rounding import TINY_SQUARE, UP
 
 __all__ = [
-    "Bounds", "LinearBoundOptions", "at_least", "at_most", "middle_and_radius", "norm", "smallest_margins",
+    "Bounds", "LinearBoundOptions", "MarginFunctions", "MeanFunctions", "at_least", "at_most", "middle_and_radius",
+    "norm", "smallest_margins",
 ]  # fmt: skip
 
 
@@ -23,7 +24,7 @@ class LinearBoundOptions:
 
     slopes: str = "adaptive"  # lower slopes of unstable ReLUs: "adaptive" (CROWN) or "parallel" (Fast-Lin)
     hidden: bool = True  # re-bound hidden neurons; otherwise the inherited bounds are taken as they are
-    means: bool = False  # keep every unstable neuron's mean function (Bounds.means and Bounds.spreads)
+    means: bool = False  # keep every unstable neuron's mean function (Bounds.means)
     conjunctions: bool = False  # test the rows of a disjunct together: see `refute_conjunctions`, `region_lp`
     first_layer: int = 1  # hidden layers before this one keep their inherited bounds
     deadline: float = math.inf  # time.monotonic() after which rows keep their inherited or interval bounds
@@ -32,29 +33,81 @@ class LinearBoundOptions:
     kernel: str = "auto"  # "auto" (where it pays), "compiled" (for every network that it can take), "plain" (never)
 
 
+class _Table:
+    """A record whose fields are arrays, or such records, with one row a node; or None."""
+
+    def __getitem__(self, index: Array) -> Self:
+        """Rows `index` (bool mask or int array); nothing is copied where a mask keeps all of them."""
+        if index.dtype == bool and index.all():
+            return self
+        return type(self)(*(None if a is None else a[index] for a in self._columns()))
+
+    @classmethod
+    def concatenate(cls, parts: list[Self]) -> Self:
+        """Rows one after another; a field that one of them lacks is lost."""
+        if len(parts) == 1:
+            return parts[0]
+        return cls(*(_joined(column) for column in zip(*(p._columns() for p in parts), strict=True)))
+
+    def _columns(self) -> list[Any]:
+        return [getattr(self, f.name) for f in fields(self)]  # type: ignore[arg-type]
+
+
+def _joined(column: tuple[Any, ...]) -> Any:
+    if any(a is None for a in column):
+        return None
+    first = column[0]
+    return type(first).concatenate(list(column)) if isinstance(first, _Table) else np.concatenate(column)
+
+
 @dataclass(eq=False)
-class Bounds:
-    """What was proved about B nodes."""
+class MarginFunctions(_Table):
+    """margin_r(x) >= coefficients @ x + constants on the region.
+
+    Half-spaces are not yet taken in: their multipliers would flatten the function along the cuts and blind the choice
+    of the next split.
+    """
+
+    coefficients: Array  # [B, rows, inputs]
+    constants: Array  # [B, rows] rounding errors already subtracted
+
+
+@dataclass(eq=False)
+class MeanFunctions(_Table):
+    """The mean of the linear functions below and above each unstable pre-activation z.
+
+    Rows of neurons not substituted are void, and their spread is infinite.
+    """
+
+    functions: Array  # [B, neurons, inputs + 1] (a, c)
+    spreads: Array  # [B, neurons] how far z may be from a'x + c on the box
+
+
+@dataclass(eq=False)
+class Bounds(_Table):
+    """What was proved about B nodes.
+
+    The first five fields are always there; who fills the others:
+
+        `linear_bounds.bound`                    functions; means, totals, together where the options ask for them,
+                                                 points where its compiled twin tests rows together
+        `optimised_bounds.optimise`, `tighten`   functions, and what they were given
+        `phase_bounds.bound_phases`              points; sensitivities are sums over a disjunct's rows
+        `phase_bounds.refresh_phases`            totals
+    """
 
     pre_lower: Array  # [B, neurons] pre-activation bounds, at least as good as the inherited ones
     pre_upper: Array  # [B, neurons]
     margins: Array  # [B, rows] lower bounds of the margins
-    # margin_r(x) >= coefficients @ x + constants on the region; half-spaces not yet taken in, as the multipliers
-    # would flatten the function along the cuts and blind the choice of the next split
-    coefficients: Array  # [B, rows, inputs]
-    constants: Array  # [B, rows] rounding errors already subtracted
     sensitivities: Array  # [B, rows, neurons] coefficient of each activation act(z) in the bound of each margin
     infeasible: Array  # [B] bool: the region is empty
-    # [B, neurons, inputs + 1] mean (a, c) of the linear functions below and above each unstable pre-activation, and
-    # [B, neurons] how far z may be from a'x + c on the box; rows of neurons not substituted are void, their spread is
-    # infinite. Only where asked for
-    means: Array | None = None
-    spreads: Array | None = None
+    functions: MarginFunctions | None = None  # linear functions below the margins
+    means: MeanFunctions | None = None  # of hidden neurons
     # [B, inputs] where a counterexample is most suspected: the minimiser of an open disjunct's largest margin bound
-    # over the region. NaN where it is not known; only where rows were tested together by LP
+    # over the region. NaN where it is not known
     points: Array | None = None
     # [B, rows, neurons] total multipliers: by how much the margin's bound rises when a neuron's upper line sinks by
-    # one, ways through the bounds of later neurons included (to first order); only where asked for
+    # one, ways through the bounds of later neurons included (to first order)
     totals: Array | None = None
     together: Array | None = None  # [B] bool: closed by rows of a disjunct tested together, by no row alone
 
@@ -63,22 +116,21 @@ class Bounds:
         """[B, rows, neurons] weight of each neuron's upper line in the bound of each margin, >= 0."""
         return np.maximum(-self.sensitivities, 0.0)
 
-    def __getitem__(self, index: Array) -> Bounds:
-        """Rows `index` (bool mask or int array); nothing is copied where a mask keeps all of them."""
-        if index.dtype == bool and index.all():
-            return self
-        arrays: list[Any] = [getattr(self, name) for name in Bounds.__dataclass_fields__]
-        picked: list[Any] = [None if a is None else a[index] for a in arrays]
-        return Bounds(*picked)
+    @property
+    def coefficients(self) -> Array:
+        """[B, rows, inputs] of `functions`. Raises ValueError where nobody has filled them."""
+        return self._functions.coefficients
 
-    @staticmethod
-    def concatenate(parts: list[Bounds]) -> Bounds:
-        """Rows one after another."""
-        if len(parts) == 1:
-            return parts[0]
-        columns: list[list[Any]] = [[getattr(p, name) for p in parts] for name in Bounds.__dataclass_fields__]
-        joined: list[Any] = [None if any(a is None for a in column) else np.concatenate(column) for column in columns]
-        return Bounds(*joined)
+    @property
+    def constants(self) -> Array:
+        """[B, rows] of `functions`. Raises ValueError where nobody has filled them."""
+        return self._functions.constants
+
+    @property
+    def _functions(self) -> MarginFunctions:
+        if self.functions is None:
+            raise ValueError("these bounds have no linear functions of the input: expected those of `bound`")
+        return self.functions
 
 
 def norm(a: Array) -> Array:

@@ -14,7 +14,7 @@ from ...instances.query import Query
 from ...instances.rounding import gamma
 from ..kernels.cache import kernel_cache
 from ..kernels.narrow_layout import Net, Out, room_for
-from .bounds import Bounds, LinearBoundOptions
+from .bounds import Bounds, LinearBoundOptions, MarginFunctions, MeanFunctions
 from .prepared_layers import prepared_of, product_terms
 
 with kernel_cache():
@@ -59,10 +59,10 @@ def bound_narrow(query: Query, batch: Batch, options: LinearBoundOptions) -> Bou
     else:
         list(_pool(options.threads).map(part, starts, [min(count, s + step) for s in starts]))
     return Bounds(
-        pre_lower, pre_upper, out.margins, out.coefficients, out.constants, out.sensitivities, out.infeasible,
-        out.means if options.means else None,
-        out.spreads if options.means else None,
-        out.points if options.conjunctions else None,
+        pre_lower, pre_upper, out.margins, out.sensitivities, out.infeasible,
+        functions=MarginFunctions(out.coefficients, out.constants),
+        means=MeanFunctions(out.means, out.spreads) if options.means else None,
+        points=out.points if options.conjunctions else None,
         together=out.together if options.conjunctions else None,
     )  # fmt: skip
 

@@ -42,11 +42,11 @@ def reduced(query: Query, kept: Array) -> Query:
 
 
 def restrict(batch: Batch, kept: Array) -> Batch:
-    """The nodes of a batch, with the bounds and phases of the kept neurons only; slopes, and the
+    """The nodes of a batch, with the bounds and phases of the kept neurons only; multipliers, and the
     neurons that were split last, are dropped."""
     return replace(
         batch, pre_lower=batch.pre_lower[:, kept], pre_upper=batch.pre_upper[:, kept], phases=batch.phases[:, kept],
-        slopes=np.zeros((len(batch), 0, 0), dtype=np.float16), last=np.zeros_like(batch.last),
+        multipliers=None, last=np.zeros_like(batch.last),
     )  # fmt: skip
 
 

@@ -10,12 +10,13 @@ from __future__ import annotations
 import numpy as np
 
 from ...instances.batch import Batch
+from ...instances.multipliers import Multipliers
 from ...instances.network import Array, Matrix
 from ...instances.query import Query
 from ...instances.rounding import gamma
 from ..linear.inherited_pass import InheritedPass
 from .optimised_bounds import PairPass
-from .row_multipliers import RowPool
+from .row_multipliers import LayerRows, RowPool
 from .skeleton import FLOAT
 from .slope_ascent import Ascent, Pairs, Single
 
@@ -36,38 +37,38 @@ def shares_of(query: Query, disjunct: Array, logits: Array) -> Array:
 class DisjunctAscent(Ascent):
     """The ascent of pairs (node, disjunct): of one weighted sum of the disjunct's rows.
 
-    start: [P, neurons + rows + slots of the pool] slopes, multipliers and logits of the weights, or None.
+    start: numbers of the pairs in float32, or None.
     """
 
     wants_points = True
 
     def __init__(
-        self, single: Single, node: Array, disjunct: Array, start: Array | None, pool: RowPool | None = None
+        self, single: Single, node: Array, disjunct: Array, start: Multipliers | None, pool: RowPool | None = None
     ) -> None:
         query, count = single.query, len(node)
-        layer, neurons = query.network.layers[-1], query.neurons
+        layer = query.network.layers[-1]
         self.matrix = {
             s: np.ascontiguousarray((w if isinstance(w, np.ndarray) else w.toarray())[:, single.live[s]], dtype=FLOAT)
             for s, w in zip(layer.sources, layer.weights, strict=True)
         }
         self.bias, self.disjunct = layer.bias.astype(FLOAT), disjunct
         self.mixed = query.rows > query.disjuncts  # else there is nothing to weigh
-        given = np.zeros((count, 0), dtype=FLOAT) if start is None else np.nan_to_num(start[:, neurons:])
-        self.logits = given[:, : query.rows] if given.size else np.zeros((count, query.rows), dtype=FLOAT)
+        self.logits = np.zeros((count, query.rows), dtype=FLOAT) if start is None else np.nan_to_num(start.logits)
         self.best_logits = self.logits.copy()
         nothing = np.zeros(count, dtype=np.intp)
         pairs = Pairs(node, nothing, np.ones(count), np.arange(count))
-        super().__init__(single, pairs, None if start is None else start[:, :neurons], pool)
-        if given.shape[1] > query.rows:
-            self.mus = np.maximum(given[:, query.rows :], FLOAT(0.0))
+        super().__init__(single, pairs, None if start is None else start.signed, pool)
+        if start is not None and start.mus.size:
+            self.mus = np.maximum(np.nan_to_num(start.mus), FLOAT(0.0))
+
+    def found(self) -> Multipliers:
+        """The best numbers of the pairs."""
+        return Multipliers(self.result()[0], self.best_logits, self.best_mus)
 
     def plain(self) -> Array:
         """Sensitivities [P, neurons] of the plain slopes, at the weights at hand."""
-        numbers, fresh, rows = self.numbers, self.fresh, self.rows
-        self.numbers, self.fresh = [self._start(k, line, None) for k, line in enumerate(self.chosen, start=1)], {}
-        self.rows = {}
-        _, coefficients, _ = self._back()
-        self.numbers, self.fresh, self.rows = numbers, fresh, rows
+        numbers = [self._start(k, line, None) for k, line in enumerate(self.chosen, start=1)]
+        _, coefficients, _ = self._back(numbers, {}, {})
         query, live = self.single.query, self.single.live
         out = np.zeros((len(self.open), query.neurons))
         for k, a in enumerate(coefficients, start=1):
@@ -82,10 +83,12 @@ class DisjunctAscent(Ascent):
     def _shares(self) -> Array:
         return shares_of(self.single.query, self.disjunct, self.logits).astype(FLOAT)
 
-    def _back(self) -> tuple[Array, list[Array | None], Array]:
+    def _back(
+        self, numbers: list[Array | None], fresh: dict[int, Array], rows: dict[int, LayerRows]
+    ) -> tuple[Array, list[Array | None], Array]:
         if self.mixed:
             self.first, self.constants = self._rows()
-        return super()._back()
+        return super()._back(numbers, fresh, rows)
 
     def _keep(self, values: Array, x: Array) -> None:
         better = np.flatnonzero(values > self.best[self.open])
@@ -110,18 +113,18 @@ class DisjunctAscent(Ascent):
 class DisjunctPass(PairPass):
     """Rigorous evaluation of a weighted sum of the margins, one a node, from inherited bounds.
 
-    shares: [P, rows]; mus: [P, slots] multipliers of the pool's rows.
+    node, disjunct: [P]; numbers: of these pairs.
     """
 
     def __init__(
-        self, query: Query, batch: Batch, node: Array, slopes: Array, shares: Array, mus: Array,
+        self, query: Query, batch: Batch, node: Array, disjunct: Array, numbers: Multipliers,
         pool: RowPool | None = None,
     ) -> None:  # fmt: skip
         count = len(node)
-        self.shares = shares.astype(np.float64)
+        self.shares = shares_of(query, disjunct, numbers.logits).astype(np.float64)
         pairs = Pairs(node, np.zeros(count, dtype=np.intp), np.ones(count), np.arange(count))
         cuts = np.zeros((count, batch.cuts.shape[1]))
-        super().__init__(InheritedPass(query, batch), pairs, slopes, cuts, mus, pool)
+        super().__init__(InheritedPass(query, batch), pairs, numbers.signed, cuts, numbers.mus, pool)
 
     def objective(self, k: int) -> tuple[dict[int, Array], Array, Array]:
         """See PairPass; the shares are exact as they stand, only the sums over rows round."""

@@ -18,6 +18,7 @@ import math
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -25,7 +26,7 @@ from ...instances.batch import Batch
 from ...instances.network import Array
 from ...instances.query import Query
 from ...instances.rounding import UP, gamma
-from ..linear.back_substitution import Pass, back_substitute
+from ..linear.back_substitution import Backward, Pass, back_substitute
 from ..linear.bounds import Bounds, LinearBoundOptions, norm
 from ..linear.conjunctions import refute_conjunctions
 from ..linear.prepared_layers import prepared_of
@@ -34,7 +35,7 @@ from .row_multipliers import LayerRows, RowPool
 from .skeleton import Skeleton
 from .slope_ascent import Ascent, Pairs, Single, Steps
 
-__all__ = ["OptimiseOptions", "PairPass", "Slopes", "optimise", "optimise_from", "tighten"]
+__all__ = ["OptimiseOptions", "PairPass", "optimise", "optimise_from", "tighten"]
 
 PAIR_FLOATS = 2**19  # (neurons + inputs) x pairs at a time: arrays of 2 (ascent) or 4 MB (evaluation) fit the caches
 
@@ -62,36 +63,6 @@ class OptimiseOptions:
         return Steps(self.iterations, rate, self.decay, self.worth, self.deadline, self.signs)
 
 
-@dataclass(eq=False)
-class Slopes:
-    """Slopes and multipliers of the margins of B nodes, for their children to start from.
-
-    One number a neuron: a slope in [0, 1] where it is unstable, minus its multiplier where its phase was split. A
-    child that splits an unstable neuron finds its slope there, not negative, and starts from the multiplier that keeps
-    the parent's lower line. (A multiplier of 0 is therefore -0.0.)
-    NaN in rows that were never raised; they start from plain slopes.
-    Whatever the numbers are, the bounds made of them are true.
-    """
-
-    values: Array  # [B, rows, neurons] float32; half of that memory as float16 (`halved`)
-
-    def __len__(self) -> int:
-        return len(self.values)
-
-    def __getitem__(self, index: Array | slice) -> Slopes:
-        """Rows `index` (slice, bool mask or int array)."""
-        return Slopes(self.values[index])
-
-    @staticmethod
-    def concatenate(parts: list[Slopes]) -> Slopes:
-        """Rows one after another."""
-        return Slopes(np.concatenate([p.values for p in parts]))
-
-    def halved(self) -> Slopes:
-        """The same in float16, three decimals, multipliers cut off at 60,000: for nodes that wait."""
-        return Slopes(np.maximum(self.values, -6e4).astype(np.float16))
-
-
 def optimise(query: Query, batch: Batch, bounds: Bounds, options: OptimiseOptions | None = None) -> Bounds:
     """Better margins than the plain `bounds` of the batch, never worse ones; pre-activation bounds stay.
 
@@ -103,28 +74,32 @@ def optimise(query: Query, batch: Batch, bounds: Bounds, options: OptimiseOption
 
 @np.errstate(over="ignore", invalid="ignore")  # what is not finite in the end proves nothing
 def optimise_from(
-    query: Query, batch: Batch, bounds: Bounds, options: OptimiseOptions | None = None, start: Slopes | None = None
-) -> tuple[Bounds, Slopes]:
-    """`optimise` from the slopes of the nodes' parents, if given; returns also those that were found."""
+    query: Query, batch: Batch, bounds: Bounds, options: OptimiseOptions | None = None, start: Array | None = None
+) -> tuple[Bounds, Array]:
+    """`optimise` from the numbers of the nodes' parents, if given; returns also those that were found.
+
+    Numbers are slopes and multipliers of every row, [B, rows, neurons] as `Multipliers.signed`; NaN in rows that were
+    never raised, which start from plain slopes.
+    """
     options = options or OptimiseOptions()
     out = bounds[np.arange(len(batch))]  # a copy
     values = np.full((len(batch), query.rows, query.neurons), np.nan, dtype=np.float32)
-    slopes = Slopes(values if start is None else start.values.astype(np.float32))
+    known = values if start is None else start.astype(np.float32)
     node, row, group = _open_rows(query, bounds)
     if len(node):
         pairs = Pairs(node, row, np.ones(len(node)), group)
         bounded = replace(batch, pre_lower=bounds.pre_lower, pre_upper=bounds.pre_upper)
-        given = None if start is None else slopes.values[node, row]
+        given = None if start is None else known[node, row]
         kept = out.coefficients, out.constants, out.margins, out.sensitivities
         for some, found, numbers in _raise(query, bounded, len(query.network.layers), pairs, given, options):
             better = found[2] > out.margins[node[some], row[some]]
             where = node[some][better], row[some][better]
             for old, new in zip(kept, found, strict=True):
                 old[where] = new[better]
-            slopes.values[node[some], row[some]] = numbers
+            known[node[some], row[some]] = numbers
     if options.conjunctions:
         refute_conjunctions(query, batch, out)
-    return out, slopes
+    return out, known
 
 
 def _open_rows(query: Query, bounds: Bounds) -> tuple[Array, Array, Array]:
@@ -141,7 +116,7 @@ def _raise(
 ) -> Iterator[tuple[slice, Evaluated, Array]]:
     """Ascent of rows of layer k and rigorous evaluation, in parts that fit the memory, until the deadline.
 
-    start: [P, neurons] as in `Slopes`, or None. Yields which pairs, their bounds, and their numbers [part, neurons].
+    start: [P, neurons] as `Multipliers.signed`, or None. Yields which pairs, their bounds, and their numbers.
     """
     if time.monotonic() > options.deadline:
         return
@@ -223,36 +198,38 @@ def _better(old: Bounds, new: Bounds) -> Bounds:
     for name in ("coefficients", "constants", "sensitivities", "margins"):
         getattr(new, name)[keep] = getattr(old, name)[keep]
     new.infeasible |= old.infeasible
-    return replace(new, means=old.means, spreads=old.spreads, points=old.points)
+    return replace(new, means=old.means, points=old.points)
 
 
-class PairPass(Pass):
+class PairPass(Backward):
     """Back-substitution of one row a pair, rigorous, from a finished walk's bounds and lines of the pair's own.
 
-    numbers: [P, neurons] as in `Slopes`, clipped to what is valid; weights: [P, cuts] multipliers of half-spaces;
-    mus: [P, slots] multipliers of the pool's rows.
+    numbers: [P, neurons] as `Multipliers.signed`, clipped to what is valid; weights: [P, cuts] multipliers of
+    half-spaces; mus: [P, slots] multipliers of the pool's rows.
     """
 
     def __init__(
         self, walked: Pass, pairs: Pairs, numbers: Array, weights: Array, mus: Array | None = None,
         pool: RowPool | None = None,
     ) -> None:  # fmt: skip
-        # not Pass.__init__: nodes' arrays are taken for every pair only where they are needed
-        self.prepared, self.query, self.options, self.sums = walked.prepared, walked.query, walked.options, walked.sums
+        super().__init__(walked.prepared, walked.ball)
         self.walked, self.pairs = walked, pairs
-        self.ball, self.bent = walked.ball, {}
         self.weights = np.maximum(weights, 0.0).astype(np.float64)
         self.rows: dict[int, LayerRows] = pool.layers if pool else {}
         self.mus = np.zeros((len(numbers), 0)) if mus is None else np.maximum(mus, 0.0).astype(np.float64)
         self.magnitudes = [a if len(a) == 1 else a[pairs.node] for a in walked.magnitudes]
-        self.lines = []
         self.multipliers: list[Array | None] = []  # per layer [P, n]: beta s
         for line, kind, part in zip(walked.lines, self.query.kinds, self.query.slices, strict=True):
             self._add_layer(line, kind, part, numbers[:, part].astype(np.float64))
 
+    @cached_property
+    def batch(self) -> Batch:
+        """Every pair's node: these arrays are large, and only some walks need them."""
+        return self.walked.nodes[self.pairs.node]
+
     def _add_layer(self, line: Lines | None, kind: str, part: slice, given: Array) -> None:
         node, walked = self.pairs.node, self.walked
-        own, phases = None, walked.batch.phases[:, part]
+        own, phases = None, walked.nodes.phases[:, part]
         if line is not None and kind == "relu":
             unstable = (walked.pre_lower[:, part] < 0.0) & (walked.pre_upper[:, part] > 0.0)
             slope = np.where(unstable[node], np.clip(given, 0.0, 1.0), line.lower_slope[node])
@@ -266,7 +243,6 @@ class PairPass(Pass):
 
     def evaluate(self, k: int) -> Evaluated:
         """Bounds of the pairs' rows of layer k."""
-        self.batch = self.walked.batch[self.pairs.node]
         pending, constants, error = self.objective(k)
         sensitivities = np.zeros((len(constants), 1, self.query.neurons))
         first = np.zeros(1, dtype=np.intp)

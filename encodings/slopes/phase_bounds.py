@@ -17,6 +17,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from ...instances.batch import Batch
+from ...instances.multipliers import Multipliers
 from ...instances.network import Array
 from ...instances.query import Query
 from ..kernels.switch import Switch
@@ -24,10 +25,10 @@ from ..linear.bounds import Bounds, LinearBoundOptions, middle_and_radius
 from ..linear.inherited_pass import InheritedPass
 from ..linear.linear_bounds import bound
 from ..linear.prepared_layers import prepared_of
-from .disjunct_bounds import DisjunctAscent, DisjunctPass, shares_of
+from .disjunct_bounds import DisjunctAscent, DisjunctPass
 from .optimised_bounds import PAIR_FLOATS, OptimiseOptions, PairPass
 from .row_multipliers import RowPool
-from .skeleton import FLOAT, Skeleton
+from .skeleton import Skeleton
 from .slope_ascent import Ascent, Pairs, Single
 
 __all__ = [
@@ -44,41 +45,40 @@ KERNEL_AFTER = 0.5  # seconds that numpy spends on a query's hidden neurons befo
 def bound_phases(
     query: Query, batch: Batch, options: OptimiseOptions | None = None, plain: bool = False,
     pool: RowPool | None = None,
-) -> tuple[Bounds, Array]:  # fmt: skip
-    """Bounds of what the nodes have to refute (Batch.duty), and the numbers found, [B, disjuncts, neurons + rows].
+) -> tuple[Bounds, Multipliers]:  # fmt: skip
+    """Bounds of what the nodes have to refute (Batch.duty), and the numbers found, in float32.
 
-    pool: multi-neuron rows that hold on all nodes; the numbers have their multipliers behind the others.
+    pool: multi-neuron rows that hold on all nodes; the numbers have their multipliers, too.
 
     batch: finite inherited pre-activation bounds. Margins of disjuncts that are no duty of their node are +inf; of the
     others those that refute are rigorous and new, the rest is the node's inherited bound. With `plain`, sensitivities
     of the plain slopes in float32, weighted over a disjunct's rows and put into its first row: for choosing a split.
-    `points` are the ascent's minimisers of each node's worst disjunct; coefficients are void.
+    `points` are the ascent's minimisers of each node's worst disjunct.
     """
     options = options or OptimiseOptions()
     crossed = np.asarray((batch.pre_lower > batch.pre_upper).any(axis=1))
     bounds = _inherited(query, batch, crossed)
     node, disjunct = np.nonzero(batch.duty & ~crossed[:, None])
-    shape = len(batch), query.disjuncts, query.neurons + query.rows + (len(pool) if pool else 0)
-    numbers = np.full(shape, np.nan, dtype=FLOAT)
+    shape = len(batch), query.disjuncts
+    numbers = Multipliers.none(shape, query.neurons, query.rows, len(pool) if pool else 0)
     if not len(node):
         return bounds, numbers
-    given = batch.slopes[node, disjunct].astype(FLOAT) if batch.slopes.size else None
+    given = None if batch.multipliers is None else batch.multipliers[node, disjunct].single()
     ascent = DisjunctAscent(Single(skeleton_of(query, batch), batch), node, disjunct, given, pool)
     if plain:
         bounds.sensitivities[node, query.starts[disjunct]] = ascent.plain()
     ascent.run(options.steps(warm=given is not None))
-    slopes, logits, mus = ascent.result()[0], ascent.best_logits, ascent.best_mus
-    numbers[node, disjunct] = np.concatenate([slopes, logits, mus], axis=1)
+    found = ascent.found()
+    numbers[node, disjunct] = found
     if pool:
-        pool.note(mus)
+        pool.note(found.mus)
     first = np.lexsort((ascent.best, node))  # the worst pair of each node comes first
     first = first[np.unique(node[first], return_index=True)[1]]
     bounds.points, _ = middle_and_radius(batch.lower, batch.upper)
     bounds.points[node[first]] = np.clip(ascent.points()[first], *_box(batch, node[first]))
     closing = np.flatnonzero(ascent.best > 0.0)
     if len(closing):
-        shares = shares_of(query, disjunct[closing], logits[closing])
-        proving = DisjunctPass(query, batch, node[closing], slopes[closing], shares, mus[closing], pool)
+        proving = DisjunctPass(query, batch, node[closing], disjunct[closing], found[closing], pool)
         _raise(query, bounds, node[closing], disjunct[closing], proving.minima(len(query.kinds) + 1))
     return bounds, numbers
 
@@ -96,8 +96,7 @@ def disjunct_minima(query: Query, batch: Batch, options: OptimiseOptions, pool: 
     node = np.zeros_like(disjunct)
     ascent = DisjunctAscent(Single(skeleton_of(query, batch), batch), node, disjunct, None, pool)
     ascent.run(options.steps(warm=False))
-    shares = shares_of(query, disjunct, ascent.best_logits)
-    proving = DisjunctPass(query, batch, node, ascent.result()[0], shares, ascent.best_mus, pool)
+    proving = DisjunctPass(query, batch, node, disjunct, ascent.found(), pool)
     return proving.minima(len(query.kinds) + 1)
 
 
@@ -188,12 +187,10 @@ def _box(batch: Batch, node: Array) -> tuple[Array, Array]:
 
 def _inherited(query: Query, batch: Batch, crossed: Array) -> Bounds:
     """Nothing new: the node's bound in all rows that are its duty."""
-    count, rows = len(batch), query.rows
     duty = np.repeat(batch.duty, np.diff(query.starts), axis=1)
     return Bounds(
         batch.pre_lower, batch.pre_upper, np.where(duty, batch.margin[:, None], np.inf),
-        np.zeros((count, rows, query.network.input_size)), np.full((count, rows), -np.inf),
-        np.zeros((count, rows, query.neurons)), crossed,
+        np.zeros((len(batch), query.rows, query.neurons)), crossed,
     )  # fmt: skip
 
 

@@ -59,10 +59,7 @@ def refresh_wide(query: Query, batch: Batch, magnitudes: list[Array], steps: Ste
         if time.monotonic() > steps.deadline:
             break
         refresh_nodes(net, b, b + 1, low, high, given, wanted, sizes, ascent, *_rooms(net), hidden, out)
-    return Bounds(
-        low, high, out.margins, np.zeros((count, rows, query.network.input_size)), np.full((count, rows), -np.inf),
-        out.sensitivities, out.infeasible, totals=out.totals,
-    )  # fmt: skip
+    return Bounds(low, high, out.margins, out.sensitivities, out.infeasible, totals=out.totals)
 
 
 def _rooms(net: Wide) -> tuple[WideNode, AscentRoom, EvaluationRoom]:

@@ -187,7 +187,7 @@ class Ascent:
         before, self.signs = self.best.copy(), steps.signs
         for t in range(steps.iterations + 1):
             with np.errstate(all="ignore"):  # an overflow's values are never the best ones
-                values, coefficients, x = self._back()
+                values, coefficients, x = self._back(self.numbers, self.fresh, self.rows)
                 self._keep(values, x)
                 if t == 0:
                     self.sure = SURE * (np.abs(self.slope_at_input * x).sum(axis=1) + np.abs(values))
@@ -206,8 +206,13 @@ class Ascent:
                 self._ascend(coefficients, x, t + 1, steps.rate * steps.decay**t)
         return steps.iterations
 
-    def _back(self) -> tuple[Array, list[Array | None], Array]:
-        """Values of the bounds [P], coefficients of each layer's values, minimisers x* [P, inputs]."""
+    def _back(
+        self, numbers: list[Array | None], fresh: dict[int, Array], rows: dict[int, LayerRows]
+    ) -> tuple[Array, list[Array | None], Array]:
+        """Values of the bounds [P], coefficients of each layer's values, minimisers x* [P, inputs].
+
+        numbers, fresh, rows: as the attributes of these names; slopes of fresh phases are translated in place.
+        """
         pending = dict(self.first)
         constants = self.constants.copy()
         coefficients: list[Array | None] = [None] * len(self.layers)
@@ -216,20 +221,20 @@ class Ascent:
             a = pending.pop(v, None)
             if a is None:
                 continue
-            layer, line, number = self.layers[v - 1], self.chosen[v - 1], self.numbers[v - 1]
+            layer, line, number = self.layers[v - 1], self.chosen[v - 1], numbers[v - 1]
             if line is not None and number is not None:
-                a = self._above(v, a, constants)
+                a = self._above(rows.get(v), a, constants)
                 coefficients[v - 1] = a
                 constants += np.einsum("pn,pn->p", np.minimum(a, 0.0), line.upper_intercept)
                 if line.lower_intercept is not None:
                     constants += np.einsum("pn,pn->p", np.maximum(a, 0.0), line.lower_intercept)
-                if line.split is not None and v in self.fresh:
-                    self._translate(number, a, line.split, self.fresh.pop(v))
+                if line.split is not None and v in fresh:
+                    self._translate(number, a, line.split, fresh.pop(v))
                 slopes = self.slopes[v - 1] = np.where(a > 0.0, line.slopes(number), line.upper_slope)
                 a = a * slopes
                 if line.split is not None:
                     a -= line.split * number
-                a = self._below(v, a)
+                a = self._below(rows.get(v), a)
             constants += a @ layer.bias
             for s, w, transposed in zip(layer.sources, layer.weights, layer.transposed, strict=True):
                 product = _times(a, w, transposed)
@@ -319,16 +324,15 @@ class Ascent:
             self._climb(v, a, z, value, t, rate)
         self._pushed(values, t, rate)
 
-    def _above(self, v: int, a: Array, constants: Array) -> Array:
-        """Coefficients [P, live] of layer v's values with what rows over them take; constants are updated."""
-        if (rows := self.rows.get(v)) is None:
+    def _above(self, rows: LayerRows | None, a: Array, constants: Array) -> Array:
+        """Coefficients [P, live] of a layer's values with what rows over them take; constants are updated."""
+        if rows is None:
             return a
         constants -= self.mus[:, rows.slots] @ rows.constants
         return np.asarray(a - rows.above(self.mus))
 
-    def _below(self, v: int, a: Array) -> Array:
+    def _below(self, rows: LayerRows | None, a: Array) -> Array:
         """The same for its pre-activations."""
-        rows = self.rows.get(v)
         return a if rows is None else np.asarray(a - rows.below(self.mus))
 
     def _climb(self, v: int, a: Array, z: Array, value: Array, t: int, rate: float) -> None:

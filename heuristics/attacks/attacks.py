@@ -40,8 +40,9 @@ def suspects(query: Query, batch: Batch, bounds: Bounds) -> Array:
         mine = suspect == k
         part = slice(query.starts[k], query.starts[k + 1])
         rows[mine] = query.starts[k] + bounds.margins[mine, part].argmax(axis=1)
-    coefficients = bounds.coefficients[np.arange(len(batch)), rows]
-    points = np.where(coefficients > 0.0, batch.lower, batch.upper)
+    points = batch.upper
+    if bounds.functions is not None:
+        points = np.where(bounds.coefficients[np.arange(len(batch)), rows] > 0.0, batch.lower, batch.upper)
     return points if bounds.points is None else np.where(np.isnan(bounds.points), points, bounds.points)
 
 

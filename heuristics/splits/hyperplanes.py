@@ -42,7 +42,7 @@ def optimal_partition_scores(multipliers: Array, lower: Array, upper: Array) -> 
 def gain_scores(multipliers: Array, lower: Array, upper: Array, spreads: Array) -> Array:
     """The optimal-partition score less what the better cut along the neuron's mean function leaves of it, >= 0.
 
-    multipliers, lower, upper: [B, neurons]; spreads: [B, neurons] delta as in Bounds.spreads, infinite where unknown.
+    multipliers, lower, upper: [B, neurons]; spreads: [B, neurons] delta, see MeanFunctions, infinite where unknown.
     Returns [B, neurons].
     """
     known = np.isfinite(spreads)

@@ -23,7 +23,7 @@ from .relus import phase_scores
 from .rules import PHASE_RULES, RULES
 
 if TYPE_CHECKING:
-    from ...encodings.linear.bounds import Bounds
+    from ...encodings.linear.bounds import Bounds, MeanFunctions
 
 __all__ = ["Splits", "choose_splits", "focus_rows"]
 
@@ -111,10 +111,10 @@ def choose_splits(
         as_phase &= first_layers(query)[neuron]
     splits.neuron[as_phase] = neuron[as_phase]
     if rule in PHASE_RULES and bounds.means is not None:
-        _add_half_spaces(query, batch, bounds, splits)
+        _add_half_spaces(query, batch, bounds.means, splits)
     as_row = np.flatnonzero(use_neuron & ~as_phase)
     if len(as_row) and bounds.means is not None:
-        rows = bounds.means[as_row, neuron[as_row]]
+        rows = bounds.means.functions[as_row, neuron[as_row]]
         if rule == "rows-composed":
             rows = composed_rows(query, neuron[as_row], suspects(query, batch, bounds)[as_row])
         again = already_cut(batch.cuts[as_row], rows) | ~_divides(batch.lower[as_row], batch.upper[as_row], rows)
@@ -127,13 +127,12 @@ def choose_splits(
     return splits
 
 
-def _add_half_spaces(query: Query, batch: Batch, bounds: Bounds, splits: Splits) -> None:
+def _add_half_spaces(query: Query, batch: Batch, means: MeanFunctions, splits: Splits) -> None:
     """The half-spaces that hold the inputs of each phase of a deeper layer, where the neuron's mean is known."""
-    assert bounds.means is not None and bounds.spreads is not None
-    spread = bounds.spreads[np.arange(len(batch)), splits.neuron]
+    spread = means.spreads[np.arange(len(batch)), splits.neuron]
     deep = np.flatnonzero((splits.neuron >= 0) & ~first_layers(query)[splits.neuron] & np.isfinite(spread))
-    deep = deep[np.isfinite(bounds.means[deep, splits.neuron[deep]]).all(axis=1)]
-    row, spread = bounds.means[deep, splits.neuron[deep]], spread[deep]
+    deep = deep[np.isfinite(means.functions[deep, splits.neuron[deep]]).all(axis=1)]
+    row, spread = means.functions[deep, splits.neuron[deep]], spread[deep]
     reach = np.maximum(np.abs(batch.lower[deep]), np.abs(batch.upper[deep]))
     splits.row[deep] = row
     # the mean and the spread are rounded sums of a few terms of this size
@@ -163,6 +162,8 @@ def _best_axis(query: Query, batch: Batch, bounds: Bounds, focus: Array, rule: s
     edges = longest_edge_scores(batch.lower, batch.upper, query.region.upper - query.region.lower)
     if rule == "longest-edge":
         scores = edges
+    elif bounds.functions is None:
+        scores = edges * VANISHING
     else:
         coefficients = np.abs(bounds.coefficients)
         scores = np.einsum(
@@ -192,8 +193,8 @@ def _best_neuron(
         lower, upper = bounds.pre_lower, bounds.pre_upper
         multipliers = np.einsum("brn,br->bn", bounds.multipliers, focus.astype(float))
         scores = optimal_partition_scores(multipliers, lower, upper) * first_layers(query)
-        if bounds.spreads is not None and rule != "rows-1":
-            gains = gain_scores(multipliers, lower, upper, bounds.spreads)
+        if bounds.means is not None and rule != "rows-1":
+            gains = gain_scores(multipliers, lower, upper, bounds.means.spreads)
             scores = np.where(first_layers(query), scores, gains * query.relu)
     best = scores.argmax(axis=1)
     return best, scores[np.arange(count), best]

@@ -45,8 +45,9 @@ def assert_same(query: Query, batch: Batch, options: LinearBoundOptions, label: 
         close(name, alive)
     close("sensitivities", alive[:, None, None] & unstable[:, None, :].repeat(query.rows, axis=1))
     if options.means:
-        known = alive[:, None] & np.isfinite(plain.spreads)
-        np.testing.assert_array_equal(np.isfinite(fast.spreads) & alive[:, None], known, err_msg=label)
+        assert plain.means is not None and fast.means is not None
+        known = alive[:, None] & np.isfinite(plain.means.spreads)
+        np.testing.assert_array_equal(np.isfinite(fast.means.spreads) & alive[:, None], known, err_msg=label)
         close("means", known)
         close("spreads", known)
     return fast

@@ -13,7 +13,7 @@ import pytest
 from hypersplit.encodings.linear.linear_bounds import LinearBoundOptions, bound
 from hypersplit.encodings.neuron_groups.group_ascent import refine_by_ascent
 from hypersplit.encodings.neuron_groups.group_lp import GroupLP, group_rows
-from hypersplit.encodings.slopes.disjunct_bounds import DisjunctAscent, DisjunctPass, shares_of
+from hypersplit.encodings.slopes.disjunct_bounds import DisjunctAscent, DisjunctPass
 from hypersplit.encodings.slopes.group_rows import GroupRows
 from hypersplit.encodings.slopes.optimised_bounds import OptimiseOptions
 from hypersplit.encodings.slopes.phase_bounds import bound_phases, disjunct_minima, hidden_minima, skeleton_of
@@ -69,8 +69,8 @@ def ascent_of(query: Query, batch: Batch, pool: RowPool | None, options: Optimis
 def rigorous(query: Query, batch: Batch, ascent: DisjunctAscent, mus: Array, pool: RowPool) -> Array:
     """[disjuncts] bounds with these multipliers."""
     disjunct = np.arange(query.disjuncts)
-    node, shares = np.zeros_like(disjunct), shares_of(query, disjunct, ascent.best_logits)
-    evaluated = DisjunctPass(query, batch, node, ascent.result()[0], shares, mus, pool)
+    numbers = replace(ascent.found(), mus=mus)
+    evaluated = DisjunctPass(query, batch, np.zeros_like(disjunct), disjunct, numbers, pool)
     return evaluated.minima(len(query.kinds) + 1)
 
 
@@ -185,7 +185,8 @@ def test_numbers_go_to_the_children() -> None:
     batch = bounded(query)
     pool = pool_of(query, batch)
     _, numbers = bound_phases(query, batch, LONG, pool=pool)
-    assert numbers.shape == (1, query.disjuncts, query.neurons + query.rows + len(pool))
+    assert numbers.signed.shape == (1, query.disjuncts, query.neurons)
+    assert numbers.mus.shape == (1, query.disjuncts, len(pool))
     single, disjunct = Single(skeleton_of(query, batch), batch), np.arange(query.disjuncts)
     warm = DisjunctAscent(single, np.zeros_like(disjunct), disjunct, numbers[0], pool)
     warm.run(OptimiseOptions(iterations=0).steps(warm=True))

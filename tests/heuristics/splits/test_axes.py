@@ -7,7 +7,7 @@ from itertools import product
 import numpy as np
 import pytest
 
-from hypersplit.encodings.linear.bounds import Bounds
+from hypersplit.encodings.linear.bounds import Bounds, MarginFunctions
 from hypersplit.heuristics.splits.axes import longest_edge_scores, smear_scores
 from hypersplit.heuristics.splits.splits import choose_splits
 from hypersplit.instances.batch import Batch, root
@@ -33,8 +33,8 @@ def asked(lower: Array, upper: Array, coefficients: Array) -> tuple[Query, Batch
     query = queries(network, Property((case,), n, 1))[0]
     shape = (1, query.neurons)
     bounds = Bounds(
-        -np.ones(shape), np.ones(shape), np.full((1, 1), -1.0), coefficients[None, None], np.zeros((1, 1)),
-        np.zeros((1, 1, query.neurons)), np.zeros(1, dtype=bool),
+        -np.ones(shape), np.ones(shape), np.full((1, 1), -1.0), np.zeros((1, 1, query.neurons)),
+        np.zeros(1, dtype=bool), MarginFunctions(coefficients[None, None], np.zeros((1, 1))),
     )  # fmt: skip
     return query, root(query), bounds
 

@@ -258,12 +258,9 @@ def test_each_node_has_its_own_cuts() -> None:
 
 def bounds_of(query: Query, margins: Array) -> Bounds:
     """Bounds of which only the margins are looked at."""
-    count, n, rows = len(margins), query.network.input_size, query.rows
-    wide, flat = np.full((count, query.neurons), np.inf), np.zeros((count, rows))
-    return Bounds(
-        -wide, wide, margins, np.zeros((count, rows, n)), flat, np.zeros((count, rows, query.neurons)),
-        np.zeros(count, dtype=bool),
-    )  # fmt: skip
+    count = len(margins)
+    wide = np.full((count, query.neurons), np.inf)
+    return Bounds(-wide, wide, margins, np.zeros((count, query.rows, query.neurons)), np.zeros(count, dtype=bool))
 
 
 def test_focus_is_on_every_row_of_every_open_disjunct() -> None:
