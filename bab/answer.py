@@ -101,7 +101,7 @@ def _decide(work: Work) -> None:
 
 
 def _stage(stage: Stage, known: Facts) -> Callable[[Work, Stage, Budget], None]:
-    """The function of a stage, imported now. Raises ValueError for a name that is none."""
+    """The function of a stage, imported now."""
     if stage.name == "attack":
         from .stages.attack import attack as run
     elif stage.name == "slopes":
@@ -110,8 +110,6 @@ def _stage(stage: Stage, known: Facts) -> Callable[[Work, Stage, Budget], None]:
         from .stages.rows import rows as run
     elif stage.name == "milp":
         from .stages.milp import milp as run
-    elif stage.name != "split":
-        raise ValueError(f"stage {stage.name!r}: expected attack, slopes, groups, milp or split")
     elif stage.rule in PHASE_RULES and known.piecewise_linear:
         from .stages.split_phases import split_phases as run
     else:

@@ -1,4 +1,6 @@
-"""The policy: which stages a query goes through, and how long each may take. The only place where this is decided.
+"""The policy: which stages a query goes through, and how long each may take.
+
+Here, and in the numbers of `efforts`, this is decided, and nowhere else.
 
 Measured grounds (two cores, 2026-11): with few open inputs, splitting the input set closes thousands of nodes a second
 and beats everything else. With many inputs, one big-M MILP on SCIP decides networks of one hidden layer with a few
@@ -16,8 +18,11 @@ import numpy as np
 
 from ..instances.batch import Batch
 from ..instances.query import Query
+from .efforts import FEW_UNSTABLE, MOST_SCIP, Efforts
 
-__all__ = ["Facts", "Stage", "facts", "node_mb", "plan"]
+__all__ = ["EFFORTS", "STAGES", "Facts", "Stage", "batch_size", "facts", "node_mb", "plan"]
+
+EFFORTS = Efforts()  # of every stage and step
 
 FEW_INPUTS = 20  # open inputs up to which the input set itself is split
 SOME_INPUTS = 50  # open inputs up to which rows' hyperplanes are tried on one hidden layer
@@ -25,12 +30,11 @@ SOME_INPUTS = 50  # open inputs up to which rows' hyperplanes are tried on one h
 # 0, at any depth that time allows
 CLOSING = 0.1
 SMALL = 50_000  # weights of a network whose tree is searched as fast as an attack runs
-SHALLOW_MILP = 1500  # unstable neurons of a single hidden layer up to which SCIP comes before a long search
 QUICK_SLOPES = 1_000_000  # weights up to which hidden bounds are optimised before the first attack
-FEW_UNSTABLE = 80  # ReLUs of a deep network up to which multi-neuron rows are tried before a long search
 ROWS_SECONDS = 20.0  # that multi-neuron rows may take at most
 COPIES = 3  # of a round's bounds: parts, their concatenation, and what is left open
 LARGEST_MILP = 6000  # unstable neurons beyond which a MILP's root relaxation alone exceeds the usual limits
+STAGES = ("attack", "slopes", "split", "groups", "milp")
 
 
 @dataclass(frozen=True)
@@ -43,17 +47,26 @@ class Facts:
     weights: int  # nonzero weights of the network
     piecewise_linear: bool  # no sigmoid, no tanh
 
+    @property
+    def few_inputs(self) -> bool:
+        """Whether the input set itself is split, and attacked inside the nodes."""
+        return self.open_inputs <= FEW_INPUTS
+
 
 @dataclass(frozen=True)
 class Stage:
-    """One step of the plan."""
+    """One step of the plan. Raises ValueError for a name that is none."""
 
-    name: str  # "attack", "slopes", "split", "groups" or "milp"
+    name: str  # one of STAGES
     share: float  # of the time that is left when the stage begins
     rule: str = ""  # split rule of a "split" stage
     why: str = ""  # for the log
     most: float = float("inf")  # seconds that it may take at most
     closed: float = 0.0  # share of the tree that must be closed by now; else the stage is left out
+
+    def __post_init__(self) -> None:
+        if self.name not in STAGES:
+            raise ValueError(f"stage {self.name!r}: expected one of {', '.join(STAGES)}")
 
 
 def facts(query: Query, batch: Batch) -> Facts:
@@ -79,7 +92,7 @@ def plan(known: Facts, method: str = "auto", rule: str = "auto", rows: str = "au
 
 
 def _plan(known: Facts, method: str, rule: str, rows: str) -> list[Stage]:
-    few = known.open_inputs <= FEW_INPUTS
+    few = known.few_inputs
     split = rule if rule != "auto" else "inputs" if few or not known.piecewise_linear else "phases"
     quick = few or known.hidden_layers <= 1 or known.weights <= SMALL
     deep = not few and known.piecewise_linear and known.hidden_layers > 1
@@ -87,7 +100,7 @@ def _plan(known: Facts, method: str, rule: str, rows: str) -> list[Stage]:
     attack = Stage("attack", 0.1, most=0.2 if quick else 1.0, why="the easy counterexamples")
     attack_again = Stage("attack", 0.1, why="the harder counterexamples", most=1.0)
     rest = Stage("split", 1.0, split, "what is left")
-    shallow = known.piecewise_linear and known.hidden_layers <= 1 and known.unstable <= SHALLOW_MILP
+    shallow = known.piecewise_linear and known.hidden_layers <= 1 and known.unstable <= MOST_SCIP
     if method == "milp":
         return [attack, Stage("milp", 1.0, why="asked for")]
     if method == "split":
@@ -123,7 +136,7 @@ def _shallow(known: Facts, attack: Stage, split: str, rest: Stage) -> list[Stage
     milp = Stage("milp", 0.9, why=f"one hidden layer, {known.unstable} unstable ReLUs")
     if known.open_inputs > SOME_INPUTS:
         return [attack, milp, rest]
-    rows = split if known.open_inputs <= FEW_INPUTS else "rows"
+    rows = split if known.few_inputs else "rows"
     quick = Stage("split", 0.05, rows, "few hyperplanes often suffice", most=0.1)
     more = Stage("split", 0.6, rows, "hyperplanes close parts of the tree", closed=CLOSING)
     return [quick, more, milp, rest]

@@ -28,6 +28,7 @@ from ...encodings.exact.region import inexact
 from ...encodings.programs.lp import TriangleLP
 from ...encodings.propagation.contraction import Propagation
 from ...encodings.propagation.state import Nogoods, State
+from ...heuristics import policy
 from ...instances.batch import Node
 from ...instances.network import Array
 from ...instances.query import Query
@@ -37,11 +38,6 @@ __all__ = ["ConflictSearch", "Refutation"]
 
 DECAY = 0.95  # of a neuron's activity from conflict to conflict
 NARROW = 1e-9  # share of its first width below which an unstable ReLU is not worth a decision
-MOST_NOGOODS, SHORT = 4000, 4  # nogoods kept; those of so few literals always
-LP_PATIENCE, LP_WORTH = 20, 0.1  # LPs at first, and the share of them that must close a node for more
-LP_EVERY = 16  # nodes between two LPs otherwise
-LP_SECONDS = 5.0
-LARGEST_LP = 20_000  # neurons up to which a node's LP is tried
 
 
 @dataclass(eq=False)
@@ -61,6 +57,8 @@ class ConflictSearch:
 
     Raises ValueError for sigmoid and tanh.
     """
+
+    effort = policy.EFFORTS.conflicts
 
     def __init__(self, query: Query, node: Node, disjunct: int) -> None:
         self.query, self.node = query.only(disjunct), node
@@ -162,7 +160,7 @@ class ConflictSearch:
             self.states[0].fix(kept[0] >> 1, 1 if kept[0] & 1 else -1)
         else:
             self.nogoods.add(kept)
-            self.nogoods.reduce(MOST_NOGOODS, SHORT)
+            self.nogoods.reduce(self.effort.nogoods, self.effort.short)
         self.states[-1] = self.states[-1].copy() if back else self.states[0]
         return self._contract()
 
@@ -202,14 +200,15 @@ class ConflictSearch:
 
     def _refuted_by_lp(self, deadline: float) -> bool:
         """Whether the triangle LP's safe bound refutes the node, where an LP pays."""
-        counts, worth = self.result.counts, self.closed > LP_WORTH * max(self.tried - LP_PATIENCE, 0)
-        if self.query.neurons > LARGEST_LP or not (worth or counts["nodes"] % LP_EVERY == 0):
+        counts, effort = self.result.counts, self.effort
+        worth = self.closed > effort.lp_worth * max(self.tried - effort.lp_patience, 0)
+        if self.query.neurons > effort.largest_lp or not (worth or counts["nodes"] % effort.lp_every == 0):
             return False
         node = self._here()
         if self.lp is None:
             self.lp = TriangleLP(self.query, replace(self.node, duty=node.duty))
         self.lp.update(node)
-        answer = self.lp.minimise(0, min(LP_SECONDS, max(deadline - time.monotonic(), 0.01)))
+        answer = self.lp.minimise(0, min(effort.lp_seconds, max(deadline - time.monotonic(), 0.01)))
         counts["lps"] += 1
         self.tried += 1
         self.violated[:] = 0.0

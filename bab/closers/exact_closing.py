@@ -20,6 +20,7 @@ import numpy as np
 
 from ...encodings.exact.rational_lp import ExactLP, Row
 from ...encodings.exact.region import Affine, ExactNetwork, inexact
+from ...heuristics.efforts import ExactEffort
 from ...instances.batch import Node
 from ...instances.judges.exact_evaluation import scaled
 from ...instances.network import Array
@@ -27,12 +28,6 @@ from ...instances.query import Query
 
 __all__ = ["ExactOutcome", "decide_exactly", "is_counterexample"]
 
-# Above these sizes an answer can take minutes, and numbers grow to thousands of digits; below them most take
-# milliseconds. Products of a composition: a layer's weights times the open inputs.
-MOST_INPUTS = 60  # open ones: the columns of the LPs
-MOST_PRODUCTS = 2_000_000  # of one pass through the network, about a second
-MOST_UNSTABLE = 40  # phases to branch on; few of their combinations have inputs
-MOST_LPS = 2000  # of one question
 SHORT = (2.0**10, 2.0**20)  # fractions that a counterexample's inputs are moved to where it stays one
 
 
@@ -50,7 +45,9 @@ class _Left(Exception):
     """The question is given up for a reason."""
 
 
-def decide_exactly(query: Query, node: Node, disjunct: int, deadline: float) -> ExactOutcome:
+def decide_exactly(
+    query: Query, node: Node, disjunct: int, deadline: float, effort: ExactEffort | None = None
+) -> ExactOutcome:
     """Does the node hold a counterexample of the disjunct, for the real-valued network?
 
     The node's bounds, half-spaces and phases are taken for what they are: proofs about the counterexamples in it.
@@ -58,9 +55,10 @@ def decide_exactly(query: Query, node: Node, disjunct: int, deadline: float) -> 
     """
     if (node.lower > node.upper).any():
         return ExactOutcome("closed")
-    if reason := _too_large(query, node):
+    effort = effort or ExactEffort()
+    if reason := _too_large(query, node, effort):
         return ExactOutcome("open", reason=reason)
-    walk = _Walk(query, node, disjunct, deadline)
+    walk = _Walk(query, node, disjunct, deadline, effort.lps)
     try:
         point = walk.run()
     except _Left as left:
@@ -88,30 +86,30 @@ def is_counterexample(query: Query, point: Sequence[Fraction], disjunct: int) ->
     return all(value > 0 if s else value >= 0 for value, s in zip(room, strict, strict=True))
 
 
-def _too_large(query: Query, node: Node) -> str:
+def _too_large(query: Query, node: Node, effort: ExactEffort) -> str:
     """Why the question is not asked at all, "" if it is."""
     if not (np.isfinite(node.lower).all() and np.isfinite(node.upper).all()):
         return "not exact: the node's box is not finite"
     inputs = int((node.lower < node.upper).sum())
-    if inputs > MOST_INPUTS:
-        return f"too large for exact arithmetic: {inputs} open inputs, at most {MOST_INPUTS}"
+    if inputs > effort.inputs:
+        return f"too large for exact arithmetic: {inputs} open inputs, at most {effort.inputs}"
     if reason := inexact(query.network):
         return reason
     weights = sum(w.shape[0] * w.shape[1] for layer in query.network.layers for w in layer.weights)
-    if weights * (inputs + 1) > MOST_PRODUCTS:
-        products = f"{weights} weights of functions of {inputs} open inputs, at most {MOST_PRODUCTS} products"
+    if weights * (inputs + 1) > effort.products:
+        products = f"{weights} weights of functions of {inputs} open inputs, at most {effort.products} products"
         return f"too large for exact arithmetic: {products}"
     unstable = int(((node.pre_lower < 0.0) & (node.pre_upper > 0.0) & query.relu).sum())
-    if unstable > MOST_UNSTABLE:
-        return f"too large for exact arithmetic: {unstable} unstable ReLUs, at most {MOST_UNSTABLE}"
+    if unstable > effort.unstable:
+        return f"too large for exact arithmetic: {unstable} unstable ReLUs, at most {effort.unstable}"
     return ""
 
 
 class _Walk:
     """Depth first through the activation patterns that the node's exact region has."""
 
-    def __init__(self, query: Query, node: Node, disjunct: int, deadline: float) -> None:
-        self.query, self.node, self.deadline = query, node, deadline
+    def __init__(self, query: Query, node: Node, disjunct: int, deadline: float, most: int) -> None:
+        self.query, self.node, self.deadline, self.most = query, node, deadline, most
         self.network = ExactNetwork(query.network)
         self.margins = range(int(query.starts[disjunct]), int(query.starts[disjunct + 1]))
         self.open_inputs = np.flatnonzero(node.lower < node.upper)
@@ -155,8 +153,8 @@ class _Walk:
     def _some(self, lp: ExactLP) -> bool:
         """Whether the system has a solution."""
         self.lps += 1
-        if self.lps > MOST_LPS:
-            raise _Left(f"too large for exact arithmetic: more than {MOST_LPS} linear programs")
+        if self.lps > self.most:
+            raise _Left(f"too large for exact arithmetic: more than {self.most} linear programs")
         status = lp.solve(self.deadline)
         if status not in ("point", "empty"):
             raise _Left("time" if status == "time" else f"exact linear program: {status}")

@@ -18,7 +18,9 @@ from fractions import Fraction
 import numpy as np
 
 from ...encodings.linear.bounds import Bounds
+from ...heuristics import policy
 from ...heuristics.attacks.attacks import projected_gradient
+from ...heuristics.efforts import ExactEffort
 from ...instances.batch import Batch, Node
 from ...instances.judges.replay import Replay, Witness
 from ...instances.network import Array
@@ -30,9 +32,6 @@ from .regions import Check, open_disjuncts
 __all__ = ["ExactStep", "not_reproduced"]
 
 LOG = logging.getLogger(__name__)
-SECONDS = 10.0  # of one node; nearly all take milliseconds
-MOST_CORNERS = 64  # points of float32 around a counterexample that are tried
-STEPS = 40  # of the descents from them
 NEARBY = 1e-3  # share of the input set's widths that half of the descents stay within
 
 
@@ -45,6 +44,7 @@ class ExactStep:
     left: str = ""  # why the last node that it was asked about stayed open
     statistics: Counter[str] = field(default_factory=Counter)  # "exact_lps"
     lock: threading.Lock = field(default_factory=threading.Lock)
+    effort: ExactEffort = field(default_factory=lambda: policy.EFFORTS.exact)
 
     @property
     def found(self) -> str:
@@ -53,7 +53,7 @@ class ExactStep:
 
     def take(self, query: Query, point: tuple[Fraction, ...], check: Check, deadline: float) -> Witness | None:
         """The witness at or near a counterexample of the real-valued network; where there is none it is kept."""
-        witness = _replayed(query, point, check, deadline)
+        witness = _replayed(query, point, check, deadline, self.effort)
         if witness is None:
             self.counterexample = point
         return witness
@@ -65,9 +65,9 @@ class ExactStep:
 
         if self.counterexample is not None:
             return State.STUCK, None
-        until, result = min(self.deadline, time.monotonic() + SECONDS), int(Evidence.EXACT)
+        until, result = min(self.deadline, time.monotonic() + self.effort.seconds), int(Evidence.EXACT)
         for k in disjuncts:
-            outcome = decide_exactly(query, node, k, until)
+            outcome = decide_exactly(query, node, k, until, self.effort)
             LOG.info("exact arithmetic at depth %d, disjunct %d: %s %s, %d linear programs", node.depth, k,
                      outcome.status, outcome.reason, outcome.lps)  # fmt: skip
             with self.lock:
@@ -98,9 +98,11 @@ def not_reproduced(replay: Replay) -> str:
     return kind + f"{np.dtype(replay.session.dtype).name} evaluation does not reproduce"
 
 
-def _replayed(query: Query, point: tuple[Fraction, ...], check: Check, deadline: float) -> Witness | None:
+def _replayed(
+    query: Query, point: tuple[Fraction, ...], check: Check, deadline: float, effort: ExactEffort
+) -> Witness | None:
     """A witness at or near the point, searched until the deadline (time.monotonic())."""
-    near = _floats_around(point)
+    near = _floats_around(point, effort.corners)
     if witness := check(near):
         return witness
     lower, upper = query.region.lower, query.region.upper
@@ -108,13 +110,13 @@ def _replayed(query: Query, point: tuple[Fraction, ...], check: Check, deadline:
     for low, high in ((np.maximum(lower, near[0] - width), np.minimum(upper, near[0] + width)), (lower, upper)):
         # rounding may have left the box
         box = np.minimum(low, high), np.maximum(low, high)
-        found, _ = projected_gradient(query, near, *box, STEPS, deadline=deadline)
+        found, _ = projected_gradient(query, near, *box, effort.steps, deadline=deadline)
         if witness := check(found):
             return witness
     return None
 
 
-def _floats_around(point: tuple[Fraction, ...]) -> Array:
+def _floats_around(point: tuple[Fraction, ...], most: int) -> Array:
     """The nearest float64 point, then points with each input rounded to float32 downward or upward. [P, inputs]."""
     nearest = np.array([float(x) for x in point])
     with np.errstate(over="ignore"):
@@ -124,5 +126,5 @@ def _floats_around(point: tuple[Fraction, ...]) -> Array:
         value = Fraction(float(s)) if np.isfinite(s) else x
         other = np.nextafter(s, np.float32(np.inf if value < x else -np.inf))
         sides.append((float(s),) if value == x else (float(s), float(other)))
-    corners = itertools.islice(itertools.product(*sides), MOST_CORNERS)
+    corners = itertools.islice(itertools.product(*sides), most)
     return np.array([nearest.tolist(), *(list(c) for c in corners)])

@@ -2,7 +2,7 @@
 
 Deep in a tree of phases whose hidden bounds are inherited most open nodes are empty: no input has all these phases.
 Ascent on multipliers finds that out slowly, as its value has to grow without limit; the simplex finds a Farkas proof in
-some ten milliseconds. So every EVERY levels an open node gets an LP, as long as the LPs close enough nodes or take
+some ten milliseconds. So every few levels an open node gets an LP, as long as the LPs close enough nodes or take
 little of the time. What counts is the safe bound (`encodings.safe_lp`), and the LP's point is a candidate for a
 counterexample; from its phases a descent on the sum of infeasibilities (`heuristics.infeasibilities`) looks for one now
 and then, on the same model.
@@ -18,6 +18,7 @@ import numpy as np
 
 from ...encodings.programs.lp import TriangleLP
 from ...heuristics.attacks.infeasibilities import Infeasibilities, phase_pattern
+from ...heuristics.efforts import NodeLPEffort
 from ...instances.batch import Batch, Node
 from ...instances.judges.replay import Witness
 from ...instances.network import Array
@@ -29,26 +30,22 @@ from .regions import Check
 __all__ = ["NodeLP"]
 
 LOG = logging.getLogger(__name__)
-EVERY = 4  # levels
-WORTH = 0.2  # share of LPs that close a node from which they are always solved
-SHARE = 0.1  # of the time since the search began that other LPs may take
-LP_SECONDS = 5.0
-DESCENT_SHARE = 0.05  # of the time since the search began that descents on the sum of infeasibilities may take
-FLIPS = 4  # of a descent's walk
 
 
 class NodeLP:
     """One model a thread, warm from node to node."""
 
-    def __init__(self, query: Query, deadline: float, rng: np.random.Generator) -> None:
-        self.query, self.deadline, self.rng = query, deadline, rng
+    def __init__(
+        self, query: Query, deadline: float, rng: np.random.Generator, effort: NodeLPEffort | None = None
+    ) -> None:
+        self.query, self.deadline, self.rng, self.effort = query, deadline, rng, effort or NodeLPEffort()
         self.models = threading.local()
         self.started, self.seconds, self.descents = time.monotonic(), 0.0, 0.0
         self.solved = self.closed = 0
 
     def close(self, batch: Batch, margins: Array, check: Check, closing: Closing) -> None:
         """LPs of nodes that are due, as long as they pay; `closing` is told what they refute."""
-        for b in np.flatnonzero((batch.depth % EVERY == 0) & (batch.depth > 0)).tolist():
+        for b in np.flatnonzero((batch.depth % self.effort.every == 0) & (batch.depth > 0)).tolist():
             if not self._pays():
                 break
             least, disjunct, point = self._node(batch, b, margins[b], closing.duty[b])
@@ -61,17 +58,17 @@ class NodeLP:
 
     def _pays(self) -> bool:
         now = time.monotonic()
-        cheap = self.seconds < SHARE * (now - self.started)
-        return now < self.deadline and (cheap or self.closed > WORTH * self.solved)
+        cheap = self.seconds < self.effort.share * (now - self.started)
+        return now < self.deadline and (cheap or self.closed > self.effort.worth * self.solved)
 
     def _descend(self, node: Node, disjunct: int, point: Array, check: Check) -> Witness | None:
         """From the network's own phases at the LP's point, on the model that the LP has left."""
         began = time.monotonic()
-        if self.descents > DESCENT_SHARE * (began - self.started):
+        if self.descents > self.effort.descent_share * (began - self.started):
             return None
         search = Infeasibilities(self.query, self.models.model, node, self.rng)
-        seconds = min(LP_SECONDS, max(self.deadline - began, 0.01))
-        outcome = search.search(phase_pattern(self.query, point), check, FLIPS, seconds)
+        seconds = min(self.effort.seconds, max(self.deadline - began, 0.01))
+        outcome = search.search(phase_pattern(self.query, point), check, self.effort.flips, seconds)
         self.descents += time.monotonic() - began
         LOG.info("disjunct %d: sum of infeasibilities %.3g after %d LPs, %s", disjunct, outcome.least, outcome.solves,
                  outcome.status)  # fmt: skip
@@ -89,7 +86,7 @@ class NodeLP:
         model = self._model(node)
         least, point, k = np.inf, None, -1
         for k in duties.tolist():
-            answer = model.minimise(k, min(LP_SECONDS, max(self.deadline - time.monotonic(), 0.01)))
+            answer = model.minimise(k, min(self.effort.seconds, max(self.deadline - time.monotonic(), 0.01)))
             least, point = min(least, answer.bound), answer.point
             if answer.bound == np.inf:  # the region is empty
                 least = np.inf

@@ -2,8 +2,8 @@
 
 One node of a round goes to SCIP, the shallowest, with the disjuncts that it still has to refute and the best known
 point of each as a start; other threads go on with the tree, for SCIP has a process of its own. A node at depth d is
-2^-d of the tree. What SCIP closes of it per second is held against what the search closes per second: SCIP gets TRIALS
-of the time to show what it can, more only where it is faster. Slices grow as long as they fail.
+2^-d of the tree. What SCIP closes of it per second is held against what the search closes per second: SCIP gets a
+small share of the time to show what it can, more only where it is faster. Slices grow as long as they fail.
 
 What SCIP refutes is advice: the node is closed only once the `conflict_search` has refuted all that it had to, within a
 slice of its own, and the time for that counts as SCIP's. With `trust_scip` SCIP's word is enough, as long as it is
@@ -21,6 +21,7 @@ from collections import Counter
 
 import numpy as np
 
+from ...heuristics.efforts import NodeMilpEffort
 from ...instances.batch import Batch
 from ...instances.judges.replay import Witness
 from ...instances.network import Array
@@ -37,19 +38,18 @@ from .regions import Check
 __all__ = ["NodeMilp"]
 
 LOG = logging.getLogger(__name__)
-AFTER = 10.0  # seconds that the tree is given first
-TRIALS, MOST = 0.03, 0.5  # shares of the time for SCIP: to show what it can, and where it is faster than the tree
-FIRST_SLICE, GROWTH = 1.0, 2.0  # seconds, and how much longer the next one after a failure is
-LARGEST = 1500  # unstable ReLUs of a node that SCIP is asked about
 
 
 class NodeMilp:
     """The threads of one search share it; one of them asks at a time."""
 
-    def __init__(self, query: Query, options: Options, deadline: float, tree: Tree, exact: ExactStep) -> None:
+    def __init__(
+        self, query: Query, options: Options, deadline: float, tree: Tree, exact: ExactStep,
+        effort: NodeMilpEffort | None = None,
+    ) -> None:  # fmt: skip
         self.query, self.options, self.deadline = query, options, deadline
-        self.tree, self.exact = tree, exact
-        self.started, self.seconds, self.slice = time.monotonic(), 0.0, FIRST_SLICE
+        self.tree, self.exact, self.effort = tree, exact, effort or NodeMilpEffort()
+        self.started, self.seconds, self.slice = time.monotonic(), 0.0, self.effort.first_slice
         self.share = 0.0  # of the tree that SCIP refuted
         self.counts: Counter[str] = Counter()  # of the conflict searches
         self.lock = threading.Lock()
@@ -61,17 +61,19 @@ class NodeMilp:
         try:
             b = int(batch.depth.argmin())
             unstable = (batch.pre_lower[b] < 0.0) & (batch.pre_upper[b] > 0.0) & self.query.relu
-            if unstable.sum() <= LARGEST:
+            if unstable.sum() <= self.effort.largest:
                 closing.kinds[b], closing.witness = self._node(batch, b, margins[b], check)
         finally:
             self.lock.release()
 
     def _pays(self) -> bool:
-        now = time.monotonic()
+        now, effort = time.monotonic(), self.effort
         time_spent = (now - self.started) * self.options.jobs
-        if now - self.started < AFTER or now + self.slice > self.deadline or self.seconds > MOST * time_spent:
+        if now - self.started < effort.after or now + self.slice > self.deadline:
             return False
-        return self.seconds < TRIALS * time_spent or self._faster()
+        if self.seconds > effort.most * time_spent:
+            return False
+        return self.seconds < effort.trials * time_spent or self._faster()
 
     def _faster(self) -> bool:
         """Whether SCIP refutes more of the tree per second than the search closes."""
@@ -108,7 +110,7 @@ class NodeMilp:
                 break
         self.seconds += time.monotonic() - began
         if not refuted:
-            self.slice *= GROWTH
+            self.slice *= self.effort.growth
             return State.OPEN, None
         self.share += 0.5**node.depth
         if not self.options.trust_scip:

@@ -14,6 +14,7 @@ import numpy as np
 from ...encodings.linear.activation_region import activation_region
 from ...encodings.linear.bounds import Bounds
 from ...encodings.programs.region_lp import minimise_over_region
+from ...heuristics.efforts import REGION_LP_SECONDS
 from ...heuristics.splits.hyperplanes import first_layers
 from ...instances.batch import Batch, Node
 from ...instances.judges.replay import Witness
@@ -26,7 +27,6 @@ __all__ = ["Check", "Exact", "close_regions", "open_disjuncts"]
 
 TOUCHING = 1e-9  # share of the margins' size below which an affine region's negative bound is only rounding
 SNAP = 1e-6  # relative distance within which an LP's coordinate is taken for the end of its interval
-REGION_LP_SECONDS = 10.0  # one activation region's LP; they take milliseconds
 
 Check = Callable[[Array], Witness | None]  # replays candidate inputs [P, inputs]
 

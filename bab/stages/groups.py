@@ -18,22 +18,17 @@ from ...encodings.linear.bounds import Bounds
 from ...encodings.neuron_groups.group_lp import GroupLP, group_rows
 from ...encodings.neuron_groups.group_refinement import refine_by_groups
 from ...encodings.slopes.group_rows import GroupRows
-from ...encodings.slopes.optimised_bounds import OptimiseOptions
+from ...heuristics.efforts import GroupEffort
 from ...heuristics.neuron_groups import groups_of_layer, groups_with_inputs
 from ...instances.batch import Node
 from ...instances.network import Array
 from ...instances.query import Query
 from ..closers.regions import open_disjuncts
+from ..steps.ascents import ascent
 
-__all__ = ["GroupOutcome", "LAYERWISE", "close_by_groups", "rows_for"]
+__all__ = ["GroupOutcome", "close_by_groups", "rows_for"]
 
 LOG = logging.getLogger(__name__)
-LAYERWISE = 80  # unstable ReLUs up to which every layer gets LPs of its own
-SIZES = (2, 3)  # neurons of a group
-MOST_SMALL, MOST_LARGE = 30, 100  # groups a layer and size
-VARIANTS = 3  # groups that a neuron begins, in small networks
-ASCENT = OptimiseOptions(iterations=4, rate=0.4, signs=True)  # behind octahedral bounds
-ROWS_SHARE = 0.6  # of the time, for making rows
 
 
 @dataclass(eq=False)
@@ -49,11 +44,13 @@ class GroupOutcome:
     empty: bool = False  # the node holds no input
 
 
-def close_by_groups(query: Query, node: Node, bounds: Bounds, seconds: float) -> GroupOutcome:
+def close_by_groups(
+    query: Query, node: Node, bounds: Bounds, seconds: float, effort: GroupEffort | None = None
+) -> GroupOutcome:
     """Ask about the disjuncts that `bounds` [1 node] leave open, most suspicious first, until one resists."""
-    deadline = time.monotonic() + seconds
+    effort, deadline = effort or GroupEffort(), time.monotonic() + seconds
     multipliers = np.maximum(bounds.multipliers[0], 0.0).max(axis=0)
-    refined, pool = rows_for(query, node, multipliers, time.monotonic() + ROWS_SHARE * seconds)
+    refined, pool = rows_for(query, node, multipliers, time.monotonic() + effort.rows_share * seconds, effort)
     outcome = GroupOutcome(refined)
     if (refined.pre_lower > refined.pre_upper).any():
         outcome.empty = True
@@ -77,19 +74,22 @@ def close_by_groups(query: Query, node: Node, bounds: Bounds, seconds: float) ->
 
 
 def rows_for(
-    query: Query, node: Node, multipliers: Array | None, deadline: float, sizes: tuple[int, ...] = SIZES
+    query: Query, node: Node, multipliers: Array | None, deadline: float, effort: GroupEffort | None = None
 ) -> tuple[Node, GroupRows]:
     """(the node, perhaps with tighter hidden bounds; rows of groups chosen by multipliers and correlation)."""
+    effort = effort or GroupEffort()
     unstable = (node.pre_lower < 0.0) & (node.pre_upper > 0.0) & query.relu
 
     def within(k: int, known: Node, most: int, variants: int = 1) -> list[Array]:
-        return [groups_of_layer(query, known, k, size, most, multipliers, variants=variants) for size in sizes]
+        return [groups_of_layer(query, known, k, size, most, multipliers, variants=variants) for size in effort.sizes]
 
-    if unstable.sum() <= LAYERWISE:
+    if unstable.sum() <= effort.layerwise:
 
         def members(k: int, known: Node) -> Iterable[Array]:
             start = query.slices[k - 1].start
-            return [groups_with_inputs(query, known, k), *(g + start for g in within(k, known, MOST_SMALL, VARIANTS))]
+            chosen = within(k, known, effort.most_small, effort.variants)
+            return [groups_with_inputs(query, known, k), *(g + start for g in chosen)]
 
         return refine_by_groups(query, node, members, deadline)
-    return node, group_rows(query, node, lambda k: within(k, node, MOST_LARGE), ASCENT, deadline=deadline)
+    options = ascent(effort.ascent)
+    return node, group_rows(query, node, lambda k: within(k, node, effort.most_large), options, deadline=deadline)

@@ -2,7 +2,7 @@
 
 Each disjunct is asked twice, side by side: SCIP, whose word is advice and whose solutions are candidates, and the
 `conflict_search`, which refutes rigorously. Each question gets a slice of the time; where the slice was too short it is
-asked again with one GROWTH times as long: restarts cost a part of the whole, easy questions are answered in their
+asked again with a longer one: restarts cost a part of the whole, easy questions are answered in their
 first slice, and a single hard one soon keeps all cores busy. Every SCIP and every conflict search has a process of its
 own.
 
@@ -23,6 +23,7 @@ from fractions import Fraction
 
 import numpy as np
 
+from ...heuristics.efforts import MilpEffort
 from ...heuristics.policy import Stage
 from ...instances.batch import Node
 from ...instances.judges.replay import Witness
@@ -38,9 +39,6 @@ from .work import Work
 __all__ = ["NOT_PROVED", "MilpOutcome", "close_by_milp", "milp"]
 
 LOG = logging.getLogger(__name__)
-FIRST_SHARE = 0.25  # of its fair share of the time, that a question gets at first
-GROWTH = 2.0  # of a slice where the one before was not enough
-LEAST_SLICE = 0.05  # seconds below which nobody is asked
 NOT_PROVED = "SCIP refutes it, not re-proved"
 
 
@@ -49,7 +47,9 @@ def milp(work: Work, stage: Stage, budget: Budget) -> None:
     bounds = work.refute_by_inherited()
     query, root = work.query, work.tree.root
     asked = open_disjuncts(query, bounds.margins[0], root.duty[0])
-    outcome = close_by_milp(query, root.node(0), asked, lambda: budget.left, work.options, work.candidates.check)
+    outcome = close_by_milp(
+        query, root.node(0), asked, lambda: budget.left, work.options, work.candidates.check, work.efforts.milp
+    )
     work.counts["scip_nodes"] += outcome.nodes
     work.counts["scip_runs"] += outcome.questions
     for name, count in outcome.counts.items():
@@ -88,15 +88,17 @@ class MilpOutcome:
 
 
 def close_by_milp(
-    query: Query, node: Node, disjuncts: list[int], seconds: Callable[[], float], options: Options, check: Check
-) -> MilpOutcome:
+    query: Query, node: Node, disjuncts: list[int], seconds: Callable[[], float], options: Options, check: Check,
+    effort: MilpEffort | None = None,
+) -> MilpOutcome:  # fmt: skip
     """Refute the disjuncts on the node, or find a counterexample.
 
     seconds() tells the time that is left; options: jobs (processes at a time), memory_mb, seed, trust_scip. A solution
     counts only once it is replayed.
     """
-    source = _Questions(query, node, disjuncts, seconds, options, check)
-    run_crew(source, source.jobs, patience=LEAST_SLICE)
+    effort = effort or MilpEffort()
+    source = _Questions(query, node, disjuncts, seconds, options, check, effort)
+    run_crew(source, source.jobs, patience=effort.least_slice)
     return source.finished(disjuncts)
 
 
@@ -115,8 +117,9 @@ class _Questions:
 
     def __init__(
         self, query: Query, node: Node, disjuncts: list[int], seconds: Callable[[], float], options: Options,
-        check: Check,
+        check: Check, effort: MilpEffort,
     ) -> None:  # fmt: skip
+        self.effort = effort
         self.query, self.node, self.seconds, self.options, self.check = query, node, seconds, options, check
         self.jobs = max(1, options.jobs)
         # nothing but a refutation or a counterexample counts, unless a plain MILP was asked for
@@ -127,7 +130,7 @@ class _Questions:
         self.refuted: set[int] = set()  # by SCIP
         self.proved: set[int] = set()
         proofs = query.network.piecewise_linear and not options.trust_scip
-        first = FIRST_SHARE * min(1.0, self.jobs / max(1, (1 + proofs) * len(disjuncts))) * seconds()
+        first = effort.first_share * min(1.0, self.jobs / max(1, (1 + proofs) * len(disjuncts))) * seconds()
         alone = len(disjuncts) == 1  # then slices would only interrupt
         for proof in (False, True)[: 1 + proofs]:
             whole = options.method == "milp" or (alone and (proof or self.jobs > 1))
@@ -146,7 +149,8 @@ class _Questions:
 
     def over(self) -> bool:
         """A counterexample, or no time to ask anything."""
-        return self.outcome.witness is not None or self.outcome.point is not None or self.seconds() < LEAST_SLICE
+        outcome = self.outcome
+        return outcome.witness is not None or outcome.point is not None or self.seconds() < self.effort.least_slice
 
     def take(self) -> _Question | None:
         """The next one whose answer somebody needs."""
@@ -204,7 +208,7 @@ class _Questions:
                 return
             outcome.doubts += answer.status == "candidate" and not witness
             if not witness and question.seconds < np.inf:
-                self._push(GROWTH * question.seconds, k, False)
+                self._push(self.effort.growth * question.seconds, k, False)
 
         return note
 
@@ -225,6 +229,6 @@ class _Questions:
             if answer.exact is not None and outcome.point is None:
                 outcome.point = tuple(answer.exact)
             if answer.status == "open" and answer.unfinished and question.seconds < np.inf:
-                self._push(GROWTH * question.seconds, k, True)
+                self._push(self.effort.growth * question.seconds, k, True)
 
         return note

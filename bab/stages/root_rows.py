@@ -16,69 +16,66 @@ import numpy as np
 from ...encodings.linear.bounds import Bounds
 from ...encodings.linear.reduction import kept_neurons, reduced, restrict
 from ...encodings.neuron_groups.group_ascent import refine_by_ascent
-from ...encodings.slopes.optimised_bounds import OptimiseOptions
 from ...encodings.slopes.phase_bounds import bound_phases
 from ...encodings.slopes.row_multipliers import RowPool
+from ...heuristics.efforts import RootRowsEffort
 from ...heuristics.neuron_groups import groups_of_layer
 from ...instances.batch import Batch, Node
 from ...instances.network import Array
 from ...instances.query import Query
+from ..steps.ascents import ascent
 from .groups import GroupOutcome
 
 __all__ = ["refine_root", "rows_at_root"]
 
 LOG = logging.getLogger(__name__)
-GROUPS, SINGLE_GROUPS = 100, 6000  # a layer and size; of a single hidden layer
-HIDDEN = OptimiseOptions(iterations=20, worth=0.0)
-OCTAHEDRA = OptimiseOptions(iterations=10, worth=0.0)
-MARGINS = OptimiseOptions(iterations=60)
-HIDDEN_SHARE = 0.6  # of the time, for all but the margins
-KEPT = 512  # rows that the search's nodes inherit: those with the largest multipliers
 
 
-def refine_root(query: Query, batch: Batch, bounds: Bounds, seconds: float) -> GroupOutcome:
+def refine_root(
+    query: Query, batch: Batch, bounds: Bounds, seconds: float, effort: RootRowsEffort | None = None
+) -> GroupOutcome:
     """Hidden bounds by multipliers of multi-neuron rows, and the disjuncts that these close.
 
     batch: one node with finite bounds; bounds: its plain ones.
     """
-    end = time.monotonic() + seconds
-    small, before, node, pool, kept = rows_at_root(query, batch, bounds, HIDDEN_SHARE * seconds)
+    effort, end = effort or RootRowsEffort(), time.monotonic() + seconds
+    small, before, node, pool, kept = rows_at_root(query, batch, bounds, effort.rows_share * seconds, effort)
     lower, upper = batch.pre_lower[0].copy(), batch.pre_upper[0].copy()
     lower[kept], upper[kept] = node.pre_lower[0], node.pre_upper[0]
     outcome = GroupOutcome(replace(batch, pre_lower=lower[None], pre_upper=upper[None]).node(0), rows=len(pool))
     if (lower > upper).any():
         outcome.empty = True
         return outcome
-    found, numbers = bound_phases(small, node, replace(MARGINS, deadline=end), pool=pool)
+    found, numbers = bound_phases(small, node, ascent(effort.margins, end), pool=pool)
     outcome.closed = np.flatnonzero(batch.duty[0] & (small.per_disjunct(found.margins)[0] > 0.0)).tolist()
     if found.points is not None:
         outcome.points.append(found.points[0])
     mus = np.nan_to_num(numbers.mus[0]).max(axis=0)
-    outcome.pool = pool.best(mus, KEPT).rows.renamed(np.flatnonzero(kept))
+    outcome.pool = pool.best(mus, effort.kept).rows.renamed(np.flatnonzero(kept))
     LOG.info("rows: %d, %d for the nodes; %d of %d unstable ReLUs left, %d disjuncts closed", len(pool),
              len(outcome.pool), _unstable(small, node), _unstable(small, before), len(outcome.closed))  # fmt: skip
     return outcome
 
 
 def rows_at_root(
-    query: Query, batch: Batch, bounds: Bounds, seconds: float
+    query: Query, batch: Batch, bounds: Bounds, seconds: float, effort: RootRowsEffort | None = None
 ) -> tuple[Query, Batch, Batch, RowPool, Array]:
     """(query without dead ReLUs, its node before and after, the rows, [neurons] bool which are left).
 
     Groups of a single hidden layer cost next to nothing, for their octahedra are minima over a box: there are many.
     """
-    end = time.monotonic() + seconds
+    effort, end = effort or RootRowsEffort(), time.monotonic() + seconds
     kept = kept_neurons(query, batch)
     small, before = reduced(query, kept), restrict(batch, kept)
     multipliers = np.maximum(bounds.multipliers[0], 0.0).max(axis=0)[kept]
 
     single = sum(kind != "identity" for kind in small.kinds) == 1
-    sizes, most = ((2, 3), SINGLE_GROUPS) if single else ((2,), GROUPS)
+    sizes, most = (effort.single_sizes, effort.single_most) if single else (effort.sizes, effort.most)
 
     def groups(k: int, known: Node) -> list[Array]:
         return [groups_of_layer(small, known, k, size, most, multipliers) for size in sizes]
 
-    node, pool = refine_by_ascent(small, before, groups, HIDDEN, end, OCTAHEDRA)
+    node, pool = refine_by_ascent(small, before, groups, ascent(effort.hidden), end, ascent(effort.octahedra))
     return small, before, node, pool, kept
 
 

@@ -8,7 +8,7 @@ from ...heuristics.policy import Stage
 from ..closers.regions import open_disjuncts
 from ..run.budget import Budget
 from ..tree.evidence import Evidence
-from .groups import LAYERWISE, close_by_groups
+from .groups import close_by_groups
 from .root_rows import refine_root
 from .work import Work
 
@@ -21,10 +21,11 @@ def rows(work: Work, stage: Stage, budget: Budget) -> None:
     query, root = work.query, work.tree.root
     if work.tree.closed:
         return
-    if work.unstable(root.pre_lower, root.pre_upper) <= LAYERWISE:
-        outcome = close_by_groups(query, root.node(0), bounds, budget.left)
+    efforts = work.efforts
+    if work.unstable(root.pre_lower, root.pre_upper) <= efforts.groups.layerwise:
+        outcome = close_by_groups(query, root.node(0), bounds, budget.left, efforts.groups)
     else:
-        outcome = refine_root(query, root, bounds, budget.left)
+        outcome = refine_root(query, root, bounds, budget.left, efforts.root_rows)
     asked = open_disjuncts(query, bounds.margins[0], root.duty[0])
     refuted = asked if outcome.empty else [k for k in outcome.closed if root.duty[0, k]]
     if not outcome.empty and outcome.points and len(refuted) < len(asked):

@@ -6,23 +6,23 @@ import logging
 import time
 
 from ...encodings.linear.linear_bounds import smallest_margins
-from ...encodings.slopes.optimised_bounds import OptimiseOptions, tighten
+from ...encodings.slopes.optimised_bounds import tighten
 from ...heuristics.policy import Stage
 from ..run.budget import Budget
+from ..steps.ascents import ascent
 from ..tree.evidence import Evidence
 from .work import Work
 
 __all__ = ["slopes"]
 
 LOG = logging.getLogger(__name__)
-ASCENT = 10  # iterations on the slopes of every hidden neuron
 
 
 def slopes(work: Work, stage: Stage, budget: Budget) -> None:
     """Tighter bounds of the root's hidden neurons, and what they refute."""
     started, query, root = time.monotonic(), work.query, work.tree.root
     known = work.inherited(conjunctions=True)
-    options = OptimiseOptions(iterations=ASCENT, conjunctions=True, deadline=started + budget.left)
+    options = ascent(work.efforts.slopes, started + budget.left, conjunctions=True)
     bounds = tighten(query, root, known, options)
     work.ascent_seconds = time.monotonic() - started
     before, after = (work.unstable(b.pre_lower, b.pre_upper) for b in (known, bounds))

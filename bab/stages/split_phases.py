@@ -26,9 +26,6 @@ from .work import Work
 __all__ = ["split_phases"]
 
 LOG = logging.getLogger(__name__)
-BATCH = 32  # nodes at a time
-IMPLICATIONS = 0.02  # share of the time that the table of implications may take
-QUICK_ASCENT = 1.0  # seconds of the hidden neurons' ascent at the root up to which nodes get one, too
 
 
 def split_phases(work: Work, stage: Stage, budget: Budget) -> None:
@@ -41,27 +38,26 @@ def split_phases(work: Work, stage: Stage, budget: Budget) -> None:
         work.phases = _steps(work, stage.rule)
         if work.tree.closed:
             return
-    work.search(work.phases, budget, work.options.batch or BATCH, phase_node_mb(work.query))
+    work.search(work.phases, budget, work.options.batch or work.efforts.phases.batch, phase_node_mb(work.query))
     kind = "refreshed" if work.phases.refresh else "inherited"
     LOG.info("phases, %s bounds: %d nodes, depth %d, %d open", kind, work.tree.size, work.tree.deepest,
              work.tree.count_open)  # fmt: skip
 
 
 def _steps(work: Work, rule: str) -> PhaseSteps:
-    query, tree, limits = work.query, work.tree, work.limits
-    implied = implications(query, tree.root, deadline=time.monotonic() + IMPLICATIONS * limits.remaining)
+    query, tree, limits, efforts = work.query, work.tree, work.limits, work.efforts
+    implied = implications(query, tree.root, deadline=time.monotonic() + efforts.phases.implications * limits.remaining)
     implied.settle(tree.root)
     tree.learn(Evidence.LINEAR, lower=tree.root.pre_lower[0], upper=tree.root.pre_upper[0])
-    # bounds of a single hidden layer are the box's, whatever the phases; its slopes' optimum is the LP's
-    single = sum(kind != "identity" for kind in query.kinds) == 1
-    refresh = work.ascent_seconds < QUICK_ASCENT and not single
+    hidden = sum(kind != "identity" for kind in query.kinds)
+    refresh = efforts.phases.refreshes(work.ascent_seconds, hidden)
     closers: list[Closer] = []
-    if not refresh and not single:  # an LP knows what refreshed bounds know already
-        closers.append(NodeLP(query, limits.deadline, work.candidates.rng).close)
+    if efforts.phases.wants_lps(refresh, hidden):
+        closers.append(NodeLP(query, limits.deadline, work.candidates.rng, efforts.node_lp).close)
     if work.options.method == "auto":
-        closers.append(NodeMilp(query, work.options, limits.deadline, tree, work.exact).close)
+        closers.append(NodeMilp(query, work.options, limits.deadline, tree, work.exact, efforts.node_milp).close)
     return PhaseSteps(
         query, work.candidates, work.exact, rule, refresh, implied,
         RowPool(query, work.rows) if work.rows is not None else None,
-        PhaseBranching(query, rule) if rule in EVALUATED else None, closers,
+        PhaseBranching(query, rule, efforts.branching) if rule in EVALUATED else None, closers, effort=efforts.phases,
     )  # fmt: skip

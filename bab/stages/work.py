@@ -11,6 +11,8 @@ import numpy as np
 from ...encodings.linear.linear_bounds import Bounds, LinearBoundOptions, bound
 from ...encodings.linear.reduction import kept_neurons, reduced
 from ...encodings.slopes.group_rows import GroupRows
+from ...heuristics import policy
+from ...heuristics.efforts import Efforts
 from ...heuristics.policy import Facts
 from ...instances.judges.replay import Witness
 from ...instances.network import Array
@@ -49,6 +51,7 @@ class Work:
     found_by: str = ""  # what brought the witness
     stopped: str = ""  # why the last stage ended
     counts: Counter[str] = field(default_factory=Counter)  # of what is no node: LPs, SCIP's nodes, ...
+    efforts: Efforts = field(default_factory=lambda: policy.EFFORTS)
 
     @property
     def decided(self) -> bool:

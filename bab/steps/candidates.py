@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ...encodings.linear.bounds import Bounds
+from ...heuristics import policy
 from ...heuristics.attacks.attacks import (
     Elite,
     best_first,
@@ -16,6 +17,7 @@ from ...heuristics.attacks.attacks import (
     quasi_random,
     suspects,
 )
+from ...heuristics.efforts import CandidateEffort
 from ...instances.batch import Batch
 from ...instances.errors import ReplayError
 from ...instances.judges.replay import Replay, Witness
@@ -27,10 +29,6 @@ from ..run.limits import Limits
 __all__ = ["Candidates"]
 
 NEAR = 1e-5  # share of the margins' size within which float32 may still decide otherwise than float64: worth a replay
-MOST_REPLAYS = 16  # candidates replayed at a time
-MOST_DIVES = 256  # nodes per round inside which a few gradient steps are made
-DIVE_STEPS = 8
-MOST_SOBOL = 64  # inputs up to which a Sobol sequence is set up in no time and still spreads better than chance
 
 
 @dataclass(eq=False)
@@ -43,6 +41,7 @@ class Candidates:
     limits: Limits
     rng: np.random.Generator
     elite: Elite = field(default_factory=Elite)  # of the attacks at the root
+    effort: CandidateEffort = field(default_factory=lambda: policy.EFFORTS.candidates)
 
     def check(self, points: Array) -> Witness | None:
         """Replay the candidates that the float64 network puts into or next to the forbidden set, best first."""
@@ -54,7 +53,7 @@ class Candidates:
         near = worst <= NEAR * (1.0 + np.abs(margins).max())
         if self.query.network.unmodelled:
             near[:] = True  # the file's roundings may take any point anywhere
-        for x in points[near][:MOST_REPLAYS]:
+        for x in points[near][: self.effort.replays]:
             if witness := self._replayed(x):
                 return witness
         return None
@@ -74,16 +73,16 @@ class Candidates:
     def dive(self, batch: Batch, bounds: Bounds) -> Witness | None:
         """A short descent inside each of the most suspicious nodes, from the point that its bound suspects.
 
-        Every node gets one start (up to MOST_DIVES): about a tenth of what bounding it costs.
+        Every node gets one start, up to a number: about a tenth of what bounding it costs.
         """
         starts = suspects(self.query, batch, bounds)
         if witness := self.check(starts):
             return witness
-        picked = np.argsort(batch.margin, kind="stable")[:MOST_DIVES]
+        picked = np.argsort(batch.margin, kind="stable")[: self.effort.dives]
         targets = self.query.per_disjunct(bounds.margins[picked]).argmin(axis=1)
         box = batch.lower[picked], batch.upper[picked]
         points, _ = projected_gradient(
-            self.query, starts[picked], *box, DIVE_STEPS, targets, deadline=self.limits.deadline
+            self.query, starts[picked], *box, self.effort.dive_steps, targets, deadline=self.limits.deadline
         )  # fmt: skip
         return self.check(points)
 
@@ -104,12 +103,12 @@ class Candidates:
         # the part of the box next to 0
         lower, upper = (np.clip(end, region.lower, region.upper) for end in (-reach, reach))
         crowd = points_near_corners(lower, upper, points // 2, self.rng)
-        if quasi and region.size <= MOST_SOBOL:
+        if quasi and region.size <= self.effort.sobol_inputs:
             spread = quasi_random(lower, upper, points - len(crowd), int(self.rng.integers(2**31)))
         else:
             spread = points_in(lower, upper, points - len(crowd), self.rng)
         candidates, _ = best_first(self.query, np.concatenate([spread, crowd]))
-        if witness := self.check(candidates[:MOST_REPLAYS]):
+        if witness := self.check(candidates[: self.effort.replays]):
             return witness
         chosen, box = self.elite.mixed(candidates[:starts], lower, upper, self.rng), (lower, upper)
         found, worst = projected_gradient(

@@ -8,6 +8,7 @@ import numpy as np
 
 from ...encodings.linear.clipping import clip_batch
 from ...encodings.linear.linear_bounds import Bounds, LinearBoundOptions, bound
+from ...heuristics.efforts import InputEffort
 from ...heuristics.splits.rules import PHASE_RULES
 from ...heuristics.splits.splits import Splits, choose_splits
 from ...instances.batch import Batch
@@ -21,9 +22,6 @@ from ..tree.search import Closing
 from .candidates import Candidates
 
 __all__ = ["InputSteps"]
-
-PATIENCE = 2  # splits per unstable ReLU after which a node with few of them resists
-FEW_UNSTABLE = 16  # unstable ReLUs up to which a resisting node's phases are split
 
 
 @dataclass(eq=False)
@@ -41,6 +39,7 @@ class InputSteps:
     kernel: str = "auto"  # see LinearBoundOptions
     evidence: Evidence = Evidence.LINEAR
     half_spaces: bool = True
+    effort: InputEffort = InputEffort()
 
     def bound(self, batch: Batch) -> tuple[Batch, Bounds]:
         """Linear bounds, rows of a disjunct tested together."""
@@ -76,7 +75,8 @@ class InputSteps:
         Next to a kink of the network halving the input set never ends, fixing the few phases does.
         """
         unstable = ((bounds.pre_lower < 0.0) & (bounds.pre_upper > 0.0) & self.query.relu).sum(axis=1)
-        resists = (unstable > 0) & (unstable <= FEW_UNSTABLE) & (batch.depth >= PATIENCE * unstable)
+        few, patience = self.effort.few_unstable, self.effort.patience
+        resists = (unstable > 0) & (unstable <= few) & (batch.depth >= patience * unstable)
         splits = choose_splits(self.query, batch, bounds, self.rule)
         if self.rule not in PHASE_RULES and resists.any():
             splits[resists] = choose_splits(self.query, batch[resists], bounds[resists], "phases")

@@ -17,6 +17,7 @@ import numpy as np
 
 from ...encodings.linear.linear_bounds import Bounds, LinearBoundOptions, bound, smallest_margins
 from ...encodings.programs.lp import TriangleLP
+from ...heuristics.efforts import BranchingEffort
 from ...heuristics.splits.hyperplanes import optimal_partition_scores
 from ...heuristics.splits.relus import phase_scores, with_widths
 from ...heuristics.splits.splits import Splits, focus_rows
@@ -28,16 +29,14 @@ from ..tree.branching import children
 __all__ = ["EVALUATED", "PhaseBranching"]
 
 EVALUATED = ("phases-fsb", "phases-pseudo", "phases-lp")  # the rules
-CANDIDATES = 3  # of each score
-LP_SECONDS = 5.0
 PRIOR = 2.0  # average splits that every neuron is taken to have had
 
 
 class PhaseBranching:
     """What one phase search learns about its neurons; its threads share it."""
 
-    def __init__(self, query: Query, rule: str) -> None:
-        self.query, self.rule = query, rule
+    def __init__(self, query: Query, rule: str, effort: BranchingEffort | None = None) -> None:
+        self.query, self.rule, self.effort = query, rule, effort or BranchingEffort()
         self.gains, self.splits = np.zeros(query.neurons), np.zeros(query.neurons)  # sums of shares, and their number
         self.lock, self.models = threading.Lock(), threading.local()
 
@@ -75,7 +74,7 @@ class PhaseBranching:
         other = phase_scores(self.query, bounds, focus, "phases-babsr")
         scores, worst = own.copy(), smallest_margins(self.query, bounds)
         top = own.max(axis=1)
-        for rank in range(min(CANDIDATES, self.query.neurons)):
+        for rank in range(min(self.effort.candidates, self.query.neurons)):
             for score in (own, other):
                 neuron = np.argsort(-score, axis=1, kind="stable")[:, rank]
                 some = np.flatnonzero(score[np.arange(len(batch)), neuron] > 0.0)
@@ -111,6 +110,6 @@ class PhaseBranching:
                 model = self.models.model = TriangleLP(self.query, node)
             else:
                 model.update(node)
-            duals[b] = model.minimise(int(worst[b]), LP_SECONDS).dual_upper
+            duals[b] = model.minimise(int(worst[b]), self.effort.lp_seconds).dual_upper
         lower, upper = bounds.pre_lower, bounds.pre_upper
         return with_widths(self.query, optimal_partition_scores(duals, lower, upper), lower, upper)

@@ -15,6 +15,7 @@ from ...encodings.slopes.implications import Implications
 from ...encodings.slopes.optimised_bounds import OptimiseOptions
 from ...encodings.slopes.phase_bounds import bound_phases, refresh_phases
 from ...encodings.slopes.row_multipliers import RowPool
+from ...heuristics.efforts import PhaseEffort
 from ...heuristics.splits.splits import Splits, choose_splits
 from ...instances.batch import Batch
 from ...instances.judges.replay import Witness
@@ -24,14 +25,11 @@ from ..closers.exact_step import ExactStep
 from ..closers.regions import Check, close_regions
 from ..tree.evidence import Evidence, State
 from ..tree.search import Closing
+from .ascents import ascent
 from .candidates import Candidates
 from .phase_branching import PhaseBranching
 
 __all__ = ["Closer", "PhaseSteps"]
-
-ASCENT = 8  # iterations on the slopes and multipliers of every node's margins
-HIDDEN_ASCENT, HIDDEN_RATE = 4, 0.4  # the same for its hidden neurons
-MOST_NUMBERS = 131072  # of a waiting node's multipliers, 256 kB; beyond that its children begin without them
 
 Closer = Callable[[Batch, Array, Check, Closing], None]  # (nodes, margins, replay, what is told): see `node_lp`
 
@@ -50,6 +48,7 @@ class PhaseSteps:
     branching: PhaseBranching | None = None  # rules that need more than the bounds
     closers: list[Closer] = field(default_factory=list)  # LPs and MILPs of nodes, in order
     evidence: Evidence = Evidence.SLOPES
+    effort: PhaseEffort = PhaseEffort()
     half_spaces: bool = False  # multipliers of the phases do as much where there are many inputs, and cost less
 
     def bound(self, batch: Batch) -> tuple[Batch, Bounds]:
@@ -61,9 +60,9 @@ class PhaseSteps:
         batch = replace(batch)
         if self.implied:
             self.implied.clip(batch)
-        options = OptimiseOptions(iterations=ASCENT, deadline=self.candidates.limits.deadline)
+        options = ascent(self.effort.margins, self.candidates.limits.deadline)
         bounds, numbers = bound_phases(query, batch, options, plain=not self.refresh, pool=self.rows)
-        batch.multipliers = numbers.halved() if numbers.width <= MOST_NUMBERS else None
+        batch.multipliers = numbers.halved() if numbers.width <= self.effort.most_numbers else None
         batch.duty = batch.duty & ~(query.per_disjunct(bounds.margins) > 0.0)
         due = np.flatnonzero(~(smallest_margins(query, bounds) > 0.0))
         if self.refresh and len(due):
@@ -75,7 +74,7 @@ class PhaseSteps:
     def _refresh(self, batch: Batch, bounds: Bounds, due: Array, options: OptimiseOptions) -> None:
         """Bound the hidden neurons of the nodes `due` anew, and their margins with these."""
         query, some = self.query, batch[due]
-        fresh = refresh_phases(query, some, replace(options, iterations=HIDDEN_ASCENT, rate=HIDDEN_RATE, signs=True))
+        fresh = refresh_phases(query, some, ascent(self.effort.hidden, options.deadline))
         some.pre_lower, some.pre_upper = fresh.pre_lower, fresh.pre_upper
         better, numbers = bound_phases(query, some, options, pool=self.rows)
         better.margins = np.fmax(better.margins, fresh.margins)

@@ -31,6 +31,7 @@ from ...encodings.neuron_groups.group_lp import GroupLP, group_rows
 from ...encodings.neuron_groups.group_refinement import refine_by_groups
 from ...encodings.slopes.optimised_bounds import OptimiseOptions, optimise, tighten
 from ...encodings.slopes.phase_bounds import disjunct_minima
+from ...heuristics.efforts import GroupEffort
 from ...heuristics.neuron_groups import groups_of_layer
 from ...instances.batch import Batch, Node, root
 from ...instances.network import Array, Network
@@ -38,6 +39,7 @@ from ...instances.property import Case, InputSet, Polyhedron, Property
 from ...instances.query import Query, queries
 from ..closers.regions import open_disjuncts
 from ..stages.root_rows import refine_root
+from ..steps.ascents import ascent
 from .formulations import Problem, problems
 from .frame import Findings, Row, Settings, Study, decide, new_figure
 
@@ -51,7 +53,7 @@ COLUMNS = {
     "seconds": float, "timeout": float,
 }  # fmt: skip
 HIDDEN_ITERATIONS, MARGIN_ITERATIONS = 10, 40
-ASCENT = OptimiseOptions(iterations=4, rate=0.4, signs=True)  # behind octahedral bounds
+ASCENT = ascent(GroupEffort().ascent)  # behind octahedral bounds
 GROUPS = 150  # a layer and size
 BOX_HIDDEN, BOX_OCTAHEDRA, BOX_ENDS = (OptimiseOptions(iterations=n, worth=0.0) for n in (20, 10, 100))
 FAR = 1e4  # beyond any output: a threshold that no bound passes

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from changed_efforts import change_efforts
 from random_instances import random_instance
 
 import hypersplit
@@ -15,7 +16,8 @@ from hypersplit.bab.steps import phases
 from hypersplit.encodings.slopes.phase_bounds import bound_phases
 from hypersplit.encodings.slopes.row_multipliers import RowPool
 from hypersplit.heuristics import policy
-from hypersplit.heuristics.policy import FEW_UNSTABLE, SOME_INPUTS, Facts, Stage, plan
+from hypersplit.heuristics.efforts import FEW_UNSTABLE
+from hypersplit.heuristics.policy import SOME_INPUTS, Facts, Stage, plan
 from hypersplit.instances.families.random_networks import random_network, random_property
 
 
@@ -86,7 +88,7 @@ def test_rows_that_are_asked_for_turn_no_verdict(
 ) -> None:
     """Tiny networks, of one hidden layer too: the exact verdict, and the log tells of the stage."""
     if not layerwise:
-        monkeypatch.setattr("hypersplit.bab.stages.rows.LAYERWISE", -1)
+        change_efforts(monkeypatch, "groups", layerwise=-1)
     asked = 0
     for seed in range(24):
         print(f"seed {seed}")
@@ -112,9 +114,33 @@ def test_verdicts_do_not_depend_on_rows(seed: int, monkeypatch: pytest.MonkeyPat
         return bound_phases(*given, **named)
 
     monkeypatch.setattr(policy, "FEW_UNSTABLE", -1)
-    monkeypatch.setattr("hypersplit.bab.stages.rows.LAYERWISE", -1)
+    change_efforts(monkeypatch, "groups", layerwise=-1)
     monkeypatch.setattr(phases, "bound_phases", heard)
     never, always = (hypersplit.verify(network, prop, timeout=60, jobs=1, rows=rows) for rows in ("never", "always"))
     truth = hypersplit.verify(network, prop, timeout=60, jobs=1, method="milp").verdict
     assert never.verdict == always.verdict == truth
     assert any(pools) or always.statistics["nodes"] == 1
+
+
+def test_a_stage_has_a_known_name() -> None:
+    """Another name is refused where the plan is made, not where the stage would begin."""
+    assert {stage.name for method in METHODS for stage in plan(known(), method)} <= set(policy.STAGES)
+    with pytest.raises(ValueError, match="stage 'slope': expected one of attack, slopes, split, groups, milp"):
+        Stage("slope", 1.0)
+
+
+@pytest.mark.parametrize(("most", "there"), [(0, False), (10**6, True)])
+def test_efforts_reach_the_steps(most: int, there: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A changed number is the one that a search goes by: nodes begin anew where no multipliers may wait."""
+    network = random_network([21, 16, 16, 3], seed=1)
+    prop = random_property(network, seed=1, radius=0.25, slack=2.0)
+    given: list[bool] = []
+
+    def heard(query: Any, batch: Any, *rest: Any, **named: Any) -> Any:
+        given.append(batch.multipliers is not None)
+        return bound_phases(query, batch, *rest, **named)
+
+    monkeypatch.setattr(phases, "bound_phases", heard)
+    change_efforts(monkeypatch, "phases", most_numbers=most)
+    hypersplit.verify(network, prop, timeout=60, jobs=1, method="split", rule="phases", nodes=60)
+    assert given and any(given) == there

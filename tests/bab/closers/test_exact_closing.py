@@ -14,11 +14,12 @@ import pytest
 from random_instances import Instance, Shape, is_counterexample, random_instance, random_nodes
 from small_files import property_of, write_network
 
-from hypersplit.bab.closers.exact_closing import MOST_INPUTS, ExactOutcome, decide_exactly
+from hypersplit.bab.closers.exact_closing import ExactOutcome, decide_exactly
 from hypersplit.bab.command.report import json_text, summary
 from hypersplit.bab.run.result import Result
 from hypersplit.bab.verify import verify
 from hypersplit.encodings.linear.linear_bounds import bound
+from hypersplit.heuristics.efforts import ExactEffort
 from hypersplit.instances.batch import Node, root
 from hypersplit.instances.network import sequential
 from hypersplit.instances.property import Case, InputSet, Polyhedron, Property
@@ -153,9 +154,9 @@ def at_root(query: Query) -> ExactOutcome:
 
 def test_what_is_too_large_or_not_exact_says_so() -> None:
     """Too many inputs, weights folded with rounding, no time: open, with the reason."""
-    query = abs_sum(0.0, MOST_INPUTS + 1)
+    query = abs_sum(0.0, ExactEffort().inputs + 1)
     outcome = decide_exactly(query, root(query).node(0), 0, FOREVER)
-    assert outcome.status == "open" and f"{MOST_INPUTS + 1} open inputs" in outcome.reason
+    assert outcome.status == "open" and f"{ExactEffort().inputs + 1} open inputs" in outcome.reason
 
     query = abs_sum(0.0)
     first, *others = query.network.layers

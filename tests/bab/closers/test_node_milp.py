@@ -8,6 +8,7 @@ from fractions import Fraction
 import numpy as np
 import oracle
 import pytest
+from changed_efforts import change_efforts
 from random_instances import random_instance
 
 import hypersplit
@@ -16,7 +17,6 @@ from hypersplit.bab.closers.conflict_search import Refutation
 from hypersplit.bab.closers.exact_step import ExactStep
 from hypersplit.bab.closers.node_milp import NodeMilp
 from hypersplit.bab.run.options import Options
-from hypersplit.bab.steps import phases
 from hypersplit.bab.tree.evidence import Evidence, State
 from hypersplit.bab.tree.search import Closing
 from hypersplit.bab.tree.tree import Tree
@@ -24,6 +24,7 @@ from hypersplit.encodings.linear.bounds import LinearBoundOptions
 from hypersplit.encodings.linear.linear_bounds import bound
 from hypersplit.encodings.milp.close import MilpResult
 from hypersplit.heuristics import policy
+from hypersplit.heuristics.efforts import AscentEffort, NodeMilpEffort
 from hypersplit.heuristics.policy import Facts, Stage
 from hypersplit.instances.batch import Batch, root
 from hypersplit.instances.families.random_networks import random_network
@@ -54,13 +55,10 @@ def open_root() -> tuple[Query, Batch, np.ndarray]:
     return query, batch, margins
 
 
-def asker(query: Query, batch: Batch, monkeypatch: pytest.MonkeyPatch, trust: bool = False) -> NodeMilp:
+def asker(query: Query, batch: Batch, trust: bool = False) -> NodeMilp:
     """One that is asked at once, with slices that a loaded machine does not use up."""
-    monkeypatch.setattr(node_milp, "FIRST_SLICE", 20.0)
-    monkeypatch.setattr(node_milp, "AFTER", -1.0)
-    monkeypatch.setattr(node_milp, "TRIALS", 1e9)
-    monkeypatch.setattr(node_milp, "MOST", 1e9)
-    return NodeMilp(query, Options(jobs=1, trust_scip=trust), time.monotonic() + 60.0, Tree(batch), ExactStep())
+    effort = NodeMilpEffort(first_slice=20.0, after=-1.0, trials=1e9, most=1e9)
+    return NodeMilp(query, Options(jobs=1, trust_scip=trust), time.monotonic() + 60.0, Tree(batch), ExactStep(), effort)
 
 
 def told(asks: NodeMilp, batch: Batch, margins: np.ndarray) -> int:
@@ -72,18 +70,18 @@ def told(asks: NodeMilp, batch: Batch, margins: np.ndarray) -> int:
 
 
 @pytest.mark.parametrize("trust", [False, True])
-def test_scip_refutes_all_duties_of_a_node(trust: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_scip_refutes_all_duties_of_a_node(trust: bool) -> None:
     """The node is closed and its duties are done; it rests on SCIP's word only where that is trusted."""
     query, batch, margins = open_root()
-    asks = asker(query, batch, monkeypatch, trust)
+    asks = asker(query, batch, trust)
     assert told(asks, batch, margins) == (Evidence.SCIP if trust else Evidence.CONFLICTS)
     assert trust or asks.counts
 
 
-def test_a_slow_scip_only_shows_what_it_can(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_slow_scip_only_shows_what_it_can() -> None:
     """Where the tree is faster a node that only SCIP refutes stays with the tree, whose bounds are rigorous."""
     query, batch, margins = open_root()
-    asks = asker(query, batch, monkeypatch, trust=True)
+    asks = asker(query, batch, trust=True)
     asks.tree.take(1)  # the tree has closed everything else
     asks.started -= 0.01
     asks.seconds = 100.0
@@ -94,7 +92,7 @@ def test_a_slow_scip_only_shows_what_it_can(monkeypatch: pytest.MonkeyPatch) -> 
 def test_what_is_not_proved_again_stays_open(monkeypatch: pytest.MonkeyPatch) -> None:
     """A SCIP that refutes everything closes nothing where the conflict search proves nothing."""
     query, batch, margins = open_root()
-    asks = asker(query, batch, monkeypatch)
+    asks = asker(query, batch)
     lie = MilpResult("refuted", np.inf, [], 1, 0.1, "")
     monkeypatch.setattr("hypersplit.encodings.milp.process.close_apart", lambda *_, **__: lie)
     monkeypatch.setattr(node_milp, "refute_apart", lambda *_, **__: Refutation("open", "time"))
@@ -105,7 +103,7 @@ def test_what_is_not_proved_again_stays_open(monkeypatch: pytest.MonkeyPatch) ->
 def test_an_exact_counterexample_ends_the_node(replays: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """What the conflict search finds in exact arithmetic is a witness, or forbids `unsat`."""
     query, batch, margins = open_root()
-    asks = asker(query, batch, monkeypatch)
+    asks = asker(query, batch)
     monkeypatch.setattr(
         "hypersplit.encodings.milp.process.close_apart", lambda *_, **__: MilpResult("refuted", 1.0, [], 1, 0.1, "")
     )
@@ -122,11 +120,11 @@ def test_an_exact_counterexample_ends_the_node(replays: bool, monkeypatch: pytes
 def test_a_failed_slice_leaves_the_node_and_grows(monkeypatch: pytest.MonkeyPatch) -> None:
     """An error is an open node; the next slice is longer."""
     query, batch, margins = open_root()
-    asks = asker(query, batch, monkeypatch)
+    asks = asker(query, batch)
     failed = MilpResult("open", -np.inf, [], 0, 0.1, "error: out of memory")
     monkeypatch.setattr("hypersplit.encodings.milp.process.close_apart", lambda *_, **__: failed)
     assert told(asks, batch, margins) == State.OPEN
-    assert asks.slice > node_milp.FIRST_SLICE
+    assert asks.slice > 20.0
 
 
 def test_it_is_not_asked_too_early_nor_too_often(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -135,8 +133,8 @@ def test_it_is_not_asked_too_early_nor_too_often(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr("hypersplit.encodings.milp.process.close_apart", lambda *_, **__: pytest.fail("asked"))
     early = NodeMilp(query, Options(jobs=1), time.monotonic() + 60.0, Tree(batch), ExactStep())
     assert told(early, batch, margins) == State.OPEN
-    monkeypatch.setattr(node_milp, "AFTER", -1.0)
-    spent = NodeMilp(query, Options(jobs=1), time.monotonic() + 60.0, Tree(batch), ExactStep())
+    at_once = NodeMilpEffort(after=-1.0)
+    spent = NodeMilp(query, Options(jobs=1), time.monotonic() + 60.0, Tree(batch), ExactStep(), at_once)
     spent.started -= 10.0
     spent.seconds = 1.0
     assert told(spent, batch, margins) == State.OPEN
@@ -145,10 +143,8 @@ def test_it_is_not_asked_too_early_nor_too_often(monkeypatch: pytest.MonkeyPatch
 @pytest.mark.parametrize("seed", range(12))
 def test_verdicts_with_scip_in_the_tree_are_the_oracles(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Asked in every round, SCIP never turns a verdict; what rests on it is called `scip-float`."""
-    monkeypatch.setattr(node_milp, "AFTER", -1.0)
-    monkeypatch.setattr(node_milp, "TRIALS", 1e9)
-    monkeypatch.setattr(node_milp, "MOST", 1e9)
-    monkeypatch.setattr(phases, "ASCENT", 0)
+    change_efforts(monkeypatch, "node_milp", after=-1.0, trials=1e9, most=1e9)
+    change_efforts(monkeypatch, "phases", margins=AscentEffort(0))
 
     def only_phases(known: Facts, *asked: str) -> list[Stage]:
         return [Stage("split", 1.0, "phases")]

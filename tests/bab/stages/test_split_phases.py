@@ -6,10 +6,10 @@ import math
 
 import oracle
 import pytest
+from changed_efforts import change_efforts
 from random_instances import Shape, random_instance
 
 import hypersplit
-from hypersplit.bab.stages import split_phases
 from hypersplit.encodings.linear import prepared_layers
 
 
@@ -17,7 +17,7 @@ from hypersplit.encodings.linear import prepared_layers
 @pytest.mark.parametrize("seed", [*range(20), 901366, 901367])
 def test_verdicts_are_the_oracles(seed: int, refreshed: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """Splitting phases alone, small inputs treated as wide ones: never another verdict than the exact one."""
-    monkeypatch.setattr(split_phases, "QUICK_ASCENT", math.inf if refreshed else -1.0)
+    change_efforts(monkeypatch, "phases", quick_ascent=math.inf if refreshed else -1.0)
     monkeypatch.setattr(prepared_layers, "BALL", 1)
     instance = random_instance(seed, shape=Shape(rough=seed % 4 == 0))
     result = hypersplit.verify(instance.network, instance.prop, timeout=20, method="split", rule="phases", jobs=1)

@@ -7,10 +7,10 @@ import math
 import numpy as np
 import oracle
 import pytest
+from changed_efforts import change_efforts
 from random_instances import Shape, random_instance
 
 import hypersplit
-from hypersplit.bab.stages import split_phases
 from hypersplit.bab.steps.phase_branching import EVALUATED, PhaseBranching
 from hypersplit.bab.tree.branching import children
 from hypersplit.bab.verify import verify
@@ -43,7 +43,7 @@ def node_of(seed: int) -> tuple[Query, Batch, Bounds]:
 @pytest.mark.parametrize("seed", range(8))
 def test_verdicts_are_the_oracles(seed: int, rule: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever chooses the phase, never another verdict than the exact one."""
-    monkeypatch.setattr(split_phases, "QUICK_ASCENT", math.inf)
+    change_efforts(monkeypatch, "phases", quick_ascent=math.inf)
     monkeypatch.setattr(prepared_layers, "BALL", 1)
     instance = random_instance(seed)
     result = hypersplit.verify(instance.network, instance.prop, timeout=20, method="split", rule=rule, jobs=1)

@@ -8,13 +8,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from changed_efforts import change_efforts
 from random_instances import Instance, Shape, random_instance
 
 from hypersplit.bab import answer as answering
 from hypersplit.bab.answer import Answer, answer
 from hypersplit.bab.run.limits import Limits
 from hypersplit.bab.run.options import METHODS, Options
-from hypersplit.bab.stages import split_phases
 from hypersplit.bab.steps.candidates import Candidates
 from hypersplit.bab.tree.evidence import Evidence, State, told
 from hypersplit.bab.tree.recorder import Recorder
@@ -108,7 +108,7 @@ def options_of(seed: int) -> Options:
 def test_the_account_is_whole_and_all_agree(block: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nodes = ended + split + open + stuck; each leaf that has ended has evidence; listeners, trace, statistics and
     tree tell the same; nothing is unreachable from the root; `unsat` is said exactly when nothing is left."""
-    monkeypatch.setattr(split_phases, "QUICK_ASCENT", (math.inf, -1.0)[block % 2])
+    change_efforts(monkeypatch, "phases", quick_ascent=(math.inf, -1.0)[block % 2])
     kinds: Counter[str] = Counter()
     for seed in range(1000 * block, 1000 * block + 40):
         kind = ("near-unsat", "touching", "clear-unsat", "near-unsat", "near-sat")[seed % 5]

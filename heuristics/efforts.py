@@ -1,0 +1,238 @@
+"""How much each stage and step may spend, and from when on something is worth trying: the policy's numbers.
+
+One frozen record a stage or step, handed to it by whoever sets it up; `Efforts` holds them all. What a number rests on
+stands beside it or in docs/performance.md. Tolerances and formats stay where they are used.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = [
+    "DESCENT_STEPS", "FEW_UNSTABLE", "GROWTH", "LP_SECONDS", "MOST_SCIP", "REGION_LP_SECONDS", "AscentEffort",
+    "AttackEffort", "BranchingEffort", "CandidateEffort", "ConflictEffort", "Efforts", "ExactEffort", "GroupEffort",
+    "InputEffort", "MilpEffort", "NodeLPEffort", "NodeMilpEffort", "PhaseEffort", "RootRowsEffort",
+]  # fmt: skip
+
+LP_SECONDS = 5.0  # of a node's triangle LP, wherever one is solved; most take some ten milliseconds
+REGION_LP_SECONDS = 10.0  # one activation region's LP; they take milliseconds
+DESCENT_STEPS = 40  # of a projected gradient that is to arrive
+GROWTH = 2.0  # of a slice where the one before was not enough: restarts cost a part of the whole
+FEW_UNSTABLE = 80  # ReLUs of a deep network up to which layer-wise LPs over multi-neuron rows are quick
+MOST_SCIP = 1500  # unstable ReLUs up to which SCIP is asked: of a single hidden layer, or of a node
+
+
+@dataclass(frozen=True)
+class AscentEffort:
+    """An ascent on slopes and multipliers, see `encodings.slopes.optimised_bounds.OptimiseOptions`; None: as there."""
+
+    iterations: int
+    rate: float | None = None
+    worth: float | None = None
+    signs: bool = False
+
+
+SHORT_ASCENT = AscentEffort(4, rate=0.4, signs=True)  # many rows, four steps each: docs/performance.md has others
+
+
+@dataclass(frozen=True)
+class AttackEffort:
+    """Rounds of projected gradient at the root."""
+
+    quick_starts: int = 16  # of the first attack, before any bound
+    quick_steps: int = 10
+    quick_points: int = 64  # that its starts are the best of
+    wide_points: int = 128  # the same in the parts of an input set on which nothing can be proved
+    steps: int = DESCENT_STEPS  # of one round
+    first_starts: int = 128  # of the first round
+    least_starts: int = 16
+    most_starts: int = 2048
+    starts_work: float = 5e8  # products of a round over all starts and steps: a fraction of a second
+    few_starts: int = 64  # where the search attacks inside its nodes anyway: points are cheaper than descents
+    few_rounds: int = 1  # the same
+    most_rounds: int = 10_000
+    most_points: int = 8192  # that are only evaluated, where the search attacks inside its nodes
+    points_work: float = 1.2e8  # products of a round over all of them
+    sobol_seconds: float = 3.0  # left to the attack from which on a second's import is worth it
+
+    def starts(self, few: bool, weights: int) -> int:
+        """Most starts of a round. few: the search attacks inside its nodes anyway."""
+        most = self.few_starts if few else self.most_starts
+        return int(min(max(self.starts_work / (self.steps * weights), self.least_starts), most))
+
+    def points(self, few: bool, weights: int, starts: int) -> int:
+        """Points that a round's starts are the best of."""
+        return max(4 * starts, min(self.most_points, int(self.points_work / weights)) if few else 0)
+
+    def rounds(self, few: bool) -> int:
+        """Most rounds."""
+        return self.few_rounds if few else self.most_rounds
+
+
+@dataclass(frozen=True)
+class CandidateEffort:
+    """Candidate inputs of a round of nodes."""
+
+    replays: int = 16  # candidates replayed at a time
+    dives: int = 256  # nodes per round inside which a few gradient steps are made: a tenth of what bounding them costs
+    dive_steps: int = 8
+    sobol_inputs: int = 64  # up to which a Sobol sequence is set up in no time and still spreads better than chance
+
+
+@dataclass(frozen=True)
+class InputEffort:
+    """The search over parts of the input set."""
+
+    quick_bound: float = 0.5  # seconds of the root's bounds up to which every node bounds its hidden neurons anew
+    most_functions: int = 200_000  # weights of a network up to which rows of deeper layers are worth their memory
+    patience: int = 2  # splits per unstable ReLU after which a node with few of them resists
+    few_unstable: int = 16  # unstable ReLUs up to which a resisting node's phases are split
+
+    def rows(self, few: bool, weights: int) -> bool:
+        """Whether hyperplanes of deeper layers' rows are kept. few: of few open inputs."""
+        return few and weights <= self.most_functions
+
+    def hidden(self, rows: bool, root_seconds: float) -> bool:
+        """Whether nodes bound their hidden neurons anew."""
+        return rows or root_seconds < self.quick_bound
+
+
+@dataclass(frozen=True)
+class PhaseEffort:
+    """The search over ReLU phases."""
+
+    batch: int = 32  # nodes at a time
+    implications: float = 0.02  # share of the time that the table of implications may take
+    quick_ascent: float = 1.0  # seconds of the hidden neurons' ascent at the root up to which nodes get one, too
+    margins: AscentEffort = AscentEffort(8)  # of every node
+    hidden: AscentEffort = SHORT_ASCENT  # of hidden neurons, in nodes that the margins leave open
+    most_numbers: int = 131072  # of a waiting node's multipliers, 256 kB; beyond that its children begin without them
+
+    def refreshes(self, ascent_seconds: float, hidden_layers: int) -> bool:
+        """Whether open nodes bound their hidden neurons anew.
+
+        Bounds of a single hidden layer are the box's, whatever the phases; its slopes' optimum is the LP's.
+        """
+        return ascent_seconds < self.quick_ascent and hidden_layers != 1
+
+    def wants_lps(self, refreshed: bool, hidden_layers: int) -> bool:
+        """Whether open nodes get LPs, which know what refreshed bounds know already."""
+        return not refreshed and hidden_layers != 1
+
+
+@dataclass(frozen=True)
+class BranchingEffort:
+    """Rules for phases that evaluate candidates."""
+
+    candidates: int = 3  # of each score
+    lp_seconds: float = LP_SECONDS
+
+
+@dataclass(frozen=True)
+class GroupEffort:
+    """Multi-neuron rows in an LP at the root."""
+
+    layerwise: int = FEW_UNSTABLE  # unstable ReLUs up to which every layer gets LPs of its own
+    sizes: tuple[int, ...] = (2, 3)  # neurons of a group
+    most_small: int = 30  # groups a layer and size, where every layer gets LPs
+    most_large: int = 100  # and elsewhere
+    variants: int = 3  # groups that a neuron begins, where every layer gets LPs
+    ascent: AscentEffort = SHORT_ASCENT  # behind octahedral bounds
+    rows_share: float = 0.6  # of the time, for making rows
+
+
+@dataclass(frozen=True)
+class RootRowsEffort:
+    """Multi-neuron rows with multipliers at the root."""
+
+    sizes: tuple[int, ...] = (2,)  # neurons of a group
+    most: int = 100  # groups a layer and size
+    single_sizes: tuple[int, ...] = (2, 3)  # of a single hidden layer, whose octahedra are minima over a box
+    single_most: int = 6000
+    hidden: AscentEffort = AscentEffort(20, worth=0.0)
+    octahedra: AscentEffort = AscentEffort(10, worth=0.0)
+    margins: AscentEffort = AscentEffort(60)
+    rows_share: float = 0.6  # of the time, for all but the margins
+    kept: int = 512  # rows that the search's nodes inherit: those with the largest multipliers
+
+
+@dataclass(frozen=True)
+class MilpEffort:
+    """SCIP and the conflict search on the root's disjuncts."""
+
+    first_share: float = 0.25  # of its fair share of the time, that a question gets at first
+    growth: float = GROWTH
+    least_slice: float = 0.05  # seconds below which nobody is asked
+
+
+@dataclass(frozen=True)
+class NodeMilpEffort:
+    """SCIP on nodes of a phase search."""
+
+    after: float = 10.0  # seconds that the tree is given first
+    trials: float = 0.03  # share of the time for SCIP to show what it can
+    most: float = 0.5  # and where it is faster than the tree
+    first_slice: float = 1.0  # seconds
+    growth: float = GROWTH
+    largest: int = MOST_SCIP
+
+
+@dataclass(frozen=True)
+class NodeLPEffort:
+    """Triangle LPs of phase nodes."""
+
+    every: int = 4  # levels
+    worth: float = 0.2  # share of LPs that close a node from which they are always solved
+    share: float = 0.1  # of the time since the search began that other LPs may take
+    seconds: float = LP_SECONDS
+    descent_share: float = 0.05  # of the time since the search began that descents on infeasibilities may take
+    flips: int = 4  # of a descent's walk
+
+
+@dataclass(frozen=True)
+class ConflictEffort:
+    """A conflict search."""
+
+    nogoods: int = 4000  # that are kept
+    short: int = 4  # literals of nogoods that are always kept
+    lp_patience: int = 20  # LPs at first
+    lp_worth: float = 0.1  # share of them that must close a node for more
+    lp_every: int = 16  # nodes between two LPs otherwise
+    lp_seconds: float = LP_SECONDS
+    largest_lp: int = 20_000  # neurons up to which a node's LP is tried
+
+
+@dataclass(frozen=True)
+class ExactEffort:
+    """Exact arithmetic on one node.
+
+    Above these sizes an answer can take minutes, and numbers grow to thousands of digits; below them most take
+    milliseconds.
+    """
+
+    seconds: float = 10.0  # of one node
+    inputs: int = 60  # open ones: the columns of the LPs
+    products: int = 2_000_000  # a layer's weights times the open inputs, all layers: about a second
+    unstable: int = 40  # phases to branch on; few of their combinations have inputs
+    lps: int = 2000  # of one question
+    corners: int = 64  # points of float32 around a counterexample that are tried
+    steps: int = DESCENT_STEPS  # of the descents from them
+
+
+@dataclass(frozen=True)
+class Efforts:
+    """Of all stages and steps."""
+
+    attack: AttackEffort = AttackEffort()
+    candidates: CandidateEffort = CandidateEffort()
+    slopes: AscentEffort = AscentEffort(10)  # on every hidden neuron of the root
+    inputs: InputEffort = InputEffort()
+    phases: PhaseEffort = PhaseEffort()
+    branching: BranchingEffort = BranchingEffort()
+    groups: GroupEffort = GroupEffort()
+    root_rows: RootRowsEffort = RootRowsEffort()
+    milp: MilpEffort = MilpEffort()
+    node_milp: NodeMilpEffort = NodeMilpEffort()
+    node_lp: NodeLPEffort = NodeLPEffort()
+    conflicts: ConflictEffort = ConflictEffort()
+    exact: ExactEffort = ExactEffort()
