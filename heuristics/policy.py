@@ -10,6 +10,7 @@ attack comes before all of them; a longer one follows where that was not enough.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,6 +31,8 @@ QUICK_SLOPES = 1_000_000  # weights up to which hidden bounds are optimised befo
 FEW_UNSTABLE = 80  # ReLUs of a deep network up to which multi-neuron rows are tried before a long search
 ROWS_SECONDS = 20.0  # that multi-neuron rows may take at most
 COPIES = 3  # of a round's bounds: parts, their concatenation, and what is left open
+FEW_PROBED = 100  # unstable ReLUs up to which the root of a tree of phases is probed: beyond, no phase was ever fixed
+IDLE_PROBES = 3  # rounds of probes in vain after which a conflict search goes on
 LARGEST_MILP = 6000  # unstable neurons beyond which a MILP's root relaxation alone exceeds the usual limits
 
 
@@ -127,6 +130,18 @@ def _shallow(known: Facts, attack: Stage, split: str, rest: Stage) -> list[Stage
     quick = Stage("split", 0.05, rows, "few hyperplanes often suffice", most=0.1)
     more = Stage("split", 0.6, rows, "hyperplanes close parts of the tree", closed=CLOSING)
     return [quick, more, milp, rest]
+
+
+def probes_root(known: Facts, unstable: int, probing: str = "auto") -> bool:
+    """Whether the root of a tree of phases is probed, so many ReLUs of it being unstable by now."""
+    if probing == "auto":
+        return 0 < unstable <= FEW_PROBED and known.weights <= QUICK_SLOPES
+    return probing == "always" and unstable > 0
+
+
+def probe_patience(probing: str = "auto") -> float:
+    """How many rounds of probes in vain a conflict search goes on after; 0: it does not begin with any."""
+    return {"never": 0.0, "auto": IDLE_PROBES, "always": math.inf}[probing]
 
 
 def batch_size(known: Facts, query: Query) -> int:

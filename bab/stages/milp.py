@@ -26,6 +26,7 @@ import numpy as np
 from ...heuristics.policy import Stage
 from ...instances.batch import Node
 from ...instances.judges.replay import Witness
+from ...instances.memory import room_mb
 from ...instances.query import Query
 from ..closers.refutation import refute_apart
 from ..closers.regions import Check, open_disjuncts
@@ -42,6 +43,7 @@ FIRST_SHARE = 0.25  # of its fair share of the time, that a question gets at fir
 GROWTH = 2.0  # of a slice where the one before was not enough
 LEAST_SLICE = 0.05  # seconds below which nobody is asked
 NOT_PROVED = "SCIP refutes it, not re-proved"
+NO_MEMORY = "the conflict-driven search ran out of memory"
 
 
 def milp(work: Work, stage: Stage, budget: Budget) -> None:
@@ -75,6 +77,7 @@ class MilpOutcome:
     nodes: int = 0  # of SCIP's own trees
     questions: int = 0  # that SCIP was asked
     counts: Counter[str] = field(default_factory=Counter)  # of the conflict searches
+    memory: int = 0  # conflict searches that ended for want of it
     doubts: int = 0  # solutions of SCIP's that do not replay in the network
     claimed: list[int] = field(default_factory=list)  # disjuncts that SCIP refutes and nothing else
 
@@ -82,6 +85,8 @@ class MilpOutcome:
     def reason(self) -> str:
         """Why disjuncts are open."""
         notes = [NOT_PROVED] if self.claimed else ["SCIP's time"]
+        if self.memory:
+            notes.append(NO_MEMORY)
         if self.doubts:
             notes.append(f"solutions of SCIP that do not replay in the network: {self.doubts}")
         return "; ".join(notes)
@@ -210,8 +215,10 @@ class _Questions:
 
     def _prove(self, question: _Question, seconds: float) -> Callable[[], None]:
         """The conflict search."""
-        k = question.disjunct
-        answer = refute_apart(self.query, self.node, k, seconds, self._stop(question))
+        k, memory = question.disjunct, room_mb() / self.jobs
+        answer = refute_apart(
+            self.query, self.node, k, seconds, self._stop(question), self.options.probing, memory
+        )
         LOG.info("conflict search, disjunct %d: %s, %s, %.2f s %s", k, answer.status, dict(answer.counts), seconds,
                  answer.reason)  # fmt: skip
         witness = self.check(np.asarray(answer.points)) if answer.points else None
@@ -219,6 +226,7 @@ class _Questions:
         def note() -> None:
             outcome = self.outcome
             outcome.counts += answer.counts
+            outcome.memory += answer.reason == "memory"
             outcome.witness = outcome.witness or witness
             if answer.status == "refuted":
                 self.proved.add(k)

@@ -21,6 +21,7 @@ from ..run.budget import Budget
 from ..steps.phase_branching import EVALUATED, PhaseBranching
 from ..steps.phases import Closer, PhaseSteps
 from ..tree.evidence import Evidence
+from .root_probing import probe_root
 from .work import Work
 
 __all__ = ["split_phases"]
@@ -38,6 +39,9 @@ def split_phases(work: Work, stage: Stage, budget: Budget) -> None:
         if work.tree.closed:
             return
         work.reduce()
+        probe_root(work)
+        if work.tree.closed:
+            return
         work.phases = _steps(work, stage.rule)
         if work.tree.closed:
             return
