@@ -31,7 +31,6 @@ QUICK_SLOPES = 1_000_000  # weights up to which hidden bounds are optimised befo
 FEW_UNSTABLE = 80  # ReLUs of a deep network up to which multi-neuron rows are tried before a long search
 ROWS_SECONDS = 20.0  # that multi-neuron rows may take at most
 COPIES = 3  # of a round's bounds: parts, their concatenation, and what is left open
-FEW_PROBED = 100  # unstable ReLUs up to which the root of a tree of phases is probed: beyond, no phase was ever fixed
 IDLE_PROBES = 3  # rounds of probes in vain after which a conflict search goes on
 LARGEST_MILP = 6000  # unstable neurons beyond which a MILP's root relaxation alone exceeds the usual limits
 
@@ -132,15 +131,17 @@ def _shallow(known: Facts, attack: Stage, split: str, rest: Stage) -> list[Stage
     return [quick, more, milp, rest]
 
 
-def probes_root(known: Facts, unstable: int, probing: str = "auto") -> bool:
-    """Whether the root of a tree of phases is probed, so many ReLUs of it being unstable by now."""
-    if probing == "auto":
-        return 0 < unstable <= FEW_PROBED and known.weights <= QUICK_SLOPES
-    return probing == "always" and unstable > 0
+def probes_root(probing: str = "auto") -> bool:
+    """Whether the root of a tree of phases is probed.
+
+    Only where it is asked for: on mnist_fc 256x2 it refutes disjuncts whose trees have one to three nodes, for more
+    than these cost; on 256x4 it fixes nothing.
+    """
+    return probing == "always"
 
 
 def probe_patience(probing: str = "auto") -> float:
-    """How many rounds of probes in vain a conflict search goes on after; 0: it does not begin with any."""
+    """Rounds of probes in vain after which a conflict search goes on; 0: it never probes."""
     return {"never": 0.0, "auto": IDLE_PROBES, "always": math.inf}[probing]
 
 

@@ -83,8 +83,8 @@ class Options:
     )  # fmt: skip
     probing: Probes = _option(
         "auto", word(*get_args(Probes)), "contract both phases of ReLUs, and keep what both say and what each forces: "
-        "at roots with few unstable ReLUs and now and then in conflict searches (auto), nowhere, or at all roots of "
-        "phase splits and from the beginning of conflict searches, every ReLU",
+        "of the most active ones now and then in conflict searches (auto), of none, or of all, at the roots of phase "
+        "splits, too",
     )  # fmt: skip
     kernel: Kernel = _option(
         "auto", word(*KERNELS), "linear bounds by compiled code once it is loaded (auto), from the beginning "

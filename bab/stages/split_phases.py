@@ -14,14 +14,13 @@ import time
 from ...encodings.slopes.implications import implications
 from ...encodings.slopes.phase_bounds import phase_node_mb
 from ...encodings.slopes.row_multipliers import RowPool
-from ...heuristics.policy import Stage
+from ...heuristics.policy import Stage, probes_root
 from ..closers.node_lp import NodeLP
 from ..closers.node_milp import NodeMilp
 from ..run.budget import Budget
 from ..steps.phase_branching import EVALUATED, PhaseBranching
 from ..steps.phases import Closer, PhaseSteps
 from ..tree.evidence import Evidence
-from .root_probing import probe_root
 from .work import Work
 
 __all__ = ["split_phases"]
@@ -39,9 +38,12 @@ def split_phases(work: Work, stage: Stage, budget: Budget) -> None:
         if work.tree.closed:
             return
         work.reduce()
-        probe_root(work)
-        if work.tree.closed:
-            return
+        if probes_root(work.options.probing):
+            from .root_probing import probe_root
+
+            probe_root(work)
+            if work.tree.closed:
+                return
         work.phases = _steps(work, stage.rule)
         if work.tree.closed:
             return
