@@ -32,6 +32,7 @@ FEW_UNSTABLE = 80  # ReLUs of a deep network up to which multi-neuron rows are t
 ROWS_SECONDS = 20.0  # that multi-neuron rows may take at most
 COPIES = 3  # of a round's bounds: parts, their concatenation, and what is left open
 IDLE_PROBES = 3  # rounds of probes in vain after which a conflict search goes on
+PROBE_AFTER = 512  # conflicts from which on probes are a small part of a search; before, they take more than they save
 LARGEST_MILP = 6000  # unstable neurons beyond which a MILP's root relaxation alone exceeds the usual limits
 
 
@@ -140,9 +141,9 @@ def probes_root(probing: str = "auto") -> bool:
     return probing == "always"
 
 
-def probe_patience(probing: str = "auto") -> float:
-    """Rounds of probes in vain after which a conflict search goes on; 0: it never probes."""
-    return {"never": 0.0, "auto": IDLE_PROBES, "always": math.inf}[probing]
+def probe_patience(conflicts: int, probing: str = "auto") -> float:
+    """Rounds of probes in vain after which a conflict search goes on that has had so many conflicts; 0: no probes."""
+    return {"never": 0.0, "auto": IDLE_PROBES if conflicts >= PROBE_AFTER else 0.0, "always": math.inf}[probing]
 
 
 def batch_size(known: Facts, query: Query) -> int:

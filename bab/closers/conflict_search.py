@@ -20,7 +20,6 @@ exact.
 
 from __future__ import annotations
 
-import math
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -82,7 +81,7 @@ class ConflictSearch:
         self.activity, self.bump = np.zeros(query.neurons), 1.0
         self.spans = np.maximum(node.pre_upper - node.pre_lower, 0.0)
         self.result, self.restarts = Refutation(), Restarts()
-        self.patience = probe_patience(probing)
+        self.probing = probing
         self.state_mb = 1e-6 * sum(a.nbytes for a in vars(self.states[0]).values())
         self.store_mb = STORE * room_mb()
         self.lp: TriangleLP | None = None
@@ -102,7 +101,7 @@ class ConflictSearch:
 
     def _search(self, deadline: float) -> None:
         counts = self.result.counts
-        conflict = self._probe(deadline) if self.patience == math.inf else self._contract()
+        conflict = self._probe(deadline) or self._contract()
         while self.result.status == "open":
             if conflict:
                 conflict = self._learn(deadline)
@@ -200,14 +199,15 @@ class ConflictSearch:
         """Back to the root; True where it has no counterexample."""
         self.result.counts["restarts"] += 1
         del self.states[1:], self.decisions[:]
-        if not self.patience or self.restarts.count % PROBE_EVERY:
-            return self._contract()
-        return self._probe(deadline)
+        return (self.restarts.count % PROBE_EVERY == 0 and self._probe(deadline)) or self._contract()
 
     def _probe(self, deadline: float) -> bool:
-        """Probe the root; True where it has no counterexample."""
+        """Probe the root where the policy has it so; True where it has no counterexample."""
+        patience = probe_patience(self.result.counts["conflicts"], self.probing)
+        if not patience:
+            return False
         probing = Probing(self.propagation, self.states[0], self.nogoods, self.activity)
-        empty = probing.run(deadline, self.patience)
+        empty = probing.run(deadline, patience)
         self.states[0] = probing.state
         self.result.counts += probing.counts
         for pair in probing.pairs:

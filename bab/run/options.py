@@ -83,8 +83,8 @@ class Options:
     )  # fmt: skip
     probing: Probes = _option(
         "auto", word(*get_args(Probes)), "contract both phases of ReLUs, and keep what both say and what each forces: "
-        "of the most active ones now and then in conflict searches (auto), of none, or of all, at the roots of phase "
-        "splits, too",
+        "of active ones now and then in long conflict searches (auto), of none, or of all, from the beginning, and at "
+        "the roots of phase splits, too",
     )  # fmt: skip
     kernel: Kernel = _option(
         "auto", word(*KERNELS), "linear bounds by compiled code once it is loaded (auto), from the beginning "

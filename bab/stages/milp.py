@@ -36,7 +36,7 @@ from ..tree.crew import run_crew
 from ..tree.evidence import Evidence
 from .work import Work
 
-__all__ = ["NOT_PROVED", "MilpOutcome", "close_by_milp", "milp"]
+__all__ = ["NOT_PROVED", "NO_MEMORY", "MilpOutcome", "close_by_milp", "milp"]
 
 LOG = logging.getLogger(__name__)
 FIRST_SHARE = 0.25  # of its fair share of the time, that a question gets at first
@@ -217,7 +217,7 @@ class _Questions:
         """The conflict search."""
         k, memory = question.disjunct, room_mb() / self.jobs
         answer = refute_apart(
-            self.query, self.node, k, seconds, self._stop(question), self.options.probing, memory
+            self.query, self.node, k, seconds, self._stop(question), probing=self.options.probing, memory_mb=memory
         )
         LOG.info("conflict search, disjunct %d: %s, %s, %.2f s %s", k, answer.status, dict(answer.counts), seconds,
                  answer.reason)  # fmt: skip
