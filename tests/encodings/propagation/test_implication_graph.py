@@ -70,7 +70,7 @@ def test_chains_of_nogoods_reach_what_paths_reach(seed: int) -> None:
 
 @pytest.mark.parametrize("seed", range(20))
 def test_the_reduction_is_that_of_networkx(seed: int) -> None:
-    """On random closed graphs without circles the edges are the transitive reduction; with circles as much is reached."""
+    """Of closed graphs without circles it is the transitive reduction; with circles it reaches as much."""
     rng = np.random.default_rng(seed)
     size = int(rng.integers(2, 12))
     upwards = nx.DiGraph([(a, b) for a in range(size) for b in range(a + 1, size) if rng.random() < 0.3])
