@@ -1,1 +1,1 @@
-"""What must hold of a counterexample? Interval contraction with nogoods, probing, and the graph of what phases imply."""
+"""What must hold of a counterexample? Interval contraction with nogoods, probing, the graph of what phases imply."""
