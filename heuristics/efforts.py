@@ -6,6 +6,7 @@ stands beside it or in docs/performance.md. Tolerances and formats stay where th
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 __all__ = [
@@ -200,6 +201,16 @@ class ConflictEffort:
     lp_every: int = 16  # nodes between two LPs otherwise
     lp_seconds: float = LP_SECONDS
     largest_lp: int = 20_000  # neurons up to which a node's LP is tried
+    store: float = 0.25  # share of the memory that is left at the beginning, for nogoods
+    probe_every: int = 4  # restarts
+    probe_after: int = 512  # conflicts from which on probes are a small part of a search
+    idle_probes: int = 3  # rounds of probes in vain after which the search goes on
+
+    def probe_patience(self, conflicts: int, probing: str = "auto") -> float:
+        """Rounds of probes in vain after which a search goes on that has had so many conflicts; 0: no probes."""
+        if probing == "always":
+            return math.inf
+        return self.idle_probes if probing == "auto" and conflicts >= self.probe_after else 0
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,8 @@ from hypersplit.instances.property import Case, InputSet, Polyhedron, Property
 from hypersplit.instances.query import Query, queries
 
 __all__ = [
-    "MEMORY", "NEAR", "SECONDS", "assert_honest", "bounded", "exact_minimum", "replace_threshold", "wide_query",
+    "MEMORY", "NEAR", "SECONDS", "assert_honest", "bounded", "exact_minimum", "pigeons", "replace_threshold",
+    "wide_query",
 ]  # fmt: skip
 
 SECONDS, MEMORY = 60.0, 2000.0  # far beyond what these models need
@@ -59,6 +60,36 @@ def assert_honest(answer: MilpResult, query: Query, node: Node, truth: Fraction 
         assert answer.bound <= float(truth) + NEAR, label
     for x in answer.points:
         assert np.all((x >= node.lower) & (x <= node.upper)), label
+
+
+def pigeons(holes: int, spare: int = 0) -> tuple[Query, Node]:
+    """holes + 1 - spare pigeons, one hole each, no two in one: x_ph in [0, 1], a sum of ReLUs that is 0 for none.
+
+    Each pigeon has max(0, 1 - sum_h x_ph), each pair in a hole max(0, x_ph + x_qh - 1), and corners are forced by
+    x - max(0, 2 x - 1), which is 0 at 0 and 1 only, half of it.
+    """
+    pigeon = holes + 1 - spare
+    size = holes * pigeon
+    rows, bias, out = [], [], []
+    for p in range(pigeon):
+        row = np.zeros(size)
+        row[p * holes : (p + 1) * holes] = -1.0
+        rows, bias, out = [*rows, row], [*bias, 1.0], [*out, 1.0]
+    for h in range(holes):
+        for p in range(pigeon):
+            for q in range(p):
+                row = np.zeros(size)
+                row[[p * holes + h, q * holes + h]] = 1.0
+                rows, bias, out = [*rows, row], [*bias, -1.0], [*out, 1.0]
+    for i in range(size):
+        one = np.eye(size)[i]
+        rows, bias, out = [*rows, one, 2.0 * one], [*bias, 0.0, -1.0], [*out, 1.0, -1.0]
+    network = sequential([np.array(rows), np.array(out)[None]], [np.array(bias), np.zeros(1)])
+    case = Case(InputSet.box(np.zeros(size), np.ones(size)), (Polyhedron(np.eye(1), np.zeros(1)),))
+    (query,) = queries(network, Property((case,), size, 1))
+    node = bounded(query, root(query).node(0))
+    assert node is not None
+    return query, node
 
 
 def wide_query(seed: int = 0, inputs: int = 12, width: int = 60) -> tuple[Query, Node]:

@@ -6,6 +6,9 @@ dropped as long as the others contract the root to nothing by themselves. The re
 contraction, and the search goes back to the level where the nogood forces a phase (conflict-driven clause learning,
 Marques-Silva and Sakallah 1999, with decisions in place of implication graphs). An empty nogood refutes the disjunct.
 
+After some conflicts the search begins again at the root (`restarts`), and there, now and then, neurons are probed
+(`probing`), with the nogoods of two phases in its graph: what follows is fixed at the root, or becomes a nogood.
+
 Decided first are neurons of recent nogoods (VSIDS, Moskewicz et al. 2001) whose inputs most unsettled rows read (the
 degree of dom/wdeg, Boussemart et al. 2004), or, where LPs close most nodes, those that the LP's point violates most.
 LPs are solved while they close enough nodes. A node without unstable ReLUs that no float closes goes to
@@ -19,6 +22,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
@@ -27,12 +31,15 @@ import numpy as np
 from ...encodings.exact.region import inexact
 from ...encodings.programs.lp import TriangleLP
 from ...encodings.propagation.contraction import Propagation
+from ...encodings.propagation.probing import Probing
 from ...encodings.propagation.state import Nogoods, State
 from ...heuristics import policy
 from ...instances.batch import Node
+from ...instances.memory import room_mb
 from ...instances.network import Array
 from ...instances.query import Query
 from ...instances.rounding import TINY
+from .restarts import Restarts
 
 __all__ = ["ConflictSearch", "Refutation"]
 
@@ -55,12 +62,11 @@ class Refutation:
 class ConflictSearch:
     """Refutes disjunct `disjunct` of a query on a node with finite bounds.
 
-    Raises ValueError for sigmoid and tanh.
+    probing: "auto", "never" or "always", see `Options`. Raises ValueError for sigmoid and tanh.
     """
 
-    effort = policy.EFFORTS.conflicts
-
-    def __init__(self, query: Query, node: Node, disjunct: int) -> None:
+    def __init__(self, query: Query, node: Node, disjunct: int, probing: str = "auto") -> None:
+        self.effort = policy.EFFORTS.conflicts
         self.query, self.node = query.only(disjunct), node
         self.propagation = Propagation(self.query, node, 0)
         self.nogoods = Nogoods()
@@ -68,15 +74,28 @@ class ConflictSearch:
         self.decisions: list[int] = []  # literals
         self.activity, self.bump = np.zeros(query.neurons), 1.0
         self.spans = np.maximum(node.pre_upper - node.pre_lower, 0.0)
-        self.result = Refutation()
+        self.result, self.restarts = Refutation(), Restarts()
+        self.probing = probing
+        self.state_mb = 1e-6 * sum(a.nbytes for a in vars(self.states[0]).values())
+        self.store_mb = self.effort.store * room_mb()
         self.lp: TriangleLP | None = None
         self.tried = self.closed = 0
         self.violated = np.zeros(query.neurons)  # by the last LP's point
 
     def run(self, deadline: float) -> Refutation:
-        """Search until the disjunct is refuted, a candidate is met, or the deadline, time.monotonic(), has come."""
+        """Search until the disjunct is refuted, a candidate is met, or the deadline, time.monotonic(), has come.
+
+        Where the memory does not suffice it stays open, with that reason.
+        """
+        try:
+            self._search(deadline)
+        except MemoryError:  # nothing rests on what was about to be made
+            self.result.status, self.result.reason = "open", "memory"
+        return self.result
+
+    def _search(self, deadline: float) -> None:
         counts = self.result.counts
-        conflict = self._contract()
+        conflict = self._probe(deadline) or self._contract()
         while self.result.status == "open":
             if conflict:
                 conflict = self._learn(deadline)
@@ -96,7 +115,6 @@ class ConflictSearch:
             counts["nodes"] += 1
             counts["depth"] = max(counts["depth"], len(self.decisions) + 1)
             conflict = self._decide(neuron)
-        return self.result
 
     # ---------------------------------------------------------------- decisions
 
@@ -128,6 +146,8 @@ class ConflictSearch:
 
     def _decide(self, neuron: int) -> bool:
         """Demand the phase that leaves less, contract; True for a conflict."""
+        if room_mb() < self.state_mb:
+            raise MemoryError("no room for another state")
         state = self.states[-1].copy()
         sign = 1 if state.z_high[neuron] <= -state.z_low[neuron] else -1
         state.fix(neuron, sign)
@@ -159,10 +179,34 @@ class ConflictSearch:
         if len(kept) == 1:
             self.states[0].fix(kept[0] >> 1, 1 if kept[0] & 1 else -1)
         else:
-            self.nogoods.add(kept)
-            self.nogoods.reduce(self.effort.nogoods, self.effort.short)
+            self._remember(kept)
+        if self.restarts.due():
+            return self._restart(deadline)
         self.states[-1] = self.states[-1].copy() if back else self.states[0]
         return self._contract()
+
+    def _remember(self, nogood: Sequence[int]) -> None:
+        self.nogoods.add(nogood)
+        self.nogoods.reduce(self.effort.nogoods, self.effort.short, self.store_mb)
+
+    def _restart(self, deadline: float) -> bool:
+        """Back to the root; True where it has no counterexample."""
+        self.result.counts["restarts"] += 1
+        del self.states[1:], self.decisions[:]
+        return (self.restarts.count % self.effort.probe_every == 0 and self._probe(deadline)) or self._contract()
+
+    def _probe(self, deadline: float) -> bool:
+        """Probe the root where the policy has it so; True where it has no counterexample."""
+        patience = self.effort.probe_patience(self.result.counts["conflicts"], self.probing)
+        if not patience:
+            return False
+        probing = Probing(self.propagation, self.states[0], self.nogoods, self.activity)
+        empty = probing.run(deadline, patience)
+        self.states[0] = probing.state
+        self.result.counts += probing.counts
+        for pair in probing.pairs:
+            self._remember(pair)
+        return empty
 
     def _thinned(self, deadline: float) -> tuple[list[int], bool]:
         """Decisions that conflict by contraction alone, none of them superfluous, and True; all of them, and False,

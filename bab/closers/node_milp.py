@@ -22,8 +22,9 @@ from collections import Counter
 import numpy as np
 
 from ...heuristics.efforts import NodeMilpEffort
-from ...instances.batch import Batch
+from ...instances.batch import Batch, Node
 from ...instances.judges.replay import Witness
+from ...instances.memory import room_mb
 from ...instances.network import Array
 from ...instances.query import Query
 from ..run.options import Options
@@ -94,7 +95,7 @@ class NodeMilp:
                      answer.status, answer.bound, answer.nodes, answer.seconds, left, answer.reason)  # fmt: skip
             refuted = answer.status == "refuted"
             if refuted and not self.options.trust_scip:
-                proof = refute_apart(query, node, k, self.slice) if query.network.piecewise_linear else Refutation()
+                proof = self._prove(node, k) if query.network.piecewise_linear else Refutation()
                 LOG.info("conflict search at depth %d, disjunct %d: %s, %s", node.depth, k, proof.status,
                          dict(proof.counts))  # fmt: skip
                 self.counts += proof.counts
@@ -116,3 +117,7 @@ class NodeMilp:
         if not self.options.trust_scip:
             return Evidence.CONFLICTS, None
         return (Evidence.SCIP if self._faster() else State.OPEN), None
+
+    def _prove(self, node: Node, k: int) -> Refutation:
+        """The conflict search, with half of the memory that is left."""
+        return refute_apart(self.query, node, k, self.slice, probing=self.options.probing, memory_mb=room_mb() / 2)

@@ -23,6 +23,7 @@ __all__ = [
 Method = Literal["auto", "split", "milp"]
 Kernel = Literal["auto", "compiled", "plain"]
 Rows = Literal["auto", "never", "always"]
+Probes = Literal["auto", "never", "always"]
 METHODS: tuple[Method, ...] = get_args(Method)
 KERNELS: tuple[Kernel, ...] = get_args(Kernel)
 PICTURES = (".png", ".svg", ".pdf")
@@ -80,6 +81,11 @@ class Options:
         "auto", word(*get_args(Rows)), "rows of several neurons at the root of ReLU networks: on small deep ones and "
         "wide ones of one hidden layer (auto), on none, or on all; trees of phases use them in their nodes, too",
     )  # fmt: skip
+    probing: Probes = _option(
+        "auto", word(*get_args(Probes)), "contract both phases of ReLUs, and keep what both say and what each forces: "
+        "of active ones now and then in long conflict searches (auto), of none, or of all, from the beginning, and at "
+        "the roots of phase splits, too",
+    )  # fmt: skip
     kernel: Kernel = _option(
         "auto", word(*KERNELS), "linear bounds by compiled code once it is loaded (auto), from the beginning "
         "(compiled), or by numpy (plain)",
@@ -124,6 +130,7 @@ class OptionValues(TypedDict, total=False):
     method: Method
     rule: Literal["auto"] | Rule
     rows: Rows
+    probing: Probes
     kernel: Kernel
     batch: int
     clip: bool

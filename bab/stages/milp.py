@@ -27,6 +27,7 @@ from ...heuristics.efforts import MilpEffort
 from ...heuristics.policy import Stage
 from ...instances.batch import Node
 from ...instances.judges.replay import Witness
+from ...instances.memory import room_mb
 from ...instances.query import Query
 from ..closers.refutation import refute_apart
 from ..closers.regions import Check, open_disjuncts
@@ -36,10 +37,11 @@ from ..tree.crew import run_crew
 from ..tree.evidence import Evidence
 from .work import Work
 
-__all__ = ["NOT_PROVED", "MilpOutcome", "close_by_milp", "milp"]
+__all__ = ["NOT_PROVED", "NO_MEMORY", "MilpOutcome", "close_by_milp", "milp"]
 
 LOG = logging.getLogger(__name__)
 NOT_PROVED = "SCIP refutes it, not re-proved"
+NO_MEMORY = "the conflict-driven search ran out of memory"
 
 
 def milp(work: Work, stage: Stage, budget: Budget) -> None:
@@ -75,6 +77,7 @@ class MilpOutcome:
     nodes: int = 0  # of SCIP's own trees
     questions: int = 0  # that SCIP was asked
     counts: Counter[str] = field(default_factory=Counter)  # of the conflict searches
+    memory: int = 0  # conflict searches that ended for want of it
     doubts: int = 0  # solutions of SCIP's that do not replay in the network
     claimed: list[int] = field(default_factory=list)  # disjuncts that SCIP refutes and nothing else
 
@@ -82,6 +85,8 @@ class MilpOutcome:
     def reason(self) -> str:
         """Why disjuncts are open."""
         notes = [NOT_PROVED] if self.claimed else ["SCIP's time"]
+        if self.memory:
+            notes.append(NO_MEMORY)
         if self.doubts:
             notes.append(f"solutions of SCIP that do not replay in the network: {self.doubts}")
         return "; ".join(notes)
@@ -214,8 +219,10 @@ class _Questions:
 
     def _prove(self, question: _Question, seconds: float) -> Callable[[], None]:
         """The conflict search."""
-        k = question.disjunct
-        answer = refute_apart(self.query, self.node, k, seconds, self._stop(question))
+        k, memory = question.disjunct, room_mb() / self.jobs
+        answer = refute_apart(
+            self.query, self.node, k, seconds, self._stop(question), probing=self.options.probing, memory_mb=memory
+        )
         LOG.info("conflict search, disjunct %d: %s, %s, %.2f s %s", k, answer.status, dict(answer.counts), seconds,
                  answer.reason)  # fmt: skip
         witness = self.check(np.asarray(answer.points)) if answer.points else None
@@ -223,6 +230,7 @@ class _Questions:
         def note() -> None:
             outcome = self.outcome
             outcome.counts += answer.counts
+            outcome.memory += answer.reason == "memory"
             outcome.witness = outcome.witness or witness
             if answer.status == "refuted":
                 self.proved.add(k)

@@ -14,7 +14,7 @@ import time
 from ...encodings.slopes.implications import implications
 from ...encodings.slopes.phase_bounds import phase_node_mb
 from ...encodings.slopes.row_multipliers import RowPool
-from ...heuristics.policy import Stage
+from ...heuristics.policy import Stage, probes_root
 from ..closers.node_lp import NodeLP
 from ..closers.node_milp import NodeMilp
 from ..run.budget import Budget
@@ -35,6 +35,12 @@ def split_phases(work: Work, stage: Stage, budget: Budget) -> None:
         if work.tree.closed:
             return
         work.reduce()
+        if probes_root(work.options.probing):
+            from .root_probing import probe_root
+
+            probe_root(work)
+            if work.tree.closed:
+                return
         work.phases = _steps(work, stage.rule)
         if work.tree.closed:
             return

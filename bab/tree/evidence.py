@@ -35,6 +35,7 @@ class Evidence(IntEnum):
     EXACT = 18  # exact arithmetic
     CONFLICTS = 19  # conflict-driven search
     SCIP = 20  # SCIP's word, in floats
+    PROBING = 21  # both phases of a ReLU contracted to nothing
 
     @property
     def rigorous(self) -> bool:
@@ -59,6 +60,7 @@ _WORDS = {
     Evidence.EXACT: "exact arithmetic",
     Evidence.CONFLICTS: "conflict-driven search",
     Evidence.SCIP: "scip-float",
+    Evidence.PROBING: "probing",
 }
 
 

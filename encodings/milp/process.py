@@ -27,7 +27,7 @@ from ..programs.scip import library
 from .close import Float64Check, MilpResult, close
 from .margins import STRATEGIES
 
-__all__ = ["GRACE", "apart", "close_apart"]
+__all__ = ["FORKS", "GRACE", "apart", "close_apart"]
 
 FORKS = sys.platform == "linux"  # macOS's own libraries do not survive a fork
 GRACE = 0.25  # seconds beyond its limit that SCIP may take to come to an end

@@ -1,1 +1,1 @@
-"""What must hold of a counterexample? Interval contraction forwards and backwards, with nogoods."""
+"""What must hold of a counterexample? Interval contraction with nogoods, probing, the graph of what phases imply."""

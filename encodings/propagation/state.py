@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -57,16 +58,35 @@ class Nogoods:
     def __len__(self) -> int:
         return len(self.starts) - 1
 
-    def add(self, literals: list[int]) -> None:
+    def pairs(self) -> list[tuple[int, int]]:
+        """Those of two literals, the smaller one first."""
+        where = self.starts[:-1][np.diff(self.starts) == 2]
+        both = np.sort(np.stack([self.literals[where], self.literals[where + 1]], axis=1), axis=1)
+        return [(int(a), int(b)) for a, b in both.tolist()]
+
+    def add(self, literals: Sequence[int]) -> None:
         """One more. An empty one would refute everything: it is not for here."""
         self.literals = np.concatenate([self.literals, np.array(literals, dtype=np.int64)])
         self.starts = np.append(self.starts, len(self.literals))
 
-    def reduce(self, most: int, kept: int) -> None:
-        """Beyond `most` drop the older half of the long ones (more than `kept` literals)."""
-        if len(self) <= most:
-            return
-        sizes, number = np.diff(self.starts), np.arange(len(self))
-        stays = (sizes <= kept) | (number >= len(self) // 2)
+    @property
+    def mb(self) -> float:
+        """MB of the store."""
+        return 1e-6 * float(self.starts.nbytes + self.literals.nbytes)
+
+    def reduce(self, most: int, kept: int, mb: float = np.inf) -> None:
+        """Beyond `most` drop the older half of the long ones (more than `kept` literals), beyond `mb` of all."""
+        if len(self) > most:
+            self._keep((np.diff(self.starts) <= kept) | self._newer)
+        while len(self) and self.mb > mb:
+            self._keep(self._newer)
+
+    @property
+    def _newer(self) -> Array:
+        """[len(self)] bool: the newer half, less than half of an odd number."""
+        return np.arange(len(self)) >= (len(self) + 1) // 2
+
+    def _keep(self, stays: Array) -> None:
+        sizes = np.diff(self.starts)
         self.literals = self.literals[np.repeat(stays, sizes)]
         self.starts = np.concatenate([[0], np.cumsum(sizes[stays])]).astype(np.int64)

@@ -7,7 +7,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from milp_problems import bounded, exact_minimum, wide_query
+from milp_problems import bounded, exact_minimum, pigeons, wide_query
 from random_instances import Shape, random_instance, random_nodes
 
 from hypersplit.bab.closers.conflict_search import ConflictSearch
@@ -62,35 +62,6 @@ def test_nodes_agree_with_the_oracle() -> None:
         for query in queries(instance.network, instance.prop):
             for node in filter(None, (bounded(query, random_nodes(rng, query, 1).node(0)) for _ in range(2))):
                 compare(query, node, str(instance))
-
-
-def pigeons(holes: int) -> tuple[Query, Node]:
-    """holes + 1 pigeons, one hole each, no two in one: x_ph in [0, 1], a sum of ReLUs that is 0 for none.
-
-    Each pigeon has max(0, 1 - sum_h x_ph), each pair in a hole max(0, x_ph + x_qh - 1), and corners are forced by
-    x - max(0, 2 x - 1), which is 0 at 0 and 1 only, half of it.
-    """
-    pigeon, size = holes + 1, holes * (holes + 1)
-    rows, bias, out = [], [], []
-    for p in range(pigeon):
-        row = np.zeros(size)
-        row[p * holes : (p + 1) * holes] = -1.0
-        rows, bias, out = [*rows, row], [*bias, 1.0], [*out, 1.0]
-    for h in range(holes):
-        for p in range(pigeon):
-            for q in range(p):
-                row = np.zeros(size)
-                row[[p * holes + h, q * holes + h]] = 1.0
-                rows, bias, out = [*rows, row], [*bias, -1.0], [*out, 1.0]
-    for i in range(size):
-        one = np.eye(size)[i]
-        rows, bias, out = [*rows, one, 2.0 * one], [*bias, 0.0, -1.0], [*out, 1.0, -1.0]
-    network = sequential([np.array(rows), np.array(out)[None]], [np.array(bias), np.zeros(1)])
-    case = Case(InputSet.box(np.zeros(size), np.ones(size)), (Polyhedron(np.eye(1), np.zeros(1)),))
-    (query,) = queries(network, Property((case,), size, 1))
-    node = bounded(query, root(query).node(0))
-    assert node is not None
-    return query, node
 
 
 @pytest.mark.parametrize(("holes", "conflicts"), [(2, 30), (3, 300)])

@@ -11,10 +11,11 @@ from random_instances import Shape, random_instance
 from hypersplit.bab.closers.conflict_search import Refutation
 from hypersplit.bab.run.options import Options
 from hypersplit.bab.stages import milp as milp_stage
-from hypersplit.bab.stages.milp import GROWTH, NOT_PROVED, close_by_milp
+from hypersplit.bab.stages.milp import GROWTH, NO_MEMORY, NOT_PROVED, close_by_milp
 from hypersplit.bab.verify import verify
 from hypersplit.encodings.linear.linear_bounds import bound
 from hypersplit.encodings.milp.close import MilpResult
+from hypersplit.instances import memory
 from hypersplit.instances.batch import Node, root
 from hypersplit.instances.judges.witness import Witness
 from hypersplit.instances.network import sequential
@@ -167,6 +168,22 @@ def test_what_is_not_proved_again_is_said(liar: list[int], monkeypatch: pytest.M
             seen += 1
             assert result.verdict == "unknown" and NOT_PROVED in result.reason, f"{instance}: {result}"
     assert seen >= 5
+
+
+def test_a_lack_of_memory_is_said(liar: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Conflict searches get what is left of the ceiling, and one that has too little is a part of the reason."""
+    shares: list[float] = []
+
+    def refute(*_: Any, memory_mb: float = 0.0, **__: Any) -> Refutation:
+        shares.append(memory_mb)
+        return Refutation("open", "memory")
+
+    monkeypatch.setattr(milp_stage, "refute_apart", refute)
+    query, node = bounded_root(-1e9)
+    with memory.ceiling(memory.resident_mb() + 1000.0):
+        outcome = close_by_milp(query, node, [0], lambda: 30.0, Options(jobs=2, method="milp"), lambda points: None)
+    assert outcome.left == [0] and NO_MEMORY in outcome.reason
+    assert shares and all(0.0 < share <= 500.0 for share in shares)
 
 
 @pytest.mark.parametrize("method", ["auto", "milp"])

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
 import oracle
 import pytest
+from counterexamples import counterexamples, pre_activations
 from milp_problems import bounded, exact_minimum
 from random_instances import Shape, random_instance, random_nodes, random_points
 
@@ -32,18 +32,6 @@ def one_output(network: Network, low: float, high: float, threshold: float) -> t
     return query, node
 
 
-def counterexamples(query: Query, node: Node, disjunct: int) -> list[list[Fraction]]:
-    """Vertices of the sets of the node's counterexamples, one set an activation pattern."""
-    region = InputSet(node.lower, node.upper, node.cuts[:, :-1], node.cuts[:, -1])
-    found = []
-    for leaf in oracle.leaves(query.network, region, node.phases):
-        part = leaf.polytope
-        for r in range(query.starts[disjunct], query.starts[disjunct + 1]):
-            part = part.cut(-leaf.values[-1].rows[r])
-        found += part.points()
-    return found
-
-
 def holds(state: State, query: Query, x: list[Fraction]) -> bool:
     """Whether the exact values at x lie in the state's boxes."""
     values = oracle.exact_values(query.network, x)
@@ -51,11 +39,8 @@ def holds(state: State, query: Query, x: list[Fraction]) -> bool:
     within = all(
         Fraction(float(a)) <= v <= Fraction(float(b)) for a, v, b in zip(state.low, own, state.high, strict=True)
     )
-    for k, (layer, part) in enumerate(zip(query.network.layers[:-1], query.slices, strict=True)):
-        as_is = replace(layer, kind="identity")
-        z = oracle.exact_values(Network(query.network.input_size, (*query.network.layers[:k], as_is)), x)[-1]
-        ends = zip(state.z_low[part], z, state.z_high[part], strict=True)
-        within &= all(Fraction(float(a)) <= v <= Fraction(float(b)) for a, v, b in ends)
+    ends = zip(state.z_low, pre_activations(query, x), state.z_high, strict=True)
+    within &= all(Fraction(float(a)) <= v <= Fraction(float(b)) for a, v, b in ends)
     return within
 
 
