@@ -1,1 +1,1 @@
-"""How far from one input does its answer hold? Activation regions of inputs, certified distances, walks over regions."""
+"""How far does the answer at an input hold? Activation regions of inputs, certified distances, walks over regions."""

@@ -7,8 +7,8 @@ input alone have the same rows for all points, their weights; others have rows o
 
 Rounding. A value at a point is off by
     e_k = |W| (g |x| + (1 + g) e) + g |b| + the bias' own error,    g = gamma(terms of the layer),
-which counts what is really added up there. A row is off by gamma(terms of all layers) times its magnitude |W| D |W| ...,
-of which the norm alone is needed: s_k = |W| D s bounds it by the triangle inequality, a product of vectors.
+which counts what is really added up there. A row is off by gamma(terms of all layers) times its magnitude |W| D |W| ...
+The norm of that is all that is needed: s_k = |W| D s bounds it by the triangle inequality, a product of vectors.
 """
 
 from __future__ import annotations

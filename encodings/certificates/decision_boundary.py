@@ -18,10 +18,11 @@ from __future__ import annotations
 import numpy as np
 
 from ...instances.network import Array, Network
-from ...instances.rounding import EPS, TINY, UP, gamma
+from ...instances.rounding import TINY, UP, gamma
 from ...instances.sparse import is_sparse
 from .affine_pieces import points_at_once, prepared, times, trace
 from .lipschitz import lipschitz_constants
+from .margins import margin_values
 from .norms import at_least_ratio, dual
 from .questions import Question, asked
 
@@ -55,11 +56,8 @@ def _by_blocks(question: Question, margins: object) -> Array:
 
 def _margins(question: Question) -> Array:
     """[B, classes - 1] lower bounds of f_label - f_j at the points."""
-    at = trace(question.network, question.points)
-    y, errors, rows, others = at.pre[-1], at.errors[-1], np.arange(len(question.points)), question.others
-    own, their = y[rows, question.labels][:, None], np.take_along_axis(y, others, axis=1)
-    slack = errors[rows, question.labels][:, None] + np.take_along_axis(errors, others, axis=1)
-    return np.asarray(own - their - slack - EPS * (2.0 * (np.abs(own) + np.abs(their)) + slack))
+    values, slack = margin_values(question, trace(question.network, question.points))
+    return values - slack
 
 
 @np.errstate(over="ignore", invalid="ignore")

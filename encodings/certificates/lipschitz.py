@@ -83,8 +83,8 @@ def _last_by_spectra(network: Network) -> Array:
     """[classes, classes] at least ||a||_2 times the product of spectral norms."""
     reach = [1.0]
     for layer in network.layers[:-1]:
-        terms = [spectral_norm(w, layer.roundings) * reach[s] for s, w in zip(layer.sources, layer.weights, strict=True)]
-        reach.append(sum(terms) * UP + TINY)
+        pairs = zip(layer.sources, layer.weights, strict=True)
+        reach.append(sum(spectral_norm(w, layer.roundings) * reach[s] for s, w in pairs) * UP + TINY)
     last, classes = network.layers[-1], network.output_size
     total = np.zeros((classes, classes))
     for s, w in zip(last.sources, last.weights, strict=True):

@@ -16,12 +16,12 @@ import numpy as np
 
 from ...instances.judges.region_certificate import RegionCertificate
 from ...instances.network import Array, Network
-from ...instances.rounding import EPS
-from .affine_pieces import Trace, magnitudes, points_at_once, prepared, pulled_back, rows_of_layers, trace, zero
+from .affine_pieces import magnitudes, points_at_once, prepared, rows_of_layers, trace, zero
+from .margins import margins_at
 from .norms import at_least_ratio, at_most_norm, dual, row_norms
 from .questions import Question, asked
 
-__all__ = ["margins_at", "region_certificate", "simplex_certificate"]
+__all__ = ["region_certificate", "simplex_certificate"]
 
 
 def simplex_certificate(network: Network, points: Array, labels: Array, norm: float = 2) -> Array:
@@ -70,8 +70,8 @@ def _block(question: Question) -> Array:
             void = void or zero(network, at.phases)
             distance = np.where(void[k], np.inf, distance)
         best = np.minimum(best, distance.min(axis=1, initial=np.inf))
-    margins, normals, norm_errors = margins_at(question, at, errors[-1])
-    distance = at_least_ratio(margins, at_most_norm(normals, order) + norm_errors)
+    margins, normals, norm_errors, slack = margins_at(question, at, errors[-1])
+    distance = at_least_ratio(margins - slack, at_most_norm(normals, order) + norm_errors)
     return np.asarray(np.minimum(best, distance.min(axis=1)))
 
 
@@ -81,23 +81,3 @@ def _norms(network: Network, layer: int, matrix: object, order: float) -> Array:
     if (layer, order) not in known:
         known[layer, order] = row_norms(matrix, order)
     return known[layer, order]
-
-
-def margins_at(question: Question, at: Trace, output_errors: Array) -> tuple[Array, Array, Array]:
-    """Of the functions f_label - f_j on the points' pieces: (lower bounds at the points [B, classes - 1], rows
-    [B, classes - 1, n], bounds on the norms of the rows' errors [B, classes - 1]).
-
-    output_errors: [B, classes], the norms of the outputs' rows' errors (`magnitudes`).
-    """
-    rows, others = np.arange(len(question.points)), question.others
-    y, errors, labels = at.pre[-1], at.errors[-1], question.labels
-    own, their = y[rows, labels][:, None], np.take_along_axis(y, others, axis=1)
-    slack = errors[rows, labels][:, None] + np.take_along_axis(errors, others, axis=1)
-    with np.errstate(invalid="ignore", over="ignore"):
-        margins = own - their - slack - EPS * (2.0 * (np.abs(own) + np.abs(their)) + slack)
-    functions = np.zeros((*others.shape, y.shape[1]))
-    functions[rows, :, labels] = 1.0
-    np.put_along_axis(functions, others[:, :, None], -1.0, axis=2)
-    normals = pulled_back(question.network, at.phases, functions)
-    norm_errors = output_errors[rows, labels][:, None] + np.take_along_axis(output_errors, others, axis=1)
-    return margins, normals, norm_errors * (1.0 + EPS)
