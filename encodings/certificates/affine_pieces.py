@@ -105,7 +105,8 @@ class LayerRows:
         """[B, size, n]."""
         if self.own is not None:
             return self.own
-        matrix = self.shared.toarray() if is_sparse(self.shared) else np.asarray(self.shared)
+        shared: Matrix = self.shared
+        matrix = shared.toarray() if is_sparse(shared) else shared
         return np.broadcast_to(matrix, (points, *matrix.shape))
 
 

@@ -22,7 +22,7 @@ def margin_values(question: Question, at: Trace) -> tuple[Array, Array]:
 
 
 def margins_at(question: Question, at: Trace, output_errors: Array) -> tuple[Array, Array, Array, Array]:
-    """(values [B, classes - 1], rows [B, classes - 1, n], bounds on the errors of the rows in norm, those of the values).
+    """(values [B, classes - 1], rows [B, classes - 1, n], bounds on the rows' errors in norm, those on the values').
 
     output_errors: [B, classes], the norms of the outputs' rows' errors (`magnitudes`).
     """

@@ -23,6 +23,8 @@ from .norms import at_least_ratio, at_most_norm, dual, nearest_on_hyperplane
 __all__ = ["Rows", "nearest"]
 
 SATISFIED = 1e-9  # by how much, of the distance, rows may be missed by a point that is only a candidate
+STEPS = 3  # of active sets, times the number of rows, until one is taken as it is
+SMALL = 1e-12  # slopes below it are rounding, rows being of length 1
 LP_SECONDS = 10.0  # of one linear program; they take milliseconds
 
 
@@ -64,9 +66,9 @@ def nearest(rows: Rows, norm: float) -> tuple[float, Array | None]:
     best = float(alone[worst]) if len(alone) else 0.0
     if not best > 0.0 and not (rows.values < -rows.value_errors).any():
         return 0.0, np.zeros(rows.normals.shape[1])
-    step = nearest_on_hyperplane(rows.normals[worst], float(rows.values[worst]), norm)
+    step: Array | None = nearest_on_hyperplane(rows.normals[worst], float(rows.values[worst]), norm)
     lengths = np.sqrt(np.einsum("mn,mn->m", rows.normals, rows.normals))
-    if np.isfinite(step).all() and (rows.normals @ step + rows.values >= -SATISFIED * lengths * best).all():
+    if step is not None and np.isfinite(step).all() and (rows.normals @ step + rows.values >= -SATISFIED * lengths * best).all():
         return best, step
     used = lengths > 0.0
     scale = max(best, float(np.max(-rows.values[used] / lengths[used], initial=0.0)))
@@ -99,16 +101,47 @@ def _proved(rows: Rows, weights: Array, norm: float) -> float:
 
 
 def _least_distance(normals: Array, values: Array) -> tuple[Array | None, Array | None]:
-    """(w, y) in l2: min ||A'w|| and (v'w + 1) together, y = A'w / (1 + v'w); no y where both can be 0."""
-    from scipy.optimize import nnls
-
-    wanted = np.append(np.zeros(normals.shape[1]), 1.0)
-    try:
-        weights, residual = nnls(np.vstack([normals.T, -values]), wanted)
-    except RuntimeError:  # too many iterations
-        return None, None
+    """(w, y) in l2: w >= 0 with the least ||A'w||^2 + (1 + v'w)^2, y = A'w / (1 + v'w); no y where that can be 0."""
+    matrix = np.column_stack([normals, -values])  # of m rows: the problem is min ||matrix' w - e||
+    weights = _nonnegative_least_squares(matrix @ matrix.T, -values, matrix)
     rest = 1.0 + float(values @ weights)
-    return weights, (weights @ normals) / rest if residual > SATISFIED and rest > 0.0 else None
+    reach = weights @ normals
+    empty = not (rest > 0.0 and float(reach @ reach) + rest * rest > SATISFIED**2)
+    return weights, None if empty else reach / rest
+
+
+def _nonnegative_least_squares(gram: Array, target: Array, matrix: Array) -> Array:
+    """w >= 0 with the least ||matrix' w - e||, e the last unit vector, by active sets (Lawson and Hanson, chapter 23).
+
+    gram: [m, m] of the rows of matrix [m, n + 1]; target: [m], matrix e. When it takes too long, what it has is returned.
+    """
+    m = len(target)
+    weights, free = np.zeros(m), np.zeros(m, dtype=bool)
+    unit = np.append(np.zeros(matrix.shape[1] - 1), 1.0)
+    for _ in range(STEPS * (m + 1)):
+        slope = np.where(free, -np.inf, target - gram @ weights)
+        best = int(np.argmax(slope))
+        if not slope[best] > SMALL * max(1.0, gram[best, best]):
+            break
+        free[best] = True
+        while True:
+            index = np.flatnonzero(free)
+            wanted = np.linalg.lstsq(matrix[index].T, unit, rcond=None)[0]
+            if (wanted > 0.0).all():
+                break
+            down = wanted <= 0.0
+            share = weights[index[down]] / np.maximum(weights[index[down]] - wanted[down], TINY)
+            part = float(share.min())
+            weights[index] += part * (wanted - weights[index])
+            gone = index[down][share <= part]
+            weights[gone], free[gone] = 0.0, False
+            if not free.any():
+                break
+        if not free.any():
+            break
+        weights[:] = 0.0
+        weights[free] = wanted
+    return weights
 
 
 def _linear_program(normals: Array, values: Array, norm: float) -> tuple[Array | None, Array | None]:

@@ -15,15 +15,15 @@ not crossed is in the queue, and when it is, its boundary is. So at any time the
 below, whatever regions were visited besides. Likewise a region that is found by a key has no part nearer than it, so
 that its own faces and boundaries are queued with that key at least.
 
-Keys are lower bounds in spite of rounding (`polytope_distance`), so is what `crossings` says; the upper bound is that of
-a point which the network was evaluated at, with error terms.
+Keys are lower bounds in spite of rounding (`polytope_distance`), and `crossings` leaves out no neighbour; the upper
+bound is that of a point which the network was evaluated at, with error terms.
 """
 
 from __future__ import annotations
 
 import heapq
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import Any
 
@@ -33,6 +33,7 @@ from ...instances.errors import InputError
 from ...instances.network import Array, Network
 from ...instances.rounding import EPS
 from .crossings import neighbours
+from .norms import at_most_norm, dual
 from .other_answers import Nearest
 from .polytope_distance import Rows, nearest
 from .questions import Question, asked
@@ -42,6 +43,7 @@ from .walked_regions import Phases, WalkedRegion, key_of, made
 __all__ = ["RegionWalks", "region_walk"]
 
 SAME = 1e-6  # relative gap of lower and upper bound up to which a distortion counts as exact
+INSIDE = (1e-12, 1e-10, 1e-8, 1e-7)  # of the distance: how far from all faces a point of another answer is looked for
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,6 +99,7 @@ class _Item:
     region: int = field(compare=False)
     place: int = field(compare=False)  # of a face, or the number of faces more of a boundary
     refined: bool = field(compare=False)  # whether the key is that within the region
+    behind: list[Phases] | None = field(default=None, compare=False)  # of a refined face: what may lie there
 
 
 class _Walk:
@@ -115,6 +118,7 @@ class _Walk:
         self.tickets = count()
         self.graph = nx.DiGraph()
         self.lower, self.exact, self.stopped = 0.0, False, ""
+        self.arrived = np.inf  # the nearest boundary that was the nearest thing there was
 
     def run(self, deadline: float, most: int) -> None:
         """Walk until the end, the deadline, or the number of regions."""
@@ -128,25 +132,31 @@ class _Walk:
             return
         for phases in starts:
             self._visit(phases, 0.0)
-        while True:
-            item = self.queue[0] if self.queue else None
-            key = item.key if item else np.inf
-            self.lower = min(key, self.nearest.distance) if key > floor else 0.0
-            if item is None or key >= self.nearest.distance:
-                self.exact = True
-                return
-            self.stopped = "time" if time.monotonic() > deadline else "regions" if len(self.regions) > most else ""
-            if self.stopped:
-                return
-            heapq.heappop(self.queue)
+        while not self._over(floor, deadline, most):
+            item = heapq.heappop(self.queue)
             if not item.refined:
                 self._refine(item)
             elif item.place >= len(self.regions[item.region].neurons):
-                self._arrive()
-                return
+                self._arrive(item)
             elif not self._cross(item):
                 self.stopped = "a face that too many regions touch"
                 return
+
+    def _over(self, floor: float, deadline: float, most: int) -> bool:
+        """Whether the walk has ended, and what it has proved up to now."""
+        key = self.queue[0].key if self.queue else np.inf
+        reached = min(key, self.arrived, self.nearest.distance)
+        self.lower = reached if reached > floor else 0.0
+        self.exact = self.nearest.distance <= max(self.lower * (1.0 + SAME), EPS) or reached == np.inf
+        if self.exact:
+            self.stopped = ""
+        elif key > self.arrived * (1.0 + SAME):
+            self.stopped = "a boundary that no float crosses"
+        elif len(self.regions) > most:
+            self.stopped = "regions"
+        elif time.monotonic() > deadline:
+            self.stopped = "time"
+        return self.exact or bool(self.stopped)
 
     def _visit(self, phases: Phases, key: float) -> int:
         """The number of a region; a new one is made, and its nearest part queued."""
@@ -176,34 +186,50 @@ class _Walk:
     def _refine(self, item: _Item) -> None:
         """Queue a face or a boundary again, by its distance within the region."""
         self._queue_next(item.region)
-        region = self.regions[item.region]
-        faces, is_face = len(region.neurons), item.place < len(region.neurons)
-        part = region.faces if is_face else region.margins
-        place = np.array([item.place if is_face else item.place - faces])
-        distance, step = nearest(Rows.stacked([part[place].reversed(), region.faces, self.box]), self.norm)
+        is_face = item.place < len(self.regions[item.region].neurons)
+        if is_face and self._known_behind(item):
+            return
+        distance, step = nearest(self._rows_of(item), self.norm)
         if step is not None and not is_face:
             self.nearest.try_beyond(step)
         item.key, item.refined = max(item.key, distance), True
         if item.key < np.inf:
             heapq.heappush(self.queue, item)
 
+    def _known_behind(self, item: _Item) -> bool:
+        """Whether all that may lie behind a face was visited before, so that it need not be crossed."""
+        item.behind = neighbours(self.network, self.regions[item.region], item.place)
+        return item.behind is not None and all(key_of(self.network, p) in self.names for p in item.behind)
+
+    def _rows_of(self, item: _Item) -> Rows:
+        """The polyhedron that an item stands for: its region, beyond its face or boundary, in the range."""
+        region = self.regions[item.region]
+        faces = len(region.neurons)
+        part, place = (region.faces, item.place) if item.place < faces else (region.margins, item.place - faces)
+        return Rows.stacked([part[np.array([place])].reversed(), region.faces, self.box])
+
     def _cross(self, item: _Item) -> bool:
         """Visit what lies behind a face; False where that is not known."""
-        region = self.regions[item.region]
-        found = neighbours(self.network, region, item.place)
-        if found is None:
+        if item.behind is None:
             return False
-        for phases in found:
+        layer, neuron = self.regions[item.region].neurons[item.place]
+        for phases in item.behind:
             other = self._visit(phases, item.key)
-            layer, neuron = region.neurons[item.place]
             self.graph.add_edge(item.region, other, layer=layer, neuron=neuron, distance=item.key)
         return True
 
-    def _arrive(self) -> None:
-        """A boundary is the nearest thing there is."""
-        gap = self.nearest.distance - self.lower
-        self.exact = bool(gap <= SAME * self.lower or gap <= EPS)
-        self.stopped = "" if self.exact else "a boundary that no float crosses"
+    def _arrive(self, item: _Item) -> None:
+        """A boundary is the nearest thing there is. Where floats do not cross it, a point inside is looked for."""
+        self.arrived = min(self.arrived, item.key)
+        if self.nearest.distance <= item.key * (1.0 + SAME):
+            return
+        rows = self._rows_of(item)
+        sizes = at_most_norm(rows.normals, dual(self.norm))
+        for share in INSIDE:
+            inside = replace(rows, values=rows.values - share * max(item.key, EPS) * sizes)
+            step = nearest(inside, self.norm)[1]
+            if step is not None:
+                self.nearest.try_at(self.question.points + step)
 
 
 def _box(point: Array, low: Array, high: Array) -> Rows:
