@@ -41,6 +41,7 @@ class Prepared:
         self.absolute = [[absolute(w) for w in layer.weights] for layer in layers]
         self.terms = [sum(map(product_terms, k.weights)) + k.roundings + len(k.weights) + 8 for k in layers]
         self.norms: dict[tuple[int, float], Array] = {}  # of rows that read the input
+        self.links: list[list[Matrix]] = []  # 1 where a weight is not 0; made when first needed
 
 
 _PREPARED: WeakKeyDictionary[Network, Prepared] = WeakKeyDictionary()
@@ -191,12 +192,14 @@ def magnitudes(network: Network, phases: list[Array], order: float) -> list[Arra
 
 def zero(network: Network, phases: list[Array]) -> list[Array]:
     """[B, size] bool a layer: pre-activations that are exactly 0 on the whole piece, since nothing reaches them."""
+    ready = prepared(network)
+    if not ready.links:
+        ready.links = [[(w != 0).astype(np.float64) for w in layer.weights] for layer in network.layers]
     reached: list[Array] = [np.ones((len(phases[0]), network.input_size), dtype=bool)]
     found = []
     for k, layer in enumerate(network.layers):
         some = np.broadcast_to((layer.bias != 0.0) | (layer.bias_error > 0.0), phases[k].shape).copy()
-        for s, w in zip(layer.sources, layer.weights, strict=True):
-            links = (w != 0).astype(np.float64)
+        for s, links in zip(layer.sources, ready.links[k], strict=True):
             some |= times(reached[s].astype(np.float64), links) > 0.0
         found.append(~some)
         reached.append(some & phases[k])

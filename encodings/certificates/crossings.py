@@ -35,6 +35,9 @@ def neighbours(network: Network, region: WalkedRegion, face: int) -> list[Phases
     crossed, away = region.neurons[face], -region.faces.normals[face]
     touched = _touched(region, face)
     candidates = [[p.copy() for p in region.phases]]
+    if touched == [crossed]:
+        candidates[0][crossed[0]][0, crossed[1]] ^= True
+        return [named(network, candidates[0])]
     for k in sorted({layer for layer, _ in touched}):
         mine = [i for layer, i in touched if layer == k]
         found: list[Phases] = []
@@ -52,7 +55,7 @@ def neighbours(network: Network, region: WalkedRegion, face: int) -> list[Phases
 
 def variants(phases: Phases, k: int, neurons: list[int], options: list[tuple[bool, ...]], most: int) -> list[Phases]:
     """Phases with all combinations of the options of neurons of layer k, the first `most` of them."""
-    found = []
+    found: list[Phases] = []
     for chosen in product(*options):
         if len(found) >= most:
             break
@@ -101,10 +104,9 @@ def _options(
 
 def _same_hyperplane(layers: tuple[Layer, ...], k: int, i: int, crossed: Neuron) -> bool | None:
     """Whether two neurons that read the input alone have the same hyperplane, exactly; None for others."""
-    rows = [_exact_row(layers[layer], neuron) for layer, neuron in ((k, i), crossed)]
-    if rows[0] is None or rows[1] is None:
+    first, second = _exact_row(layers[k], i), _exact_row(layers[crossed[0]], crossed[1])
+    if first is None or second is None:
         return None
-    first, second = rows
     pivot = next((j for j, g in enumerate(second) if g), None)
     if pivot is None:
         return None

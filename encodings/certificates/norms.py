@@ -61,9 +61,9 @@ def at_least_ratio(values: Array, norms: Array) -> Array:
 def nearest_on_hyperplane(normal: Array, value: float, norm: float) -> Array:
     """The shortest step y [n] with normal'y + value = 0, in float64; not finite where the normal is 0."""
     if norm == 2.0:
-        return np.asarray(normal * (-value / float(normal @ normal)))
+        return np.asarray(normal * np.divide(-value, normal @ normal))
     if norm == np.inf:
-        return np.asarray(np.sign(normal) * (-value / float(np.abs(normal).sum())))
+        return np.asarray(np.sign(normal) * np.divide(-value, np.abs(normal).sum()))
     largest, step = int(np.argmax(np.abs(normal))), np.zeros(len(normal))
     step[largest] = -value / normal[largest]
     return step

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ...instances.judges.exact_evaluation import exact_output
 from ...instances.network import Array
 from ...instances.rounding import FEW_ROUNDINGS
 from .affine_pieces import trace
@@ -19,6 +20,7 @@ from .questions import Question
 __all__ = ["Nearest"]
 
 SHARES = (0.0, 1e-15, 1e-13, 1e-11, 1e-9, 1e-8, 1e-7, 1e-6)  # of the distance, by which a candidate is moved on
+EXACTLY = 4  # points at a time that are evaluated exactly where error terms do not decide
 
 
 class Nearest:
@@ -41,11 +43,23 @@ class Nearest:
         asked = Question(self.question.network, points, self.question.labels.repeat(len(points)), self.question.norm)
         values, errors = margin_values(asked, trace(asked.network, points))
         proved = (values + errors * (1.0 + FEW_ROUNDINGS) <= 0.0).any(axis=1)
-        if (values == 0.0).all(axis=1).any() and not proved.any():
-            proved |= (distances == 0.0) & (values <= 0.0).any(axis=1)
+        if not proved.any():
+            proved = self._exactly(points, np.argsort(distances), (values <= errors).any(axis=1))
         if proved.any():
             best = int(np.argmin(np.where(proved, distances, np.inf)))
             self.distance, self.point = float(distances[best]), points[best]
+
+    def _exactly(self, points: Array, order: Array, possible: Array) -> Array:
+        """[P] bool: one of the nearest of the possible points that is of another answer in exact arithmetic."""
+        found, label = np.zeros(len(points), dtype=bool), int(self.question.labels[0])
+        for i in [i for i in order if possible[i]][:EXACTLY]:
+            y = exact_output(self.question.network, points[i])
+            if y is None:
+                break
+            if any(v >= y[label] for j, v in enumerate(y) if j != label):
+                found[i] = True
+                break
+        return found
 
     def try_steps(self, margins: Rows) -> None:
         """Points just behind the hyperplanes of decision functions."""

@@ -33,7 +33,7 @@ from ...instances.errors import InputError
 from ...instances.network import Array, Network
 from ...instances.rounding import EPS
 from .crossings import neighbours
-from .norms import at_most_norm, dual
+from .norms import at_most_length, at_most_norm, dual
 from .other_answers import Nearest
 from .polytope_distance import Rows, nearest
 from .questions import Question, asked
@@ -43,6 +43,7 @@ from .walked_regions import Phases, WalkedRegion, key_of, made
 __all__ = ["RegionWalks", "region_walk"]
 
 SAME = 1e-6  # relative gap of lower and upper bound up to which a distortion counts as exact
+REACH = 1e6  # of the point's size: what is further away is an empty region's proof rather than a distance
 INSIDE = (1e-12, 1e-10, 1e-8, 1e-7)  # of the distance: how far from all faces a point of another answer is looked for
 
 
@@ -115,6 +116,9 @@ class _Walk:
         self.names: dict[bytes, int] = {}
         self.orders: list[list[tuple[float, int]]] = []  # per region what is not in the queue yet, nearest last
         self.queue: list[_Item] = []
+        point = question.points[0]
+        self.furthest = float(at_most_length(np.maximum(high - point, point - low), self.norm))
+        self.reach = REACH * (1.0 + float(np.abs(point).max(initial=0.0)))
         self.tickets = count()
         self.graph = nx.DiGraph()
         self.lower, self.exact, self.stopped = 0.0, False, ""
@@ -146,12 +150,16 @@ class _Walk:
         """Whether the walk has ended, and what it has proved up to now."""
         key = self.queue[0].key if self.queue else np.inf
         reached = min(key, self.arrived, self.nearest.distance)
+        if reached > self.furthest:  # nothing of the range is as far away
+            reached = np.inf
         self.lower = reached if reached > floor else 0.0
         self.exact = self.nearest.distance <= max(self.lower * (1.0 + SAME), EPS) or reached == np.inf
         if self.exact:
             self.stopped = ""
         elif key > self.arrived * (1.0 + SAME):
             self.stopped = "a boundary that no float crosses"
+        elif key > self.reach:
+            self.stopped = "no other answer within reach"
         elif len(self.regions) > most:
             self.stopped = "regions"
         elif time.monotonic() > deadline:
