@@ -54,6 +54,7 @@ def _by_blocks(question: Question, margins: object) -> Array:
     return np.concatenate(found)
 
 
+@np.errstate(invalid="ignore")  # what is no number certifies nothing
 def _margins(question: Question) -> Array:
     """[B, classes - 1] lower bounds of f_label - f_j at the points."""
     values, slack = margin_values(question, trace(question.network, question.points))

@@ -47,7 +47,7 @@ def row_norms(matrix: Matrix, order: float) -> Array:
 
 def at_most_length(steps: Array, norm: float) -> Array:
     """||x - u||_p of a difference computed in floats, [..., n] -> [...], rounded up past its own rounding."""
-    return at_most_norm(steps, norm) * (1.0 + FEW_ROUNDINGS)
+    return np.where((steps != 0.0).any(axis=-1), at_most_norm(steps, norm) * (1.0 + FEW_ROUNDINGS), 0.0)
 
 
 @np.errstate(divide="ignore", invalid="ignore", over="ignore")

@@ -44,7 +44,7 @@ class Nearest:
         values, errors = margin_values(asked, trace(asked.network, points))
         proved = (values + errors * (1.0 + FEW_ROUNDINGS) <= 0.0).any(axis=1)
         if not proved.any():
-            proved = self._exactly(points, np.argsort(distances), (values <= errors).any(axis=1))
+            proved = self._exactly(points, np.argsort(distances), np.asarray((values <= errors).any(axis=1)))
         if proved.any():
             best = int(np.argmin(np.where(proved, distances, np.inf)))
             self.distance, self.point = float(distances[best]), points[best]

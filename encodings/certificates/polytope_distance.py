@@ -68,7 +68,8 @@ def nearest(rows: Rows, norm: float) -> tuple[float, Array | None]:
         return 0.0, np.zeros(rows.normals.shape[1])
     step: Array | None = nearest_on_hyperplane(rows.normals[worst], float(rows.values[worst]), norm)
     lengths = np.sqrt(np.einsum("mn,mn->m", rows.normals, rows.normals))
-    if step is not None and np.isfinite(step).all() and (rows.normals @ step + rows.values >= -SATISFIED * lengths * best).all():
+    least = -SATISFIED * lengths * best
+    if step is not None and np.isfinite(step).all() and (rows.normals @ step + rows.values >= least).all():
         return best, step
     used = lengths > 0.0
     scale = max(best, float(np.max(-rows.values[used] / lengths[used], initial=0.0)))
@@ -113,7 +114,7 @@ def _least_distance(normals: Array, values: Array) -> tuple[Array | None, Array 
 def _nonnegative_least_squares(gram: Array, target: Array, matrix: Array) -> Array:
     """w >= 0 with the least ||matrix' w - e||, e the last unit vector, by active sets (Lawson and Hanson, chapter 23).
 
-    gram: [m, m] of the rows of matrix [m, n + 1]; target: [m], matrix e. When it takes too long, what it has is returned.
+    gram: [m, m] of the rows of matrix [m, n + 1]; target: [m], matrix e. When it takes too long, it gives what it has.
     """
     m = len(target)
     weights, free = np.zeros(m), np.zeros(m, dtype=bool)

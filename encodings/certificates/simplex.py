@@ -51,6 +51,7 @@ def region_certificate(network: Network, point: Array, label: int, norm: float =
     return RegionCertificate(tuple(question.points[0].tolist()), int(label), question.norm, radius, phases)
 
 
+@np.errstate(invalid="ignore")  # what is no number certifies nothing
 def _block(question: Question) -> Array:
     """The certificates of a block of points."""
     network, order = question.network, dual(question.norm)
