@@ -23,6 +23,7 @@ __all__ = [
 Method = Literal["auto", "split", "milp"]
 Kernel = Literal["auto", "compiled", "plain"]
 Rows = Literal["auto", "never", "always"]
+Certificates = Literal["never", "always"]
 METHODS: tuple[Method, ...] = get_args(Method)
 KERNELS: tuple[Kernel, ...] = get_args(Kernel)
 PICTURES = (".png", ".svg", ".pdf")
@@ -80,6 +81,10 @@ class Options:
         "auto", word(*get_args(Rows)), "rows of several neurons at the root of ReLU networks: on small deep ones and "
         "wide ones of one hidden layer (auto), on none, or on all; trees of phases use them in their nodes, too",
     )  # fmt: skip
+    certificates: Certificates = _option(
+        "never", word(*get_args(Certificates)), "look, before a part of the input set is bounded, whether no ReLU "
+        "changes its phase in it: the simplex certificate closes it then",
+    )  # fmt: skip
     kernel: Kernel = _option(
         "auto", word(*KERNELS), "linear bounds by compiled code once it is loaded (auto), from the beginning "
         "(compiled), or by numpy (plain)",
@@ -124,6 +129,7 @@ class OptionValues(TypedDict, total=False):
     method: Method
     rule: Literal["auto"] | Rule
     rows: Rows
+    certificates: Certificates
     kernel: Kernel
     batch: int
     clip: bool

@@ -22,6 +22,7 @@ def split_inputs(work: Work, stage: Stage, budget: Budget) -> None:
         work.query, work.candidates, work.exact, stage.rule,
         means=few and stage.rule in ("inputs", "rows", "rows-composed"),
         hidden=few or work.root_seconds < QUICK_BOUND, clipping=options.clip, kernel=options.kernel,
+        certificates=options.certificates == "always",
     )  # fmt: skip
     batch = options.batch or batch_size(known, work.query)
     work.search(steps, budget, batch, node_mb(work.query, steps.means))

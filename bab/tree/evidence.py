@@ -35,6 +35,7 @@ class Evidence(IntEnum):
     EXACT = 18  # exact arithmetic
     CONFLICTS = 19  # conflict-driven search
     SCIP = 20  # SCIP's word, in floats
+    CERTIFICATE = 21  # no ReLU changes its phase in the box: the simplex certificate
 
     @property
     def rigorous(self) -> bool:
@@ -59,6 +60,7 @@ _WORDS = {
     Evidence.EXACT: "exact arithmetic",
     Evidence.CONFLICTS: "conflict-driven search",
     Evidence.SCIP: "scip-float",
+    Evidence.CERTIFICATE: "certificates",
 }
 
 

@@ -57,6 +57,7 @@ class Bounds:
     # one, ways through the bounds of later neurons included (to first order); only where asked for
     totals: Array | None = None
     together: Array | None = None  # [B] bool: closed by rows of a disjunct tested together, by no row alone
+    certified: Array | None = None  # [B] bool: closed by a certificate of the box; where that was asked for
 
     @property
     def multipliers(self) -> Array:
