@@ -22,9 +22,8 @@ from ...instances.rounding import TINY, UP, gamma
 from ...instances.sparse import is_sparse
 from .affine_pieces import points_at_once, prepared, times, trace
 from .lipschitz import lipschitz_constants
-from .margins import margin_values
 from .norms import at_least_ratio, dual
-from .questions import Question, asked
+from .questions import Question, asked, margin_values
 
 __all__ = ["decision_boundary_certificate", "lipschitz_certificate"]
 

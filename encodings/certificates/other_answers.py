@@ -12,10 +12,9 @@ from ...instances.judges.exact_evaluation import exact_output
 from ...instances.network import Array
 from ...instances.rounding import FEW_ROUNDINGS
 from .affine_pieces import trace
-from .margins import margin_values, margins_at
 from .norms import at_most_length, nearest_on_hyperplane
 from .polytope_distance import Rows
-from .questions import Question
+from .questions import Question, margin_values, margins_at
 
 __all__ = ["Nearest"]
 

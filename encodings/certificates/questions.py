@@ -1,7 +1,8 @@
 """What certificates are asked: a network of classes, points, their labels, a norm; checked once, in one form.
 
 The network answers class k at x where f_k(x) > f_j(x) for every other j; a tie is no answer. The *distortion* of a
-point u with label k is the distance of the nearest x with f_j(x) >= f_k(x) for some j, 0 where u is such a point.
+point u with label k is the distance of the nearest x with f_j(x) >= f_k(x) for some j, 0 where u is such a point. So
+the functions f_k - f_j decide: their values at the points, and their rows by a backward pass, are here, too.
 """
 
 from __future__ import annotations
@@ -14,8 +15,10 @@ import numpy as np
 from ...instances.checks import finite_array
 from ...instances.errors import InputError
 from ...instances.network import Array, Layer, Network
+from ...instances.rounding import EPS
+from .affine_pieces import Trace, pulled_back
 
-__all__ = ["Question", "affine_output", "asked", "checked_points"]
+__all__ = ["Question", "affine_output", "asked", "checked_points", "margin_values", "margins_at"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,3 +79,27 @@ def affine_output(network: Network) -> Network:
         copy = Layer((len(network.layers),), (np.eye(last.size),), np.zeros(last.size), "identity", "copy")
         _AFFINE[network] = replace(network, layers=(*network.layers, copy))
     return _AFFINE[network]
+
+
+@np.errstate(over="ignore", invalid="ignore")
+def margin_values(question: Question, at: Trace) -> tuple[Array, Array]:
+    """(f_label - f_j at the points in floats, bounds on their errors), each [B, classes - 1]."""
+    y, errors, rows, others = at.pre[-1], at.errors[-1], np.arange(len(question.points)), question.others
+    own, their = y[rows, question.labels][:, None], np.take_along_axis(y, others, axis=1)
+    slack = errors[rows, question.labels][:, None] + np.take_along_axis(errors, others, axis=1)
+    return own - their, slack + EPS * (np.abs(own) + np.abs(their) + slack)
+
+
+def margins_at(question: Question, at: Trace, output_errors: Array) -> tuple[Array, Array, Array, Array]:
+    """(values [B, classes - 1], rows [B, classes - 1, n], bounds on the rows' errors in norm, those on the values').
+
+    output_errors: [B, classes], the norms of the outputs' rows' errors (`magnitudes`).
+    """
+    rows, others = np.arange(len(question.points)), question.others
+    values, slack = margin_values(question, at)
+    functions = np.zeros((*others.shape, question.network.output_size))
+    functions[rows, :, question.labels] = 1.0
+    np.put_along_axis(functions, others[:, :, None], -1.0, axis=2)
+    normals = pulled_back(question.network, at.phases, functions)
+    norm_errors = output_errors[rows, question.labels][:, None] + np.take_along_axis(output_errors, others, axis=1)
+    return values, normals, norm_errors * (1.0 + EPS), slack

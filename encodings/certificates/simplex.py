@@ -17,9 +17,8 @@ import numpy as np
 from ...instances.judges.region_certificate import RegionCertificate
 from ...instances.network import Array, Network
 from .affine_pieces import magnitudes, points_at_once, prepared, rows_of_layers, trace, zero
-from .margins import margins_at
 from .norms import at_least_ratio, at_most_norm, dual, row_norms
-from .questions import Question, asked
+from .questions import Question, asked, margins_at
 
 __all__ = ["region_certificate", "simplex_certificate"]
 

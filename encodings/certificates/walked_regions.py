@@ -12,10 +12,9 @@ import numpy as np
 
 from ...instances.network import Array, Network
 from .affine_pieces import Trace, magnitudes, rows_of_layers, trace, zero
-from .margins import margins_at
 from .norms import dual
 from .polytope_distance import Rows
-from .questions import Question
+from .questions import Question, margins_at
 
 __all__ = ["Neuron", "Phases", "WalkedRegion", "key_of", "made", "named", "relu_layers"]
 
