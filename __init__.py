@@ -5,6 +5,8 @@
     >>> result.verdict, result.witness, result.bound, result.reason            # doctest: +SKIP
 
 Networks and properties can also be built in memory: see `Network`, `sequential`, `Property`, `Case`, `InputSet`.
+How far the answers at points hold, without any property: `simplex_certificate`, `decision_boundary_certificate`,
+`lipschitz_certificate`, `boundary_distance`, `region_walk`, each a function of (network, points, labels, norm).
 """
 
 from importlib import import_module
@@ -14,10 +16,23 @@ if TYPE_CHECKING:
     from hypersplit.bab.run.options import Options as Options
     from hypersplit.bab.run.result import Result as Result
     from hypersplit.bab.verify import verify as verify
+    from hypersplit.encodings.certificates.activation_regions import ActivationRegions as ActivationRegions
+    from hypersplit.encodings.certificates.activation_regions import activation_region as activation_region
+    from hypersplit.encodings.certificates.activation_regions import essential_faces as essential_faces
+    from hypersplit.encodings.certificates.boundaries import boundary_distance as boundary_distance
+    from hypersplit.encodings.certificates.decision_boundary import (
+        decision_boundary_certificate as decision_boundary_certificate,
+    )
+    from hypersplit.encodings.certificates.decision_boundary import lipschitz_certificate as lipschitz_certificate
+    from hypersplit.encodings.certificates.region_walk import RegionWalks as RegionWalks
+    from hypersplit.encodings.certificates.region_walk import region_walk as region_walk
+    from hypersplit.encodings.certificates.simplex import region_certificate as region_certificate
+    from hypersplit.encodings.certificates.simplex import simplex_certificate as simplex_certificate
     from hypersplit.instances.errors import InputError as InputError
     from hypersplit.instances.errors import NetworkError as NetworkError
     from hypersplit.instances.errors import PropertyError as PropertyError
     from hypersplit.instances.errors import UnsupportedOperatorError as UnsupportedOperatorError
+    from hypersplit.instances.judges.region_certificate import RegionCertificate as RegionCertificate
     from hypersplit.instances.judges.witness import Witness as Witness
     from hypersplit.instances.network import Layer as Layer
     from hypersplit.instances.network import Network as Network
@@ -32,6 +47,7 @@ __version__ = "0.1.0"
 # Where each public name lives. They arrive on first use: the command line must set the number of threads before numpy
 # starts, and answers `--help` without it.
 _HOMES = {
+    "ActivationRegions": "encodings.certificates.activation_regions",
     "Case": "instances.property",
     "InputError": "instances.errors",
     "InputSet": "instances.property",
@@ -42,10 +58,20 @@ _HOMES = {
     "Polyhedron": "instances.property",
     "Property": "instances.property",
     "PropertyError": "instances.errors",
+    "RegionCertificate": "instances.judges.region_certificate",
+    "RegionWalks": "encodings.certificates.region_walk",
     "Result": "bab.run.result",
     "UnsupportedOperatorError": "instances.errors",
     "Witness": "instances.judges.witness",
+    "activation_region": "encodings.certificates.activation_regions",
+    "boundary_distance": "encodings.certificates.boundaries",
+    "decision_boundary_certificate": "encodings.certificates.decision_boundary",
+    "essential_faces": "encodings.certificates.activation_regions",
+    "lipschitz_certificate": "encodings.certificates.decision_boundary",
+    "region_certificate": "encodings.certificates.simplex",
+    "region_walk": "encodings.certificates.region_walk",
     "sequential": "instances.network",
+    "simplex_certificate": "encodings.certificates.simplex",
     "verify": "bab.verify",
 }
 

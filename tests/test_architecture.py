@@ -67,8 +67,9 @@ def test_scripts_use_what_they_alone_use() -> None:
 
 
 def test_every_public_name_is_used() -> None:
-    """A name that a module offers is used somewhere in the package or the scripts, its own definition aside."""
-    texts = {path: path.read_text(encoding="utf-8") for path in (*modules(), *(ROOT / "scripts").glob("*.py"))}
+    """A name that a module offers is used in the package, its public face or the scripts, its definition aside."""
+    users = (*modules(), *(ROOT / "scripts").glob("*.py"), ROOT / "__init__.py")
+    texts = {path: path.read_text(encoding="utf-8") for path in users}
     uses = Counter()
     for text in texts.values():
         for node in ast.walk(ast.parse(text)):

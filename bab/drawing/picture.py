@@ -41,6 +41,7 @@ LOOKS = {
     Evidence.CONFLICTS: "#6b4c9a",
     Evidence.SCIP: "#9c6644",
     Evidence.PROBING: "#b8577c",
+    Evidence.CERTIFICATE: "#1d8a99",
     State.STUCK: "#d98ca6",
     State.OPEN: "#fbecb5",
     State.WITNESS: "#f2aea6",

@@ -24,6 +24,7 @@ Method = Literal["auto", "split", "milp"]
 Kernel = Literal["auto", "compiled", "plain"]
 Rows = Literal["auto", "never", "always"]
 Probes = Literal["auto", "never", "always"]
+Certificates = Literal["never", "always"]
 METHODS: tuple[Method, ...] = get_args(Method)
 KERNELS: tuple[Kernel, ...] = get_args(Kernel)
 PICTURES = (".png", ".svg", ".pdf")
@@ -86,6 +87,10 @@ class Options:
         "of active ones now and then in long conflict searches (auto), of none, or of all, from the beginning, and at "
         "the roots of phase splits, too",
     )  # fmt: skip
+    certificates: Certificates = _option(
+        "never", word(*get_args(Certificates)), "look, before a part of the input set is bounded, whether no ReLU "
+        "changes its phase in it: the simplex certificate closes it then",
+    )  # fmt: skip
     kernel: Kernel = _option(
         "auto", word(*KERNELS), "linear bounds by compiled code once it is loaded (auto), from the beginning "
         "(compiled), or by numpy (plain)",
@@ -131,6 +136,7 @@ class OptionValues(TypedDict, total=False):
     rule: Literal["auto"] | Rule
     rows: Rows
     probing: Probes
+    certificates: Certificates
     kernel: Kernel
     batch: int
     clip: bool

@@ -10,7 +10,6 @@ from .work import Work
 __all__ = ["split_inputs"]
 
 
-
 def split_inputs(work: Work, stage: Stage, budget: Budget) -> None:
     """Hyperplanes of weight rows, axes, and phases of nodes that resist, by the stage's rule."""
     known, options, effort = work.facts, work.options, work.efforts.inputs
@@ -20,6 +19,7 @@ def split_inputs(work: Work, stage: Stage, budget: Budget) -> None:
         work.query, work.candidates, work.exact, stage.rule,
         means=rows and stage.rule in ("inputs", "rows", "rows-composed"),
         hidden=effort.hidden(rows, work.root_seconds), clipping=options.clip, kernel=options.kernel, effort=effort,
+        certificates=options.certificates == "always",
     )  # fmt: skip
     batch = options.batch or batch_size(known, work.query)
     work.search(steps, budget, batch, node_mb(work.query, steps.means))

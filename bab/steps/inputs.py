@@ -20,6 +20,7 @@ from ..closers.regions import close_regions
 from ..tree.evidence import Evidence
 from ..tree.search import Closing
 from .candidates import Candidates
+from .certified import bound_uncertified
 
 __all__ = ["InputSteps"]
 
@@ -37,17 +38,18 @@ class InputSteps:
     clipping: bool = True
     threads: int = 1  # of the compiled kernel
     kernel: str = "auto"  # see LinearBoundOptions
+    certificates: bool = False  # whether boxes are certified before they are bounded
     evidence: Evidence = Evidence.LINEAR
     half_spaces: bool = True
     effort: InputEffort = InputEffort()
 
     def bound(self, batch: Batch) -> tuple[Batch, Bounds]:
-        """Linear bounds, rows of a disjunct tested together."""
+        """Linear bounds, rows of a disjunct tested together; certificates before them, if asked for."""
         options = LinearBoundOptions(
             means=self.means, conjunctions=True, hidden=self.hidden, deadline=self.candidates.limits.deadline,
             threads=self.threads, kernel=self.kernel,
         )  # fmt: skip
-        return batch, bound(self.query, batch, options)
+        return batch, (bound_uncertified if self.certificates else bound)(self.query, batch, options)
 
     def attack(self, batch: Batch, bounds: Bounds) -> Witness | None:
         """Short descents inside the nodes."""

@@ -36,6 +36,7 @@ class Evidence(IntEnum):
     CONFLICTS = 19  # conflict-driven search
     SCIP = 20  # SCIP's word, in floats
     PROBING = 21  # both phases of a ReLU contracted to nothing
+    CERTIFICATE = 22  # no ReLU changes its phase in the box: the simplex certificate
 
     @property
     def rigorous(self) -> bool:
@@ -61,6 +62,7 @@ _WORDS = {
     Evidence.CONFLICTS: "conflict-driven search",
     Evidence.SCIP: "scip-float",
     Evidence.PROBING: "probing",
+    Evidence.CERTIFICATE: "certificates",
 }
 
 

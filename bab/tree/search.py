@@ -201,6 +201,8 @@ def sift(query: Query, batch: Batch, bounds: Bounds, evidence: Evidence, done: R
     kinds = np.full(len(batch), evidence, dtype=np.int8)
     if bounds.together is not None:
         kinds[bounds.together] = Evidence.TOGETHER
+    if bounds.certified is not None:
+        kinds[bounds.certified] = Evidence.CERTIFICATE
     kinds[bounds.infeasible] = Evidence.EMPTY
     done.end(batch, closed, kinds)
     return batch[~closed], bounds[~closed]

@@ -110,6 +110,7 @@ class Bounds(_Table):
     # one, ways through the bounds of later neurons included (to first order)
     totals: Array | None = None
     together: Array | None = None  # [B] bool: closed by rows of a disjunct tested together, by no row alone
+    certified: Array | None = None  # [B] bool: closed by a certificate of the box; where that was asked for
 
     @property
     def multipliers(self) -> Array:

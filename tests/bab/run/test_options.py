@@ -26,6 +26,7 @@ WRONG: dict[str, list[Any]] = {
     "rule": ["", "foo", "AXES", None, 3, ["axes"]],
     "rows": ["", "sometimes", None, True],
     "probing": ["", "sometimes", None, True],
+    "certificates": ["", "auto", None, True],
     "kernel": ["", "fast", None, 0],
     "batch": [-1, 0.5, 10**20, math.nan, "0", None, True],
     "clip": [0, 1, "true", None, math.nan],

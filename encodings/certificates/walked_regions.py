@@ -1,0 +1,71 @@
+"""One activation region as a walk sees it: its faces and decision functions as functions of the step from the input.
+
+A region is told by the phases of all ReLUs, whether the input lies in it or not. Neurons that nothing reaches (`zero`)
+have no face; their phase counts as inactive, so that no region has two names.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ...instances.network import Array, Network
+from .affine_pieces import Trace, magnitudes, rows_of_layers, trace, zero
+from .norms import dual
+from .polytope_distance import Rows
+from .questions import Question, margins_at
+
+__all__ = ["Neuron", "Phases", "WalkedRegion", "key_of", "made", "named", "relu_layers"]
+
+Phases = list[Array]  # [1, size] bool a layer
+Neuron = tuple[int, int]  # layer - 1, place in it
+
+
+@dataclass(eq=False)
+class WalkedRegion:
+    """The region {faces >= 0}, and where the label's decision functions are >= 0 on it."""
+
+    phases: Phases
+    faces: Rows
+    neurons: list[Neuron]  # one a face
+    margins: Rows  # f_label - f_j
+    unreached: list[Neuron]  # that are 0 all over the region since nothing reaches them
+
+
+def relu_layers(network: Network) -> list[int]:
+    """Layers, counted from 0, with ReLUs."""
+    return [k for k, layer in enumerate(network.layers) if layer.kind == "relu"]
+
+
+def named(network: Network, phases: Phases) -> Phases:
+    """The same region's phases with those inactive that do not matter."""
+    none = zero(network, phases)
+    return [p & ~none[k] if network.layers[k].kind == "relu" else p for k, p in enumerate(phases)]
+
+
+def key_of(network: Network, phases: Phases) -> bytes:
+    """What tells the region from others."""
+    return b"".join(np.packbits(phases[k]).tobytes() for k in relu_layers(network))
+
+
+def made(question: Question, phases: Phases) -> WalkedRegion:
+    """The region of a question about one point."""
+    network, order = question.network, dual(question.norm)
+    at: Trace = trace(network, question.points, phases)
+    errors, none, relus = magnitudes(network, phases, order), zero(network, phases), relu_layers(network)
+    parts, neurons = [], []
+    for rows in rows_of_layers(network, phases, max(relus, default=-1) + 1):
+        k = rows.layer
+        if k not in relus:
+            continue
+        kept = np.flatnonzero(~none[k][0])
+        sign = np.where(phases[k][0, kept], 1.0, -1.0)
+        normals, values = rows.dense(1)[0][kept] * sign[:, None], at.pre[k][0, kept] * sign
+        parts.append(Rows(normals, values, errors[k][0, kept], at.errors[k][0, kept]))
+        neurons += [(k, int(i)) for i in kept]
+    none_at_all = Rows(np.zeros((0, network.input_size)), np.zeros(0), np.zeros(0), np.zeros(0))
+    margins, normals, norm_errors, slack = margins_at(question, at, errors[-1])
+    decisions = Rows(normals[0], margins[0], norm_errors[0], slack[0])
+    unreached = [(k, int(i)) for k in relus for i in np.flatnonzero(none[k][0])]
+    return WalkedRegion(phases, Rows.stacked([none_at_all, *parts]), neurons, decisions, unreached)
