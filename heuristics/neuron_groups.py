@@ -10,6 +10,7 @@ are narrow. Groups overlap. For k > 3 rows of all directions are dear; `subsets`
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
@@ -21,24 +22,36 @@ from ..instances.rounding import TINY
 from ..instances.sparse import is_sparse, sp
 from .splits.hyperplanes import optimal_partition_scores
 
-__all__ = ["GROUPINGS", "groups_of_layer", "groups_with_inputs", "subsets"]
+__all__ = ["GROUPINGS", "Grouping", "groups_of_layer", "groups_with_inputs", "subsets"]
 
 GROUPINGS = ("correlation", "area", "random")
 
 
+@dataclass(frozen=True, eq=False)
+class Grouping:
+    """Which groups are wanted. Raises ValueError for another way."""
+
+    size: int  # neurons of a group
+    most: int  # groups
+    # "correlation" as the module says; "area": neighbours in the order of scores, overlapping by all but one;
+    # "random": the baseline, unstable neurons only
+    way: str = "correlation"
+    variants: int = 1  # groups that a neuron begins, the second one with the partners after the nearest, and so on
+    seed: int = 0  # of "random"
+
+    def __post_init__(self) -> None:
+        if self.way not in GROUPINGS:
+            raise ValueError(f"grouping {self.way!r}: expected one of {', '.join(GROUPINGS)}")
+
+
 def groups_of_layer(
-    query: Query, node: Node, k: int, size: int, most: int, multipliers: Array | None = None,
-    grouping: str = "correlation", rng: np.random.Generator | None = None, variants: int = 1,
-) -> Array:  # fmt: skip
+    query: Query, node: Node, k: int, wanted: Grouping, multipliers: Array | None = None
+) -> Array:
     """[G, size] rows of layer k, ascending in each group, G <= most; none where fewer than `size` neurons take part.
 
-    grouping: "correlation" as the module says; "area": neighbours in the order of scores, overlapping by all but one;
-    "random": the baseline, unstable neurons only. multipliers: [neurons] >= 0 or None. variants: groups that a neuron
-    begins, the second one with the partners after the nearest, and so on.
-    Raises ValueError for another grouping.
+    multipliers: [neurons] >= 0 or None.
     """
-    if grouping not in GROUPINGS:
-        raise ValueError(f"grouping {grouping!r}: expected one of {', '.join(GROUPINGS)}")
+    size, most = wanted.size, wanted.most
     part = query.slices[k - 1]
     lower, upper = node.pre_lower[part], node.pre_upper[part]
     if query.kinds[k - 1] != "relu":
@@ -48,10 +61,10 @@ def groups_of_layer(
     weight = np.ones(len(lower)) if multipliers is None else multipliers[part] + 1e-9 * multipliers.max(initial=1e-9)
     score = optimal_partition_scores(weight, lower, upper)
     order = unstable[np.argsort(-score[unstable], kind="stable")]
-    if grouping == "random":
-        rng, drawn = np.random.default_rng(0) if rng is None else rng, most if len(unstable) >= size else 0
+    if wanted.way == "random":
+        rng, drawn = np.random.default_rng(wanted.seed), most if len(unstable) >= size else 0
         return _distinct([rng.choice(unstable, size, replace=False) for _ in range(drawn)], size)
-    if grouping == "area":
+    if wanted.way == "area":
         return _distinct([order[i : i + size] for i in range(min(most, len(order) - size + 1))], size)
     candidates = np.concatenate([order, active])
     if len(candidates) < size:
@@ -61,9 +74,9 @@ def groups_of_layer(
     for i in range(min(most, len(order))):
         near = np.argsort(-likeness[i], kind="stable")
         near = near[near != i]
-        for v in range(min(variants, len(near) - size + 2)):
+        for v in range(min(wanted.variants, len(near) - size + 2)):
             found.append(np.append(candidates[near[v : v + size - 1]], candidates[i]))
-    return _distinct(found[: variants * most], size)
+    return _distinct(found[: wanted.variants * most], size)
 
 
 def groups_with_inputs(query: Query, node: Node, k: int) -> Array:

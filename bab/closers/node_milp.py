@@ -83,14 +83,15 @@ class NodeMilp:
 
     def _node(self, batch: Batch, b: int, margins: Array, check: Check) -> tuple[int, Witness | None]:
         """Ask about the node's duties, worst first, until one is left open."""
+        from ...encodings.milp.close import MilpOptions
         from ...encodings.milp.process import close_apart
 
         began, node, query = time.monotonic(), batch.node(b), self.query
         duties = np.flatnonzero(node.duty)
-        refuted = False
+        refuted, asked = False, MilpOptions(seed=self.options.seed)
         for k in duties[np.argsort(query.per_disjunct(margins[None])[0, duties], kind="stable")].tolist():
             left = self.slice - (time.monotonic() - began)
-            answer = close_apart(query, node, k, max(left, 0.0), self.options.memory_mb / 2, self.options.seed)
+            answer = close_apart(query, node, k, max(left, 0.0), self.options.memory_mb / 2, asked)
             LOG.info("milp at depth %d, disjunct %d: %s, bound %.6g, %d nodes, %.2f s of %.2f s %s", node.depth, k,
                      answer.status, answer.bound, answer.nodes, answer.seconds, left, answer.reason)  # fmt: skip
             refuted = answer.status == "refuted"

@@ -192,12 +192,12 @@ class _Questions:
 
     def _ask(self, question: _Question, seconds: float) -> Callable[[], None]:
         """SCIP."""
+        from ...encodings.milp.close import MilpOptions
         from ...encodings.milp.process import close_apart
 
         k, memory = question.disjunct, self.options.memory_mb / self.jobs
-        answer = close_apart(
-            self.query, self.node, k, seconds, memory, self.options.seed, self._stop(question), self.strategy
-        )
+        asked = MilpOptions(seed=self.options.seed, strategy=self.strategy)
+        answer = close_apart(self.query, self.node, k, seconds, memory, asked, self._stop(question))
         LOG.info("milp disjunct %d: %s, bound %.6g, %d nodes, coefficients %.3g to %.3g, %.2f s of %.2f s %s", k,
                  answer.status, answer.bound, answer.nodes, *answer.coefficients, answer.seconds, seconds,
                  answer.reason)  # fmt: skip

@@ -19,7 +19,7 @@ from ...encodings.neuron_groups.group_ascent import refine_by_ascent
 from ...encodings.slopes.phase_bounds import bound_phases
 from ...encodings.slopes.row_multipliers import RowPool
 from ...heuristics.efforts import RootRowsEffort
-from ...heuristics.neuron_groups import groups_of_layer
+from ...heuristics.neuron_groups import Grouping, groups_of_layer
 from ...instances.batch import Batch, Node
 from ...instances.network import Array
 from ...instances.query import Query
@@ -73,7 +73,7 @@ def rows_at_root(
     sizes, most = (effort.single_sizes, effort.single_most) if single else (effort.sizes, effort.most)
 
     def groups(k: int, known: Node) -> list[Array]:
-        return [groups_of_layer(small, known, k, size, most, multipliers) for size in sizes]
+        return [groups_of_layer(small, known, k, Grouping(size, most), multipliers) for size in sizes]
 
     node, pool = refine_by_ascent(small, before, groups, ascent(effort.hidden), end, ascent(effort.octahedra))
     return small, before, node, pool, kept

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from ...encodings.linear.linear_bounds import bound
-from ...encodings.milp.close import FORMULATIONS, MilpResult, close
+from ...encodings.milp.close import FORMULATIONS, MilpOptions, MilpResult, close
 from ...encodings.milp.tightening import BINARIES, tighten_by_milp
 from ...encodings.slopes.optimised_bounds import OptimiseOptions, tighten
 from ...heuristics.policy import FEW_INPUTS
@@ -145,10 +145,8 @@ def _rows(settings: Settings, former: Sequence[Row]) -> Iterator[Row]:
             began = time.monotonic()
             asked = _tightened(query, node, began + TIGHTENING * problem.timeout) if name == TIGHTENED else node
             spent = time.monotonic() - began
-            answer = close(
-                query, asked, disjunct, problem.timeout - spent, MEMORY, seed=settings.seed, formulation=formulation,
-                binaries=binaries,
-            )  # fmt: skip
+            options = MilpOptions(seed=settings.seed, formulation=formulation, binaries=binaries)
+            answer = close(query, asked, disjunct, problem.timeout - spent, MEMORY, options)
             row: Row = {
                 "instance": problem.name, "family": problem.family, "unstable": unstable, "formulation": name,
                 "status": _status(query, disjunct, answer), "start": start, "root bound": answer.root_bound,

@@ -32,7 +32,7 @@ from ...encodings.neuron_groups.group_refinement import refine_by_groups
 from ...encodings.slopes.optimised_bounds import OptimiseOptions, optimise, tighten
 from ...encodings.slopes.phase_bounds import disjunct_minima
 from ...heuristics.efforts import GroupEffort
-from ...heuristics.neuron_groups import groups_of_layer
+from ...heuristics.neuron_groups import Grouping, groups_of_layer
 from ...instances.batch import Batch, Node, root
 from ...instances.network import Array, Network
 from ...instances.property import Case, InputSet, Polyhedron, Property
@@ -124,7 +124,7 @@ def _margins(query: Query, step: str, deadline: float) -> Array:
     multipliers = np.maximum(found.multipliers[0], 0.0).max(axis=0)
 
     def groups(k: int) -> list[Array]:
-        return [groups_of_layer(query, node, k, size, GROUPS, multipliers) for size in range(2, most + 1)]
+        return [groups_of_layer(query, node, k, Grouping(size, GROUPS), multipliers) for size in range(2, most + 1)]
 
     lp = GroupLP(query, node, group_rows(query, node, groups, ASCENT, deadline=deadline))
     for d in left:
@@ -144,7 +144,7 @@ def _of_volume(problem: Problem, network: Network, prop: Property, family: str, 
 
     def members(layer: int, known: Node) -> Iterable[Array]:
         start = query.slices[layer - 1].start
-        return [groups_of_layer(query, known, layer, size, GROUPS) + start for size in range(2, k + 1)]
+        return [groups_of_layer(query, known, layer, Grouping(size, GROUPS)) + start for size in range(2, k + 1)]
 
     deadline = began + VOLUME_SHARE * problem.timeout
     node, pool = refine_by_groups(query, node, members, deadline, options=ASCENT)
@@ -160,7 +160,7 @@ def _of_box(problem: Problem, network: Network, prop: Property, family: str, k: 
     query, batch = reduced(query, kept), restrict(batch, kept)
 
     def groups(layer: int, known: Node) -> Iterable[Array]:
-        return [groups_of_layer(query, known, layer, size, GROUPS) for size in range(2, k + 1)]
+        return [groups_of_layer(query, known, layer, Grouping(size, GROUPS)) for size in range(2, k + 1)]
 
     deadline = began + VOLUME_SHARE * problem.timeout
     batch, pool = refine_by_ascent(query, batch, groups, BOX_HIDDEN, deadline, BOX_OCTAHEDRA)

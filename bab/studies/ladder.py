@@ -26,7 +26,7 @@ import numpy as np
 
 from ...encodings.linear.bounds import Bounds
 from ...encodings.linear.linear_bounds import LinearBoundOptions, bound
-from ...encodings.milp.close import close
+from ...encodings.milp.close import MilpOptions, close
 from ...encodings.programs.lp import TriangleLP
 from ...encodings.programs.lp import tighten as tighten_by_lp
 from ...encodings.slopes.optimised_bounds import OptimiseOptions, optimise, tighten
@@ -101,10 +101,8 @@ class _Root:
             before += spent
             unstable = self._unstable(known)
         if name.startswith("partial"):
-            binaries = int(name.split("-")[1])
-            answer = close(
-                self.query, known.node(0), self.disjunct, self.seconds, MEMORY, seed=self.seed, binaries=binaries
-            )
+            asked = MilpOptions(seed=self.seed, binaries=int(name.split("-")[1]))
+            answer = close(self.query, known.node(0), self.disjunct, self.seconds, MEMORY, asked)
             return answer.bound, before + answer.seconds, unstable
         lp, spent = _timed(lambda: TriangleLP(self.query, known.node(0)).minimise(self.disjunct, self.seconds))
         return lp.bound, before + spent, unstable

@@ -30,13 +30,13 @@ from ..slopes.group_rows import GroupRows
 from .big_m import BigM
 from .hull_cuts import HullCuts
 from .indicator import Indicator, Sos1
-from .margins import LIE, SCIP_MARGIN, Accept, MarginModel
+from .margins import LIE, SCIP_MARGIN, STRATEGIES, Accept, MarginModel
 from .model import Formulation
 from .partial import relaxed_by
 from .partition import Partition
 from .rows import add_rows
 
-__all__ = ["FORMULATIONS", "SCIP_MARGIN", "Float64Check", "MilpResult", "close"]
+__all__ = ["FORMULATIONS", "SCIP_MARGIN", "Float64Check", "MilpOptions", "MilpResult", "close"]
 
 HULL_ROUNDS = 10  # of hull cuts at the root
 
@@ -66,45 +66,57 @@ class MilpResult:
     coefficients: tuple[float, float] = (1.0, 1.0)  # smallest and largest size in the rows that SCIP was given
 
 
+@dataclass(frozen=True, eq=False)
+class MilpOptions:
+    """How SCIP is asked. Raises ValueError for an unknown formulation."""
+
+    threads: int = 1  # of SCIP's LP solver
+    cutoff: float | None = None  # t from which on SCIP may prune; None: SCIP_MARGIN times the scale
+    start: Array | None = None  # [inputs], whose forward values become SCIP's first solution
+    seed: int = 0
+    # called with candidate inputs [P, inputs] of every improving solution, True stops SCIP; None: some candidate's
+    # margins are <= 0 in float64
+    accept: Accept | None = None
+    formulation: str = "big-m"  # a key of FORMULATIONS
+    # how many unstable ReLUs get one, most important first, or which [neurons] bool; None: all. With fewer than all
+    # the status is never "candidate" unless `accept` was content
+    binaries: int | Array | None = None
+    rows: GroupRows | None = None  # multi-neuron rows that hold on the node
+    strategy: str = STRATEGIES[0]  # one of margins.STRATEGIES
+
+    def __post_init__(self) -> None:
+        if self.formulation not in FORMULATIONS:
+            raise ValueError(f"formulation {self.formulation!r}: expected one of {', '.join(FORMULATIONS)}")
+
+
 def close(
-    query: Query, node: Node, disjunct: int | None, time_limit: float, memory_mb: float, threads: int = 1,
-    cutoff: float | None = None, start: Array | None = None, seed: int = 0, accept: Accept | None = None,
-    formulation: str = "big-m", binaries: int | Array | None = None, rows: GroupRows | None = None,
-    strategy: str = "best-first",
+    query: Query, node: Node, disjunct: int | None, time_limit: float, memory_mb: float,
+    options: MilpOptions | None = None,
 ) -> MilpResult:  # fmt: skip
     """Look for an input of the node whose margins of the disjunct (None: of any) are all <= 0, or refute it.
 
-    time_limit: seconds, building included; memory_mb: SCIP's limit; threads: of SCIP's LP solver; cutoff: t from
-    which on SCIP may prune, default SCIP_MARGIN times the scale; start: [inputs], its forward values become
-    SCIP's first solution; accept: called with candidate inputs [P, inputs] of every improving solution, True
-    stops SCIP; default: some candidate's margins are <= 0 in float64. Several may run in threads: no GIL.
-    formulation: a key of FORMULATIONS; binaries: how many unstable ReLUs get one, most important first, or which
-    [neurons] bool; None: all. With fewer than all the status is never "candidate" unless `accept` was content.
-    rows: multi-neuron rows that hold on the node. strategy: one of margin_model.STRATEGIES.
-
-    Raises ValueError for an unknown formulation and when a neuron that matters has no finite bounds;
-    KeyboardInterrupt on Ctrl-C.
+    time_limit: seconds, building included; memory_mb: SCIP's limit. Several may run in threads: no GIL.
+    Raises ValueError when a neuron that matters has no finite bounds; KeyboardInterrupt on Ctrl-C.
     """
-    began = time.monotonic()
-    if formulation not in FORMULATIONS:
-        raise ValueError(f"formulation {formulation!r}: expected one of {', '.join(FORMULATIONS)}")
+    began, options = time.monotonic(), options or MilpOptions()
     if (node.lower > node.upper).any() or (node.pre_lower > node.pre_upper).any():
         return MilpResult("refuted", np.inf, [], 0, 0.0, "empty region")
     if not suits_scip(query, node):
         return MilpResult("open", -np.inf, [], 0, 0.0, "numbers of sizes that SCIP's tolerances are not made for")
     disjuncts = list(range(query.disjuncts)) if disjunct is None else [disjunct]
-    accept = accept or Float64Check(query, disjuncts)
-    relaxed = relaxed_by(query, node, disjuncts, binaries)
+    accept = options.accept or Float64Check(query, disjuncts)
+    relaxed = relaxed_by(query, node, disjuncts, options.binaries)
     lone = len(disjuncts) == 1 and query.starts[disjuncts[0] + 1] - query.starts[disjuncts[0]] > 1
-    run = _Run(query, disjuncts, [] if start is None else [start])
+    run = _Run(query, disjuncts, [] if options.start is None else [options.start])
     for mode in ("feasible", "minimise") if lone else ("minimise",):
         with attempt() as outcome:
-            model = MarginModel(query, node, disjuncts, FORMULATIONS[formulation](), relaxed, cutoff)
-            if rows is not None:
-                add_rows(model, rows)
-            model.ask(mode, memory_mb, threads, seed, strategy)
-            if start is not None:
-                model.add_start(start)
+            formulation = FORMULATIONS[options.formulation]()
+            model = MarginModel(query, node, disjuncts, formulation, relaxed, options.cutoff)
+            if options.rows is not None:
+                add_rows(model, options.rows)
+            model.ask(mode, memory_mb, options.threads, options.seed, options.strategy)
+            if options.start is not None:
+                model.add_start(options.start)
             run.take(model, mode, began + time_limit, accept)
         if outcome.failure:
             run.status, run.bound, run.root_bound = outcome.failure, -np.inf, -np.inf

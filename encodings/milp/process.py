@@ -14,6 +14,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from threading import Lock, Thread
 from typing import Any
@@ -24,8 +25,7 @@ from ...instances.batch import Node
 from ...instances.network import Array
 from ...instances.query import Query
 from ..programs.scip import library
-from .close import Float64Check, MilpResult, close
-from .margins import STRATEGIES
+from .close import Float64Check, MilpOptions, MilpResult, close
 
 __all__ = ["FORKS", "GRACE", "apart", "close_apart"]
 
@@ -37,22 +37,23 @@ _FORKING = Lock()  # a child that had another one's end of a pipe would keep it 
 
 
 def close_apart(
-    query: Query, node: Node, disjunct: int, time_limit: float, memory_mb: float, seed: int = 0,
-    stop: Callable[[], bool] = lambda: False, strategy: str = STRATEGIES[0],
+    query: Query, node: Node, disjunct: int, time_limit: float, memory_mb: float,
+    options: MilpOptions | None = None, stop: Callable[[], bool] = lambda: False,
 ) -> MilpResult:  # fmt: skip
     """See `close.close`. stop() is asked some times a second; True ends SCIP at once, and its result is open.
 
-    Raises what `close` raises.
+    options: without `accept`, which would be asked in the other process. Raises what `close` raises.
     """
+    options = options or MilpOptions()
     if not FORKS:
         held = Float64Check(query, [disjunct])
 
         def accept(points: Array) -> bool:
             return held(points) or stop()
 
-        return close(query, node, disjunct, time_limit, memory_mb, seed=seed, accept=accept, strategy=strategy)
+        return close(query, node, disjunct, time_limit, memory_mb, replace(options, accept=accept))
     began = time.monotonic()
-    task = partial(close, query, node, disjunct, time_limit, memory_mb, seed=seed, strategy=strategy)
+    task = partial(close, query, node, disjunct, time_limit, memory_mb, options)
     answer = apart(task, time_limit, stop)
     if isinstance(answer, str):
         return MilpResult("open", -np.inf, [], 0, time.monotonic() - began, f"SCIP {answer}")

@@ -33,7 +33,7 @@ from .margins import LIE, ROUNDS, SCIP_MARGIN
 from .model import NetworkModel
 from .partial import row_scores, unstable
 
-__all__ = ["BINARIES", "bound_neuron", "tighten_by_milp"]
+__all__ = ["BINARIES", "TighteningOptions", "bound_neuron", "tighten_by_milp"]
 
 LOG = logging.getLogger(__name__)
 WORTH = 1e-2  # a bound is tightened only if it may gain more than this part of the neuron's width
@@ -56,36 +56,49 @@ class NeuronBound:
     reason: str  # SCIP's status, or what went wrong
 
 
+@dataclass(frozen=True, eq=False)
+class TighteningOptions:
+    """How SCIP is asked for bounds of neurons."""
+
+    # how many unstable ReLUs before a neuron get a binary (those that cost its bound most), or which [neurons] bool;
+    # None: all
+    binaries: int | Array | None = BINARIES
+    slice_seconds: float = 0.5  # of a bound in the first round, doubled from round to round
+    jobs: int = 1  # threads
+    memory_mb: float = 2000.0  # SCIP's limits together
+    seed: int = 0
+
+
 def bound_neuron(
-    query: Query, node: Node, neuron: int, sign: float, seconds: float, binaries: int | Array | None = None,
-    memory_mb: float = 2000.0, seed: int = 0,
-) -> float:  # fmt: skip
+    query: Query, node: Node, neuron: int, sign: float, seconds: float, options: TighteningOptions | None = None
+) -> float:
     """Lower bound of sign * z of one hidden neuron on the node, by a MILP over the layers before it.
 
-    neuron: flat index; sign: +1 for a lower bound of z, -1 for minus an upper one; seconds: building excluded;
-    binaries: how many unstable ReLUs before it get one (those that cost this bound most), or which [neurons] bool;
-    None: all; memory_mb: SCIP's limit. Never worse than the node's own bound, also where SCIP fails.
+    neuron: flat index; sign: +1 for a lower bound of z, -1 for minus an upper one; seconds: building excluded. Never
+    worse than the node's own bound, also where SCIP fails. By default every ReLU before it gets a binary.
 
     Raises ValueError when a neuron that matters has no finite bounds; KeyboardInterrupt on Ctrl-C.
     """
-    model = _LayerModel(query, node, _layer_of(query, neuron), np.array([neuron]), memory_mb, seed)
-    return model.bound(neuron, sign, seconds, model.binaries(neuron, sign, binaries), _known(node, neuron, sign)).value
+    options = options or TighteningOptions(binaries=None)
+    layer, alone = _layer_of(query, neuron), np.array([neuron])
+    model = _LayerModel(query, node, layer, alone, options.memory_mb, options.seed)
+    binaries = model.binaries(neuron, sign, options.binaries)
+    return model.bound(neuron, sign, seconds, binaries, _known(node, neuron, sign)).value
 
 
 def tighten_by_milp(
-    query: Query, node: Node, neurons: Array, deadline: float, slice_seconds: float = 0.5, jobs: int = 1,
-    binaries: int | Array | None = BINARIES, memory_mb: float = 2000.0, seed: int = 0,
-) -> tuple[Array, Array]:  # fmt: skip
+    query: Query, node: Node, neurons: Array, deadline: float, options: TighteningOptions | None = None
+) -> tuple[Array, Array]:
     """Bounds of pre-activations by small MILPs, layer by layer; by SCIP's floats, see above.
 
     neurons: flat indices, in each layer the most important first; stable ones are left out; deadline:
-    time.monotonic() at which the rest keeps its bounds; slice_seconds: of a bound in the first round, doubled from
-    round to round; jobs: threads; binaries: as in `bound_neuron`; memory_mb: SCIP's limits together. Layers share the
-    time evenly, and each starts with linear bounds from what the layers before it have won. Returns (pre_lower,
-    pre_upper) [neurons], never worse than the node's.
+    time.monotonic() at which the rest keeps its bounds. Layers share the time evenly, and each starts with linear
+    bounds from what the layers before it have won. Returns (pre_lower, pre_upper) [neurons], never worse than the
+    node's.
 
     Raises ValueError and KeyboardInterrupt as `bound_neuron`.
     """
+    options = options or TighteningOptions()
     node = replace(node, pre_lower=node.pre_lower.copy(), pre_upper=node.pre_upper.copy())
     # on a box the first layer's bounds are exact
     first = 1 if len(node.cuts) else 2
@@ -102,11 +115,10 @@ def tighten_by_milp(
         now = time.monotonic()
         end = now + (deadline - now) / (len(layers) - number)
         if len(mine) and end - now > LEAST_SLICE:
-            tightener = _LayerTightener(query, node, k, mine, end, jobs, binaries, memory_mb / jobs, seed)
-            won = tightener.run(slice_seconds) or won
+            won = _LayerTightener(query, node, k, mine, end, options).run(options.slice_seconds) or won
     if won:
-        options = LinearBoundOptions(first_layer=layers[0] + 1, deadline=deadline)
-        bounds = bound(query, node.batch, options)
+        plain = LinearBoundOptions(first_layer=layers[0] + 1, deadline=deadline)
+        bounds = bound(query, node.batch, plain)
         if not bounds.infeasible[0]:
             return bounds.pre_lower[0], bounds.pre_upper[0]
     return node.pre_lower, node.pre_upper
@@ -231,15 +243,14 @@ class _LayerTightener:
     """Rounds of growing slices over the neurons of one layer; the node's bounds change in place."""
 
     def __init__(
-        self, query: Query, node: Node, k: int, neurons: Array, end: float, jobs: int,
-        binaries: int | Array | None, memory_mb: float, seed: int,
-    ) -> None:  # fmt: skip
-        self.node, self.neurons, self.end, self.jobs = node, neurons, end, jobs
-        self.wanted, self.part, self.network = binaries, query.slices[k - 1], query.network
+        self, query: Query, node: Node, k: int, neurons: Array, end: float, options: TighteningOptions
+    ) -> None:
+        self.node, self.neurons, self.end, self.jobs = node, neurons, end, options.jobs
+        self.wanted, self.part, self.network = options.binaries, query.slices[k - 1], query.network
         self.k = k
 
         def make() -> _LayerModel:
-            return _LayerModel(query, node, k, neurons, memory_mb, seed)
+            return _LayerModel(query, node, k, neurons, options.memory_mb / options.jobs, options.seed)
 
         self.make: Callable[[], _LayerModel] = make
         self.idle: list[_LayerModel] = []

@@ -29,6 +29,7 @@ with kernel_cache():
 __all__ = ["refresh_wide"]
 
 _NETS: WeakKeyDictionary[Query, tuple[Ball, Wide]] = WeakKeyDictionary()
+_Rows = tuple[Array, Array, Array, Array]  # see `_rows_of`
 _ROOMS = threading.local()  # a thread's working memory for the network that it worked on last
 
 
@@ -93,21 +94,8 @@ def _wide(query: Query, ball: Ball) -> Wide:
 def _flatten(query: Query, ball: Ball) -> Wide:
     layers, sizes, prepared = query.network.layers, query.network.sizes, prepared_of(query)
     edges = [(k, s, w) for k, layer in enumerate(layers) for s, w in zip(layer.sources, layer.weights, strict=True)]
-    dense, sparse, offsets = [np.zeros((0, 2))], [_rows_of(sp.csr_array((0, 1)), None)], []
-    numbers = rows = 0
-    for k, _, w in edges:
-        scaled = ball.scaled if k == 0 else None
-        if isinstance(w, np.ndarray) or isinstance(scaled, np.ndarray):
-            w = w if isinstance(w, np.ndarray) else w.toarray()
-            dense.append(np.stack([w.ravel(), (w if scaled is None else scaled).ravel()], axis=1))
-            offsets.append(numbers)
-            numbers += w.size
-        else:
-            sparse.append(_rows_of(w, ball.radius if k == 0 else None))
-            offsets.append(rows)
-            rows += w.shape[0] + 1
+    offsets, weights, sparse = _weights([(k, w) for k, _, w in edges], ball)
     ends, columns, entries, single_entries = _joined(sparse)
-    weights = np.concatenate(dense)
     bias = np.concatenate([np.zeros(sizes[0]), *(layer.bias for layer in layers)])
     single_bias = bias.astype(np.float32)
     single_bias[sizes[0] : sizes[0] + sizes[1]] = ball.middle
@@ -136,14 +124,35 @@ def _flatten(query: Query, ball: Ball) -> Wide:
     )  # fmt: skip
 
 
-def _rows_of(w: Matrix, radius: Array | None) -> tuple[Array, Array, Array, Array]:
+def _weights(edges: list[tuple[int, Matrix]], ball: Ball) -> tuple[list[int], Array, list[_Rows]]:
+    """(where each edge's weights begin, dense ones with those of the scaled input beside them [N, 2], sparse ones).
+
+    edges: (layer from 0, weights).
+    """
+    dense, sparse, offsets = [np.zeros((0, 2))], [_rows_of(sp.csr_array((0, 1)), None)], []
+    numbers = rows = 0
+    for k, w in edges:
+        scaled = ball.scaled if k == 0 else None
+        if isinstance(w, np.ndarray) or isinstance(scaled, np.ndarray):
+            w = w if isinstance(w, np.ndarray) else w.toarray()
+            dense.append(np.stack([w.ravel(), (w if scaled is None else scaled).ravel()], axis=1))
+            offsets.append(numbers)
+            numbers += w.size
+        else:
+            sparse.append(_rows_of(w, ball.radius if k == 0 else None))
+            offsets.append(rows)
+            rows += w.shape[0] + 1
+    return offsets, np.concatenate(dense), sparse
+
+
+def _rows_of(w: Matrix, radius: Array | None) -> _Rows:
     """Compressed rows: (ends, columns, entries, float32 entries, of the scaled input where a radius is given)."""
     w = sp.csr_array(w)
     single = w.data if radius is None else w.data * radius[w.indices]
     return w.indptr.astype(np.int64), w.indices.astype(np.int64), w.data.astype(np.float64), single.astype(np.float32)
 
 
-def _joined(parts: list[tuple[Array, Array, Array, Array]]) -> tuple[Array, Array, Array, Array]:
+def _joined(parts: list[_Rows]) -> _Rows:
     """Matrices one after another; a matrix has one more end than rows."""
     before = np.cumsum([0, *(len(p[1]) for p in parts[:-1])])
     ends = np.concatenate([p[0] + b for p, b in zip(parts[1:], before[1:], strict=True)] or [np.zeros(0, np.int64)])

@@ -239,7 +239,11 @@ class Ascent:
             for s, w, transposed in zip(layer.sources, layer.weights, layer.transposed, strict=True):
                 product = _times(a, w, transposed)
                 pending[s] = pending[s] + product if s in pending else product
-        a = pending.get(0)
+        values, x = self._minimum(pending.get(0), constants)
+        return values, coefficients, x
+
+    def _minimum(self, a: Array | None, constants: Array) -> tuple[Array, Array]:
+        """Values [P] and minimisers [P, inputs] of a'x + constants over the box, half-spaces weighed in; None: 0."""
         if a is None:
             a = np.zeros_like(self.box[0])
         if self.gammas.size:
@@ -251,7 +255,7 @@ class Ascent:
         else:
             lower, upper = self.box
             x = np.where(a > 0.0, lower, np.where(a < 0.0, upper, 0.5 * lower + 0.5 * upper))
-        return constants + np.einsum("pn,pn->p", a, x), coefficients, x
+        return constants + np.einsum("pn,pn->p", a, x), x
 
     def _translate(self, number: Array, a: Array, split: Array, fresh: Array) -> None:
         """Multipliers that make of the line through the split the parent's lower line, in place.

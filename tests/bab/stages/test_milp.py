@@ -11,10 +11,11 @@ from random_instances import Shape, random_instance
 from hypersplit.bab.closers.conflict_search import Refutation
 from hypersplit.bab.run.options import Options
 from hypersplit.bab.stages import milp as milp_stage
-from hypersplit.bab.stages.milp import GROWTH, NO_MEMORY, NOT_PROVED, close_by_milp
+from hypersplit.bab.stages.milp import NO_MEMORY, NOT_PROVED, close_by_milp
 from hypersplit.bab.verify import verify
 from hypersplit.encodings.linear.linear_bounds import bound
 from hypersplit.encodings.milp.close import MilpResult
+from hypersplit.heuristics.efforts import GROWTH
 from hypersplit.instances import memory
 from hypersplit.instances.batch import Node, root
 from hypersplit.instances.judges.witness import Witness
@@ -53,7 +54,7 @@ def answers(monkeypatch: pytest.MonkeyPatch, refuted_at: dict[int, int]) -> list
     calls: list[tuple[int, float]] = []
 
     def close(
-        query: object, node: object, k: int, seconds: float, memory: float, seed: int, stop: object, strategy: str
+        query: object, node: object, k: int, seconds: float, memory: float, options: object, stop: object
     ) -> MilpResult:
         calls.append((k, seconds))
         done = sum(c[0] == k for c in calls) >= refuted_at.get(k, 99)

@@ -12,7 +12,7 @@ import pytest
 from milp_problems import MEMORY, NEAR, SECONDS, assert_honest, bounded, exact_minimum, replace_threshold, wide_query
 from random_instances import Shape, random_instance, random_nodes
 
-from hypersplit.encodings.milp.close import SCIP_MARGIN, MilpResult, close
+from hypersplit.encodings.milp.close import SCIP_MARGIN, MilpOptions, MilpResult, close
 from hypersplit.encodings.milp.margins import STRATEGIES
 from hypersplit.instances.batch import root
 from hypersplit.instances.network import Layer, Network, sequential
@@ -35,7 +35,7 @@ def test_verdicts_agree_with_enumeration(first: int, strategy: str) -> None:
                 continue
             for disjunct in [*range(query.disjuncts), None]:
                 asked = list(range(query.disjuncts)) if disjunct is None else [disjunct]
-                answer = close(query, node, disjunct, SECONDS, MEMORY, seed=seed, strategy=strategy)
+                answer = close(query, node, disjunct, SECONDS, MEMORY, MilpOptions(seed=seed, strategy=strategy))
                 truth = exact_minimum(query, node, asked)
                 assert_honest(answer, query, node, truth, f"{instance}, disjunct {disjunct}: {answer}, exact {truth}")
                 if truth is not None and truth < -Fraction(NEAR):
@@ -83,7 +83,8 @@ def test_equality_is_found_exactly() -> None:
 def test_no_time_leaves_it_open() -> None:
     """With next to no time the answer is open, says why, and its bound claims nothing false."""
     query, node = wide_query()
-    none, little = (close(query, node, 0, seconds, MEMORY, accept=lambda points: False) for seconds in (0.0, 0.3))
+    options = MilpOptions(accept=lambda points: False)
+    none, little = (close(query, node, 0, seconds, MEMORY, options) for seconds in (0.0, 0.3))
     sampled = query.network.evaluate(np.random.default_rng(1).uniform(-1.0, 1.0, (1000, 12))).min()
 
     assert none.status == little.status == "open"
@@ -98,9 +99,9 @@ def test_a_start_is_handed_back_and_accepted() -> None:
     points = rng.uniform(-1.0, 1.0, (1000, 12))
     best = points[np.argmin(query.network.evaluate(points)[:, 0])]
     easy = replace_threshold(query, float(query.network.evaluate(best)[0]) + 1e-3)
-    answer = close(easy, node, 0, SECONDS, MEMORY, start=best)
+    answer = close(easy, node, 0, SECONDS, MEMORY, MilpOptions(start=best))
     seen: list[int] = []
-    refused = close(easy, node, 0, 1.0, MEMORY, start=best, accept=lambda p: bool(seen.append(len(p))))
+    refused = close(easy, node, 0, 1.0, MEMORY, MilpOptions(start=best, accept=lambda p: bool(seen.append(len(p)))))
 
     assert answer.status == "candidate"
     assert min(np.abs(p - best).max() for p in answer.points) < 1e-6
@@ -155,11 +156,11 @@ def test_several_run_in_threads_and_equal_seeds_give_equal_answers() -> None:
         node = bounded(query, root(query).node(0))
         assert node is not None
         problems.append((query, node))
-    alone = [close(query, node, None, SECONDS, MEMORY, seed=7) for query, node in problems]
+    alone = [close(query, node, None, SECONDS, MEMORY, MilpOptions(seed=7)) for query, node in problems]
     together: dict[int, MilpResult] = {}
 
     def work(number: int) -> None:
-        together[number] = close(*problems[number], None, SECONDS, MEMORY, seed=7)
+        together[number] = close(*problems[number], None, SECONDS, MEMORY, MilpOptions(seed=7))
 
     threads = [threading.Thread(target=work, args=(number,)) for number in range(len(problems))]
     for thread in threads:
@@ -180,7 +181,7 @@ def test_errors_of_the_caller_come_through() -> None:
     with pytest.raises(ValueError, match="bound the node first"):
         close(query, root(query).node(0), 0, SECONDS, MEMORY)
     with pytest.raises(RuntimeError, match="accept failed"):
-        close(replace_threshold(query, 5.0), node, 0, SECONDS, MEMORY, accept=fail)
+        close(replace_threshold(query, 5.0), node, 0, SECONDS, MEMORY, MilpOptions(accept=fail))
 
 
 def test_sat_relu_benchmarks() -> None:

@@ -10,7 +10,7 @@ import pytest
 from milp_problems import MEMORY, NEAR, SECONDS, assert_honest, bounded, exact_minimum, replace_threshold, wide_query
 from random_instances import random_instance
 
-from hypersplit.encodings.milp.close import FORMULATIONS, close
+from hypersplit.encodings.milp.close import FORMULATIONS, MilpOptions, close
 from hypersplit.encodings.milp.hull_cuts import HullCuts, Rows, most_violated
 from hypersplit.encodings.milp.margins import MarginModel
 from hypersplit.encodings.milp.model import NetworkModel
@@ -37,7 +37,7 @@ def test_verdicts_agree_with_enumeration(name: str) -> None:
             node = bounded(query, root(query).node(0))
             for disjunct in [*range(query.disjuncts), None] if node else []:
                 asked = list(range(query.disjuncts)) if disjunct is None else [disjunct]
-                answer = close(query, node, disjunct, SECONDS, MEMORY, formulation=name)
+                answer = close(query, node, disjunct, SECONDS, MEMORY, MilpOptions(formulation=name))
                 truth = exact_minimum(query, node, asked)
                 label = f"{name}, {instance}, disjunct {disjunct}: {answer}, exact {truth}"
                 assert_honest(answer, query, node, truth, label)
@@ -52,7 +52,7 @@ def test_partial_milps_are_relaxations(name: str) -> None:
         for query in queries(instance.network, instance.prop):
             node = bounded(query, root(query).node(0))
             for k in range(query.disjuncts) if node else []:
-                answer = close(query, node, k, SECONDS, MEMORY, formulation=name, binaries=2)
+                answer = close(query, node, k, SECONDS, MEMORY, MilpOptions(formulation=name, binaries=2))
                 truth = exact_minimum(query, node, [k])
                 label = f"{name}, {instance}, disjunct {k}: {answer}, exact {truth}"
                 assert answer.binaries <= 2, label
@@ -154,7 +154,8 @@ def test_more_binaries_bound_better() -> None:
     """Without a replayed point or the limit in the way, the bound rises from no binary to all of them."""
     query, node = small(1)
     easy = replace_threshold(query, 0.2 + 1e-3)  # the sampled minimum is forbidden: nothing is refuted
-    answers = [close(easy, node, 0, SECONDS, MEMORY, binaries=b, accept=lambda p: False) for b in (0, 8, None)]
+    options = [MilpOptions(binaries=b, accept=lambda p: False) for b in (0, 8, None)]
+    answers = [close(easy, node, 0, SECONDS, MEMORY, wanted) for wanted in options]
 
     assert [a.status for a in answers[:2]] == ["open", "open"]
     assert all("too few" in a.reason for a in answers[:2])
@@ -171,7 +172,7 @@ def test_importance_chooses_and_masks_choose() -> None:
     open_ = np.flatnonzero(scores > 0.0)
     worst = np.zeros(query.neurons, dtype=bool)
     worst[open_[np.argsort(scores[open_])[:8]]] = True
-    high, low = (close(query, node, 0, SECONDS, MEMORY, binaries=m, cutoff=1e6, accept=lambda p: False)
+    high, low = (close(query, node, 0, SECONDS, MEMORY, MilpOptions(binaries=m, cutoff=1e6, accept=lambda p: False))
                  for m in (best, worst))  # fmt: skip
 
     assert best.sum() == 8 and scores[best].min() >= np.sort(scores)[-8]
@@ -186,10 +187,10 @@ def test_a_scip_that_lies_is_not_believed(monkeypatch: pytest.MonkeyPatch) -> No
     best = points[np.argmin(query.network.evaluate(points)[:, 0])]
     easy = replace_threshold(query, float(query.network.evaluate(best)[0]) + 1e-3)
     monkeypatch.setattr(MarginModel, "run", lambda model, seconds, accept: ("infeasible", False))
-    refuted = close(easy, node, 0, SECONDS, MEMORY, start=best)
+    refuted = close(easy, node, 0, SECONDS, MEMORY, MilpOptions(start=best))
     monkeypatch.setattr(MarginModel, "run", lambda model, seconds, accept: ("timelimit", False))
     monkeypatch.setattr("hypersplit.encodings.milp.close.dual_bound", lambda model: 5.0)
-    bounded_ = close(easy, node, 0, SECONDS, MEMORY, start=best, cutoff=10.0)
+    bounded_ = close(easy, node, 0, SECONDS, MEMORY, MilpOptions(start=best, cutoff=10.0))
 
     for answer in (refuted, bounded_):
         assert answer.status == "open" and answer.bound == -np.inf
@@ -209,7 +210,7 @@ def test_a_scip_that_fails_costs_only_its_slice(monkeypatch: pytest.MonkeyPatch)
     with monkeypatch.context() as patch:
         patch.setattr(HullCuts, "finish", lambda formulation, model: setattr(formulation, "failure", TypeError("bug")))
         with pytest.raises(TypeError, match="bug"):
-            close(query, node, 0, SECONDS, MEMORY, formulation="hull")
+            close(query, node, 0, SECONDS, MEMORY, MilpOptions(formulation="hull"))
 
     assert building.status == "open" and "error in LP solver" in building.reason
 
@@ -218,7 +219,7 @@ def test_unknown_formulations_are_named() -> None:
     """A wrong name is a ValueError that lists the right ones."""
     query, node = small()
     with pytest.raises(ValueError, match=r"'huge-m': expected one of big-m, hull"):
-        close(query, node, 0, SECONDS, MEMORY, formulation="huge-m")
+        close(query, node, 0, SECONDS, MEMORY, MilpOptions(formulation="huge-m"))
 
 
 def test_nodes_phases_do_not_make_liars() -> None:
@@ -231,6 +232,6 @@ def test_nodes_phases_do_not_make_liars() -> None:
     phases[n], lower[n] = 1, 0.0
     elsewhere = replace(node, phases=phases, pre_lower=lower)
     easy = replace_threshold(query, float(query.network.evaluate(x)[0]) + 1e-3)
-    answer = close(easy, elsewhere, 0, SECONDS, MEMORY, start=x, accept=lambda p: False)
+    answer = close(easy, elsewhere, 0, SECONDS, MEMORY, MilpOptions(start=x, accept=lambda p: False))
 
     assert "exceeds" not in answer.reason

@@ -11,7 +11,7 @@ from milp_problems import bounded
 from random_instances import Shape, random_instance, random_nodes
 
 from hypersplit.encodings.milp import tightening
-from hypersplit.encodings.milp.tightening import bound_neuron, tighten_by_milp
+from hypersplit.encodings.milp.tightening import TighteningOptions, bound_neuron, tighten_by_milp
 from hypersplit.instances.batch import Node, root
 from hypersplit.instances.network import sequential
 from hypersplit.instances.property import Case, InputSet, Polyhedron, Property
@@ -60,7 +60,7 @@ def test_bounds_are_true_and_with_all_binaries_exact(phases: bool) -> None:
             for sign, side in ((1.0, 0), (-1.0, 1)) if mine and before else ():
                 truth, reachable = (sign * float(r[side]) for r in (mine, before))
                 known = node.pre_lower[n] if sign > 0.0 else -node.pre_upper[n]
-                values = [bound_neuron(query, node, n, sign, 60.0, binaries) for binaries in (0, 2, None)]
+                values = [bound_neuron(query, node, n, sign, 60.0, TighteningOptions(b)) for b in (0, 2, None)]
                 where = f"{label}, neuron {n}, sign {sign}: {values}, exact {truth}"
                 assert all(known <= value <= truth + 1e-12 for value in values), where
                 # SCIP stops where the neuron is proved stable
@@ -73,7 +73,7 @@ def test_more_binaries_win_more() -> None:
     """On a wide network the LP's bound is below that of eight binaries, and that below the exact one."""
     query, node = wide()
     n = query.slices[1].start + int(np.argmax((node.pre_upper - node.pre_lower)[query.slices[1]]))
-    values = [bound_neuron(query, node, n, 1.0, 60.0, binaries) for binaries in (0, 8, None)]
+    values = [bound_neuron(query, node, n, 1.0, 60.0, TighteningOptions(b)) for b in (0, 8, None)]
     points = np.random.default_rng(1).uniform(-1.0, 1.0, (2000, 8))
     sampled = query.network.values(points)[1][1][:, n - query.slices[1].start].min()
 
@@ -85,7 +85,7 @@ def test_tightening_is_true_and_never_worse(jobs: int) -> None:
     """Bounds of all neurons hold at sampled points, are nowhere worse than before, and some are better."""
     query, node = wide(1)
     neurons = np.arange(query.neurons)
-    low, high = tighten_by_milp(query, node, neurons, time.monotonic() + 1.0, 0.05, jobs, binaries=6)
+    low, high = tighten_by_milp(query, node, neurons, time.monotonic() + 1.0, TighteningOptions(6, 0.05, jobs))
     points = np.random.default_rng(1).uniform(-1.0, 1.0, (2000, 8))
     pre = np.concatenate(query.network.values(points)[1][:-1], axis=1)
 
@@ -98,7 +98,7 @@ def test_only_the_asked_neurons_are_asked() -> None:
     """Neurons of the same and of earlier layers that are not listed keep their bounds."""
     query, node = wide(2)
     asked = np.arange(query.slices[1].start, query.slices[1].start + 3)
-    low, high = tighten_by_milp(query, node, asked, time.monotonic() + 20.0, 5.0, binaries=4)
+    low, high = tighten_by_milp(query, node, asked, time.monotonic() + 20.0, TighteningOptions(4, 5.0))
     changed = (low != node.pre_lower) | (high != node.pre_upper)
 
     assert changed.any() and set(np.flatnonzero(changed[: query.slices[1].stop])) <= set(asked)

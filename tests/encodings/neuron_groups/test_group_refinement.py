@@ -13,11 +13,11 @@ from random_instances import random_instance, random_points
 from hypersplit.bab.stages.groups import close_by_groups
 from hypersplit.encodings.linear.bounds import LinearBoundOptions
 from hypersplit.encodings.linear.linear_bounds import bound
-from hypersplit.encodings.milp.close import close
+from hypersplit.encodings.milp.close import MilpOptions, close
 from hypersplit.encodings.neuron_groups.group_lp import GroupLP
 from hypersplit.encodings.neuron_groups.group_refinement import refine_by_groups
 from hypersplit.encodings.programs.lp import TriangleLP
-from hypersplit.heuristics.neuron_groups import groups_of_layer, groups_with_inputs
+from hypersplit.heuristics.neuron_groups import Grouping, groups_of_layer, groups_with_inputs
 from hypersplit.instances.batch import Node, root
 from hypersplit.instances.families.random_networks import nested_max, nested_max_property
 from hypersplit.instances.network import Array
@@ -39,7 +39,7 @@ def with_inputs(query: Query) -> object:
     """Groups of two neurons, and of a neuron and an input."""
 
     def members(k: int, node: Node) -> Iterable[Array]:
-        within = groups_of_layer(query, node, k, 2, 10) + query.slices[k - 1].start
+        within = groups_of_layer(query, node, k, Grouping(2, 10)) + query.slices[k - 1].start
         return [groups_with_inputs(query, node, k), within]
 
     return members
@@ -112,13 +112,13 @@ def test_rows_make_scip_stronger_and_lose_nothing() -> None:
     node = bounded(query)
     refined, rows = refine_by_groups(query, node, with_inputs(query))  # type: ignore[arg-type]
     plain = close(query, node, 0, 30.0, 1000.0)
-    helped = close(query, refined, 0, 30.0, 1000.0, rows=rows)
+    helped = close(query, refined, 0, 30.0, 1000.0, MilpOptions(rows=rows))
     assert plain.status == helped.status == "refuted"
     assert helped.nodes <= plain.nodes
     reached = nested(4, 0.9)
     node = bounded(reached)
     refined, rows = refine_by_groups(reached, node, with_inputs(reached))  # type: ignore[arg-type]
-    assert close(reached, refined, 0, 30.0, 1000.0, rows=rows).status == "candidate"
+    assert close(reached, refined, 0, 30.0, 1000.0, MilpOptions(rows=rows)).status == "candidate"
 
 
 @pytest.mark.parametrize("seed", range(15))
@@ -131,7 +131,7 @@ def test_milps_with_rows_agree_with_the_oracle(seed: int) -> None:
             continue
         refined, rows = refine_by_groups(query, node, with_inputs(query))  # type: ignore[arg-type]
         for k in range(query.disjuncts):
-            plain, helped = (close(query, node, k, 30.0, 1000.0, rows=r) for r in (None, rows))
+            plain, helped = (close(query, node, k, 30.0, 1000.0, MilpOptions(rows=r)) for r in (None, rows))
             assert {plain.status, helped.status} != {"refuted", "candidate"}
 
 

@@ -20,7 +20,7 @@ from hypersplit.encodings.neuron_groups.octahedron import octahedral_directions
 from hypersplit.encodings.programs.lp import TriangleLP
 from hypersplit.encodings.slopes.group_rows import GroupRows
 from hypersplit.encodings.slopes.optimised_bounds import OptimiseOptions
-from hypersplit.heuristics.neuron_groups import GROUPINGS, groups_of_layer, subsets
+from hypersplit.heuristics.neuron_groups import GROUPINGS, Grouping, groups_of_layer, subsets
 from hypersplit.instances.batch import Batch, Node, root
 from hypersplit.instances.families.random_networks import random_network
 from hypersplit.instances.network import Array, Layer, Network, sequential
@@ -170,14 +170,14 @@ def test_groups_have_the_wanted_size_and_live_in_their_layer(grouping: str) -> N
     node = bounded(query, root(query)).node(0)
     for k in (1, 2):
         part = query.slices[k - 1]
-        groups = groups_of_layer(query, node, k, 3, 10, grouping=grouping)
+        groups = groups_of_layer(query, node, k, Grouping(3, 10, grouping))
         assert groups.shape[1] == 3 and 1 <= len(groups) <= 10
         assert (np.diff(groups, axis=1) > 0).all()
         assert (node.pre_upper[part][groups] > 0.0).all()
         assert len(np.unique(groups, axis=0)) == len(groups)
-    assert not len(groups_of_layer(query, node, 3, 3, 10, grouping=grouping)), "an affine layer has no groups"
+    assert not len(groups_of_layer(query, node, 3, Grouping(3, 10, grouping))), "an affine layer has no groups"
     with pytest.raises(ValueError, match="correlation"):
-        groups_of_layer(query, node, 1, 3, 10, grouping="luck")
+        Grouping(3, 10, "luck")
 
 
 def test_correlated_neurons_come_together() -> None:
@@ -185,7 +185,7 @@ def test_correlated_neurons_come_together() -> None:
     weights = np.array([[1.0, 0.1, 0.0], [0.0, 0.1, 1.0], [1.0, 0.0, 0.1], [0.1, 0.0, -1.0]])
     query = asking([weights, np.ones((1, 4))], [np.zeros(4), np.zeros(1)], InputSet.box(-np.ones(3), np.ones(3)), 9.0)
     node = bounded(query, root(query)).node(0)
-    assert groups_of_layer(query, node, 1, 2, 4).tolist() == [[0, 2], [1, 3]]
+    assert groups_of_layer(query, node, 1, Grouping(2, 4)).tolist() == [[0, 2], [1, 3]]
 
 
 def test_subsets_are_all_and_each_once() -> None:

@@ -19,7 +19,7 @@ from hypersplit.encodings.slopes.optimised_bounds import OptimiseOptions
 from hypersplit.encodings.slopes.phase_bounds import bound_phases, disjunct_minima, hidden_minima, skeleton_of
 from hypersplit.encodings.slopes.row_multipliers import AGE, RowPool
 from hypersplit.encodings.slopes.slope_ascent import Single
-from hypersplit.heuristics.neuron_groups import groups_of_layer
+from hypersplit.heuristics.neuron_groups import Grouping, groups_of_layer
 from hypersplit.instances.batch import Batch, Node, root
 from hypersplit.instances.families.max_networks import chained_max, max_query, tree_max
 from hypersplit.instances.families.random_networks import random_network
@@ -48,7 +48,7 @@ def bounded(query: Query) -> Batch:
 
 def pairs_of(query: Query) -> Callable[[int, Node], list[Array]]:
     """Pairs and triples of each layer."""
-    return lambda k, node: [groups_of_layer(query, node, k, size, 30) for size in (2, 3)]
+    return lambda k, node: [groups_of_layer(query, node, k, Grouping(size, 30)) for size in (2, 3)]
 
 
 def pool_of(query: Query, batch: Batch) -> RowPool:
@@ -123,7 +123,7 @@ def test_supergradient() -> None:
     ascent = ascent_of(query, batch, pool, OptimiseOptions(iterations=0))
     rng, step = np.random.default_rng(0), 1e-3
     ascent.mus = rng.uniform(0.01, 0.02, ascent.mus.shape).astype(np.float32)
-    values, coefficients, x = ascent._back()
+    values, coefficients, x = ascent._back(ascent.numbers, ascent.fresh, ascent.rows)
     before, seen = ascent.mus.copy(), {}
     original = ascent._direction
 
@@ -138,7 +138,7 @@ def test_supergradient() -> None:
         for j, slot in enumerate(rows.slots[:20].tolist()):
             ascent.mus = before.copy()
             ascent.mus[:, slot] += step
-            moved = ascent._back()[0]
+            moved = ascent._back(ascent.numbers, ascent.fresh, ascent.rows)[0]
             measured = (moved - values) / step
             # the minimiser may change on the way: then the bound lies below its tangent
             assert (measured <= seen[-v][:, j] + 2e-2 * (1.0 + np.abs(seen[-v][:, j]))).all()
