@@ -4,6 +4,7 @@
     >>> result = hypersplit.verify("net.onnx", "prop.vnnlib", timeout=60)      # doctest: +SKIP
     >>> result.verdict, result.witness, result.bound, result.reason            # doctest: +SKIP
 
+`radius`, `radii` and `robustness` ask how far inputs are from another class: docs/robustness.md.
 Networks and properties can also be built in memory: see `Network`, `sequential`, `Property`, `Case`, `InputSet`.
 """
 
@@ -11,6 +12,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from hypersplit.bab.robustness.radius import Radius as Radius
+    from hypersplit.bab.robustness.radius import radii as radii
+    from hypersplit.bab.robustness.radius import radius as radius
+    from hypersplit.bab.robustness.samples import Answer as Answer
+    from hypersplit.bab.robustness.samples import robustness as robustness
     from hypersplit.bab.run.options import Options as Options
     from hypersplit.bab.run.result import Result as Result
     from hypersplit.bab.verify import verify as verify
@@ -32,6 +38,7 @@ __version__ = "0.1.0"
 # Where each public name lives. They arrive on first use: the command line must set the number of threads before numpy
 # starts, and answers `--help` without it.
 _HOMES = {
+    "Answer": "bab.robustness.samples",
     "Case": "instances.property",
     "InputError": "instances.errors",
     "InputSet": "instances.property",
@@ -42,9 +49,13 @@ _HOMES = {
     "Polyhedron": "instances.property",
     "Property": "instances.property",
     "PropertyError": "instances.errors",
+    "Radius": "bab.robustness.radius",
     "Result": "bab.run.result",
     "UnsupportedOperatorError": "instances.errors",
     "Witness": "instances.judges.witness",
+    "radii": "bab.robustness.radius",
+    "radius": "bab.robustness.radius",
+    "robustness": "bab.robustness.samples",
     "sequential": "instances.network",
     "verify": "bab.verify",
 }

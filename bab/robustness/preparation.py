@@ -73,7 +73,8 @@ def flat(raw: Array, network: Network, name: str) -> Array:
     expected = _outer(network)
     if raw.size != network.input_size:
         shape = network.input_shape or (network.input_size,)
-        raise InputError(f"{name}: shape {raw.shape}, expected {network.input_size} numbers for inputs of shape {shape}")
+        numbers = f"{network.input_size} numbers for inputs of shape {shape}"
+        raise InputError(f"{name}: shape {raw.shape}, expected {numbers}")
     raw = raw.reshape(tuple(s for s in raw.shape if s != 1) or (1,)).astype(np.float64)
     channels_first = len(expected) != 3 or expected[0] in COLOURS
     if raw.ndim == 3 and channels_first and raw.shape[0] != 3 and raw.shape[-1] == 3:

@@ -26,7 +26,7 @@ from ...instances.network import Array, Network
 from ..run.limits import Limits
 from ..run.options import Options, OptionValues, changed
 from ..verify import verify
-from .question import NORMS, Range, classifier_output, question, whole_range
+from .question import NORMS, classifier_output, question, whole_range
 from .starting_radius import starting_radius
 from .upper_side import Counterexample, UpperSide
 

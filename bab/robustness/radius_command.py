@@ -8,7 +8,6 @@ import math
 import time
 from dataclasses import replace
 from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal
-from pathlib import Path
 from typing import Any
 
 import numpy as np

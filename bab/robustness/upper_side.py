@@ -59,30 +59,30 @@ class UpperSide:
         points, distances = nearest(self.gaps, self.x, self.label, aims, self.norm, until)
         order = np.argsort(distances, kind="stable")
         for k in order[np.isfinite(distances[order])]:
-            self._confirm(points[k], targets)
+            self.confirm(points[k], targets)
         best = self.best(targets)
         if best:
-            self._improve(best, until)
+            self.improve(best, until)
 
     def take(self, witness: Witness, targets: list[int], deadline: float) -> None:
         """A counterexample of a search, and what it becomes when it is pulled towards x."""
-        self._keep(witness, targets)
+        self.keep(witness, targets)
         best = self.best(targets)
         if best is not None:
-            self._improve(best, time.monotonic() + ATTACK_SHARE * (deadline - time.monotonic()))
+            self.improve(best, time.monotonic() + ATTACK_SHARE * (deadline - time.monotonic()))
 
     def best(self, targets: list[int]) -> Counterexample | None:
         """The nearest one of these classes."""
         known = [self.nearest[j] for j in targets if j in self.nearest]
         return min(known, key=lambda c: c.distance) if known else None
 
-    def _improve(self, best: Counterexample, until: float) -> None:
+    def improve(self, best: Counterexample, until: float) -> None:
         one = np.array([self.label]), np.array([best.other])
         near = pulled(self.gaps, self.x[None], best.input[None], *one, self.norm)[0]
         near = closer(self.gaps, self.x, self.label, best.other, self.norm, near, self.rng, until)
-        self._confirm(near, [best.other])
+        self.confirm(near, [best.other])
 
-    def _confirm(self, point: Array, targets: list[int]) -> None:
+    def confirm(self, point: Array, targets: list[int]) -> None:
         """Keep the input next to `point`, or a little beyond it, that the file itself confirms."""
         step = point - self.x
         reach = (1.0 + 2.0 * BEYOND[-1]) * np.abs(step) + np.spacing(np.abs(point))
@@ -90,10 +90,10 @@ class UpperSide:
         case = Case(InputSet.box(low, high), beaten(self.label, targets, self.replay.network.output_size))
         for share in BEYOND:
             if witness := self.replay.check(case, np.clip(self.x + (1.0 + share) * step, low, high)):
-                self._keep(witness, targets)
+                self.keep(witness, targets)
                 return
 
-    def _keep(self, witness: Witness, targets: list[int]) -> None:
+    def keep(self, witness: Witness, targets: list[int]) -> None:
         """A witness stands for every class that it ties with or is taken for."""
         x, y = witness.input, witness.output
         if (x < self.limits.low).any() or (x > self.limits.high).any():  # float32 has no number in the range

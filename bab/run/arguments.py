@@ -18,7 +18,10 @@ from .exit_codes import BAD_INPUT, SENTENCE
 from .kinds import Kind, integer, number, shown
 from .options import ABOUT, MOST_JOBS, MOST_SECONDS, Options, about, read
 
-__all__ = ["LISTED", "OUTSIDE_BENCH", "OUTSIDE_ROBUSTNESS", "Command", "given_options", "options_from", "option_words", "parser"]
+__all__ = [
+    "LISTED", "OUTSIDE_BENCH", "OUTSIDE_ROBUSTNESS", "Command", "given_options", "option_words", "options_from",
+    "parser",
+]  # fmt: skip
 
 Command = Callable[[argparse.Namespace], int]  # runs and returns the exit code
 
@@ -33,7 +36,7 @@ OUTSIDE_BENCH = {  # options that its instances cannot share, each with what to 
     "picture_inputs": "one file for all instances; `verify` draws it",
     "progress": "instances have no terminal of their own",
 }
-ROBUSTNESS_FLAGS = ("timeout", "memory_mb", "seed", "method", "trust_scip")  # of radius and robustness
+ROBUSTNESS_FLAGS = ("memory_mb", "seed", "method", "trust_scip")  # of radius and robustness
 OUTSIDE_ROBUSTNESS = ("log", "picture", "picture_inputs", "progress")  # options of a single question
 NORMS = {"inf": math.inf, "2": 2, "1": 1}
 WIDTH = 80  # characters of a line of the list of options
@@ -115,16 +118,17 @@ def _radius(add: Callable[..., object]) -> None:
     add("--json", action="store_true", help="print one JSON object")
     add("--picture", dest="drawing", type=_path, metavar="FILE", help="draw the input and its nearest counterexample")
     _inputs(add)
-    _options(add, (*ROBUSTNESS_FLAGS, "jobs"))
+    _options(add, ("timeout", *ROBUSTNESS_FLAGS, "jobs"))
 
 
 def _robustness(add: Callable[..., object]) -> None:
     add("network", metavar="NET.onnx", type=_path)
-    add("data", metavar="DATA", type=_path, help="a .npz with images and labels, a .npy, or a .csv with the label first")
+    add("data", metavar="DATA", type=_path, help="a .npz with images and labels, a .npy, or a .csv, the label first")
     add("--epsilon", type=_numbers, required=True, metavar="E[,E2,...]", help="distances to ask for")
     add("--labels", type=_path, metavar="FILE", help="labels of a .npy: another one, or one a line")
     add("--limit", type=_typed(COUNT), metavar="N", help="the first N inputs alone")
     add("--jobs", dest="processes", type=_typed(JOBS), default=1, metavar="N", help="inputs at a time (default: 1)")
+    add("--timeout", type=_read("timeout"), metavar="S", help="seconds for each input and distance (default: 300)")
     add("--csv", type=_path, metavar="FILE", help="that every answer is appended to at once")
     add("--resume", action="store_true", help="keep the answers that --csv holds, ask for the others")
     add("--html", type=_path, metavar="FILE", help="one page with counts, curve and the weakest inputs")

@@ -1,1 +1,1 @@
-"""Where may a counterexample be? Points, descents, corners."""
+"""Where may a counterexample be? Points, descents, corners, the nearest boundary."""

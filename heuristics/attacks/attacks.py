@@ -91,7 +91,7 @@ def quasi_random(lower: Array, upper: Array, count: int, seed: int, ball: NormBa
 def _into(points: Array, lower: Array, upper: Array, ball: NormBall | None, rng: np.random.Generator) -> Array:
     """Points of the box led into the ball; in l1 only some of their inputs leave the centre's values first."""
     if ball is not None and ball.norm == 1:
-        moved = sparse_shares(*points.shape, rng)
+        moved = sparse_shares(len(points), len(lower), rng)
         points = np.where(moved, points, np.clip(ball.centre, lower, upper))
     return into_ball(points, lower, upper, ball)
 

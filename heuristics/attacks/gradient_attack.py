@@ -64,9 +64,10 @@ def projected_gradient(
 
     starts: [P, inputs], the most promising ones first; lower, upper: [inputs] or [P, inputs], the box to stay in;
     targets: [P] index of the polyhedron that each start aims at, by default diversified as the module says, with
-    random directions from `rng`; deadline: time.monotonic() after which no step begins; ball: to stay in as well, as far
-    as it meets the box. Returns (points [P, inputs], their worst margins [P], rounded as the passes are). Large networks take the starts in chunks; after a chunk with a
-    counterexample, or at the deadline, the others stay where they are, with margin inf.
+    random directions from `rng`; deadline: time.monotonic() after which no step begins; ball: to stay in as well, as
+    far as it meets the box. Returns (points [P, inputs], their worst margins [P], rounded as the passes are). Large
+    networks take the starts in chunks; after a chunk with a counterexample, or at the deadline, the others stay where
+    they are, with margin inf.
     """
     passes = passes_of(query.network, lower, upper)
     rng = np.random.default_rng(0) if rng is None else rng

@@ -5,8 +5,9 @@ The step is taken inside a ball around the input whose radius e is adapted in ev
     at no candidate:       e <- e (1 + c_k),
     at a candidate:        e <- min(e (1 - c_k), least distance so far),
     x <- P_e(x + s_k e d(grad gap)),
-d the steepest direction of the norm (also at candidates: on a smaller sphere it leads to where the gap is least), P_e the projection onto ball and box, and c_k, s_k falling along a cosine. So the
-path goes along the decision boundary towards the input. What it met nearest is pulled nearer yet (`pulling`).
+d the steepest direction of the norm, P_e the projection onto ball and box, and c_k, s_k falling along a cosine. The
+step is taken at candidates, too: on a smaller sphere it leads to where the gap is least. So the path goes along the
+decision boundary towards the input. What it met nearest is pulled nearer yet (`pulling`).
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ def minimal_norm(
     gaps: ClassGaps, centres: Array, labels: Array, targets: Array, norm: float, starts: Array, steps: int,
     deadline: float = np.inf,
 ) -> tuple[Array, Array]:  # fmt: skip
-    """(the nearest candidate of each path [P, n], its distance [P] in the norm; inf, and the start, where none was met).
+    """(the nearest candidate of each path [P, n], its distance [P]; the start, and inf, where none was met).
 
     centres, starts: [P, n] in the box; labels, targets: [P]; norm: 1, 2 or inf; deadline: time.monotonic() after which
     no step begins. Candidates are told by float64.
