@@ -95,7 +95,9 @@ def _least(classes: dict[int, Radius]) -> Radius:
 def _lines(least: Radius, classes: dict[int, Radius], norm: float) -> list[str]:
     name, count = NORM_NAMES[norm], least.questions
     nearest = "no counterexample found"
-    if least.counterexample is not None:
+    if least.attacked == 0.0:
+        nearest = f"the network itself gives the input class {least.other}, or a tie"
+    elif least.counterexample is not None:
         nearest = f"the nearest counterexample found is of class {least.other}"
     lines = [
         f"certified: {rounded(least.certified, False)}  no input within this {name} distance gets another class",
