@@ -40,6 +40,8 @@ LAST = 0.9  # of the tolerance that the last question leaves between the sides
 CALL_SHARE = 0.5  # of the time that is left, for one question
 LEAST_SECONDS = 0.05  # that a question is worth asking with
 FIRST_GUESS = 0.01  # of the input's size: the first question where no counterexample is known
+GROWTH = 4.0  # of the next ones
+MOST = 1e6  # of the input's size: farther away nobody looks for one
 MOST_UNDECIDED = 12  # questions without an answer, each at half the radius of the one before
 DISAGREEMENT = 1e-4  # share by which rounding in the file may bring its counterexamples below a certified radius
 
@@ -194,8 +196,11 @@ class _Bisection:
             if self.open < np.inf:  # what is decided lies below it
                 yield 0.5 * (self.lower + top)
             elif best is None:
-                size = FIRST_GUESS * (1.0 + float(np.linalg.norm(self.asked.x, ord=self.asked.norm)))
-                yield min(max(2.0 * self.lower, size), self.asked.farthest)
+                size = 1.0 + float(np.linalg.norm(self.asked.x, ord=self.asked.norm))
+                if self.lower > MOST * size:
+                    self.why = "no counterexample is known"
+                    return
+                yield min(max(GROWTH * self.lower, FIRST_GUESS * size), self.asked.farthest)
             else:
                 shares = *LADDER, 1.0 - LAST * self.asked.tolerance
                 yield next((s * top for s in shares if s * top > self.lower), 0.5 * (self.lower + top))
