@@ -17,6 +17,7 @@ from ...instances.network import Array, Network
 __all__ = ["Preparation", "flat", "picture_shape"]
 
 COLOURS = (1, 3)  # channels that an image may have
+LEAST_SIDE = 8  # pixels of a square from which a flat vector is taken for an image
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,7 @@ def picture_shape(network: Network) -> tuple[tuple[int, int, int], bool] | None:
         return (1, shape[0], shape[1]), False
     for channels in COLOURS:
         side = math.isqrt(network.input_size // channels)
-        if side > 3 and channels * side * side == network.input_size:
+        if side >= LEAST_SIDE and channels * side * side == network.input_size:
             return (channels, side, side), False
     return None
 

@@ -46,8 +46,8 @@ class Range:
 def whole_range(size: int, low: float | Array = -np.inf, high: float | Array = np.inf) -> Range:
     """The range of `size` inputs between numbers, or arrays [size]. Raises InputError where it is empty."""
     ends = [np.array(np.broadcast_to(np.asarray(end, dtype=np.float64), (size,))) for end in (low, high)]
-    if not (ends[0] < ends[1]).all():
-        raise InputError("range: expected the lower end below the upper one")
+    if not (ends[0] <= ends[1]).all():
+        raise InputError("range: expected no lower end above its upper one")
     return Range(*ends)
 
 

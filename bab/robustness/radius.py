@@ -23,6 +23,7 @@ import numpy as np
 from ...instances.errors import DisagreementError, InputError
 from ...instances.judges.replay import Replay
 from ...instances.network import Array, Network
+from ...instances.rounding import gamma
 from ..run.limits import Limits
 from ..run.options import Options, OptionValues, changed
 from ..verify import verify
@@ -133,9 +134,9 @@ class _Asked:
 
     @property
     def farthest(self) -> float:
-        """Distance of the range's farthest corner: a radius beyond it is infinite."""
+        """Distance of the range's farthest corner, rounded up: a radius beyond it is infinite."""
         corner = np.maximum(np.abs(self.range.low - self.x), np.abs(self.range.high - self.x))
-        return float(np.linalg.norm(corner, ord=self.norm))
+        return float(np.linalg.norm(corner, ord=self.norm)) * (1.0 + gamma(len(corner)))
 
     def radius(self, targets: list[int], deadline: float) -> Radius:
         """Of being taken for one of these classes."""

@@ -142,7 +142,7 @@ def _inputs(add: Callable[..., object]) -> None:
     add("--norm", type=_norm, default=math.inf, metavar="inf|2|1", help="of the distance (default: inf)")
     add("--range", type=_interval, metavar="LO,HI",
         help="that inputs stay in, before --mean and --std (default: none)")  # fmt: skip
-    add("--scale", type=float, default=1.0, metavar="S", help="inputs are (raw * scale - mean) / std, e.g. 0.00392157")
+    add("--scale", type=_ratio, default=1.0, metavar="S", help="inputs are (raw * scale - mean) / std, e.g. 1/255")
     add("--mean", type=_numbers, default=(0.0,), metavar="M[,...]", help="one number, or one of each channel")
     add("--std", type=_numbers, default=(1.0,), metavar="D[,...]", help="the same")
 
@@ -256,6 +256,15 @@ def _numbers(text: str) -> tuple[float, ...]:
     if not all(math.isfinite(value) for value in found):
         raise argparse.ArgumentTypeError(f"{shown(text)}: expected finite numbers")
     return found
+
+
+def _ratio(text: str) -> float:
+    """A number, or a quotient of two: 1/255 makes 1 of 255, which no decimal of it does."""
+    parts = text.split("/")
+    try:
+        return float(parts[0]) if len(parts) == 1 else float(parts[0]) / float(parts[1] if len(parts) == 2 else "")
+    except (ValueError, ZeroDivisionError) as error:
+        raise argparse.ArgumentTypeError(f"{shown(text)}: expected a number, or a quotient like 1/255") from error
 
 
 def _interval(text: str) -> tuple[float, float]:

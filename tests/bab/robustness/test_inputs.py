@@ -171,6 +171,7 @@ BAD: dict[str, tuple[Callable[[Path], list[str]], str]] = {
     "std": (words(IRIS_CSV, "--row", "0", "--std", "0"), "--std"),
     "means": (words(IRIS_CSV, "--row", "0", "--mean", "0,0,0"), "--mean"),
     "scale": (words(IRIS_CSV, "--row", "0", "--scale", "nan"), "--scale"),
+    "ratio": (words(IRIS_CSV, "--row", "0", "--scale", "1/0"), "--scale"),
     "picture": (words(IRIS_CSV, "--row", "0", "--picture", "x.bmp"), "--picture"),
     "option": (words(IRIS_CSV, "--row", "0", "--option", "log=x"), "option log"),
 }
