@@ -147,7 +147,7 @@ def test_what_is_there_is_not_overwritten(tmp_path: Path, capsys: Captured) -> N
 
 def test_inputs_side_by_side_have_the_same_answers(tmp_path: Path) -> None:
     """Two processes say what one says."""
-    words = ["robustness", DIGITS, str(data(tmp_path, 4)), "--epsilon", "0.05,0.11", "--timeout", "60", "--range", "0,1"]
+    words = ["robustness", DIGITS, str(data(tmp_path, 4)), "--epsilon", "0.05,0.11", "--range", "0,1"]
     assert main([*words, "--csv", str(tmp_path / "two.csv"), "--jobs", "2"]) == 0
     assert main([*words, "--csv", str(tmp_path / "one.csv")]) == 0
     assert statuses(tmp_path / "two.csv") == statuses(tmp_path / "one.csv")
@@ -155,14 +155,14 @@ def test_inputs_side_by_side_have_the_same_answers(tmp_path: Path) -> None:
 
 def test_the_page_holds_everything(tmp_path: Path) -> None:
     """Counts, curve and pictures in one file without links, for narrow and dark screens; also of answers read back."""
-    words = ["robustness", DIGITS, str(data(tmp_path)), "--epsilon", "0.05,0.11", *SAID, "--csv", str(tmp_path / "a.csv")]
-    page = tmp_path / "page.html"
+    page, answers = tmp_path / "page.html", tmp_path / "a.csv"
+    words = ["robustness", DIGITS, str(data(tmp_path)), "--epsilon", "0.05,0.11", *SAID, "--csv", str(answers)]
     assert main([*words, "--html", str(page)]) == 0
     text = page.read_text(encoding="utf-8")
     assert "http" not in text and "prefers-color-scheme: dark" in text and "width=device-width" in text
     assert text.count("<polyline") == 2 and "90.00%" in text
     pictures = re.findall(r'src="data:image/png;base64,([^"]+)"', text)
-    attacked = len({i for (i, _), s in statuses(tmp_path / "a.csv").items() if s == "attacked"})
+    attacked = len({i for (i, _), s in statuses(answers).items() if s == "attacked"})
     assert len(pictures) == 3 * attacked > 0
     images = pytest.importorskip("PIL.Image")
     assert all(images.open(io.BytesIO(base64.b64decode(p))).size == (8, 8) for p in pictures)
