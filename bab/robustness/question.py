@@ -7,8 +7,10 @@ A tie counts as another class: who reads the outputs may break it either way.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -17,7 +19,7 @@ from ...instances.judges.replay import Replay
 from ...instances.network import Array, Network
 from ...instances.property import Case, InputSet, Polyhedron, Property
 
-__all__ = ["NORMS", "Range", "beaten", "classifier_output", "question", "whole_range"]
+__all__ = ["NORMS", "Range", "beaten", "classifier_output", "question", "read_classifier", "whole_range"]
 
 NORMS = (np.inf, 2, 1)
 
@@ -49,6 +51,15 @@ def whole_range(size: int, low: float | Array = -np.inf, high: float | Array = n
     if not (ends[0] <= ends[1]).all():
         raise InputError("range: expected no lower end above its upper one")
     return Range(*ends)
+
+
+def read_classifier(network: str | os.PathLike[str] | Network) -> Network:
+    """The network, read where it is the path of an ONNX file. Raises NetworkError as its reader does."""
+    if isinstance(network, Network):
+        return network
+    from ...instances.onnx.reader import read_network
+
+    return read_network(Path(network))
 
 
 def beaten(label: int, others: Iterable[int], classes: int) -> tuple[Polyhedron, ...]:

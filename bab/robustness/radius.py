@@ -13,6 +13,7 @@ its distance, so the steps below the last one cost little and leave something wh
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -27,7 +28,7 @@ from ...instances.rounding import gamma
 from ..run.limits import Limits
 from ..run.options import Options, OptionValues, changed
 from ..verify import verify
-from .question import NORMS, classifier_output, question, whole_range
+from .question import NORMS, classifier_output, question, read_classifier, whole_range
 from .starting_radius import starting_radius
 from .upper_side import Counterexample, UpperSide
 
@@ -67,25 +68,25 @@ class Radius:
 
 
 def radius(
-    network: Network, x: Array, norm: float = np.inf, label: int | None = None,
+    network: str | os.PathLike[str] | Network, x: Array, norm: float = np.inf, label: int | None = None,
     low: float | Array = -np.inf, high: float | Array = np.inf, tolerance: float = 0.01,
     options: Options | None = None, **overrides: Unpack[OptionValues],
 ) -> Radius:  # fmt: skip
     """The radius of x [n] in l1, l2 or the maximum norm, certified and attacked.
 
-    label: the class to keep, by default the one that the network gives; low, high: the range that inputs come from,
-    numbers or [n]; tolerance: largest gap between the two radii, as a share of the attacked one; options: of the
-    searches, `timeout` of all together.
+    network: path of an ONNX file, or a Network; label: the class to keep, by default the one that the network
+    gives; low, high: the range that inputs come from, numbers or [n]; tolerance: largest gap between the two radii,
+    as a share of the attacked one; options: of the searches, `timeout` of all together.
 
     Where the network gives x another class than `label`, or a tie, both radii are 0. Raises InputError for what is
     none of these, and as `verify` does.
     """
-    ask = _Asked(network, x, norm, label, low, high, tolerance, changed(options, overrides))
+    ask = _Asked(read_classifier(network), x, norm, label, low, high, tolerance, changed(options, overrides))
     return ask.radius(ask.others, ask.limits.deadline)
 
 
 def radii(
-    network: Network, x: Array, norm: float = np.inf, label: int | None = None,
+    network: str | os.PathLike[str] | Network, x: Array, norm: float = np.inf, label: int | None = None,
     low: float | Array = -np.inf, high: float | Array = np.inf, tolerance: float = 0.01,
     options: Options | None = None, **overrides: Unpack[OptionValues],
 ) -> dict[int, Radius]:  # fmt: skip
@@ -93,14 +94,17 @@ def radii(
 
     The nearest classes come first; each gets an equal share of the time that is left. Their least radii bound `radius`.
     """
-    ask = _Asked(network, x, norm, label, low, high, tolerance, changed(options, overrides))
+    ask = _Asked(read_classifier(network), x, norm, label, low, high, tolerance, changed(options, overrides))
     ask.upper.attack(ask.others, ask.limits.deadline)
     known = ask.upper.nearest
     order = sorted(ask.others, key=lambda j: known[j].distance if j in known else np.inf)
     found: dict[int, Radius] = {}
+    end = ask.limits.deadline
     for place, j in enumerate(order):
         now = time.monotonic()
-        found[j] = ask.radius([j], now + max(0.0, ask.limits.deadline - now) / (len(order) - place))
+        found[j] = ask.radius([j], now + max(0.0, end - now) / (len(order) - place))
+        if found[j].reason == "interrupted":
+            end = now
     return found
 
 

@@ -10,6 +10,7 @@ The cheapest comes first: the iterative gradient method, descents from random st
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -17,15 +18,15 @@ from typing import Unpack
 
 import numpy as np
 
-from ...heuristics.attacks.ball_descent import ball_descent, ball_starts
-from ...heuristics.attacks.class_gaps import ANY
-from ...heuristics.attacks.iterative_gradient import iterative_gradient
+from ...heuristics.boundaries.ball_descent import ball_descent, ball_starts
+from ...heuristics.boundaries.class_gaps import ANY
+from ...heuristics.boundaries.iterative_gradient import iterative_gradient
 from ...instances.errors import InputError
 from ...instances.judges.replay import Replay
 from ...instances.network import Array, Network
 from ..run.options import Options, OptionValues, changed
 from ..verify import verify
-from .question import NORMS, Range, classifier_output, question, whole_range
+from .question import NORMS, Range, classifier_output, question, read_classifier, whole_range
 from .upper_side import UpperSide
 
 __all__ = ["STATUSES", "Answer", "Samples", "robustness"]
@@ -53,17 +54,19 @@ class Answer:
 
 
 def robustness(
-    network: Network, inputs: Array, labels: Sequence[int] | Array, epsilons: Sequence[float], norm: float = np.inf,
-    low: float | Array = -np.inf, high: float | Array = np.inf, options: Options | None = None,
-    **overrides: Unpack[OptionValues],
+    network: str | os.PathLike[str] | Network, inputs: Array, labels: Sequence[int] | Array,
+    epsilons: Sequence[float], norm: float = np.inf, low: float | Array = -np.inf, high: float | Array = np.inf,
+    options: Options | None = None, **overrides: Unpack[OptionValues],
 ) -> list[Answer]:  # fmt: skip
     """Whether each of the inputs keeps its label within each of the distances.
 
-    inputs: [N, n]; labels: [N] classes; epsilons: positive; norm: 1, 2 or inf, of the distance; low, high: the range
-    that inputs come from, numbers or [n]; options: of the searches, `timeout` of each input and distance.
+    network: path of an ONNX file, or a Network; inputs: [N, n]; labels: [N] classes; epsilons: positive; norm: 1, 2
+    or inf, of the distance; low, high: the range that inputs come from, numbers or [n]; options: of the searches,
+    `timeout` of each input and distance.
     The answers come input by input, and from the least distance on. Raises InputError for what is none of these, and
     as `verify` does.
     """
+    network = read_classifier(network)
     limits = whole_range(network.input_size, low, high)
     samples = Samples(network, norm, limits, tuple(epsilons), changed(options, overrides))
     points, classes = np.asarray(inputs, dtype=np.float64), np.asarray(labels)

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ...heuristics.attacks.class_gaps import ANY, ClassGaps
 from ...heuristics.attacks.lengths import lengths
-from ...heuristics.attacks.nearest import closer, nearest
-from ...heuristics.attacks.pulling import pulled
+from ...heuristics.boundaries.class_gaps import ANY, ClassGaps
+from ...heuristics.boundaries.nearest import closer, nearest
+from ...heuristics.boundaries.pulling import pulled
 from ...instances.judges.replay import Replay, Witness
 from ...instances.network import Array
 from ...instances.property import Case, InputSet

@@ -1,1 +1,1 @@
-"""Where may a counterexample be? Points, descents, corners, the nearest boundary."""
+"""Where may a counterexample be? Points, descents, corners."""

@@ -116,6 +116,33 @@ def test_no_counterexample_anywhere_ends_at_a_large_distance() -> None:
     assert found.reason == "no counterexample is known"
 
 
+def test_an_interruption_ends_with_what_is_known(monkeypatch: pytest.MonkeyPatch, capsys: Captured) -> None:
+    """Both radii are printed, certified is nothing, and the exit code is that of interrupted runs; also with --all."""
+    from hypersplit import Result
+    from hypersplit.bab.robustness import radius as asked
+
+    calls = []
+
+    def interrupted(*args: object) -> Result:
+        calls.append(args)
+        return Result("unknown", reason="interrupted")
+
+    monkeypatch.setattr(asked, "verify", interrupted)
+    for words in ([], ["--all"]):
+        calls.clear()
+        assert main(["radius", IRIS, IRIS_CSV, "--row", "1", *words, *QUICK]) == 3
+        lines = capsys.readouterr().out.splitlines()
+        assert lines[0].split()[1] == "0" and float(lines[1].split()[1]) > 0.1
+        assert lines[4] == "reason:    interrupted" and len(calls) == 1
+
+
+def test_files_are_read_by_their_paths() -> None:
+    """As `verify` does."""
+    x, y = flowers()
+    assert hypersplit.radius(IRIS, x[1], tolerance=0.5, jobs=1).label == y[1]
+    assert hypersplit.robustness(IRIS, x[:2], y[:2], [0.01], jobs=1)[1].status == "robust"
+
+
 def test_a_short_time_leaves_the_sides_apart() -> None:
     """They stay true, and the reason is told."""
     found = hypersplit.radius(read_network(DIGITS), digits()[0][0], low=0.0, high=1.0, timeout=1e-3, jobs=1)

@@ -12,10 +12,10 @@ import time
 import numpy as np
 
 from ...instances.network import Array
+from ..attacks.lengths import lengths
 from .ball_descent import ball_descent, ball_starts
 from .class_gaps import ClassGaps
 from .deepfool import deepfool
-from .lengths import lengths
 from .minimal_norm import minimal_norm
 from .pulling import pulled
 

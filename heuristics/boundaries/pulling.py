@@ -10,8 +10,8 @@ from __future__ import annotations
 import numpy as np
 
 from ...instances.network import Array
+from ..attacks.lengths import lengths, projected
 from .class_gaps import ClassGaps
-from .lengths import lengths, projected
 
 __all__ = ["pulled"]
 

@@ -13,8 +13,8 @@ import time
 import numpy as np
 
 from ...instances.network import Array
+from ..attacks.lengths import lengths, projected, steepest
 from .class_gaps import ClassGaps
-from .lengths import lengths, projected, steepest
 
 __all__ = ["ball_descent", "ball_starts"]
 

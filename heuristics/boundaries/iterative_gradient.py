@@ -13,8 +13,8 @@ import time
 import numpy as np
 
 from ...instances.network import Array
+from ..attacks.lengths import projected, steepest
 from .class_gaps import ClassGaps
-from .lengths import projected, steepest
 
 __all__ = ["iterative_gradient"]
 

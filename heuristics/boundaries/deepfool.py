@@ -12,8 +12,8 @@ import time
 import numpy as np
 
 from ...instances.network import Array
+from ..attacks.lengths import lengths
 from .class_gaps import ANY, ClassGaps
-from .lengths import lengths
 from .plane_steps import least_steps
 
 __all__ = ["deepfool"]

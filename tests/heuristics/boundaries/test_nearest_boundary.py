@@ -8,15 +8,15 @@ from scipy.optimize import linprog
 
 from hypersplit import Network, sequential, verify
 from hypersplit.bab.robustness.question import question, whole_range
-from hypersplit.heuristics.attacks.ball_descent import ball_descent, ball_starts
-from hypersplit.heuristics.attacks.class_gaps import ANY, ClassGaps
-from hypersplit.heuristics.attacks.deepfool import OVERSHOOT, deepfool
-from hypersplit.heuristics.attacks.iterative_gradient import iterative_gradient
 from hypersplit.heuristics.attacks.lengths import dual_lengths, lengths, projected, steepest
-from hypersplit.heuristics.attacks.minimal_norm import minimal_norm
-from hypersplit.heuristics.attacks.nearest import closer, nearest
-from hypersplit.heuristics.attacks.plane_steps import least_steps
-from hypersplit.heuristics.attacks.pulling import pulled
+from hypersplit.heuristics.boundaries.ball_descent import ball_descent, ball_starts
+from hypersplit.heuristics.boundaries.class_gaps import ANY, ClassGaps
+from hypersplit.heuristics.boundaries.deepfool import OVERSHOOT, deepfool
+from hypersplit.heuristics.boundaries.iterative_gradient import iterative_gradient
+from hypersplit.heuristics.boundaries.minimal_norm import minimal_norm
+from hypersplit.heuristics.boundaries.nearest import closer, nearest
+from hypersplit.heuristics.boundaries.plane_steps import least_steps
+from hypersplit.heuristics.boundaries.pulling import pulled
 from hypersplit.instances.network import Array
 
 NORMS = [1, 2, np.inf]

@@ -17,8 +17,8 @@ import time
 import numpy as np
 
 from ...instances.network import Array
+from ..attacks.lengths import dual_lengths, lengths, projected, steepest
 from .class_gaps import ClassGaps
-from .lengths import dual_lengths, lengths, projected, steepest
 from .pulling import pulled
 
 __all__ = ["minimal_norm"]

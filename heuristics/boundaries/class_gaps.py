@@ -13,7 +13,7 @@ from __future__ import annotations
 import numpy as np
 
 from ...instances.network import Array, Network
-from .attack_passes import passes_of
+from ..attacks.attack_passes import passes_of
 
 __all__ = ["ANY", "ClassGaps"]
 
