@@ -220,7 +220,7 @@ class _Bisection:
             self.lower = np.inf if epsilon >= asked.farthest else epsilon
         elif result.witness is not None:
             self.asked.upper.take(result.witness, self.targets, self.deadline)
-            if self.best is None or self.best.distance > epsilon:  # rounded to float32 out of the ball
+            if not self.asked.upper.reaches(self.targets, epsilon):  # rounded to float32 out of the ball
                 self._leave_open(epsilon, "the only counterexamples found are rounded out of the ball")
         else:
             self._leave_open(epsilon, "time" if result.verdict == "timeout" else result.reason)

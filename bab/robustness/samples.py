@@ -146,13 +146,13 @@ class Samples:
             return "robust", result.reason
         if result.witness is not None:
             upper.keep(result.witness, others)
-            if self._known(upper, epsilon, others):
+            if upper.reaches(others, epsilon):
                 return "attacked", ""
             return "unknown", "the counterexample found is rounded out of the ball"
         return "unknown", "time" if result.verdict == "timeout" else result.reason
 
     def _attacked(self, upper: UpperSide, epsilon: float, others: list[int], end: float) -> bool:
-        if self._known(upper, epsilon, others):
+        if upper.reaches(others, epsilon):
             return True
         gaps, x, within = upper.gaps, upper.x, EDGE * epsilon
         point, gap = iterative_gradient(
@@ -171,9 +171,4 @@ class Samples:
             upper.confirm(hits[0], others)
         if best := upper.best(others):
             upper.improve(best, end)
-        return self._known(upper, epsilon, others)
-
-    @staticmethod
-    def _known(upper: UpperSide, epsilon: float, others: list[int]) -> bool:
-        best = upper.best(others)
-        return best is not None and best.distance <= epsilon
+        return upper.reaches(others, epsilon)

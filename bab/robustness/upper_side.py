@@ -22,6 +22,7 @@ __all__ = ["Counterexample", "UpperSide"]
 # shares of a step that a candidate on the decision boundary is moved beyond it, until the file says so too
 BEYOND = (0.0, 1e-7, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2)
 MOST_AIMS = 16  # classes that are aimed at by themselves, the likeliest ones
+ROUNDED = 1e-9  # share by which a distance that is rounded up may exceed the one that it stands for, amply
 ATTACK_SHARE = 0.1  # of the time that is left, for the first attack
 
 
@@ -80,6 +81,11 @@ class UpperSide:
         """The nearest one of these classes."""
         known = [self.nearest[j] for j in targets if j in self.nearest]
         return min(known, key=lambda c: c.distance) if known else None
+
+    def reaches(self, targets: list[int], epsilon: float) -> bool:
+        """Whether a counterexample of these classes is known within a distance; on its very edge, too."""
+        best = self.best(targets)
+        return best is not None and best.distance <= epsilon * (1.0 + ROUNDED)
 
     def improve(self, best: Counterexample, until: float) -> None:
         one = np.array([self.label]), np.array([best.other])

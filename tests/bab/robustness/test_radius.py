@@ -10,11 +10,13 @@ import pytest
 from carried_inputs import DIGITS, IRIS, digits, flowers, needs_balls
 
 import hypersplit
-from hypersplit import InputError, Network, Radius, sequential, verify
+from hypersplit import InputError, Network, Radius, Result, Witness, sequential, verify
 from hypersplit.bab.command.cli import main
 from hypersplit.bab.robustness.question import question, whole_range
 from hypersplit.bab.robustness.radius_command import rounded
+from hypersplit.bab.robustness.upper_side import UpperSide
 from hypersplit.instances.carried import carried
+from hypersplit.instances.judges.replay import Replay
 from hypersplit.instances.network import Array
 from hypersplit.instances.onnx.reader import read_network
 
@@ -116,9 +118,19 @@ def test_no_counterexample_anywhere_ends_at_a_large_distance() -> None:
     assert found.reason == "no counterexample is known"
 
 
+def test_a_witness_on_the_edge_of_the_ball_counts() -> None:
+    """Its distance is rounded up, beyond the one that was asked for; it is a counterexample within that all the same."""
+    network, x = affine()
+    edge = x + np.array([-1.0, -1.0])  # where the class is 1
+    upper = UpperSide(Replay(network), x, 0, np.inf, whole_range(2), np.random.default_rng(0))
+    upper.keep(Witness(edge, network.evaluate(edge)), [1, 2])
+    best = upper.best([1, 2])
+    assert best is not None and best.distance > 1.0
+    assert upper.reaches([1, 2], 1.0) and not upper.reaches([1, 2], 0.9999) and not upper.reaches([2], 1.0)
+
+
 def test_an_interruption_ends_with_what_is_known(monkeypatch: pytest.MonkeyPatch, capsys: Captured) -> None:
     """Both radii are printed, certified is nothing, and the exit code is that of interrupted runs; also with --all."""
-    from hypersplit import Result
     from hypersplit.bab.robustness import radius as asked
 
     calls = []
@@ -176,9 +188,6 @@ def test_other_norms_have_the_radius_of_the_dual_norm(norm: float, exact: float)
 @pytest.mark.parametrize("norm", ["1", "2"])
 def test_attacks_in_other_norms_need_no_search(norm: str) -> None:
     """The upper side alone: the counterexample is confirmed by the file, at the distance of the dual norm."""
-    from hypersplit.bab.robustness.upper_side import UpperSide
-    from hypersplit.instances.judges.replay import Replay
-
     network, x = affine()
     upper = UpperSide(Replay(network), x, 0, int(norm), whole_range(2), np.random.default_rng(0))
     upper.attack([1, 2], np.inf)
