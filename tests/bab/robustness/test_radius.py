@@ -119,7 +119,7 @@ def test_no_counterexample_anywhere_ends_at_a_large_distance() -> None:
 
 
 def test_a_witness_on_the_edge_of_the_ball_counts() -> None:
-    """Its distance is rounded up, beyond the one that was asked for; it is a counterexample within that all the same."""
+    """Its distance is rounded up, beyond the one that was asked for; it is within that all the same."""
     network, x = affine()
     edge = x + np.array([-1.0, -1.0])  # where the class is 1
     upper = UpperSide(Replay(network), x, 0, np.inf, whole_range(2), np.random.default_rng(0))
