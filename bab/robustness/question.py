@@ -8,6 +8,7 @@ A tie counts as another class: who reads the outputs may break it either way.
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,8 +19,13 @@ from ...instances.errors import InputError, NetworkError
 from ...instances.judges.replay import Replay
 from ...instances.network import Array, Network
 from ...instances.property import Case, InputSet, Polyhedron, Property
+from ..run.limits import LimitReached
+from ..run.options import Options
+from ..run.result import Result
+from ..run.watch import watched
+from ..verify import verify
 
-__all__ = ["NORMS", "Range", "beaten", "classifier_output", "question", "read_classifier", "whole_range"]
+__all__ = ["NORMS", "Range", "answered", "beaten", "classifier_output", "question", "read_classifier", "whole_range"]
 
 NORMS = (np.inf, 2, 1)
 
@@ -74,6 +80,16 @@ def question(
     """The property that holds if no input within `epsilon` of x [n], and in the range, is taken for one of `others`."""
     region = InputSet.around(x, epsilon, norm, limits.low, limits.high)
     return Property((Case(region, beaten(label, others, classes)),), len(x), classes)
+
+
+def answered(network: Network, prop: Property, options: Options) -> Result:
+    """What `verify` says, in the main thread with its limits kept between the looks of the search, too."""
+    end = time.monotonic() + options.timeout
+    try:
+        with watched(end, options.timeout, options.memory_mb, None):
+            return verify(network, prop, options)
+    except LimitReached as stop:  # when the verdict was on its way
+        return Result("timeout" if stop.reason == "time" else "unknown", reason=stop.reason)
 
 
 def classifier_output(replay: Replay, x: Array, name: str) -> Array:

@@ -17,7 +17,7 @@ import os
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Unpack
+from typing import Unpack
 
 import numpy as np
 
@@ -27,13 +27,9 @@ from ...instances.network import Array, Network
 from ...instances.rounding import gamma
 from ..run.limits import Limits
 from ..run.options import Options, OptionValues, changed
-from ..verify import verify
-from .question import NORMS, classifier_output, question, read_classifier, whole_range
+from .question import NORMS, answered, classifier_output, question, read_classifier, whole_range
 from .starting_radius import starting_radius
 from .upper_side import Counterexample, UpperSide
-
-if TYPE_CHECKING:
-    from ..run.result import Result
 
 __all__ = ["Radius", "radii", "radius"]
 
@@ -214,7 +210,7 @@ class _Bisection:
         asked = self.asked
         prop = question(asked.x, epsilon, asked.norm, asked.label, self.targets, len(asked.output), asked.range)
         seconds = left if left < 4.0 * LEAST_SECONDS else CALL_SHARE * left
-        result: Result = verify(asked.network, prop, replace(asked.options, timeout=seconds))
+        result = answered(asked.network, prop, replace(asked.options, timeout=seconds))
         self.questions += 1
         if result.verdict == "unsat":
             self.lower = np.inf if epsilon >= asked.farthest else epsilon

@@ -25,8 +25,7 @@ from ...instances.errors import InputError
 from ...instances.judges.replay import Replay
 from ...instances.network import Array, Network
 from ..run.options import Options, OptionValues, changed
-from ..verify import verify
-from .question import NORMS, Range, classifier_output, question, read_classifier, whole_range
+from .question import NORMS, Range, answered, classifier_output, question, read_classifier, whole_range
 from .upper_side import UpperSide
 
 __all__ = ["STATUSES", "Answer", "Samples", "robustness"]
@@ -139,7 +138,7 @@ class Samples:
             return "unknown", f"it is at {undecided:g}, too"
         prop = question(upper.x, epsilon, self.norm, upper.label, others, self.network.output_size, self.limits)
         left = max(1e-2, end - time.monotonic())
-        result = verify(self.network, prop, replace(self.options, timeout=left))
+        result = answered(self.network, prop, replace(self.options, timeout=left))
         if result.reason == "interrupted":
             raise KeyboardInterrupt
         if result.verdict == "unsat":

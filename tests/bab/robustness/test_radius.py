@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 
 import numpy as np
@@ -139,13 +140,29 @@ def test_an_interruption_ends_with_what_is_known(monkeypatch: pytest.MonkeyPatch
         calls.append(args)
         return Result("unknown", reason="interrupted")
 
-    monkeypatch.setattr(asked, "verify", interrupted)
+    monkeypatch.setattr(asked, "answered", interrupted)
     for words in ([], ["--all"]):
         calls.clear()
         assert main(["radius", IRIS, IRIS_CSV, "--row", "1", *words, *QUICK]) == 3
         lines = capsys.readouterr().out.splitlines()
         assert lines[0].split()[1] == "0" and float(lines[1].split()[1]) > 0.1
         assert lines[4] == "reason:    interrupted" and len(calls) == 1
+
+
+def test_a_search_that_does_not_look_at_the_clock_is_interrupted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The time for it passes, and the sides stay apart for that reason."""
+    from hypersplit.bab.robustness import question as asking
+
+    def deaf(network: Network, prop: object, options: object) -> Result:
+        end = time.monotonic() + 30.0
+        while time.monotonic() < end:
+            time.sleep(0.01)
+        raise AssertionError("nobody interrupted")
+
+    monkeypatch.setattr(asking, "verify", deaf)
+    network, x = affine()
+    found = hypersplit.radius(network, x, timeout=1.0, jobs=1)
+    assert found.reason == "time" and found.certified == 0.0 < found.attacked < 1.0
 
 
 def test_files_are_read_by_their_paths() -> None:
