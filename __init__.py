@@ -4,6 +4,7 @@
     >>> result = hypersplit.verify("net.onnx", "prop.vnnlib", timeout=60)      # doctest: +SKIP
     >>> result.verdict, result.witness, result.bound, result.reason            # doctest: +SKIP
 
+`radius`, `radii` and `robustness` ask how far inputs are from another class: docs/robustness.md.
 Networks and properties can also be built in memory: see `Network`, `sequential`, `Property`, `Case`, `InputSet`.
 How far the answers at points hold, without any property: `simplex_certificate`, `decision_boundary_certificate`,
 `lipschitz_certificate`, `boundary_distance`, `region_walk`, each a function of (network, points, labels, norm).
@@ -13,6 +14,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from hypersplit.bab.robustness.radius import Radius as Radius
+    from hypersplit.bab.robustness.radius import radii as radii
+    from hypersplit.bab.robustness.radius import radius as radius
+    from hypersplit.bab.robustness.samples import Answer as Answer
+    from hypersplit.bab.robustness.samples import robustness as robustness
     from hypersplit.bab.run.options import Options as Options
     from hypersplit.bab.run.result import Result as Result
     from hypersplit.bab.verify import verify as verify
@@ -48,6 +54,7 @@ __version__ = "0.1.0"
 # starts, and answers `--help` without it.
 _HOMES = {
     "ActivationRegions": "encodings.certificates.activation_regions",
+    "Answer": "bab.robustness.samples",
     "Case": "instances.property",
     "InputError": "instances.errors",
     "InputSet": "instances.property",
@@ -58,6 +65,7 @@ _HOMES = {
     "Polyhedron": "instances.property",
     "Property": "instances.property",
     "PropertyError": "instances.errors",
+    "Radius": "bab.robustness.radius",
     "RegionCertificate": "instances.judges.region_certificate",
     "RegionWalks": "encodings.certificates.region_walk",
     "Result": "bab.run.result",
@@ -68,8 +76,11 @@ _HOMES = {
     "decision_boundary_certificate": "encodings.certificates.decision_boundary",
     "essential_faces": "encodings.certificates.activation_regions",
     "lipschitz_certificate": "encodings.certificates.decision_boundary",
+    "radii": "bab.robustness.radius",
+    "radius": "bab.robustness.radius",
     "region_certificate": "encodings.certificates.simplex",
     "region_walk": "encodings.certificates.region_walk",
+    "robustness": "bab.robustness.samples",
     "sequential": "instances.network",
     "simplex_certificate": "encodings.certificates.simplex",
     "verify": "bab.verify",

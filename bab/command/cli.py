@@ -133,6 +133,20 @@ def _info(args: argparse.Namespace) -> int:
     return DONE
 
 
+def _radius(args: argparse.Namespace) -> int:
+    _one_thread_of_algebra()
+    from ..robustness.radius_command import radius_command
+
+    return radius_command(args)
+
+
+def _robustness(args: argparse.Namespace) -> int:
+    _one_thread_of_algebra()
+    from ..robustness.robustness_command import robustness_command
+
+    return robustness_command(args)
+
+
 def _bench(args: argparse.Namespace) -> int:
     from ..bench.bench import bench
 
@@ -159,7 +173,10 @@ def _warm(args: argparse.Namespace) -> int:
     return warm()
 
 
-COMMANDS = {"verify": _verify, "info": _info, "bench": _bench, "study": _study, "demo": _demo, "warm": _warm}
+COMMANDS = {
+    "verify": _verify, "info": _info, "radius": _radius, "robustness": _robustness, "bench": _bench, "study": _study,
+    "demo": _demo, "warm": _warm,
+}  # fmt: skip
 
 
 def _leave(code: int, own_process: bool) -> int:

@@ -6,6 +6,7 @@ Flags of the search are options (`options.ABOUT`): help, values, and what is sai
 from __future__ import annotations
 
 import argparse
+import math
 import textwrap
 from collections.abc import Callable, Collection, Mapping
 from functools import partial
@@ -14,14 +15,18 @@ from typing import Any, NoReturn
 
 from ...instances.errors import InputError
 from .exit_codes import BAD_INPUT, SENTENCE
-from .kinds import Kind, integer, shown
+from .kinds import Kind, integer, number, shown
 from .options import ABOUT, MOST_JOBS, MOST_SECONDS, Options, about, read
 
-__all__ = ["LISTED", "OUTSIDE_BENCH", "Command", "given_options", "options_from", "option_words", "parser"]
+__all__ = [
+    "LISTED", "OUTSIDE_BENCH", "OUTSIDE_ROBUSTNESS", "Command", "given_options", "option_words", "options_from",
+    "parser",
+]  # fmt: skip
 
 Command = Callable[[argparse.Namespace], int]  # runs and returns the exit code
 
 JOBS, COUNT = integer(1, MOST_JOBS), integer(1, 10**9)
+CLASS, ROW, SHARE = integer(0, 10**9), integer(0, 10**9), number(1)
 LISTED = ("partition-rules", "branching-rules", "ladder", "kpoly", "formulations")  # studies that take --instances
 BENCH_FLAGS = ("memory_mb", "seed", "method", "trust_scip")  # options that have their flags there, too
 OUTSIDE_BENCH = {  # options that its instances cannot share, each with what to do instead
@@ -31,6 +36,9 @@ OUTSIDE_BENCH = {  # options that its instances cannot share, each with what to 
     "picture_inputs": "one file for all instances; `verify` draws it",
     "progress": "instances have no terminal of their own",
 }
+ROBUSTNESS_FLAGS = ("memory_mb", "seed", "method", "trust_scip")  # of radius and robustness
+OUTSIDE_ROBUSTNESS = ("log", "picture", "picture_inputs", "progress")  # options of a single question
+NORMS = {"inf": math.inf, "2": 2, "1": 1}
 WIDTH = 80  # characters of a line of the list of options
 
 
@@ -49,7 +57,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 def parser(commands: Mapping[str, Command]) -> argparse.ArgumentParser:
-    """The parser; `run` of what it parses is the command of that name: verify, info, bench, study, demo or warm."""
+    """The parser; `run` of what it parses is the command of that name: verify, info, radius, ..., warm."""
     pages = "All options: docs/options.md. What a verdict rests on: docs/verdicts.md."
     top = _Parser(
         prog="hypersplit", description="Decide whether a neural network can violate a property.",
@@ -57,16 +65,25 @@ def parser(commands: Mapping[str, Command]) -> argparse.ArgumentParser:
     )  # fmt: skip
     top.add_argument("--version", action=_Version, nargs=0, help="show the version and end")
     names = top.add_subparsers(metavar="COMMAND", required=True)
-    words = {"verify": _verify, "info": _info, "bench": _bench, "study": _study, "demo": _demo, "warm": _warm}
+    words = {
+        "verify": _verify, "info": _info, "radius": _radius, "robustness": _robustness, "bench": _bench,
+        "study": _study, "demo": _demo, "warm": _warm,
+    }  # fmt: skip
     told = {
         "verify": "decide one property of one network",
         "info": "what the files hold",
+        "radius": "how far an input is from another class: a certified and an attacked radius",
+        "robustness": "how many inputs of a data set keep their class within a distance, certified and attacked",
         "bench": "run VNN-COMP instance lists, one process an instance",
         "study": "run an experiment: csv, figures and one HTML page",
         "demo": "three questions about carried networks, answered in under a minute",
         "warm": "compile the kernels now, so that no run does without them",
     }
-    ends = {"verify": partial(_by_name, tuple(ABOUT)), "bench": partial(_by_name, BENCH_FLAGS, OUTSIDE_BENCH)}
+    robust = partial(_by_name, ROBUSTNESS_FLAGS, OUTSIDE_ROBUSTNESS)
+    ends = {
+        "verify": partial(_by_name, tuple(ABOUT)), "bench": partial(_by_name, BENCH_FLAGS, OUTSIDE_BENCH),
+        "radius": robust, "robustness": robust,
+    }  # fmt: skip
     for name, add_words in words.items():
         command = names.add_parser(
             name, help=told[name], description=told[name], formatter_class=argparse.RawDescriptionHelpFormatter
@@ -87,6 +104,47 @@ def _verify(add: Callable[..., object]) -> None:
 
 def _info(add: Callable[..., object]) -> None:
     _files(add, optional="?")
+
+
+def _radius(add: Callable[..., object]) -> None:
+    add("network", metavar="NET.onnx", type=_path)
+    add("input", metavar="INPUT", type=_path, help="a .npy, .npz or .csv file, or an image")
+    add("--label", type=_typed(CLASS), metavar="K", help="the class to keep (default: the network's own)")
+    add("--all", action="store_true", help="a radius for each other class by itself")
+    add("--tolerance", type=_typed(SHARE), default=0.01, metavar="T",
+        help="largest gap between the radii, as a share of the attacked one (default: 0.01)")  # fmt: skip
+    add("--key", type=_name, metavar="NAME", help="array of a .npz file")
+    add("--row", type=_typed(ROW), metavar="N", help="which of the file's inputs, from 0")
+    add("--json", action="store_true", help="print one JSON object")
+    add("--picture", dest="drawing", type=_path, metavar="FILE", help="draw the input and its nearest counterexample")
+    _inputs(add)
+    _options(add, ("timeout", *ROBUSTNESS_FLAGS, "jobs"))
+
+
+def _robustness(add: Callable[..., object]) -> None:
+    add("network", metavar="NET.onnx", type=_path)
+    add("data", metavar="DATA", type=_path, help="a .npz with images and labels, a .npy, or a .csv, the label first")
+    add("--epsilon", type=_numbers, required=True, metavar="E[,E2,...]", help="distances to ask for")
+    add("--labels", type=_path, metavar="FILE", help="labels of a .npy: another one, or one a line")
+    add("--limit", type=_typed(COUNT), metavar="N", help="the first N inputs alone")
+    add("--jobs", dest="processes", type=_typed(JOBS), default=1, metavar="N", help="inputs at a time (default: 1)")
+    add("--timeout", type=_read("timeout"), metavar="S", help="seconds for each input and distance (default: 300)")
+    add("--csv", type=_path, metavar="FILE", help="that every answer is appended to at once")
+    add("--resume", action="store_true", help="keep the answers that --csv holds, ask for the others")
+    add("--html", type=_path, metavar="FILE", help="one page with counts, curve and the weakest inputs")
+    add("--vnnlib", type=_path, metavar="DIR", help="write the questions as VNN-LIB files with their instances.csv")
+    _inputs(add)
+    _options(add, ROBUSTNESS_FLAGS)
+
+
+def _inputs(add: Callable[..., object]) -> None:
+    """What distances are measured in, and how raw numbers become inputs."""
+    add("--norm", type=_norm, default=math.inf, metavar="inf|2|1", help="of the distance (default: inf)")
+    add("--range", type=_interval, metavar="LO,HI",
+        help="that inputs stay in, before --mean and --std (default: none)")  # fmt: skip
+    add("--scale", type=_ratio, default=1.0, metavar="S", help="inputs are (raw * scale - mean) / std, e.g. 1/255")
+    add("--mean", type=_numbers, default=(0.0,), metavar="M[,...]", help="one number, or one of each channel")
+    add("--std", type=_numbers, default=(1.0,), metavar="D[,...]", help="the same")
 
 
 def _bench(add: Callable[..., object]) -> None:
@@ -182,6 +240,38 @@ def _read(name: str) -> Callable[[str], Any]:
         return convert(text)
 
     return given
+
+
+def _norm(text: str) -> float:
+    if text not in NORMS:
+        raise argparse.ArgumentTypeError(f"{shown(text)}: expected inf, 2 or 1")
+    return NORMS[text]
+
+
+def _numbers(text: str) -> tuple[float, ...]:
+    try:
+        found = tuple(float(part) for part in text.split(","))
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{shown(text)}: expected numbers with commas between them") from error
+    if not all(math.isfinite(value) for value in found):
+        raise argparse.ArgumentTypeError(f"{shown(text)}: expected finite numbers")
+    return found
+
+
+def _ratio(text: str) -> float:
+    """A number, or a quotient of two: 1/255 makes 1 of 255, which no decimal of it does."""
+    parts = text.split("/")
+    try:
+        return float(parts[0]) if len(parts) == 1 else float(parts[0]) / float(parts[1] if len(parts) == 2 else "")
+    except (ValueError, ZeroDivisionError) as error:
+        raise argparse.ArgumentTypeError(f"{shown(text)}: expected a number, or a quotient like 1/255") from error
+
+
+def _interval(text: str) -> tuple[float, float]:
+    found = _numbers(text)
+    if len(found) != 2 or not found[0] < found[1]:
+        raise argparse.ArgumentTypeError(f"{shown(text)}: expected two numbers, the lower one first, e.g. 0,1")
+    return found[0], found[1]
 
 
 def _name(text: str) -> str:

@@ -10,14 +10,11 @@ from __future__ import annotations
 
 import argparse
 import base64
-import csv
 import html
-import json
 import os
 import platform
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from importlib import import_module
 from importlib.metadata import version
@@ -26,11 +23,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
 from ...instances.errors import InputError, UnsupportedOperatorError
-from ...instances.files import open_text
 from ..run.arguments import LISTED
 from ..run.exit_codes import DONE
 from ..run.options import Options, OptionValues
 from ..run.result import Result
+from ..run.row_file import Row, appending, former_rows
 from ..verify import verify
 
 if TYPE_CHECKING:
@@ -50,7 +47,6 @@ STUDIES = {  # name: what it asks; the module is NAME
     "formulations": "the formulations of the MILP, side by side on the same questions",
 }
 DECIDED = ("unsat", "sat")
-Row = dict[str, Any]  # plain values: str, int or float
 
 
 @dataclass(frozen=True)
@@ -118,8 +114,8 @@ def run(chosen: Study, settings: Settings, path: Path, resume: bool = False) -> 
 
     Raises InputError where the csv is there already and `resume` is not asked for, or has other settings.
     """
-    rows = _former(chosen, settings, path, resume)
-    with _appending(path, tuple(chosen.columns), rows) as append:
+    rows = former_rows(path, chosen.columns, asdict(settings), resume)
+    with appending(path, tuple(chosen.columns), rows) as append:
         try:
             for row in _counted(chosen.rows(settings, tuple(rows))):
                 append(row)
@@ -149,58 +145,6 @@ def new_figure(panels: int) -> tuple[Any, list[Any]]:
 
     figure = Figure(figsize=(4.6 * panels, 3.8), layout="constrained")
     return figure, list(figure.subplots(1, panels, squeeze=False)[0])
-
-
-def _former(chosen: Study, settings: Settings, path: Path, resume: bool) -> list[Row]:
-    """The rows of an earlier run with the same settings, which are kept beside the csv."""
-    beside = path.with_suffix(".options.json")
-    said = json.dumps(asdict(settings))
-    rows = _read_rows(path, chosen.columns) if path.exists() else []
-    if not rows:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        beside.write_text(said + "\n", encoding="utf-8")
-        return []
-    if not resume:
-        raise InputError(f"{path}: exists; --resume goes on with it, --out takes another folder")
-    before = open_text(beside).read().strip()
-    if before != said:
-        raise InputError(f"{path}: was begun with the options {before}, not {said}")
-    return rows
-
-
-def _read_rows(path: Path, columns: Mapping[str, Callable[[str], Any]]) -> list[Row]:
-    """Rows of a csv; a last line that was cut off in writing is left out."""
-    with open_text(path) as file:
-        reader = csv.reader(file)
-        if next(reader, None) != list(columns):
-            raise InputError(f"{path}: expected the columns {','.join(columns)}")
-        lines = list(reader)
-    whole = path.read_bytes().endswith(b"\n")
-    try:
-        return [
-            {name: kind(cell) for (name, kind), cell in zip(columns.items(), line, strict=True)}
-            for line in (lines if whole else lines[:-1])
-        ]
-    except ValueError as error:
-        raise InputError(f"{path}: {error}") from error
-
-
-@contextmanager
-def _appending(path: Path, columns: Sequence[str], rows: Sequence[Row]) -> Iterator[Callable[[Row], None]]:
-    """A callable that puts a row into the csv at once; `rows` are in it already."""
-    fresh = path.with_suffix(".new")  # renamed when complete: an end just now costs none of the former rows
-    with open(fresh, "w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, columns, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-        file.flush()
-        os.replace(fresh, path)
-
-        def append(row: Row) -> None:
-            writer.writerow(row)
-            file.flush()
-
-        yield append
 
 
 def _counted(rows: Iterable[Row]) -> Iterator[Row]:

@@ -5,6 +5,8 @@
   polyhedron and descends on the sum of its positive margins by signed steps of a share of the box, halved on failure;
 * quasi-random points (Sobol).
 
+Where the input set has a norm ball, points, starts and crossings are led into it (`ball_points`).
+
 All of them score a point by the *worst margin*, min over polyhedra of max over rows of m(x): <= 0 for a counterexample.
 """
 
@@ -16,8 +18,10 @@ import numpy as np
 
 from ...instances.batch import Batch
 from ...instances.network import Array
+from ...instances.norm_ball import NormBall
 from ...instances.query import Query
 from .attack_passes import passes_of
+from .ball_points import into_ball, sparse_shares
 from .gradient_attack import projected_gradient
 
 if TYPE_CHECKING:
@@ -46,15 +50,22 @@ def suspects(query: Query, batch: Batch, bounds: Bounds) -> Array:
     return points if bounds.points is None else np.where(np.isnan(bounds.points), points, bounds.points)
 
 
-def points_in(lower: Array, upper: Array, count: int, rng: np.random.Generator) -> Array:
-    """`count` points of a box: its middle, then uniform ones, every fourth of them a corner. [count, inputs]."""
+def points_in(
+    lower: Array, upper: Array, count: int, rng: np.random.Generator, ball: NormBall | None = None
+) -> Array:
+    """`count` points of a box: its middle, then uniform ones, every fourth of them a corner. [count, inputs].
+
+    With a ball, they are led into it: most then lie on its sphere, in l1 on faces of all dimensions.
+    """
     points = rng.uniform(size=(count, len(lower)))
     points[::4] = np.round(points[::4])
     points[0] = 0.5
-    return _between(lower, upper, points)
+    return _into(_between(lower, upper, points), lower, upper, ball, rng)
 
 
-def points_near_corners(lower: Array, upper: Array, count: int, rng: np.random.Generator) -> Array:
+def points_near_corners(
+    lower: Array, upper: Array, count: int, rng: np.random.Generator, ball: NormBall | None = None
+) -> Array:
     """`count` points of a box crowded towards its corners, at all scales. [count, inputs].
 
     A counterexample on a few monotone inputs sits beside a corner, in a pocket of a thousandth of an edge or less
@@ -65,16 +76,24 @@ def points_near_corners(lower: Array, upper: Array, count: int, rng: np.random.G
     scale = 10.0 ** rng.uniform(-4.0, 0.0, size=(count, 1))
     near = np.where(rng.uniform(size=u.shape) < 0.5, u * scale, 1.0 - u * scale)
     share = np.where(rng.uniform(size=u.shape) < 0.25, u, near)
-    return np.clip(_between(lower, upper, share), lower, upper)
+    return _into(np.clip(_between(lower, upper, share), lower, upper), lower, upper, ball, rng)
 
 
-def quasi_random(lower: Array, upper: Array, count: int, seed: int) -> Array:
-    """`count` scrambled Sobol points of a box (a power of two is best). [count, inputs]."""
+def quasi_random(lower: Array, upper: Array, count: int, seed: int, ball: NormBall | None = None) -> Array:
+    """`count` scrambled Sobol points of a box (a power of two is best), led into the ball. [count, inputs]."""
     from scipy.stats import qmc
 
     sampler = qmc.Sobol(len(lower), scramble=True, rng=seed)
     power = sampler.random_base2(max(0, int(np.ceil(np.log2(count)))))
-    return _between(lower, upper, power[:count])
+    return _into(_between(lower, upper, power[:count]), lower, upper, ball, np.random.default_rng(seed))
+
+
+def _into(points: Array, lower: Array, upper: Array, ball: NormBall | None, rng: np.random.Generator) -> Array:
+    """Points of the box led into the ball; in l1 only some of their inputs leave the centre's values first."""
+    if ball is not None and ball.norm == 1:
+        moved = sparse_shares(len(points), len(lower), rng)
+        points = np.where(moved, points, np.clip(ball.centre, lower, upper))
+    return into_ball(points, lower, upper, ball)
 
 
 def _between(lower: Array, upper: Array, share: Array) -> Array:
@@ -122,17 +141,22 @@ class Elite:
         best = np.argsort(worst, kind="stable")[:ELITE]
         self.points, self.worst = points[best], worst[best]
 
-    def mixed(self, starts: Array, lower: Array, upper: Array, rng: np.random.Generator) -> Array:
+    def mixed(
+        self, starts: Array, lower: Array, upper: Array, rng: np.random.Generator, ball: NormBall | None = None
+    ) -> Array:
         """The starts [P, inputs], a random half of them replaced by crossings as soon as there are parents."""
         if not len(self.worst):
             return starts
         starts, replaced = starts.copy(), rng.permutation(len(starts))[len(starts) // 2 :]
-        starts[replaced] = self.crossings(len(replaced), lower, upper, rng)
+        starts[replaced] = self.crossings(len(replaced), lower, upper, rng, ball)
         return starts
 
-    def crossings(self, count: int, lower: Array, upper: Array, rng: np.random.Generator) -> Array:
+    def crossings(
+        self, count: int, lower: Array, upper: Array, rng: np.random.Generator, ball: NormBall | None = None
+    ) -> Array:
         """Points that take each input from one of two parents, or, one in ten, from an end of its interval."""
         first, second = (self.points[rng.integers(len(self.points), size=count)] for _ in range(2))
         child = np.where(rng.uniform(size=first.shape) < 0.5, first, second)
         ends = np.where(rng.uniform(size=first.shape) < 0.5, lower, upper)
-        return np.asarray(np.where(rng.uniform(size=first.shape) < FRESH, ends, child))
+        child = np.where(rng.uniform(size=first.shape) < FRESH, ends, child)
+        return into_ball(child, lower, upper, ball)

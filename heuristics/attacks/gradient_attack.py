@@ -15,6 +15,9 @@ nearest to their start. Half of both make their first steps along a random direc
 starts, Tashiro et al. 2020): in a box of many inputs the outputs of all random points are nearly the same.
 
 Where whole layers are off the gradient is exactly 0; such starts move along that of a network with leaky ReLUs.
+
+With a norm ball (l1, l2) the steps s w sign(g) become steps of length s times the ball's diameter, or the box's where
+that is less, in the steepest direction of the norm, and each point is led back into ball and box (`ball_points`).
 """
 
 from __future__ import annotations
@@ -24,9 +27,12 @@ import time
 import numpy as np
 
 from ...instances.network import Array
+from ...instances.norm_ball import NormBall
 from ...instances.query import Query
 from ...instances.rounding import TINY_32
 from .attack_passes import Passes, passes_of
+from .ball_points import into_ball
+from .lengths import lengths, steepest
 
 __all__ = ["projected_gradient"]
 
@@ -52,24 +58,28 @@ def projected_gradient(
     targets: Array | None = None,
     rng: np.random.Generator | None = None,
     deadline: float = np.inf,
+    ball: NormBall | None = None,
 ) -> tuple[Array, Array]:
     """Descend from every start and return the best point met on each path.
 
     starts: [P, inputs], the most promising ones first; lower, upper: [inputs] or [P, inputs], the box to stay in;
     targets: [P] index of the polyhedron that each start aims at, by default diversified as the module says, with
-    random directions from `rng`; deadline: time.monotonic() after which no step begins. Returns (points [P, inputs],
-    their worst margins [P], rounded as the passes are). Large networks take the starts in chunks; after a chunk with a
-    counterexample, or at the deadline, the others stay where they are, with margin inf.
+    random directions from `rng`; deadline: time.monotonic() after which no step begins; ball: to stay in as well, as
+    far as it meets the box. Returns (points [P, inputs], their worst margins [P], rounded as the passes are). Large
+    networks take the starts in chunks; after a chunk with a counterexample, or at the deadline, the others stay where
+    they are, with margin inf.
     """
     passes = passes_of(query.network, lower, upper)
     rng = np.random.default_rng(0) if rng is None else rng
-    points, worst = np.clip(starts, lower, upper), np.full(len(starts), np.inf)
+    points, worst = into_ball(np.clip(starts, lower, upper), lower, upper, ball), np.full(len(starts), np.inf)
     for first in range(0, len(starts) if steps > 0 else 0, passes.chunk):
         part = slice(first, first + passes.chunk)
         low, high = (b if b.ndim == 1 else b[part] for b in (lower, upper))
-        descent = _Descent(query, passes, points[part], low, high, None if targets is None else targets[part], rng)
+        aims = None if targets is None else targets[part]
+        descent = _Descent(query, passes, points[part], low, high, aims, rng, ball)
         descent.run(steps, deadline)
-        points[part], worst[part] = np.clip(descent.best.T, low, high), descent.best_worst
+        best = np.clip(descent.best.T.astype(np.float64), low, high)
+        points[part], worst[part] = into_ball(best, low, high, ball), descent.best_worst
         if descent.lingered or time.monotonic() > deadline:
             break
     return points, worst
@@ -147,11 +157,12 @@ class _Descent:
 
     def __init__(
         self, query: Query, passes: Passes, starts: Array, lower: Array, upper: Array, targets: Array | None,
-        rng: np.random.Generator,
+        rng: np.random.Generator, ball: NormBall | None,
     ) -> None:  # fmt: skip
-        self.query, self.passes, self.rng = query, passes, rng
+        self.query, self.passes, self.rng, self.ball = query, passes, rng, ball
         self.lower, self.upper = (np.atleast_2d(b).T.astype(passes.dtype) for b in (lower, upper))
         self.width = self.upper - self.lower
+        self.reach = None if ball is None else np.minimum(2.0 * ball.radius, lengths(self.width.T, ball.norm))
         self.x = np.ascontiguousarray(starts.T, dtype=passes.dtype)
         self.before = self.x.copy()
         self.loss = _Loss(query, targets, len(starts))
@@ -208,11 +219,9 @@ class _Descent:
         self.low_loss[lower] = loss[lower]
 
     def _move(self, gradient: Array, size: Array) -> None:
-        step = np.sign(gradient)
-        step *= self.width
-        step *= (-size).astype(step.dtype)
+        step = self._step(gradient, size)
         step += self.x
-        np.clip(step, self.lower, self.upper, out=step)
+        step = self._inside(step)
         step -= self.x
         step *= MOMENTUM
         self.before *= -1.0
@@ -221,7 +230,25 @@ class _Descent:
         step += self.before
         self.before = self.x
         step += self.x
-        self.x = np.clip(step, self.lower, self.upper, out=step)
+        self.x = self._inside(step)
+
+    def _step(self, gradient: Array, size: Array) -> Array:
+        """From each point, before it is cut off."""
+        if self.ball is None:
+            step = np.sign(gradient)
+            step *= self.width
+            step *= (-size).astype(step.dtype)
+            return step
+        room = np.where(gradient > 0.0, self.x > self.lower, self.x < self.upper)
+        step = steepest(gradient.T, self.ball.norm, room.T).T * (size * self.reach)
+        return np.ascontiguousarray(step, dtype=self.x.dtype)
+
+    def _inside(self, x: Array) -> Array:
+        """The points [inputs, P] led back into the box, and into the ball; x itself is overwritten."""
+        np.clip(x, self.lower, self.upper, out=x)
+        if self.ball is not None:
+            x[:] = into_ball(x.T, self.lower.T, self.upper.T, self.ball).T
+        return x
 
 
 def _checkpoints(steps: int) -> frozenset[int]:
