@@ -16,8 +16,9 @@ import numpy as np
 
 from ..instances.batch import Batch
 from ..instances.query import Query
+from .splits.rules import PHASE_RULES
 
-__all__ = ["Facts", "Stage", "facts", "node_mb", "plan"]
+__all__ = ["Facts", "Stage", "begin_again", "facts", "node_mb", "plan"]
 
 FEW_INPUTS = 20  # open inputs up to which the input set itself is split
 SOME_INPUTS = 50  # open inputs up to which rows' hyperplanes are tried on one hidden layer
@@ -30,6 +31,7 @@ QUICK_SLOPES = 1_000_000  # weights up to which hidden bounds are optimised befo
 FEW_UNSTABLE = 80  # ReLUs of a deep network up to which multi-neuron rows are tried before a long search
 ROWS_SECONDS = 20.0  # that multi-neuron rows may take at most
 COPIES = 3  # of a round's bounds: parts, their concatenation, and what is left open
+LONG = 0.5  # share of the time from which on a stage is worth another try with new time
 LARGEST_MILP = 6000  # unstable neurons beyond which a MILP's root relaxation alone exceeds the usual limits
 
 
@@ -127,6 +129,22 @@ def _shallow(known: Facts, attack: Stage, split: str, rest: Stage) -> list[Stage
     quick = Stage("split", 0.05, rows, "few hyperplanes often suffice", most=0.1)
     more = Stage("split", 0.6, rows, "hyperplanes close parts of the tree", closed=CLOSING)
     return [quick, more, milp, rest]
+
+
+def begin_again(stages: list[Stage], reached: int, reduced: bool) -> int:
+    """Where a tree goes on that an earlier run left in stage number `reached`.
+
+    Long stages that came right before had too little time, so they get their share of the new one; short ones had
+    theirs. reduced: whether the tree's phases are split by now: it knows a part of the network only, as the stages do
+    that split phases and those without nodes.
+    """
+    first = min(reached, len(stages) - 1)
+    while first and stages[first - 1].share >= LONG:
+        before = stages[first - 1]
+        if reduced and before.name == "split" and before.rule not in PHASE_RULES:
+            break
+        first -= 1
+    return first
 
 
 def batch_size(known: Facts, query: Query) -> int:

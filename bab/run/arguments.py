@@ -27,6 +27,8 @@ BENCH_FLAGS = ("memory_mb", "seed", "method", "trust_scip")  # options that have
 OUTSIDE_BENCH = {  # options that its instances cannot share, each with what to do instead
     "timeout": "the lists tell each instance's, --timeout-cap lowers them",
     "log": "one file for all instances; `verify` writes it",
+    "checkpoint": "one file for all instances; `verify` writes it",
+    "every": "there is no checkpoint",
     "picture": "one file for all instances; `verify` draws it",
     "picture_inputs": "one file for all instances; `verify` draws it",
     "progress": "instances have no terminal of their own",
