@@ -78,6 +78,8 @@ def run_job(
             raise InputError(f"{place}: is the outcome of another part than {path}")
         saved = found
     options = options_of(saved, overrides, path)
+    if options.checkpoint:
+        raise InputError(f"option checkpoint = {options.checkpoint}: what becomes of a part is written to {place}")
     limits = Limits(options)
     with under(options):
         net, prop = files_of(saved, network, property, path)
