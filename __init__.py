@@ -11,6 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from hypersplit.bab.resume import resume as resume
     from hypersplit.bab.run.options import Options as Options
     from hypersplit.bab.run.result import Result as Result
     from hypersplit.bab.verify import verify as verify
@@ -45,6 +46,7 @@ _HOMES = {
     "Result": "bab.run.result",
     "UnsupportedOperatorError": "instances.errors",
     "Witness": "instances.judges.witness",
+    "resume": "bab.resume",
     "sequential": "instances.network",
     "verify": "bab.verify",
 }

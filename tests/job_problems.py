@@ -36,7 +36,7 @@ def problem(gap: float = 0.02, sets: int = 1, seed: int = 3) -> tuple[Network, P
     return network, Property(cases, 3, 2)
 
 
-def files(folder: Path, gap: float = 0.02, sets: int = 1, wide: int = 10) -> tuple[Path, Path]:
+def files(folder: Path, gap: float = 0.02, sets: int = 1, wide: int = 24) -> tuple[Path, Path]:
     """The same kind of problem as files: the network, and the property with `sets` boxes. The property holds."""
     rng = np.random.default_rng(5)
     sizes = [3, wide, wide, 1]
