@@ -36,17 +36,18 @@ def problem(gap: float = 0.02, sets: int = 1, seed: int = 3) -> tuple[Network, P
     return network, Property(cases, 3, 2)
 
 
-def files(folder: Path, gap: float = 0.02, sets: int = 1, wide: int = 24) -> tuple[Path, Path]:
-    """The same kind of problem as files: the network, and the property with `sets` boxes. The property holds."""
-    rng = np.random.default_rng(5)
-    sizes = [3, wide, wide, 1]
+def files(folder: Path, gap: float = 0.1, sets: int = 1, wide: int = 10) -> tuple[Path, Path]:
+    """The same kind of problem as files, of four inputs and a longer tree; the boxes get smaller and smaller."""
+    rng = np.random.default_rng(1)
+    sizes = [4, wide, wide, wide, 1]
     layers = [(rng.standard_normal((m, n)).astype(np.float32), rng.standard_normal(m).astype(np.float32))
               for n, m in zip(sizes, sizes[1:], strict=False)]  # fmt: skip
     network = small_files.write_network(folder / "net.onnx", layers)
-    values = read_network(network).evaluate(rng.uniform(-1.0, 1.0, (20000, 3)))[:, 0]
+    points = np.clip(rng.uniform(-1.5, 1.5, (50000, 4)), -1.0, 1.0)  # many on faces and corners
+    values = read_network(network).evaluate(points)[:, 0]
     end = float(values.min() - gap * np.ptp(values))
-    boxes = [" ".join(f"(>= X_{i} -1.0) (<= X_{i} {1.0 - 0.01 * k})" for i in range(3)) for k in range(sets)]
-    told = "".join(f"(declare-const X_{i} Real)" for i in range(3)) + "(declare-const Y_0 Real)\n"
+    boxes = [" ".join(f"(>= X_{i} -1.0) (<= X_{i} {1.0 - 0.01 * k})" for i in range(4)) for k in range(sets)]
+    told = "".join(f"(declare-const X_{i} Real)" for i in range(4)) + "(declare-const Y_0 Real)\n"
     either = "\n".join(f"(and {box} (<= Y_0 {end - 0.001 * k}))" for k, box in enumerate(boxes))
     prop = folder / "prop.vnnlib"
     prop.write_text(f"{told}(assert (or {either}))\n")

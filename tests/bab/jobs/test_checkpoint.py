@@ -49,7 +49,7 @@ def counted(result: Result) -> tuple[Any, ...]:
 @pytest.mark.parametrize(("rule", "sets"), [("auto", 1), ("axes", 1), ("phases", 1), ("auto", 3)])
 def test_the_verdict_is_as_from_one_run(rule: str, sets: int, tmp_path: Path) -> None:
     """Verdict, reason, evidence and numbers of nodes, however often the run was stopped; several input sets, too."""
-    network, prop = files(tmp_path, gap=0.05, sets=sets, wide=12)
+    network, prop = files(tmp_path, gap=0.2, sets=sets)
     whole = hypersplit.verify(network, prop, **(PLAIN | {"rule": rule}))
     path = tmp_path / "run.job"
     result = hypersplit.verify(network, prop, checkpoint=path, **(PLAIN | {"rule": rule, "nodes": 2}))
@@ -64,7 +64,7 @@ def test_the_verdict_is_as_from_one_run(rule: str, sets: int, tmp_path: Path) ->
 
 def test_a_run_of_many_sets_goes_on_with_those_that_are_left(tmp_path: Path) -> None:
     """Input sets that are asked all together: what holds is not asked again, and all verdicts are the same."""
-    network, prop = files(tmp_path, sets=20)
+    network, prop = files(tmp_path, gap=0.4, sets=20)
     path = tmp_path / "run.job"
     stopped = hypersplit.verify(network, prop, checkpoint=path, **(PLAIN | {"nodes": 60}))
     assert stopped.verdict == "unknown"
@@ -75,7 +75,7 @@ def test_a_run_of_many_sets_goes_on_with_those_that_are_left(tmp_path: Path) -> 
 
 def test_many_sets_are_kept_while_they_are_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What the file says in the middle of it is true: sets that hold have no open node, and no other counts as held."""
-    network, prop = files(tmp_path, sets=20, wide=10)
+    network, prop = files(tmp_path, gap=0.4, sets=20)
     seen: list[int] = []
     real = Keeper.report
 
@@ -157,7 +157,7 @@ def test_a_file_that_cannot_be_written_costs_no_verdict(
     error: Exception, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A full disk is a note of the result."""
-    network, prop = files(tmp_path, gap=0.05, wide=10)
+    network, prop = files(tmp_path, gap=0.2)
 
     def failing(*_: object) -> None:
         raise error
@@ -176,7 +176,7 @@ def test_interruptions_leave_a_file_that_is_right(
     when: int, error: BaseException, place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Wherever a run is interrupted, in the middle of a change too: what was written last leads to the verdict."""
-    network, prop = files(tmp_path, gap=0.05, wide=12)
+    network, prop = files(tmp_path, gap=0.2)
     path, real, calls = tmp_path / "run.job", getattr(Frontier, place), 0
 
     def failing(*arguments: Any) -> Any:
@@ -201,7 +201,7 @@ def test_a_violated_property_is_not_lost(tmp_path: Path, monkeypatch: pytest.Mon
     from hypersplit.bab.steps.candidates import Candidates
 
     monkeypatch.setattr(Candidates, "check", lambda self, points: None)
-    network, prop = files(tmp_path, gap=-0.02, wide=10)
+    network, prop = files(tmp_path, gap=-0.1)
     path = tmp_path / "run.job"
     result = hypersplit.verify(network, prop, checkpoint=path, **(PLAIN | {"nodes": 5}))
     for nodes in range(10, 400, 30):
@@ -236,7 +236,7 @@ def test_a_witness_that_is_none_is_refused(tmp_path: Path, monkeypatch: pytest.M
 
 def started(folder: Path, *words: str) -> subprocess.Popen[str]:
     """A process of its own that searches for a while and writes its checkpoint after every round."""
-    network, prop = files(folder, wide=64, gap=0.005)
+    network, prop = files(folder, wide=32, gap=0.02)
     command = [
         sys.executable, "-m", "hypersplit.bab", "verify", str(network), str(prop), "--checkpoint",
         str(folder / "run.job"), "--every", "1e-6", "--timeout", "300", "--jobs", "1", "--method", "split", "--option",

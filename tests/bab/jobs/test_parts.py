@@ -13,6 +13,7 @@ import small_files
 from job_problems import PLAIN, files
 
 import hypersplit
+from hypersplit.bab import parts as dividing
 from hypersplit.bab.command.cli import main
 from hypersplit.bab.jobs.saved import load, save
 from hypersplit.bab.parts import MANIFEST, export, merge, run_job
@@ -21,10 +22,16 @@ from hypersplit.instances.errors import InputError
 Captured = pytest.CaptureFixture[str]
 
 
-def exported(folder: Path, parts: int = 8, sets: int = 1, gap: float = 0.02, name: str = "run") -> list[Path]:
+@pytest.fixture(autouse=True)
+def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two nodes a part are enough: the trees are small."""
+    monkeypatch.setattr(dividing, "EACH", 2)
+
+
+def exported(folder: Path, parts: int = 8, sets: int = 1, gap: float = 0.1, name: str = "run") -> list[Path]:
     """An export of a problem that holds (gap > 0); returns its parts."""
     network, prop = files(folder, sets=sets, gap=gap)
-    result = export(network, prop, folder / name, parts, **PLAIN)
+    result = export(network, prop, folder / name, parts, **(PLAIN | {"batch": 8}))
     assert (result.verdict, result.reason) == ("unknown", "enough open nodes"), result
     return sorted((folder / name).glob("part-*.job"))
 
@@ -32,7 +39,7 @@ def exported(folder: Path, parts: int = 8, sets: int = 1, gap: float = 0.02, nam
 @pytest.mark.parametrize("sets", [1, 3, 20])
 def test_the_parts_together_are_the_run(sets: int, tmp_path: Path) -> None:
     """Eight parts, one input set or several: `unsat`, with the nodes and the evidence of all."""
-    files_of_parts = exported(tmp_path, sets=sets)
+    files_of_parts = exported(tmp_path, sets=sets, gap=0.1 if sets == 1 else 0.2)
     assert len(files_of_parts) == 8
     for path in files_of_parts:
         result = run_job(path, jobs=1)
@@ -107,7 +114,7 @@ def test_a_counterexample_in_a_part_is_run_again(tmp_path: Path, monkeypatch: py
     from hypersplit.bab.steps.candidates import Candidates
 
     monkeypatch.setattr(Candidates, "check", lambda self, points: None)
-    parts = exported(tmp_path, gap=-0.02)
+    parts = exported(tmp_path, gap=-0.1, parts=3)
     monkeypatch.undo()
     verdicts = [run_job(path, jobs=1).verdict for path in parts]
     assert "sat" in verdicts
@@ -140,7 +147,7 @@ def test_other_kinds_of_files_are_refused(tmp_path: Path) -> None:
 def test_the_commands_say_what_became_of_it(tmp_path: Path, capsys: Captured) -> None:
     """A part is `closed` or `open`, not `unsat`; the merged verdict is the property's; exit codes as of `verify`."""
     network, prop = files(tmp_path)
-    words: list[Any] = ["--jobs", "1", "--method", "split", "--option", "kernel=plain", "--option", "batch=4"]
+    words: list[Any] = ["--jobs", "1", "--method", "split", "--option", "kernel=plain", "--option", "batch=8"]
     run = str(tmp_path / "run")
 
     def said(*arguments: str) -> tuple[int, str]:
