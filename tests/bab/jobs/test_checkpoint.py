@@ -64,18 +64,18 @@ def test_the_verdict_is_as_from_one_run(rule: str, sets: int, tmp_path: Path) ->
 
 def test_a_run_of_many_sets_goes_on_with_those_that_are_left(tmp_path: Path) -> None:
     """Input sets that are asked all together: what holds is not asked again, and all verdicts are the same."""
-    network, prop = files(tmp_path, gap=0.4, sets=20)
+    network, prop = files(tmp_path, gap=0.6, sets=16)
     path = tmp_path / "run.job"
-    stopped = hypersplit.verify(network, prop, checkpoint=path, **(PLAIN | {"nodes": 60}))
+    stopped = hypersplit.verify(network, prop, checkpoint=path, **(PLAIN | {"nodes": 3, "batch": 16}))
     assert stopped.verdict == "unknown"
     result = resume(path, jobs=1)
-    assert result.verdict == "unsat" and result.statistics["nodes"] > 60
-    assert sum(result.evidence.values()) >= 20
+    assert result.verdict == "unsat" and result.statistics["nodes"] > stopped.statistics["nodes"]
+    assert sum(result.evidence.values()) >= 16
 
 
 def test_many_sets_are_kept_while_they_are_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What the file says in the middle of it is true: sets that hold have no open node, and no other counts as held."""
-    network, prop = files(tmp_path, gap=0.4, sets=20)
+    network, prop = files(tmp_path, gap=0.6, sets=16)
     seen: list[int] = []
     real = Keeper.report
 
@@ -89,7 +89,7 @@ def test_many_sets_are_kept_while_they_are_asked(tmp_path: Path, monkeypatch: py
             seen.append(int(saved.held.sum()))
 
     monkeypatch.setattr(Keeper, "report", report)
-    result = hypersplit.verify(network, prop, checkpoint=tmp_path / "run.job", **PLAIN)
+    result = hypersplit.verify(network, prop, checkpoint=tmp_path / "run.job", **(PLAIN | {"batch": 16}))
     assert result.verdict == "unsat" and len(set(seen)) > 2
     assert resume(tmp_path / "run.job").verdict == "unsat"
 
