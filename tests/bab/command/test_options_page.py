@@ -17,7 +17,8 @@ from hypersplit.bab.studies.frame import STUDIES
 from hypersplit.heuristics.splits.rules import RULES
 
 ROOT = Path(__file__).resolve().parents[3]
-COMMANDS = {name: lambda args: 0 for name in ("verify", "info", "bench", "study", "demo", "warm")}
+NAMES = ("verify", "resume", "run-job", "merge", "info", "bench", "study", "demo", "warm")
+COMMANDS = {name: lambda args: 0 for name in NAMES}
 
 
 def said(command: str, capsys: pytest.CaptureFixture[str]) -> str:

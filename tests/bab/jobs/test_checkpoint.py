@@ -75,7 +75,7 @@ def test_a_run_of_many_sets_goes_on_with_those_that_are_left(tmp_path: Path) -> 
 
 def test_many_sets_are_kept_while_they_are_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What the file says in the middle of it is true: sets that hold have no open node, and no other counts as held."""
-    network, prop = files(tmp_path, gap=0.6, sets=16)
+    network, prop = files(tmp_path, gap=1.5, sets=16)
     seen: list[int] = []
     real = Keeper.report
 
@@ -90,7 +90,7 @@ def test_many_sets_are_kept_while_they_are_asked(tmp_path: Path, monkeypatch: py
 
     monkeypatch.setattr(Keeper, "report", report)
     result = hypersplit.verify(network, prop, checkpoint=tmp_path / "run.job", **(PLAIN | {"batch": 16}))
-    assert result.verdict == "unsat" and len(set(seen)) > 2
+    assert result.verdict == "unsat" and max(seen) > 0 and len(set(seen)) > 1
     assert resume(tmp_path / "run.job").verdict == "unsat"
 
 
