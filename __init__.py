@@ -14,6 +14,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from hypersplit.bab.resume import resume as resume
     from hypersplit.bab.robustness.radius import Radius as Radius
     from hypersplit.bab.robustness.radius import radii as radii
     from hypersplit.bab.robustness.radius import radius as radius
@@ -80,6 +81,7 @@ _HOMES = {
     "radius": "bab.robustness.radius",
     "region_certificate": "encodings.certificates.simplex",
     "region_walk": "encodings.certificates.region_walk",
+    "resume": "bab.resume",
     "robustness": "bab.robustness.samples",
     "sequential": "instances.network",
     "simplex_certificate": "encodings.certificates.simplex",

@@ -14,6 +14,7 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import numpy as np
 
@@ -35,7 +36,7 @@ from .tree.evidence import Evidence
 from .tree.search import Pace, search
 from .tree.tree import Tree
 
-__all__ = ["FEWEST", "Together", "settle_together"]
+__all__ = ["FEWEST", "Settled", "Together", "settle_together"]
 
 LOG = logging.getLogger(__name__)
 FEWEST = 16  # input sets with the same rows from which they are worth a query of their own
@@ -45,6 +46,9 @@ MOST_SPLITS = 8  # a set, on average, beyond which sets are asked one by one
 ONE_BY_ONE = "sets are asked one by one"  # why a search for all of them ends
 WORK = 2e8  # products of a round
 KERNEL_AFTER = 4.0  # seconds of numpy's work on all sets from which loading the kernels is worth it
+
+
+Settled = tuple[list[int], Counter[Evidence], Counter[str]]  # numbers of cases that hold; what ended nodes; counts
 
 
 @dataclass(eq=False)
@@ -61,9 +65,11 @@ class Together:
 
 def settle_together(
     prop: Property, replay: Replay, options: Options, limits: Limits, rng: np.random.Generator,
-    report: Callable[[Tree], None],
+    report: Callable[[Tree], None], watch: Callable[[Callable[[], Settled]], None] = lambda settled: None,
 ) -> Together:  # fmt: skip
     """Decide as many of the property's cases as one tree for all of them can; `left` are the others.
+
+    watch(settled) is told how to learn, at any time, what is settled.
 
     Only boxes are settled so, and only without `options.picture`, whose plane is one set's.
     """
@@ -72,6 +78,7 @@ def settle_together(
     for i, case in enumerate(prop.cases):
         if case.forbidden:
             groups[_pattern(case)].append(i)
+    over: list[int] = []  # cases of the groups before
     plain = options.method != "milp" and not options.picture and options.rule == "auto"
     for numbers in groups.values():
         cases = [prop.cases[i] for i in numbers]
@@ -79,8 +86,27 @@ def settle_together(
         if not suits or found.witness:
             found.left += cases
             continue
-        _settle(_Sets(replay.network, cases, prop.joint), prop.joint, replay, options, limits, rng, report, found)
+        sets = _Sets(replay.network, cases, prop.joint)
+        watch(partial(_settled, sets, numbers, over, _copied(found)))
+        _settle(sets, prop.joint, replay, options, limits, rng, report, found)
+        still = set(map(id, found.left))
+        over = over + [k for k in numbers if id(prop.cases[k]) not in still]
     return found
+
+
+def _copied(found: Together) -> Together:
+    return Together([], evidence=Counter(found.evidence), statistics=Counter(found.statistics))
+
+
+def _settled(sets: _Sets, numbers: list[int], over: list[int], before: Together) -> Settled:
+    """What is settled so far; over, before: of the groups before."""
+    still, tree = sets.still(), sets.tree
+    held = over + [k for i, k in enumerate(numbers) if i not in still]
+    evidence, statistics = Counter(before.evidence), Counter(before.statistics)
+    if tree is not None:
+        evidence.update(tree.ended)
+        statistics.update(nodes=tree.size, sets_together=len(numbers) - len(still))
+    return held, evidence, statistics
 
 
 def _pattern(case: Case) -> object:
@@ -94,6 +120,8 @@ class _Sets:
 
     def __init__(self, network: Network, cases: list[Case], joint: bool) -> None:
         self.cases = cases
+        self.tree: Tree | None = None  # once it is begun, with the roots of the first `planted` sets
+        self.planted = 0
         rhs = np.array([np.concatenate([p.rhs for p in case.forbidden]) for case in cases])
         self.lower = np.concatenate([[case.region.lower for case in cases], rhs], axis=1)
         self.upper = np.concatenate([[case.region.upper for case in cases], rhs], axis=1)
@@ -109,6 +137,13 @@ class _Sets:
         one = root(self.query)
         batch = one[np.zeros(len(lower), dtype=np.int64)]
         return replace(batch, lower=lower.copy(), upper=upper.copy(), origin=np.arange(len(self.cases))[some])
+
+    def still(self) -> set[int]:
+        """The sets of which something is left, or may be: an interruption may have lost nodes."""
+        if self.tree is None or not self.tree.whole:
+            return set(range(len(self.cases)))
+        waiting = (*self.tree.open, *self.tree.hands, *self.tree.stuck)
+        return {int(k) for b in waiting for k in b.origin} | set(range(self.planted, len(self.cases)))
 
     def of(self, x: Array) -> list[int]:
         """The sets that hold an extended input [n + sides]."""
@@ -172,26 +207,24 @@ def _settle(
     plain = "plain" if options.kernel == "auto" else options.kernel
     steps = InputSteps(query, candidates, ExactStep(limits.deadline), clipping=options.clip, kernel=plain)
     started = time.monotonic()
-    tree = Tree(sets.roots(slice(0, AT_ONCE)))
+    sets.planted = min(AT_ONCE, count)
+    tree = sets.tree = Tree(sets.roots(slice(0, AT_ONCE)))
     weights = facts(query, tree.root).weights
     batch = options.batch or int(np.clip(WORK / (weights * (1 + query.rows)), 16, AT_ONCE))
     pace = Pace(
         Budget(limits).part(SHARE), batch, options.jobs, node_mb(query, False),
         lambda: ONE_BY_ONE if tree.inner > MOST_SPLITS * count else "", report,
     )  # fmt: skip
-    planted = min(AT_ONCE, count)
     while not (outcome := search(tree, steps, pace)).witness and not outcome.stopped:
-        if planted == count:
+        if sets.planted == count:
             break
-        if (time.monotonic() - started) / planted * count > KERNEL_AFTER:
+        if (time.monotonic() - started) / sets.planted * count > KERNEL_AFTER:
             steps.kernel = options.kernel
-        tree.plant(sets.roots(slice(planted, planted + AT_ONCE)))
-        planted = min(planted + AT_ONCE, count)
+        tree.plant(sets.roots(slice(sets.planted, sets.planted + AT_ONCE)))
+        sets.planted = min(sets.planted + AT_ONCE, count)
     found.witness, found.stopped = outcome.witness, outcome.stopped
     found.case = next((case for witness, case in candidates.met if witness is outcome.witness), None)
-    still = {int(k) for b in (*tree.open, *tree.stuck) for k in b.origin} | set(range(planted, count))
-    if not tree.whole:  # an interruption: nobody knows whose nodes are missing
-        still = set(range(count))
+    still = sets.still()
     found.left += [sets.cases[k] for k in sorted(still)]
     found.evidence += tree.ended
     found.statistics.update(nodes=tree.size, sets_together=count - len(still))

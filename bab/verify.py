@@ -5,9 +5,10 @@ from __future__ import annotations
 import logging
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
@@ -20,19 +21,23 @@ from ..instances.judges.replay import Replay, Witness
 from ..instances.network import Network
 from ..instances.property import InputSet, Property
 from ..instances.query import queries
-from .answer import Answer, answer
-from .many_sets import settle_together
-from .run.limits import INTERRUPTIONS, Limits, cause
+from .jobs.job import Job
+from .jobs.keeper import Keeper
+from .jobs.run import candidates_of, run
+from .jobs.saved import Saved, add
+from .many_sets import Settled, Together, settle_together
+from .run.limits import ENOUGH, INTERRUPTIONS, Limits, cause
 from .run.options import Options, OptionValues, changed
 from .run.result import NO_CASE, Result
-from .steps.candidates import Candidates
+from .stages.answer import Answer
 from .tree.evidence import Evidence, told
 from .tree.progress import progress
+from .tree.tree import Tree
 
 if TYPE_CHECKING:
     from .drawing.picture import Picture
 
-__all__ = ["verify"]
+__all__ = ["checkpoint_file", "confirmed", "decide", "read", "under", "verify"]
 
 LOG = logging.getLogger("hypersplit")
 NO_REPLAY = "no replay is possible, and the real-valued network has a counterexample"
@@ -58,25 +63,72 @@ def verify(
     """
     options = changed(options, overrides)
     limits = Limits(options)
+    with under(options):
+        net, prop = read(network, property)
+        path = checkpoint_file(options.checkpoint)
+        keeper = Keeper(Saved.fresh(net, prop, options, path is not None), limits, path)
+        return decide(net, prop, keeper)
+
+
+def decide(network: Network, prop: Property, keeper: Keeper) -> Result:
+    """Go on from what the keeper knows, within its limits, until there is a verdict or no time.
+
+    The verdict is the whole property's, or of a part its own: `unsat` if nothing is left of it.
+    """
+    limits = keeper.limits
+    options, result = limits.options, None
+    replay, picture = Replay(network), _picture(options, network, prop)
+    try:
+        result = _decide(replay, prop, keeper, picture)
+    except KeyboardInterrupt as stop:
+        reason = cause(stop)
+        verdict = "timeout" if reason == "time" else "unknown"
+        result = Result(verdict, reason=reason, statistics=_final(Counter()), seconds=limits.elapsed)
+    except MemoryError:
+        result = Result("unknown", reason="memory", statistics=_final(Counter()), seconds=limits.elapsed)
+    if replay.note:
+        result = replace(result, notes=(*result.notes, replay.note))
+    try:
+        keeper.last(result)
+    except KeyboardInterrupt:  # the file stays what it was
+        keeper.note = f"{keeper.path}: not written at the end: interrupted"
+    if keeper.note:
+        result = replace(result, notes=(*result.notes, keeper.note))
+    return picture.drawn(result) if picture else result
+
+
+def checkpoint_file(path: str | os.PathLike[str]) -> Path | None:
+    """Where a new checkpoint is to be written, None for nowhere.
+
+    Raises InputError where there is something already, an earlier run perhaps, and where nothing can be written.
+    """
+    if not path:
+        return None
+    from .jobs.sealed import BEFORE
+
+    place = Path(path)
+    try:
+        for taken in (place, place.with_name(place.name + BEFORE)):
+            if taken.exists() or taken.is_symlink():
+                raise InputError(f"option checkpoint = {path}: {taken} exists; `hypersplit resume` goes on with a file")
+        place.touch()
+        place.unlink()
+    except OSError as error:
+        raise InputError(f"option checkpoint = {path}: cannot be written: {error.strerror or error}") from error
+    return place
+
+
+@contextmanager
+def under(options: Options) -> Iterator[None]:
+    """The log and the memory's ceiling of a run."""
     with _log_to(options.log), memory.ceiling(options.memory_mb):
-        net, prop = _read(network, property)
-        replay, picture = Replay(net), _picture(options, net, prop)
-        try:
-            result = _decide(replay, prop, options, limits, picture)
-        except KeyboardInterrupt as stop:
-            reason = cause(stop)
-            verdict = "timeout" if reason == "time" else "unknown"
-            result = Result(verdict, reason=reason, statistics=_final(Counter()), seconds=limits.elapsed)
-        except MemoryError:
-            result = Result("unknown", reason="memory", statistics=_final(Counter()), seconds=limits.elapsed)
-        if replay.note:
-            result = replace(result, notes=(*result.notes, replay.note))
-        return picture.drawn(result) if picture else result
+        yield
 
 
-def _read(
+def read(
     network: str | os.PathLike[str] | Network, prop: str | os.PathLike[str] | Property
 ) -> tuple[Network, Property]:
+    """Both, read where they are paths. Raises InputError."""
     if not isinstance(network, Network):
         from ..instances.onnx.reader import read_network
 
@@ -103,68 +155,106 @@ def _picture(options: Options, network: Network, prop: Property) -> Picture | No
     return Picture(options.picture, options.picture_inputs, network, prop)
 
 
-def _decide(
-    replay: Replay, prop: Property, options: Options, limits: Limits, picture: Picture | None
-) -> Result:
+def _decide(replay: Replay, prop: Property, keeper: Keeper, picture: Picture | None) -> Result:
     """Many input sets together, the others one after another; the first witness ends it, all must hold for `unsat`."""
-    statistics: Counter[str] = Counter(queries=sum(bool(case.forbidden) for case in prop.cases))
-    evidence: Counter[Evidence] = Counter()
-    reasons: list[str] = []  # of queries that are open
-    held, bound, counterexample = 0, np.inf, None
-    rng = np.random.default_rng(options.seed)
+    limits, rng = keeper.limits, keeper.rng
+    options = limits.options
+    left: Counter[str] = Counter()  # statistics of queries that are open
+    proved: Counter[Evidence] = Counter()  # the same
+    reasons: list[str] = []
+    bound, counterexample = np.inf, None
 
     def result(verdict: str, reason: str, bound: float, witness: Witness | None = None) -> Result:
+        saved = keeper.saved
+        evidence, statistics = saved.evidence + proved, Counter(saved.statistics)
+        add(statistics, left)
+        statistics["queries"] = sum(bool(case.forbidden) for case in prop.cases)
+        final = _final(statistics)
+        if saved.runs > 1:
+            final |= {"runs": saved.runs, "all_seconds": round(saved.seconds + limits.elapsed, 2)}
         numbers = {kind.words: count for kind, count in sorted(evidence.items()) if count}
         return Result(
-            verdict, witness, bound, reason, numbers, _final(statistics), limits.elapsed,
+            verdict, witness, bound, reason, numbers, final, limits.elapsed,
             real_counterexample=None if verdict == "sat" else counterexample,
         )  # fmt: skip
 
-    with progress(options.progress) as report:
+    with progress(options.progress) as draw:
+
+        def report(tree: Tree) -> None:
+            draw(tree)
+            keeper.report(tree)
+
+        interrupted = ""
         try:
-            together = settle_together(prop, replay, options, limits, rng, report)
+            if not keeper.saved.together:
+                together = _together(replay, prop, keeper, report)
+                if together.witness and together.case:
+                    witness = _written(together.witness, together.case.region, replay, prop)
+                    return result("sat", "search", -np.inf, witness)
+                interrupted = together.stopped if together.stopped in INTERRUPTIONS else ""
+            asked = np.flatnonzero(~keeper.saved.held).tolist()
+            for number, k in enumerate(asked):
+                job = keeper.job(k)
+                if interrupted or (number and limits.exceeded()):
+                    bound = -np.inf  # of this set nothing is known
+                    add(left, job.statistics if job else Counter())
+                    proved.update(job.evidence if job else {})
+                    continue
+                candidates = candidates_of(k, replay, prop, limits, rng)
+                outcome = run(
+                    job or Job.fresh(k, candidates.query), candidates, report, (picture.recorder(),) if picture else (),
+                    keeper.stop, partial(keeper.watch, case=k, query=candidates.query),
+                )  # fmt: skip
+                found: Answer = outcome.answer
+                keeper.over(k, outcome)
+                if picture:
+                    picture.keep(candidates.query)
+                if not found.holds:
+                    add(left, found.statistics)
+                    proved.update(found.evidence)
+                if found.witness:
+                    witness = _written(found.witness, candidates.query.region, replay, prop)
+                    return result("sat", found.reason, found.bound, witness)
+                bound = min(bound, found.bound)
+                if not found.holds:
+                    reasons.append(found.reason)
+                    interrupted = found.reason if found.reason in (*INTERRUPTIONS, ENOUGH) else ""
+                if found.counterexample:
+                    counterexample, reasons = found.counterexample, [found.reason, *reasons]
         except ReplayError as error:
             return result("unknown", f"{NO_REPLAY}: {error}", -np.inf)
-        evidence += together.evidence
-        _add(statistics, together.statistics)
-        if together.witness and together.case:
-            witness = _written(together.witness, together.case.region, replay, prop)
-            return result("sat", "search", -np.inf, witness)
-        bound = 0.0 if together.statistics["sets_together"] else bound
-        asked = queries(replay.network, replace(prop, cases=tuple(together.left)))
-        interrupted = together.stopped if together.stopped in INTERRUPTIONS else ""
-        for number, query in enumerate(asked):
-            if interrupted or (number and limits.exceeded()):
-                bound = -np.inf  # of this set nothing is known
-                break
-            candidates = Candidates(query, replay, prop.joint, limits, rng)
-            listeners = (picture.recorder(),) if picture else ()
-            try:
-                outcome: Answer = answer(query, candidates, options, report, listeners)
-            except ReplayError as error:
-                return result("unknown", f"{NO_REPLAY}: {error}", -np.inf)
-            _add(statistics, outcome.statistics)
-            evidence += outcome.evidence
-            if picture:
-                picture.keep(query)
-            if outcome.witness:
-                witness = _written(outcome.witness, query.region, replay, prop)
-                return result("sat", outcome.reason, outcome.bound, witness)
-            bound = min(bound, outcome.bound)
-            held += outcome.holds
-            if not outcome.holds:
-                reasons.append(outcome.reason)
-                interrupted = outcome.reason if outcome.reason in INTERRUPTIONS else ""
-            if outcome.counterexample:
-                counterexample, reasons = outcome.counterexample, [outcome.reason, *reasons]
-    if held == len(asked):
-        return _confirmed(result("unsat", told(evidence) or NO_CASE, bound), replay, prop, rng, limits)
+    saved = keeper.saved
+    bound = min(bound, saved.bound)
+    if saved.held.all():
+        held = result("unsat", told(saved.evidence) or NO_CASE, bound)
+        return held if saved.parts else confirmed(held, replay, prop, rng, limits)
     bound = bound if not replay.network.unmodelled else -np.inf
     reason = reasons[0] if reasons else interrupted or limits.exceeded()
     return result("timeout" if "time" in (reason, limits.exceeded()) else "unknown", reason, bound)
 
 
-def _confirmed(
+def _together(replay: Replay, prop: Property, keeper: Keeper, report: Callable[[Tree], None]) -> Together:
+    """Ask about the input sets that nobody has begun with, as far as many of them can be asked at once."""
+    begun = {job.case for job in keeper.saved.jobs}
+    asked = [k for k in np.flatnonzero(~keeper.saved.held).tolist() if k not in begun]
+
+    def watch(settled: Callable[[], Settled]) -> None:
+        def here() -> Settled:
+            held, evidence, statistics = settled()
+            return [asked[i] for i in held], evidence, statistics
+
+        keeper.watch_sets(here)
+
+    some = replace(prop, cases=tuple(prop.cases[k] for k in asked))
+    limits = keeper.limits
+    found = settle_together(some, replay, limits.options, limits, keeper.rng, report, watch)
+    still = set(map(id, found.left))
+    held = [k for k in asked if id(prop.cases[k]) not in still] if not found.witness else []
+    keeper.over_together(held, found.evidence, found.statistics, found.stopped not in INTERRUPTIONS)
+    return found
+
+
+def confirmed(
     result: Result, replay: Replay, prop: Property, rng: np.random.Generator, limits: Limits
 ) -> Result:
     """What becomes of an `unsat` once the file itself has been run at a few inputs of each input set."""
@@ -193,11 +283,6 @@ def _written(witness: Witness, region: InputSet, replay: Replay, prop: Property)
 
     dtype = np.float64 if replay.model is None else replay.session.dtype
     return written_inside(witness, region, prop.text, dtype)
-
-
-def _add(total: Counter[str], more: Counter[str]) -> None:
-    for name, value in more.items():
-        total[name] = max(total[name], value) if name in ("depth", "unstable") else total[name] + value
 
 
 def _final(statistics: Counter[str]) -> dict[str, float]:

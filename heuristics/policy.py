@@ -19,8 +19,9 @@ import numpy as np
 from ..instances.batch import Batch
 from ..instances.query import Query
 from .efforts import FEW_UNSTABLE, MOST_SCIP, Efforts
+from .splits.rules import PHASE_RULES
 
-__all__ = ["EFFORTS", "STAGES", "Facts", "Stage", "batch_size", "facts", "node_mb", "plan"]
+__all__ = ["EFFORTS", "STAGES", "Facts", "Stage", "batch_size", "begin_again", "facts", "node_mb", "plan"]
 
 EFFORTS = Efforts()  # of every stage and step
 
@@ -33,6 +34,7 @@ SMALL = 50_000  # weights of a network whose tree is searched as fast as an atta
 QUICK_SLOPES = 1_000_000  # weights up to which hidden bounds are optimised before the first attack
 ROWS_SECONDS = 20.0  # that multi-neuron rows may take at most
 COPIES = 3  # of a round's bounds: parts, their concatenation, and what is left open
+LONG = 0.5  # share of the time from which on a stage is worth another try with new time
 LARGEST_MILP = 6000  # unstable neurons beyond which a MILP's root relaxation alone exceeds the usual limits
 STAGES = ("attack", "slopes", "split", "groups", "milp")
 
@@ -149,6 +151,22 @@ def probes_root(probing: str = "auto") -> bool:
     than these cost; on 256x4 it fixes nothing.
     """
     return probing == "always"
+
+
+def begin_again(stages: list[Stage], reached: int, reduced: bool) -> int:
+    """Where a tree goes on that an earlier run left in stage number `reached`.
+
+    Long stages that came right before had too little time, so they get their share of the new one; short ones had
+    theirs. reduced: whether the tree's phases are split by now: it knows a part of the network only, as the stages do
+    that split phases and those without nodes.
+    """
+    first = min(reached, len(stages) - 1)
+    while first and stages[first - 1].share >= LONG:
+        before = stages[first - 1]
+        if reduced and before.name == "split" and before.rule not in PHASE_RULES:
+            break
+        first -= 1
+    return first
 
 
 def batch_size(known: Facts, query: Query) -> int:

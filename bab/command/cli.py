@@ -16,22 +16,25 @@ import threading
 import time
 import traceback
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ...instances.errors import InputError, UnsupportedOperatorError
 from ...instances.memory import peak_mb
-from ..run.arguments import Command, options_from, parser
+from ..run.arguments import Command, given_options, options_from, parser
 from ..run.exit_codes import BAD_INPUT, DONE, INTERNAL, UNDECIDED, VERDICT_CODES
+from ..run.options import Options
 
 if TYPE_CHECKING:
-    from ..run.options import Options
     from ..run.result import Result
 
 __all__ = ["main"]
 
+# what a part's verdicts are called: they are not the property's
+PART_WORDS = {"unsat": "closed", "unknown": "open", "timeout": "open"}
 LEAST_TIMEOUT = 0.01  # seconds left to a run whose limit went by while Python was starting
 
 
@@ -70,24 +73,85 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _verify(args: argparse.Namespace) -> int:
-    _one_thread_of_algebra()
     options = options_from(args, progress=not args.json)
+    _spare_outputs([args.network, args.property], args.result, options)
+    if args.export is None:
+        if args.parts is not None:
+            raise InputError("--parts: there is no --export to divide")
+
+        def work(left: float) -> Result:
+            from ..verify import verify
+
+            return verify(args.network, args.property, options, timeout=left)
+    else:
+
+        def work(left: float) -> Result:
+            from ..parts import export
+
+            parts = {} if args.parts is None else {"parts": args.parts}
+            return export(args.network, args.property, args.export, options=options, timeout=left, **parts)
+
+    return _answered(args, options, work)
+
+
+def _resume(args: argparse.Namespace) -> int:
+    given: Any = {"progress": not args.json} | given_options(args)
+    options = Options(**given)
+    _spare_outputs([args.file], args.result, options)
+
+    def work(left: float) -> Result:
+        from ..resume import resume
+
+        return resume(args.file, args.network, args.property, **(given | {"timeout": left}))
+
+    return _answered(args, options, work)
+
+
+def _run_job(args: argparse.Namespace) -> int:
+    given: Any = {"progress": not args.json} | given_options(args)
+    options = Options(**given)
+    _spare_outputs([args.file], None, options)
+
+    def work(left: float) -> Result:
+        from ..parts import run_job
+
+        return run_job(args.file, args.network, args.property, **(given | {"timeout": left}))
+
+    return _answered(args, options, work, PART_WORDS)
+
+
+def _merge(args: argparse.Namespace) -> int:
+    def work(left: float) -> Result:
+        from ..parts import merge
+
+        return merge(args.folder, args.network, args.property)
+
+    return _answered(args, Options(), work)
+
+
+def _answered(
+    args: argparse.Namespace, options: Options, work: Callable[[float], Result], words: Mapping[str, str] = {}
+) -> int:
+    """Do the work, which is given the seconds that it has, and say its result. words: what verdicts are called."""
+    _one_thread_of_algebra()
     from .report import json_text, result_file_text, summary
 
-    _spare_inputs(args, options)
-    with _result_file(args.result) as write:
+    with _result_file(getattr(args, "result", None)) as write:
 
         def say(result: Result) -> None:
-            print(json_text(result) if args.json else "\n".join(summary(result, args.verbose)), flush=True)
-            write(result_file_text(result))
+            told = replace(result, verdict=words.get(result.verdict, result.verdict))
+            print(json_text(told) if args.json else "\n".join(summary(told, args.verbose)), flush=True)
+            write(result_file_text(told))
 
-        result = _decide(args, options, say)
+        result = _decide(args, options, work, say)
         say(result)
     return VERDICT_CODES[result.verdict]
 
 
-def _decide(args: argparse.Namespace, options: Options, say: Callable[[Result], None]) -> Result:
-    """`verify`, with the ways to fail that are still an answer: an unsupported operator, memory, time, Ctrl-C.
+def _decide(
+    args: argparse.Namespace, options: Options, work: Callable[[float], Result], say: Callable[[Result], None]
+) -> Result:
+    """The work, with the ways to fail that are still an answer: an unsupported operator, memory, time, Ctrl-C.
 
     say: what is done with a result that does not come back from here, because the run overruns its limits.
     """
@@ -101,10 +165,7 @@ def _decide(args: argparse.Namespace, options: Options, say: Callable[[Result], 
 
     try:
         with watched(end, options.timeout, options.memory_mb, last_word if args.own_process else None):
-            from ..verify import verify
-
-            left = max(end - time.monotonic(), LEAST_TIMEOUT)
-            return verify(args.network, args.property, options, timeout=left)
+            return work(max(end - time.monotonic(), LEAST_TIMEOUT))
     except UnsupportedOperatorError as error:
         reason = f"unsupported operator: {error}"
     except MemoryError:
@@ -173,9 +234,9 @@ def _warm(args: argparse.Namespace) -> int:
     return warm()
 
 
-COMMANDS = {
-    "verify": _verify, "info": _info, "radius": _radius, "robustness": _robustness, "bench": _bench, "study": _study,
-    "demo": _demo, "warm": _warm,
+COMMANDS: dict[str, Command] = {
+    "verify": _verify, "resume": _resume, "run-job": _run_job, "merge": _merge, "info": _info, "radius": _radius,
+    "robustness": _robustness, "bench": _bench, "study": _study, "demo": _demo, "warm": _warm,
 }  # fmt: skip
 
 
@@ -193,12 +254,12 @@ def _one_thread_of_algebra() -> None:
         os.environ.setdefault(name, "1")
 
 
-def _spare_inputs(args: argparse.Namespace, options: Options) -> None:
+def _spare_outputs(inputs: Sequence[Path], result: Path | None, options: Options) -> None:
     """Refuse to write over a file that is to be read, or two things into one file."""
     from ...instances.files import spare
 
-    outputs = {"result": args.result, "log": options.log, "picture": options.picture}
-    spare([args.network, args.property], {name: Path(path) for name, path in outputs.items() if path})
+    outputs = {"result": result, "log": options.log, "picture": options.picture, "checkpoint": options.checkpoint}
+    spare(inputs, {name: Path(path) for name, path in outputs.items() if path})
 
 
 @contextlib.contextmanager

@@ -35,7 +35,7 @@ def page() -> str:
     outside = ((f"`{name}`", why) for name, why in OUTSIDE_BENCH.items())
     parts = [
         OPENING,
-        *_table(("name", "meaning", "values", "default", "flag of `verify`"), options),
+        *_table(("name", "meaning", "values", "default", "flag of `verify` and `resume`"), options),
         "\n## Split rules\n",
         *_table(("rule", "what it splits"), ((f"`{name}`", words) for name, words in RULE_MEANINGS.items())),
         "\nThe rules of phases split ReLUs, the others the input set.",
@@ -44,7 +44,7 @@ def page() -> str:
         "unless `--option jobs=N` says how many each takes. These options are refused:\n",
         *_table(("name", "why"), outside),
         "\n## Exit codes\n",
-        *_table(("code", "`verify`", "other commands"), codes),
+        *_table(("code", "`verify`, `resume`, `merge`", "other commands"), codes),
         "\n`docs/verdicts.md` tells what the verdicts mean.",
     ]
     return "\n".join(parts) + "\n"

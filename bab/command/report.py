@@ -21,7 +21,8 @@ def summary(result: Result, verbose: bool = False) -> list[str]:
     if result.reason:
         lines.append(f"reason: {result.reason}")
     lines.append(f"time:   {_effort(result)}")
-    if math.isfinite(result.bound) and result.verdict != "sat" and (result.bound or result.verdict != "unsat"):
+    told = result.bound or result.verdict not in ("unsat", "closed")  # of these two no more than the sign is known
+    if math.isfinite(result.bound) and result.verdict != "sat" and told:
         lines.append(f"bound:  the worst margin is at least {result.bound:.6g}")
     if result.witness:
         lines += _witness_lines(result.witness)

@@ -25,13 +25,18 @@ __all__ = [
 
 Command = Callable[[argparse.Namespace], int]  # runs and returns the exit code
 
-JOBS, COUNT = integer(1, MOST_JOBS), integer(1, 10**9)
+JOBS, COUNT, PARTS = integer(1, MOST_JOBS), integer(1, 10**9), integer(1, 10**5)
 CLASS, ROW, SHARE = integer(0, 10**9), integer(0, 10**9), number(1)
 LISTED = ("partition-rules", "branching-rules", "ladder", "kpoly", "formulations")  # studies that take --instances
 BENCH_FLAGS = ("memory_mb", "seed", "method", "trust_scip")  # options that have their flags there, too
+# options that have their flags with `run-job`
+PART_FLAGS = ("timeout", "memory_mb", "jobs", "seed", "trust_scip", "every", "log")
+OUTSIDE_PARTS = ("checkpoint", "picture", "picture_inputs")  # options that it refuses
 OUTSIDE_BENCH = {  # options that its instances cannot share, each with what to do instead
     "timeout": "the lists tell each instance's, --timeout-cap lowers them",
     "log": "one file for all instances; `verify` writes it",
+    "checkpoint": "one file for all instances; `verify` writes it",
+    "every": "there is no checkpoint",
     "picture": "one file for all instances; `verify` draws it",
     "picture_inputs": "one file for all instances; `verify` draws it",
     "progress": "instances have no terminal of their own",
@@ -57,7 +62,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 def parser(commands: Mapping[str, Command]) -> argparse.ArgumentParser:
-    """The parser; `run` of what it parses is the command of that name: verify, info, radius, ..., warm."""
+    """The parser; `run` of what it parses is the command of that name, one of `told`."""
     pages = "All options: docs/options.md. What a verdict rests on: docs/verdicts.md."
     top = _Parser(
         prog="hypersplit", description="Decide whether a neural network can violate a property.",
@@ -66,11 +71,15 @@ def parser(commands: Mapping[str, Command]) -> argparse.ArgumentParser:
     top.add_argument("--version", action=_Version, nargs=0, help="show the version and end")
     names = top.add_subparsers(metavar="COMMAND", required=True)
     words = {
-        "verify": _verify, "info": _info, "radius": _radius, "robustness": _robustness, "bench": _bench,
+        "verify": _verify, "resume": _resume, "run-job": _run_job, "merge": _merge, "info": _info, "radius": _radius,
+        "robustness": _robustness, "bench": _bench,
         "study": _study, "demo": _demo, "warm": _warm,
     }  # fmt: skip
     told = {
         "verify": "decide one property of one network",
+        "resume": "go on from a checkpoint that `verify` wrote",
+        "run-job": "search one part of a run that `verify --export` divided; its outcome is written beside it",
+        "merge": "the verdict of a run that was divided, from its parts' outcomes",
         "info": "what the files hold",
         "radius": "how far an input is from another class: a certified and an attacked radius",
         "robustness": "how many inputs of a data set keep their class within a distance, certified and attacked",
@@ -79,10 +88,10 @@ def parser(commands: Mapping[str, Command]) -> argparse.ArgumentParser:
         "demo": "three questions about carried networks, answered in under a minute",
         "warm": "compile the kernels now, so that no run does without them",
     }
-    robust = partial(_by_name, ROBUSTNESS_FLAGS, OUTSIDE_ROBUSTNESS)
+    all_of_them, robust = partial(_by_name, tuple(ABOUT)), partial(_by_name, ROBUSTNESS_FLAGS, OUTSIDE_ROBUSTNESS)
     ends = {
-        "verify": partial(_by_name, tuple(ABOUT)), "bench": partial(_by_name, BENCH_FLAGS, OUTSIDE_BENCH),
-        "radius": robust, "robustness": robust,
+        "verify": all_of_them, "resume": all_of_them, "run-job": partial(_by_name, PART_FLAGS, OUTSIDE_PARTS),
+        "bench": partial(_by_name, BENCH_FLAGS, OUTSIDE_BENCH), "radius": robust, "robustness": robust,
     }  # fmt: skip
     for name, add_words in words.items():
         command = names.add_parser(
@@ -99,7 +108,36 @@ def _verify(add: Callable[..., object]) -> None:
     _files(add)
     add("--result", type=_path, metavar="FILE", help="verdict and witness in VNN-COMP's form")
     add("--json", action="store_true", help="print one JSON object")
+    add("--export", type=_path, metavar="DIR", help="search until there is enough to divide, and write the parts there")
+    add("--parts", type=_typed(PARTS), metavar="N", help="how many parts to write (default: 8)")
     _options(add, tuple(ABOUT))
+
+
+def _resume(add: Callable[..., object]) -> None:
+    add("file", metavar="FILE", type=_path)
+    _moved(add)
+    add("--result", type=_path, metavar="FILE", help="verdict and witness in VNN-COMP's form")
+    add("--json", action="store_true", help="print one JSON object")
+    _options(add, tuple(ABOUT))
+
+
+def _run_job(add: Callable[..., object]) -> None:
+    add("file", metavar="FILE", type=_path)
+    _moved(add)
+    add("--json", action="store_true", help="print one JSON object")
+    _options(add, PART_FLAGS)
+
+
+def _merge(add: Callable[..., object]) -> None:
+    add("folder", metavar="DIR", type=_path)
+    _moved(add)
+    add("--result", type=_path, metavar="FILE", help="verdict and witness in VNN-COMP's form")
+    add("--json", action="store_true", help="print one JSON object")
+
+
+def _moved(add: Callable[..., object]) -> None:
+    add("--network", type=_path, metavar="NET.onnx", help="where it is by now (default: as FILE says)")
+    add("--property", type=_path, metavar="PROP.vnnlib", help="where it is by now (default: as FILE says)")
 
 
 def _info(add: Callable[..., object]) -> None:

@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from ...instances.memory import resident_mb
 from .options import Options
 
-__all__ = ["INTERRUPTIONS", "LimitReached", "Limits", "cause"]
+__all__ = ["ENOUGH", "INTERRUPTIONS", "LimitReached", "Limits", "cause"]
 
 INTERRUPTIONS = ("interrupted", "time", "memory")  # reasons after which no other stage begins
+ENOUGH = "enough open nodes"  # why a search ends that is to be exported
 
 LEAST = 0.06  # seconds too few to begin anything with
 
@@ -34,11 +35,12 @@ class Limits:
 
     options: Options
     start: float = field(default_factory=time.monotonic)  # time.monotonic() at the beginning of the run
+    reserve: float = 0.0  # seconds kept for what is written at the end
 
     @property
     def deadline(self) -> float:
         """time.monotonic() at which the run must have its verdict: a little early, to write it down."""
-        return self.start + self.options.timeout - min(0.3, 0.02 * self.options.timeout)
+        return self.start + self.options.timeout - min(0.3, 0.02 * self.options.timeout) - self.reserve
 
     @property
     def elapsed(self) -> float:

@@ -103,6 +103,13 @@ class Options:
     log: str | os.PathLike[str] = _option(
         "", file(), "file for what was tried, why, and what it brought", "none", "--log FILE"
     )
+    checkpoint: str | os.PathLike[str] = _option(
+        "", file(), "file that an undecided run is kept in, to go on with `hypersplit resume`", "none",
+        "--checkpoint FILE",
+    )  # fmt: skip
+    every: float = _option(
+        60.0, number(MOST_SECONDS), "seconds from one writing of the checkpoint to the next", "60", "--every S"
+    )
     progress: bool = _option(
         False, switch(), "show a bar on the terminal", "false; on the command line true without --json"
     )
@@ -142,6 +149,8 @@ class OptionValues(TypedDict, total=False):
     clip: bool
     trust_scip: bool
     log: str | os.PathLike[str]
+    checkpoint: str | os.PathLike[str]
+    every: float
     progress: bool
     picture: str | os.PathLike[str]
     picture_inputs: str

@@ -31,4 +31,4 @@ def rows(work: Work, stage: Stage, budget: Budget) -> None:
     if not outcome.empty and outcome.points and len(refuted) < len(asked):
         work.found(work.candidates.check(np.array(outcome.points)), Evidence.GROUPS.words)
     work.tree.learn(Evidence.GROUPS, refuted, outcome.node.pre_lower, outcome.node.pre_upper)
-    work.phases, work.rows = None, outcome.pool
+    work.phases, work.implied, work.rows = None, None, outcome.pool

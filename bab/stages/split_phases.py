@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 import time
 
-from ...encodings.slopes.implications import implications
+from ...encodings.slopes.implications import Implications, implications
 from ...encodings.slopes.phase_bounds import phase_node_mb
 from ...encodings.slopes.row_multipliers import RowPool
 from ...heuristics.policy import Stage, probes_root
@@ -30,7 +30,7 @@ LOG = logging.getLogger(__name__)
 
 def split_phases(work: Work, stage: Stage, budget: Budget) -> None:
     """Phases by the stage's rule; the steps are set up once, and again where the root has become tighter."""
-    if work.phases is None:
+    if work.implied is None:
         work.refute_by_inherited()
         if work.tree.closed:
             return
@@ -41,20 +41,28 @@ def split_phases(work: Work, stage: Stage, budget: Budget) -> None:
             probe_root(work)
             if work.tree.closed:
                 return
-        work.phases = _steps(work, stage.rule)
+        work.implied = _imply(work)
         if work.tree.closed:
             return
+    if work.phases is None:
+        work.phases = _steps(work, work.implied, stage.rule)
     work.search(work.phases, budget, work.options.batch or work.efforts.phases.batch, phase_node_mb(work.query))
     kind = "refreshed" if work.phases.refresh else "inherited"
     LOG.info("phases, %s bounds: %d nodes, depth %d, %d open", kind, work.tree.size, work.tree.deepest,
              work.tree.count_open)  # fmt: skip
 
 
-def _steps(work: Work, rule: str) -> PhaseSteps:
-    query, tree, limits, efforts = work.query, work.tree, work.limits, work.efforts
-    implied = implications(query, tree.root, deadline=time.monotonic() + efforts.phases.implications * limits.remaining)
+def _imply(work: Work) -> Implications:
+    """What phases force, and what holds on the whole root by that."""
+    tree, share = work.tree, work.efforts.phases.implications
+    implied = implications(work.query, tree.root, deadline=time.monotonic() + share * work.limits.remaining)
     implied.settle(tree.root)
     tree.learn(Evidence.LINEAR, lower=tree.root.pre_lower[0], upper=tree.root.pre_upper[0])
+    return implied
+
+
+def _steps(work: Work, implied: Implications, rule: str) -> PhaseSteps:
+    query, tree, limits, efforts = work.query, work.tree, work.limits, work.efforts
     hidden = sum(kind != "identity" for kind in query.kinds)
     refresh = efforts.phases.refreshes(work.ascent_seconds, hidden)
     closers: list[Closer] = []

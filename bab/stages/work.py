@@ -11,6 +11,7 @@ import numpy as np
 from ...encodings.linear.linear_bounds import Bounds, LinearBoundOptions, bound
 from ...encodings.linear.reduction import kept_neurons, reduced
 from ...encodings.slopes.group_rows import GroupRows
+from ...encodings.slopes.implications import Implications
 from ...heuristics import policy
 from ...heuristics.efforts import Efforts
 from ...heuristics.policy import Facts
@@ -43,7 +44,12 @@ class Work:
     exact: ExactStep
     report: Callable[[Tree], None] = lambda tree: None
     facts: Facts | None = None  # of the root, once it is bounded
+    kept: Array | None = None  # [neurons as asked] bool: those that `query` still has; None for all
+    stage: int = 0  # of the plan, that is at work
+    again: bool = False  # whether this tree was left by an earlier run
+    stop: Callable[[Tree], str] = lambda tree: ""  # a reason to end the run, "" for none
     phases: PhaseSteps | None = None  # once phases are split
+    implied: Implications | None = None  # what phases force, in the tree as it is
     rows: GroupRows | None = None  # multi-neuron rows of the root that nodes may use
     root_seconds: float = 0.0  # that bounding the root took
     ascent_seconds: float = 0.0  # that the hidden neurons' slopes took at the root
@@ -87,16 +93,23 @@ class Work:
     def reduce(self) -> None:
         """Go on without the ReLUs that are 0 on the whole input set, and without the margins' half-spaces."""
         kept = kept_neurons(self.query, self.tree.root)
+        whole = np.ones(self.query.neurons, dtype=bool) if self.kept is None else self.kept.copy()
+        whole[whole] = kept
         self.query = reduced(self.query, kept)
         self.tree.rename(kept, len(self.query.region.rows))
         self.candidates = replace(self.candidates, query=self.query)
         if self.rows is not None:
             self.rows = self.rows.renamed(np.where(kept, np.cumsum(kept) - 1, -1))
+        self.kept, self.implied = whole, None
 
     def search(self, steps: InputSteps | PhaseSteps, budget: Budget, batch: int, node_mb: float) -> None:
         """Grow the tree by these steps."""
         seams: Steps = steps
-        pace = Pace(budget, batch, self.options.jobs, node_mb, lambda: self.exact.found, self.report)
+
+        def stop() -> str:
+            return self.exact.found or self.stop(self.tree)
+
+        pace = Pace(budget, batch, self.options.jobs, node_mb, stop, self.report)
         outcome = search(self.tree, seams, pace)
         self.stopped = outcome.stopped
         if self.tree.count_stuck and not self.stopped:

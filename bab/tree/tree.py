@@ -62,6 +62,22 @@ class Tree:
         for listener in self.listeners:
             listener.planted(roots)
 
+    @classmethod
+    def again(
+        cls, root: Batch, nodes: Iterable[Batch], ended: Counter[Evidence], lemmas: Counter[Evidence], inner: int,
+        deepest: int, listeners: Iterable[Recorder] = (),
+    ) -> Tree:  # fmt: skip
+        """A tree as it was left: `root` with all that is proved of it, its open nodes as a stack, the topmost last.
+
+        Its size follows from the account. Listeners hear of what comes, not of what was.
+        """
+        tree = cls.__new__(cls)
+        tree.root, tree.open, tree.stuck, tree.hands = root, Frontier.of(nodes), [], []
+        tree.ended, tree.lemmas, tree.inner, tree.deepest = Counter(ended), Counter(lemmas), inner, deepest
+        tree.size = inner + tree.ended.total() + len(tree.open)
+        tree.listeners = tuple(listeners)
+        return tree
+
     def plant(self, roots: Batch) -> None:
         """More roots, open."""
         roots.number = self.size + np.arange(len(roots))

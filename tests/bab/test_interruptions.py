@@ -9,8 +9,9 @@ import pytest
 
 import hypersplit
 from hypersplit.bab import verify as verifying
-from hypersplit.bab.answer import Answer
+from hypersplit.bab.jobs.run import Outcome
 from hypersplit.bab.run.limits import LimitReached, Limits
+from hypersplit.bab.stages.answer import Answer
 from hypersplit.bab.steps.candidates import Candidates
 from hypersplit.bab.steps.inputs import InputSteps
 from hypersplit.bab.tree.frontier import Frontier
@@ -85,12 +86,12 @@ def test_the_bound_knows_of_sets_that_were_not_asked(monkeypatch: pytest.MonkeyP
     network, prop = violated(2)
     over = False
 
-    def answer(*_: object) -> Answer:
+    def run(*_: object) -> Outcome:
         nonlocal over
         over = True
-        return Answer(holds=True, bound=5.0)
+        return Outcome(Answer(holds=True, bound=5.0), None, (np.zeros(0), np.zeros(0)))
 
-    monkeypatch.setattr(verifying, "answer", answer)
+    monkeypatch.setattr(verifying, "run", run)
     monkeypatch.setattr(Limits, "exceeded", lambda self, nodes=0, seconds=0.0: "time" if over else "")
     result = hypersplit.verify(network, prop, timeout=30)
     assert (result.verdict, result.bound) == ("timeout", -np.inf)

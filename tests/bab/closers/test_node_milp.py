@@ -149,7 +149,7 @@ def test_verdicts_with_scip_in_the_tree_are_the_oracles(seed: int, monkeypatch: 
     def only_phases(known: Facts, *asked: str) -> list[Stage]:
         return [Stage("split", 1.0, "phases")]
 
-    monkeypatch.setattr("hypersplit.bab.answer.plan", only_phases)
+    monkeypatch.setattr("hypersplit.bab.stages.answer.plan", only_phases)
     assert policy.plan is not only_phases
     instance = random_instance(seed)
     result = hypersplit.verify(instance.network, instance.prop, timeout=20, jobs=1)

@@ -17,7 +17,9 @@ from hypersplit.bab.studies.frame import STUDIES
 from hypersplit.heuristics.splits.rules import RULES
 
 ROOT = Path(__file__).resolve().parents[3]
-NAMES = ("verify", "info", "radius", "robustness", "bench", "study", "demo", "warm")
+NAMES = (
+    "verify", "resume", "run-job", "merge", "info", "radius", "robustness", "bench", "study", "demo", "warm",
+)  # fmt: skip
 COMMANDS = {name: lambda args: 0 for name in NAMES}
 
 

@@ -32,6 +32,8 @@ WRONG: dict[str, list[Any]] = {
     "clip": [0, 1, "true", None, math.nan],
     "trust_scip": [0, 1, "false", None],
     "log": [None, 3, b"log", True, "a\0b"],
+    "checkpoint": [None, 3, b"file", True, "a\0b"],
+    "every": [0, -1.0, math.nan, math.inf, "60", None, True],
     "progress": [0, "yes", None],
     "picture": ["p.jpg", "p", None, 3, b"p.png"],
     "picture_inputs": ["0", "0,0", "0,1,2", "a,b", "-1,0", "0, 1", " ", "\u0661,2", "0,99999999999", None, (0, 1)],

@@ -11,11 +11,12 @@ import pytest
 from changed_efforts import change_efforts
 from random_instances import Instance, Shape, random_instance
 
-from hypersplit.bab import answer as answering
-from hypersplit.bab.answer import Answer, answer
+from hypersplit.bab.jobs import run as running
+from hypersplit.bab.jobs.job import Job
+from hypersplit.bab.jobs.run import candidates_of, run
 from hypersplit.bab.run.limits import Limits
 from hypersplit.bab.run.options import METHODS, Options
-from hypersplit.bab.steps.candidates import Candidates
+from hypersplit.bab.stages.answer import Answer
 from hypersplit.bab.tree.evidence import Evidence, State, told
 from hypersplit.bab.tree.recorder import Recorder
 from hypersplit.bab.tree.trace import SplitTree, Trace
@@ -76,23 +77,24 @@ def asked(instance: Instance, options: Options) -> list[tuple[Query, Answer, Led
     """Every query of the instance, with its tree as three of its listeners know it."""
     replay, limits = Replay(instance.network), Limits(options)
     trees: list[Tree] = []
-    plant = answering.Tree
+    plant = running.Tree
 
     def planted(*arguments: object) -> Tree:
         trees.append(plant(*arguments))  # type: ignore[arg-type]
         return trees[-1]
 
-    answering.Tree = planted  # type: ignore[assignment,misc]
+    running.Tree = planted  # type: ignore[assignment,misc]
     try:
         found = []
-        for query in queries(instance.network, instance.prop):
+        for k in range(len(instance.prop.cases)):
             ledger, trace = Ledger(), Trace()
-            candidates = Candidates(query, replay, instance.prop.joint, limits, np.random.default_rng(0))
-            outcome = answer(query, candidates, options, lambda tree: None, (ledger, trace))
+            candidates = candidates_of(k, replay, instance.prop, limits, np.random.default_rng(0))
+            query = candidates.query
+            outcome = run(Job.fresh(k, query), candidates, listeners=(ledger, trace)).answer
             found.append((query, outcome, ledger, trace.tree(), trees[-1]))
         return found
     finally:
-        answering.Tree = plant  # type: ignore[misc]
+        running.Tree = plant  # type: ignore[misc]
 
 
 def options_of(seed: int) -> Options:

@@ -14,25 +14,21 @@ from fractions import Fraction
 
 import numpy as np
 
-from ..encodings.linear.linear_bounds import smallest_margins
-from ..encodings.linear.number_range import BEYOND, in_range
-from ..heuristics.policy import Facts, Stage, facts, plan
-from ..heuristics.splits.rules import PHASE_RULES
-from ..instances.batch import root
-from ..instances.judges.replay import Witness
-from ..instances.query import Query
-from .closers.exact_step import ExactStep, not_reproduced
-from .run.budget import Budget
-from .run.limits import INTERRUPTIONS, LimitReached
-from .run.options import Options
-from .stages.attack import attack_everywhere, attack_quickly
-from .stages.work import Work
-from .steps.candidates import Candidates
-from .steps.inputs import InputSteps
-from .tree.evidence import Evidence
-from .tree.recorder import Recorder
-from .tree.search import sift
-from .tree.tree import Round, Tree
+from ...encodings.linear.linear_bounds import smallest_margins
+from ...encodings.linear.number_range import BEYOND, in_range
+from ...heuristics.policy import Facts, Stage, begin_again, facts, plan
+from ...heuristics.splits.rules import PHASE_RULES
+from ...instances.judges.replay import Witness
+from ...instances.query import Query
+from ..closers.exact_step import not_reproduced
+from ..run.budget import Budget
+from ..run.limits import INTERRUPTIONS, LimitReached
+from ..steps.inputs import InputSteps
+from ..tree.evidence import Evidence
+from ..tree.search import sift
+from ..tree.tree import Round
+from .attack import attack_everywhere, attack_quickly
+from .work import Work
 
 __all__ = ["Answer", "answer"]
 
@@ -52,15 +48,11 @@ class Answer:
     counterexample: tuple[Fraction, ...] | None = None  # of the real-valued network, which no replay confirms
 
 
-def answer(
-    query: Query, candidates: Candidates, options: Options, report: Callable[[Tree], None],
-    listeners: tuple[Recorder, ...] = (),
-) -> Answer:  # fmt: skip
-    """Attack, bound the root, then go through the stages until one decides or the time is over."""
-    limits = candidates.limits
-    work = Work(
-        query, Tree(root(query), listeners), options, limits, candidates, ExactStep(limits.deadline), report
-    )  # fmt: skip
+def answer(work: Work, query: Query) -> Answer:
+    """Attack, bound the root, then go through the stages until one decides or the time is over.
+
+    query: as it was asked; a tree of an earlier run may know a reduced one. Such a tree goes on where it was left.
+    """
     try:
         _decide(work)
     except MemoryError as error:  # told before anything was allocated
@@ -73,47 +65,60 @@ def answer(
 
 
 def _decide(work: Work) -> None:
-    if attack_quickly(work):
+    if work.tree.closed or (work.facts is None and not _begun(work)):
         return
-    if not in_range(work.query):
-        work.stopped = BEYOND
-        attack_everywhere(work)
-        return
-    _bound_root(work)
-    if work.tree.closed:
-        return
-    known = work.facts = facts(work.query, work.tree.root)
-    work.counts["unstable"] = known.unstable
-    LOG.info("root: bound %.6g, %s", work.tree.margin, known)
-    options = work.options
-    for stage in plan(known, options.method, options.rule, options.rows):
+    known, options = work.facts, work.options
+    assert known is not None
+    stages = plan(known, options.method, options.rule, options.rows)
+    first = begin_again(stages, work.stage, work.kept is not None) if work.again else 0
+    for number, stage in enumerate(stages[first:], start=first):
         if work.limits.exceeded():
             break
         if stage.closed > (share := work.tree.open.closed_share):
             LOG.info("stage %s %s left out: %.3g of the tree is closed", stage.name, stage.rule, share)
             continue
-        started = time.monotonic()
+        started, work.stage = time.monotonic(), number
         _stage(stage, known)(work, stage, Budget(work.limits).part(stage.share, stage.most))
         LOG.info("stage %s %s (%s): %.2f s, %s", stage.name, stage.rule, stage.why, time.monotonic() - started,
                  "decided" if work.decided else f"open, {work.stopped}")  # fmt: skip
-        if work.decided or work.stopped in INTERRUPTIONS or work.exact.found:
+        work.report(work.tree)
+        if work.decided or work.stopped in INTERRUPTIONS or work.exact.found or work.stop(work.tree):
             break
+
+
+def _begun(work: Work) -> bool:
+    """A first look and the root's bounds; whether there is more to do."""
+    if attack_quickly(work):
+        return False
+    if not in_range(work.query):
+        work.stopped = BEYOND
+        attack_everywhere(work)
+        return False
+    _bound_root(work)
+    if work.tree.closed:
+        return False
+    work.facts = facts(work.query, work.tree.root)
+    work.counts["unstable"] = work.facts.unstable
+    LOG.info("root: bound %.6g, %s", work.tree.margin, work.facts)
+    return True
 
 
 def _stage(stage: Stage, known: Facts) -> Callable[[Work, Stage, Budget], None]:
     """The function of a stage, imported now."""
     if stage.name == "attack":
-        from .stages.attack import attack as run
+        from .attack import attack as run
     elif stage.name == "slopes":
-        from .stages.slopes import slopes as run
+        from .slopes import slopes as run
     elif stage.name == "groups":
-        from .stages.rows import rows as run
+        from .rows import rows as run
     elif stage.name == "milp":
-        from .stages.milp import milp as run
+        from .milp import milp as run
+    elif stage.name != "split":
+        raise ValueError(f"stage {stage.name!r}: expected attack, slopes, groups, milp or split")
     elif stage.rule in PHASE_RULES and known.piecewise_linear:
-        from .stages.split_phases import split_phases as run
+        from .split_phases import split_phases as run
     else:
-        from .stages.split_inputs import split_inputs as run
+        from .split_inputs import split_inputs as run
     return run
 
 
@@ -140,9 +145,10 @@ def _answered(work: Work, query: Query) -> Answer:
     tree = work.tree
     result = Answer(work.witness, work.witness is None and tree.closed, work.found_by, evidence=tree.evidence)
     result.statistics = Counter(
-        nodes=tree.size, open_nodes=tree.count_open, stuck_nodes=tree.count_stuck, depth=tree.deepest,
-        **work.counts, **work.exact.statistics,
-    )  # fmt: skip
+        nodes=tree.size, open_nodes=tree.count_open, stuck_nodes=tree.count_stuck, depth=tree.deepest
+    )
+    result.statistics.update(work.counts)
+    result.statistics.update(work.exact.statistics)
     margin = float(tree.root.margin[0])
     if result.holds:
         # by search only the sign is known: of parts that were clipped away, and of rows tested together
@@ -152,7 +158,7 @@ def _answered(work: Work, query: Query) -> Answer:
         interrupted = work.stopped if work.stopped in INTERRUPTIONS else ""
         result.reason = interrupted or work.limits.exceeded() or work.stopped or "no stage decided"
         if point := work.exact.counterexample:
-            from .closers.exact_closing import is_counterexample
+            from ..closers.exact_closing import is_counterexample
 
             # trees of phases know a reduced network, which is the whole one where a counterexample can be
             if any(is_counterexample(query, point, k) for k in range(query.disjuncts)):

@@ -1,0 +1,125 @@
+"""Run a job: from plain data to the ladder of stages, and back.
+
+What is given and what comes back can travel: a job is arrays and numbers, and `Candidates` are made of a network, a
+property and limits wherever the work is done. With one worker, and stopped by a limit of nodes, a job that goes on
+makes the same nodes as one that was never stopped.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ...encodings.linear.reduction import reduced
+from ...instances.judges.replay import Replay
+from ...instances.network import Array
+from ...instances.property import Property
+from ...instances.query import queries
+from ..closers.exact_step import ExactStep
+from ..run.limits import Limits
+from ..stages.answer import Answer, answer
+from ..stages.work import Work
+from ..steps.candidates import Candidates
+from ..tree.evidence import Evidence
+from ..tree.recorder import Recorder
+from ..tree.tree import Tree
+from .job import Job
+
+__all__ = ["Outcome", "candidates_of", "job_of", "run"]
+
+
+@dataclass(eq=False)
+class Outcome:
+    """What a run has made of a job."""
+
+    answer: Answer  # the whole job's, earlier runs counted: witness, bound, evidence, statistics, reason
+    job: Job | None  # what is left; None where an interruption has lost track of nodes
+    ended: tuple[Array, Array]  # [E] numbers of nodes that ended in this run, and [E] their evidence
+
+
+class _Ends(Recorder):
+    """Remembers which nodes have ended."""
+
+    def __init__(self) -> None:
+        self.parts: list[tuple[Array, Array]] = []
+
+    def ended(self, numbers: Array, evidence: Array) -> None:
+        """See `Recorder`."""
+        self.parts.append((numbers, evidence))
+
+    def joined(self) -> tuple[Array, Array]:
+        """All of them, as they came."""
+        numbers = [np.zeros(0, dtype=np.int64), *(n for n, _ in self.parts)]
+        return np.concatenate(numbers), np.concatenate([np.zeros(0, dtype=np.int8), *(k for _, k in self.parts)])
+
+
+def candidates_of(case: int, replay: Replay, prop: Property, limits: Limits, rng: np.random.Generator) -> Candidates:
+    """The query of one of the property's cases, and who looks for counterexamples of it."""
+    query = queries(replay.network, replace(prop, cases=(prop.cases[case],)))[0]
+    return Candidates(query, replay, prop.joint, limits, rng)
+
+
+def run(
+    job: Job, candidates: Candidates, report: Callable[[Tree], None] = lambda tree: None,
+    listeners: tuple[Recorder, ...] = (), stop: Callable[[Tree], str] = lambda tree: "",
+    watch: Callable[[Work], None] = lambda work: None, leaves: bool = False,
+) -> Outcome:  # fmt: skip
+    """Go on with a job within the limits of its candidates.
+
+    candidates: see `candidates_of`; stop(tree): a reason to end, "" for none; report(tree): after every round;
+    watch(work): before anything is done; leaves: whether to list the nodes that end.
+
+    Raises InputError where the job is none of the query's, and ReplayError as `Candidates` do.
+    """
+    job.check(candidates.query)
+    ends = _Ends()
+    work = _work(job, candidates, report, (*listeners, ends) if leaves else listeners)
+    work.stop = stop
+    watch(work)
+    found = answer(work, candidates.query)
+    return Outcome(found, job_of(work, job.case), ends.joined())
+
+
+def _work(
+    job: Job, candidates: Candidates, report: Callable[[Tree], None], listeners: tuple[Recorder, ...]
+) -> Work:  # fmt: skip
+    """The job's tree and who works on it. Stuck nodes are open again: there may be more time now."""
+    limits, query = candidates.limits, candidates.query
+    again = job.facts is not None
+    if again:
+        nodes = [replace(b) for b in (*job.stuck, *job.open)]
+        tree = Tree.again(replace(job.root), nodes, job.ended, job.lemmas, job.inner, job.deepest, listeners)
+    else:
+        tree = Tree(replace(job.root), listeners)
+    if job.kept is not None:
+        query = reduced(query, job.kept)
+        candidates = replace(candidates, query=query)
+    return Work(
+        query, tree, limits.options, limits, candidates, ExactStep(limits.deadline), report, job.facts, job.kept,
+        job.stage, again, implied=job.implied, rows=job.rows, root_seconds=job.root_seconds,
+        ascent_seconds=job.ascent_seconds, counts=Counter(job.counts),
+    )  # fmt: skip
+
+
+def job_of(work: Work, case: int) -> Job | None:
+    """What is left of a query, nodes in somebody's hands too; None where not every node is there.
+
+    Arrays are shared with the tree, whose steps change none of them.
+    """
+    tree = work.tree
+    if not tree.whole:
+        return None
+    counts = Counter(work.counts)
+    counts.update(work.exact.statistics)
+    return Job(
+        case, tree.root, [*tree.open, *tree.hands], list(tree.stuck), Counter(tree.ended), _used(tree.lemmas),
+        tree.size, tree.inner, tree.deepest, work.kept, work.rows, work.implied, work.facts, work.stage,
+        work.root_seconds, work.ascent_seconds, counts,
+    )  # fmt: skip
+
+
+def _used(counts: Counter[Evidence]) -> Counter[Evidence]:
+    return Counter({kind: count for kind, count in counts.items() if count})

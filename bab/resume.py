@@ -1,0 +1,91 @@
+"""Go on with a run that an earlier process left: from its checkpoint to a verdict, with other limits.
+
+The verdict is as from one run: nodes, evidence and statistics of all its runs count. What the file says of nodes that
+have ended is believed; it must be whole, and of this very network and property.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Unpack
+
+from ..instances.errors import InputError
+from ..instances.judges.replay import Replay, Witness
+from ..instances.network import Network
+from ..instances.property import Property
+from .jobs.keeper import Keeper
+from .jobs.saved import Saved, load
+from .run.limits import Limits
+from .run.options import Options, OptionValues, changed
+from .run.result import Result
+from .verify import checkpoint_file, decide, read, under
+
+__all__ = ["files_of", "options_of", "replayed", "resume"]
+
+FIXED = ("method", "rule", "rows")  # options that a tree cannot change
+
+
+def resume(
+    file: str | os.PathLike[str],
+    network: str | os.PathLike[str] | Network | None = None,
+    property: str | os.PathLike[str] | Property | None = None,
+    **overrides: Unpack[OptionValues],
+) -> Result:
+    """Go on from a checkpoint that `verify` wrote, and write it anew.
+
+    network, property: where they are by now; None for the paths that the file holds. Options are those of the first
+    run where the tree rests on them, and otherwise the defaults; `checkpoint` is the file itself.
+
+    Returns a Result as `verify` does; of a run that is decided, what it decided.
+    Raises InputError where the file is damaged, or of another network or property, or an option cannot be changed.
+    """
+    path = Path(file)
+    _, saved = load(path, "checkpoint")
+    options = options_of(saved, overrides, path)
+    limits = Limits(options)
+    with under(options):
+        net, prop = files_of(saved, network, property, path)
+        if saved.decided:
+            return replayed(saved.decided.result, net, prop, path)
+        place = checkpoint_file(options.checkpoint) if options.checkpoint else path
+        return decide(net, prop, Keeper(saved, limits, place))
+
+
+def options_of(saved: Saved, overrides: Mapping[str, Any], path: Path) -> Options:
+    """The first run's options with others in their place. Raises InputError for one that cannot be changed."""
+    options = changed(Options(**saved.options), overrides)
+    for name in FIXED:
+        if (given := getattr(options, name)) != saved.options[name]:
+            raise InputError(f"option {name} = {given}: {path} was begun with {saved.options[name]}")
+    if options.picture:
+        raise InputError("option picture: nodes of earlier runs cannot be drawn")
+    return options
+
+
+def files_of(
+    saved: Saved, network: str | os.PathLike[str] | Network | None, prop: str | os.PathLike[str] | Property | None,
+    path: Path,
+) -> tuple[Network, Property]:  # fmt: skip
+    """What the file was written of. Raises InputError where it is not."""
+    given = {"network": network or saved.network_file, "property": prop or saved.property_file}
+    for name, what in given.items():
+        if not what:
+            raise InputError(f"{path}: the {name} was built in memory, and none is given")
+    net, checked = read(given["network"], given["property"])  # type: ignore[arg-type]
+    saved.fits(net, checked, path)
+    return net, checked
+
+
+def replayed(result: Result, network: Network, prop: Property, path: Path) -> Result:
+    """What was decided; a witness is run once more. Raises InputError where it is none."""
+    if result.witness is not None and not _witness(result.witness, Replay(network), prop):
+        raise InputError(f"{path}: holds a witness that is no counterexample of {network.source or 'the network'}")
+    return replace(result, notes=(*result.notes, f"decided by an earlier run, see {path}"))
+
+
+def _witness(witness: Witness, replay: Replay, prop: Property) -> bool:
+    cases = (case for case in prop.cases if case.region.size == len(witness.input))
+    return any(replay.check(case, witness.input, prop.joint) is not None for case in cases)
