@@ -13,6 +13,7 @@ import pytest
 from hypersplit.bab.jobs.records import Columns, packed, unpacked
 from hypersplit.bab.tree.evidence import Evidence
 from hypersplit.instances.batch import Batch
+from hypersplit.instances.multipliers import Multipliers
 from hypersplit.instances.errors import InputError
 from hypersplit.instances.network import Array
 
@@ -74,10 +75,15 @@ def test_nan_keeps_its_bits() -> None:
 def test_every_field_of_a_batch_comes_back() -> None:
     """Whatever fields there are: arrays of their own contents, one after another."""
     rng = np.random.default_rng(1)
-    values = {f.name: rng.random((3, i + 1)) for i, f in enumerate(fields(Batch))}
+    values: dict[str, Any] = {f.name: rng.random((3, i + 1)) for i, f in enumerate(fields(Batch))}
+    values["multipliers"] = Multipliers(*(rng.random((3, 2, i)) for i in range(len(fields(Multipliers)))))
     back = travelled(Batch(**values), Batch)
+    numbers = values.pop("multipliers")
     for name, value in values.items():
         assert np.array_equal(getattr(back, name), value), name
+    assert back.multipliers is not None
+    for f in fields(Multipliers):
+        assert np.array_equal(getattr(back.multipliers, f.name), getattr(numbers, f.name)), f.name
 
 
 @pytest.mark.parametrize(
