@@ -29,7 +29,7 @@ _CLOSED: Any = None  # default of the masks of strict rows: none is
 class InputSet:
     """The polytope {x : lower <= x <= upper, rows @ x + offsets >= 0}, without the faces that are strict.
 
-    With a `ball` it is what of the polytope lies in the ball; the box is then the ball's or smaller.
+    With a `ball` it is what of the polytope lies in the ball, exactly; see `around` for balls with their box.
     Raises PropertyError where a field is not what is said below; numbers of other types become float64.
     """
 
