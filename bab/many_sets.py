@@ -71,7 +71,8 @@ def settle_together(
 
     watch(settled) is told how to learn, at any time, what is settled.
 
-    Only boxes are settled so, and only without `options.picture`, whose plane is one set's.
+    Only boxes are settled so, without half-spaces and norm balls, and only without `options.picture`, whose plane is
+    one set's.
     """
     found = Together([])
     groups: dict[object, list[int]] = defaultdict(list)
@@ -82,7 +83,8 @@ def settle_together(
     plain = options.method != "milp" and not options.picture and options.rule == "auto"
     for numbers in groups.values():
         cases = [prop.cases[i] for i in numbers]
-        suits = plain and len(cases) >= FEWEST and not len(cases[0].region.rows) and len(cases[0].forbidden[0].rows)
+        boxes = not len(cases[0].region.rows) and cases[0].region.ball is None
+        suits = plain and len(cases) >= FEWEST and boxes and len(cases[0].forbidden[0].rows)
         if not suits or found.witness:
             found.left += cases
             continue
@@ -112,7 +114,8 @@ def _settled(sets: _Sets, numbers: list[int], over: list[int], before: Together)
 def _pattern(case: Case) -> object:
     """What cases of one group have in common; their half-spaces and rows, but not their right-hand sides."""
     region, rows = case.region, [(p.rows.shape, p.rows.tobytes(), p.strict.tobytes()) for p in case.forbidden]
-    return (len(region.rows) and id(case), tuple(rows), all(len(p.rows) for p in case.forbidden) or id(case))
+    box = not len(region.rows) and region.ball is None
+    return (box or id(case), tuple(rows), all(len(p.rows) for p in case.forbidden) or id(case))
 
 
 class _Sets:

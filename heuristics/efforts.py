@@ -226,6 +226,7 @@ class ExactEffort:
     products: int = 2_000_000  # a layer's weights times the open inputs, all layers: about a second
     unstable: int = 40  # phases to branch on; few of their combinations have inputs
     lps: int = 2000  # of one question
+    tangents: int = 30  # half-spaces around a norm ball that it is asked with, one after another
     corners: int = 64  # points of float32 around a counterexample that are tried
     steps: int = DESCENT_STEPS  # of the descents from them
 

@@ -9,16 +9,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 
 from .checks import finite_array
 from .errors import PropertyError
 from .network import Array
+from .rounding import EPS_32, FEW_ROUNDINGS, UNDERFLOW
 
 __all__ = ["NORMS", "NormBall"]
 
 NORMS = (1, 2)
+SWEEPS = 8  # alternations between ball and box; one is enough where the centre lies in the box
 EXACT_SHARE = 1e-9  # distances this close to the radius, relative to it, are compared in exact arithmetic
 
 
@@ -53,8 +56,10 @@ class NormBall:
 
     def contains(self, x: Array) -> bool:
         """Whether x [n] lies in the ball, in exact arithmetic where floats could err."""
-        distance = float(self.distances(x))
-        if not np.isfinite(distance) or abs(distance - self.radius) > EXACT_SHARE * self.radius + 1e-300:
+        with np.errstate(over="ignore"):
+            distance = float(self.distances(x))
+        # squares that underflow make a distance small, not one beyond UNDERFLOW
+        if UNDERFLOW < distance < np.inf and abs(distance - self.radius) > EXACT_SHARE * self.radius:
             return distance <= self.radius
         return self.contains_exactly([Fraction(float(v)) for v in x])
 
@@ -84,3 +89,39 @@ class NormBall:
         threshold = np.take_along_axis(excess, np.maximum(last, 0), axis=-1)
         shrunk = np.sign(steps) * np.maximum(size - threshold, 0.0)
         return self.centre + np.where(outside, shrunk, steps)
+
+    def inward(self, points: Array, lower: Array, upper: Array, dtype: Any = np.float64) -> Array:
+        """Points [..., n] moved into ball and box, far enough that rounding to `dtype` leaves them there if any can.
+
+        Next to the surface each coordinate becomes a number of `dtype` between it and the centre's, where there is one.
+        lower, upper: [n]. Where the two hardly meet the points may stay outside: membership is for `contains` to say.
+        """
+        found = np.clip(points, lower, upper)
+        for _ in range(SWEEPS):
+            spare = FEW_ROUNDINGS * (self.radius + np.linalg.norm(found, ord=self.norm, axis=-1))
+            if not (self.distances(found) > self.radius - spare).any():
+                break
+            found = np.clip(self._shrunk(found), lower, upper)
+        if dtype == np.float64:
+            return found
+        with np.errstate(over="ignore"):
+            single = found.astype(dtype)
+        far = np.abs(single - self.centre) > np.abs(found - self.centre)
+        toward = np.nextafter(single, np.where(found > self.centre, -np.inf, np.inf).astype(dtype))
+        single = np.where(far, toward, single).astype(np.float64)
+        moved = EPS_32 * np.linalg.norm(found, ord=self.norm, axis=-1)
+        near = self.distances(found) > self.radius - moved
+        return np.where(near[..., None], single, found)
+
+    def _shrunk(self, points: Array) -> Array:
+        """Projections onto a ball that is smaller by what they round."""
+        spare = 2.0 * FEW_ROUNDINGS * (self.radius + np.linalg.norm(points, ord=self.norm, axis=-1).max(initial=0.0))
+        return NormBall(self.centre, max(self.radius - spare, 0.0), self.norm).project(points)
+
+    def covers(self, lower: Array, upper: Array) -> bool:
+        """Whether the whole box [n] lies in the ball, exactly."""
+        corner = []
+        for c, low, high in zip(self.centre.tolist(), lower.tolist(), upper.tolist(), strict=True):
+            ends = Fraction(low), Fraction(high)
+            corner.append(max(ends, key=lambda end: abs(end - Fraction(c))))
+        return self.contains_exactly(corner)

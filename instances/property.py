@@ -29,7 +29,7 @@ _CLOSED: Any = None  # default of the masks of strict rows: none is
 class InputSet:
     """The polytope {x : lower <= x <= upper, rows @ x + offsets >= 0}, without the faces that are strict.
 
-    With a `ball` it is what of the polytope lies in the ball; the box is then the ball's or smaller.
+    With a `ball` it is what of the polytope lies in the ball, exactly; see `around` for balls with their box.
     Raises PropertyError where a field is not what is said below; numbers of other types become float64.
     """
 
@@ -72,6 +72,24 @@ class InputSet:
         low, high = np.nextafter(ball.centre - ball.radius, -np.inf), np.nextafter(ball.centre + ball.radius, np.inf)
         ends = np.maximum(low, lower), np.minimum(high, upper)
         return replace(InputSet.box(*ends), ball=None if norm == np.inf else ball)
+
+    @property
+    def searched(self) -> InputSet:
+        """The same set as a search wants it: the box no larger than the ball's, rounded outward, and no ball that holds
+        all of the box. Where box and ball do not meet nothing is changed."""
+        ball = self.ball
+        if ball is None:
+            return self
+        if ball.covers(self.lower, self.upper):
+            return replace(self, ball=None)
+        low, high = np.nextafter(ball.centre - ball.radius, -np.inf), np.nextafter(ball.centre + ball.radius, np.inf)
+        lower, upper = np.maximum(self.lower, low), np.minimum(self.upper, high)
+        if not (np.isfinite(lower).all() and np.isfinite(upper).all()) or (lower > upper).any():
+            return self
+        return replace(
+            self, lower=lower, upper=upper, strict_lower=self.strict_lower & (lower == self.lower),
+            strict_upper=self.strict_upper & (upper == self.upper),
+        )  # fmt: skip
 
     @staticmethod
     def box(lower: Array, upper: Array) -> InputSet:

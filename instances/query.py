@@ -13,13 +13,13 @@ from typing import Any
 
 import numpy as np
 
-from .errors import PropertyError
 from .network import Array, Layer, Network
 from .property import Case, InputSet, Property
 from .sparse import sp
 
 __all__ = ["Query", "queries"]
 
+MOST_TANGENTS = 4  # half-spaces around a ball that a node carries
 _CLOSED: Any = None  # default of the mask of strict margins: none is
 
 
@@ -53,11 +53,17 @@ class Query:
 
     @property
     def reserved(self) -> int:
-        """Half-space slots at the head of every node's list: the property's own, then one per row of a lone disjunct.
+        """Half-space slots at the head of every node's list: the property's own, those that touch its ball, then one
+        per row of a lone disjunct.
 
         With one disjunct, a counterexample needs every margin <= 0, so the margins' linear bounds are half-spaces.
         """
-        return len(self.region.rows) + (self.rows if self.disjuncts == 1 else 0)
+        return len(self.region.rows) + self.tangents + (self.rows if self.disjuncts == 1 else 0)
+
+    @property
+    def tangents(self) -> int:
+        """How many of these slots are for half-spaces around the input set's ball."""
+        return 0 if self.region.ball is None else min(self.rows, MOST_TANGENTS)
 
     @cached_property
     def slices(self) -> tuple[slice, ...]:
@@ -108,8 +114,6 @@ def queries(network: Network, prop: Property) -> list[Query]:
 
     A forbidden polyhedron without rows forbids every output; it gets the one row 0 y <= 0, margin 0 everywhere.
     """
-    if any(case.region.ball is not None for case in prop.cases):
-        raise PropertyError("input sets with a norm ball cannot be searched")
     return [_query(network, case, prop.joint) for case in prop.cases if case.forbidden]
 
 
@@ -131,4 +135,4 @@ def _query(network: Network, case: Case, joint: bool) -> Query:
         network.input_size, (*network.layers, margins), network.input_shape, (len(rhs),),
         network.input_name, "margins", network.source, network.operators, network.unmodelled,
     )  # fmt: skip
-    return Query(extended, case.region, starts, case, strict)
+    return Query(extended, case.region.searched, starts, case, strict)

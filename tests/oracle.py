@@ -25,9 +25,9 @@ from hypersplit.instances.network import Array, Layer, Network
 from hypersplit.instances.property import Case, InputSet
 
 __all__ = [
-    "Affine", "Leaf", "Polytope", "decide", "exact_dot", "exact_values", "leaves", "minimum",
+    "Affine", "Leaf", "Polytope", "contains", "decide", "exact_dot", "exact_values", "leaves", "margins_of", "minimum",
     "pre_activation_range",
-    "pre_activation_ranges", "worst_margin",
+    "pre_activation_ranges", "worst_at", "worst_margin",
 ]  # fmt: skip
 
 Point = list[Fraction]
@@ -123,15 +123,18 @@ class Leaf:
     pre: list[Affine]  # z_1, z_2, ...
 
 
-def leaves(network: Network, region: InputSet, phases: Array | None = None) -> Iterator[Leaf]:
+def leaves(
+    network: Network, region: InputSet, phases: Array | None = None, within: Polytope | None = None
+) -> Iterator[Leaf]:
     """All activation patterns that some input of the region has. Their polytopes cover the region.
 
+    within: take this polytope in place of the region, whose norm ball is not minded.
     phases: flat over the neurons of all layers (missing ones count as 0), +1 demands z >= 0, -1 z <= 0.
     Raises ValueError for a network with sigmoid or tanh.
     """
     if not network.piecewise_linear:
         raise ValueError("the oracle enumerates ReLU patterns; sigmoid and tanh have none")
-    start = Polytope.of(region)
+    start = Polytope.of(region) if within is None else within
     if start.vertices:
         identity = np.eye(network.input_size, network.input_size + 1, dtype=np.int64).astype(object)
         demands = [] if phases is None else [int(p) for p in phases]
@@ -199,7 +202,7 @@ def decide(
     joint: the forbidden polyhedra are over (y, x) as in `Property`; phases as in `leaves`.
     """
     for leaf in leaves(network, case.region, phases):
-        for margins in _margins(leaf, case, joint):
+        for margins in margins_of(leaf, case, joint):
             part = leaf.polytope
             for row in margins.rows:
                 part = part.cut(-row)
@@ -237,7 +240,7 @@ def worst_margin(network: Network, case: Case, joint: bool = False) -> tuple[Fra
     """
     best: tuple[Fraction, Point] | None = None
     for leaf in leaves(network, case.region):
-        for margins in _margins(leaf, case, joint):
+        for margins in margins_of(leaf, case, joint):
             for r, row in enumerate(margins.rows):
                 part = leaf.polytope  # the inputs where margin r is the largest
                 for other in margins.rows:
@@ -248,7 +251,7 @@ def worst_margin(network: Network, case: Case, joint: bool = False) -> tuple[Fra
     return best
 
 
-def _margins(leaf: Leaf, case: Case, joint: bool) -> Iterator[Affine]:
+def margins_of(leaf: Leaf, case: Case, joint: bool) -> Iterator[Affine]:
     """Per forbidden polyhedron its margins C y - d on the leaf."""
     last = len(leaf.values) - 1
     for polyhedron in case.forbidden:
@@ -259,6 +262,25 @@ def _margins(leaf: Leaf, case: Case, joint: bool) -> Iterator[Affine]:
         blocks = (rows[:, :outputs], rows[:, outputs:]) if joint else (rows,)
         sources = (last, 0) if joint else (last,)
         yield _compose(Layer(sources, blocks, -rhs), leaf.values)
+
+
+def worst_at(network: Network, case: Case, joint: bool, x: Point) -> Fraction:
+    """The worst margin at one input, exactly."""
+    y = exact_values(network, x)[-1] + (list(x) if joint else [])
+    return min(
+        max((exact_dot(c, y) - Fraction(float(d)) for c, d in zip(p.rows, p.rhs, strict=True)), default=Fraction(0))
+        for p in case.forbidden
+    )
+
+
+def contains(region: InputSet, x: Point) -> bool:
+    """Whether x lies in the closed box, half-spaces and norm ball, exactly."""
+    ends = zip(region.lower.tolist(), x, region.upper.tolist(), strict=True)
+    return (
+        all(Fraction(low) <= a <= Fraction(high) for low, a, high in ends)
+        and all(exact_dot(g, x) + Fraction(float(h)) >= 0 for g, h in zip(region.rows, region.offsets, strict=True))
+        and (region.ball is None or region.ball.contains_exactly(list(x)))
+    )
 
 
 def minimum(

@@ -278,6 +278,11 @@ class ConflictSearch:
         floats that only seem to violate must not end the search."""
         from .exact_closing import is_counterexample
 
+        region = self.query.region
+        if region.ball is not None and not region.ball.contains(point):
+            point = region.ball.inward(point, region.lower, region.upper)
+            if not region.ball.contains(point):
+                return
         if not (self.query.network.evaluate(point[None]) <= 0.0).all():
             return
         exact = tuple(Fraction(x) for x in point.tolist())

@@ -5,6 +5,9 @@ pre-activations affine functions of the input with exact coefficients, each phas
 exact LP (`encodings.exact_lp`) ends the branches without an input. Where all phases are known the margins are affine,
 and one more exact LP finds a counterexample or proves that there is none.
 
+A norm ball enters by half-spaces around it, more of them where a point is found that satisfies all but lies outside:
+they refute, and what they leave counts only where it lies in the ball.
+
 Either answer is a proof about the real-valued network. A counterexample is a point of fractions; whether the ONNX file
 reproduces it in its own arithmetic is for the replay to say.
 """
@@ -13,13 +16,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 import numpy as np
 
 from ...encodings.exact.rational_lp import ExactLP, Row
 from ...encodings.exact.region import Affine, ExactNetwork, inexact
+from ...encodings.exact.tangent import exact_tangent
 from ...heuristics.efforts import ExactEffort
 from ...instances.batch import Node
 from ...instances.judges.exact_evaluation import scaled
@@ -58,16 +62,32 @@ def decide_exactly(
     effort = effort or ExactEffort()
     if reason := _too_large(query, node, effort):
         return ExactOutcome("open", reason=reason)
-    walk = _Walk(query, node, disjunct, deadline, effort.lps)
-    try:
-        point = walk.run()
-    except _Left as left:
-        return ExactOutcome("open", reason=str(left), lps=walk.lps)
-    if point is None:
-        return ExactOutcome("closed", lps=walk.lps)
-    if not is_counterexample(query, point, disjunct):
-        return ExactOutcome("open", reason="the point found is no counterexample of the network", lps=walk.lps)
-    return ExactOutcome("point", tuple(point), lps=walk.lps)
+    ball, lps = query.region.ball, 0
+    for _ in range(1 if ball is None else effort.tangents):
+        walk = _Walk(query, node, disjunct, deadline, effort.lps)
+        try:
+            point = walk.run()
+        except _Left as left:
+            return ExactOutcome("open", reason=str(left), lps=lps + walk.lps)
+        lps += walk.lps
+        if point is None:
+            return ExactOutcome("closed", lps=lps)
+        for candidate in _inward(query, point):
+            if is_counterexample(query, candidate, disjunct):
+                return ExactOutcome("point", tuple(candidate), lps=lps)
+        if ball is None or ball.contains_exactly(point):
+            return ExactOutcome("open", reason="the point found is no counterexample of the network", lps=lps)
+        node = replace(node, cuts=np.concatenate([node.cuts, exact_tangent(ball, point)[None]]))
+    return ExactOutcome("open", reason="points outside the norm ball, too near for half-spaces around it", lps=lps)
+
+
+def _inward(query: Query, point: list[Fraction]) -> list[list[Fraction]]:
+    """The point; where it lies outside the norm ball, floats next to it that are meant to lie in it."""
+    region = query.region
+    if region.ball is None or region.ball.contains_exactly(point):
+        return [point]
+    near = region.ball.inward(np.array([float(x) for x in point]), region.lower, region.upper)
+    return [[Fraction(x) for x in near.tolist()]]
 
 
 def is_counterexample(query: Query, point: Sequence[Fraction], disjunct: int) -> bool:
@@ -83,7 +103,8 @@ def is_counterexample(query: Query, point: Sequence[Fraction], disjunct: int) ->
     room += [-margin for margin in margins[rows]]
     ends = np.column_stack([region.strict_lower, region.strict_upper]).ravel()
     strict = np.concatenate([ends, region.strict, query.strict[rows]]).tolist()
-    return all(value > 0 if s else value >= 0 for value, s in zip(room, strict, strict=True))
+    held = all(value > 0 if s else value >= 0 for value, s in zip(room, strict, strict=True))
+    return held and (region.ball is None or region.ball.contains_exactly(list(point)))
 
 
 def _too_large(query: Query, node: Node, effort: ExactEffort) -> str:

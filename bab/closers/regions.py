@@ -11,8 +11,8 @@ from typing import Protocol
 
 import numpy as np
 
-from ...encodings.linear.activation_region import activation_region
 from ...encodings.linear.bounds import Bounds
+from ...encodings.programs.activation_region import activation_region
 from ...encodings.programs.region_lp import minimise_over_region
 from ...heuristics.efforts import REGION_LP_SECONDS
 from ...heuristics.splits.hyperplanes import first_layers
@@ -83,7 +83,7 @@ def _region(
     for k in open_disjuncts(query, margins, node.duty):
         rows = slice(query.starts[k], query.starts[k + 1])
         least, point = minimise_over_region(
-            node.lower, node.upper, cuts, coefficients[rows], constants[rows], REGION_LP_SECONDS
+            node.lower, node.upper, cuts, coefficients[rows], constants[rows], REGION_LP_SECONDS, query.region.ball
         )
         bound = min(bound, least)
         if least > 0.0:

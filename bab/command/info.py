@@ -115,6 +115,8 @@ def _case(case: Case) -> str:
         text += f", widths {small:.4g}" + (f" to {large:.4g}" if large > small else "")
     if len(region.rows):
         text += f", {_count(len(region.rows), 'half-space')}"
+    if region.ball is not None:
+        text += f", l{region.ball.norm} ball of radius {region.ball.radius:.4g}"
     rows = " or ".join(map(str, sorted({len(p.rows) for p in case.forbidden}))) or "no"
     return f"{text}; forbidden: {_count(len(case.forbidden), 'disjunct')}, rows each: {rows}"
 

@@ -19,7 +19,7 @@ from ...instances.network import Array
 from ...instances.query import Query
 from ..tree.trace import SplitTree
 
-__all__ = ["Plane", "areas", "choose_inputs", "locate", "plane_through", "polygons", "sampled"]
+__all__ = ["Plane", "areas", "choose_inputs", "inside", "locate", "plane_through", "polygons", "sampled"]
 
 SMALLEST = 1e-14  # share of the plane below which a cell is only rounding
 MOST_TRIED = 5  # inputs whose pairs are tried as the plane's
@@ -175,13 +175,19 @@ def _locate(query: Query, tree: SplitTree, points: Array) -> Array:
     return at
 
 
+def inside(query: Query, points: Array) -> Array:
+    """[P] bool: which points [P, inputs] of the box satisfy the input set's half-spaces and lie in its norm ball."""
+    region = query.region
+    held = np.asarray((points @ region.rows.T + region.offsets >= 0.0).all(axis=1))
+    return held if region.ball is None else held & (region.ball.distances(points) <= region.ball.radius)
+
+
 def sampled(query: Query, tree: SplitTree, plane: Plane, side: int) -> Array:
     """[side, side] the leaf at the middle of each small square of the plane (first index: t); -1 outside the set."""
     middles = (np.arange(side) + 0.5) / side
     s, t = np.meshgrid(middles, middles)
     points = plane.points(np.stack([s.ravel(), t.ravel()], axis=1))
     leaves = locate(query, tree, points)
-    region = query.region
-    leaves[(points @ region.rows.T + region.offsets < 0.0).any(axis=1)] = -1
+    leaves[~inside(query, points)] = -1
     return leaves.reshape(side, side)
 

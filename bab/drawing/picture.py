@@ -23,7 +23,7 @@ from ...instances.rounding import TINY
 from ..run.result import Result
 from ..tree.evidence import Evidence, State
 from ..tree.trace import SplitTree, Trace
-from .cells import Plane, areas, choose_inputs, locate, plane_through, polygons, sampled
+from .cells import Plane, areas, choose_inputs, inside, locate, plane_through, polygons, sampled
 from .tree_drawing import SPLIT_COLOURS, draw_tree, split_kinds
 
 __all__ = ["Drawing", "Picture", "chosen_inputs", "draw"]
@@ -211,7 +211,8 @@ def _draw_cells(ax: Any, drawing: Drawing, plane: Plane, colours: Array) -> tupl
     query, tree = drawing.query, drawing.tree
     low, width = _scale(query, plane)
     nodes, corners = polygons(query, tree, plane)
-    exact = tree.leaf[nodes] & (len(nodes) <= MOST_POLYGONS)
+    curved = query.region.ball is not None  # then cells end where the ball does
+    exact = tree.leaf[nodes] & (len(nodes) <= MOST_POLYGONS) & (not curved)
     leaves, weights, points = nodes[exact], areas(corners[exact]), ""
     if not exact.all():
         side = _side(query, FINEST)
@@ -221,6 +222,7 @@ def _draw_cells(ax: Any, drawing: Drawing, plane: Plane, colours: Array) -> tupl
         more, count = np.unique(image[image >= 0], return_counts=True)
         leaves, weights = np.concatenate([leaves, more]), np.concatenate([weights, count / image.size])
         why = "below phases of deep ReLUs" if len(nodes) <= MOST_POLYGONS else "too many for polygons"
+        why = "cut off by a norm ball" if curved else why
         points = f";  {len(more):,} of them, {why}, were found at {side} x {side} points"
     edge = float(np.clip(15.0 / np.sqrt(max(1, len(leaves))), 0.08, 1.0))
     cells = PolyCollection(list(low + corners * width), edgecolors="white", linewidths=edge)
@@ -260,9 +262,8 @@ def _draw_forbidden(ax: Any, query: Query, plane: Plane) -> bool:
     ticks = np.linspace(0.0, 1.0, side)
     s, t = np.meshgrid(ticks, ticks)
     points = plane.points(np.stack([s.ravel(), t.ravel()], axis=1))
-    inside = (points @ query.region.rows.T + query.region.offsets >= 0.0).all(axis=1)
     worst = np.concatenate([query.worst(query.network.evaluate(part)) for part in np.array_split(points, 16)])
-    worst = np.where(inside, worst, np.nan).reshape(side, side)
+    worst = np.where(inside(query, points), worst, np.nan).reshape(side, side)
     if not (worst <= 0.0).any():
         return False
     low, width = _scale(query, plane)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ...encodings.linear.bounds import Bounds
+from ...encodings.linear.norm_ball_bounds import split_by_ball
 from ...heuristics import policy
 from ...heuristics.attacks.attacks import (
     Elite,
@@ -17,6 +18,7 @@ from ...heuristics.attacks.attacks import (
     quasi_random,
     suspects,
 )
+from ...heuristics.attacks.frank_wolfe import frank_wolfe
 from ...heuristics.efforts import CandidateEffort
 from ...instances.batch import Batch
 from ...instances.errors import ReplayError
@@ -29,6 +31,7 @@ from ..run.limits import Limits
 __all__ = ["Candidates"]
 
 NEAR = 1e-5  # share of the margins' size within which float32 may still decide otherwise than float64: worth a replay
+MOST_KEPT = 80  # candidates up to which those on a ball's very surface are replayed as they are, too
 
 
 @dataclass(eq=False)
@@ -48,7 +51,7 @@ class Candidates:
         points = points[np.isfinite(points).all(axis=1)]
         if not len(points):
             return None
-        points, worst = best_first(self.query, np.clip(points, self.query.region.lower, self.query.region.upper))
+        points, worst = best_first(self.query, self._inside(points))
         margins = self.query.network.evaluate(points[:1])
         near = worst <= NEAR * (1.0 + np.abs(margins).max())
         if self.query.network.unmodelled:
@@ -57,6 +60,36 @@ class Candidates:
             if witness := self._replayed(x):
                 return witness
         return None
+
+    def _inside(self, points: Array) -> Array:
+        """The points moved into the input set's box and ball, for the type of numbers that the file takes."""
+        region = self.query.region
+        if region.ball is None:
+            return np.clip(points, region.lower, region.upper)
+        dtype = np.float64 if self.replay.model is None else np.float32
+        moved = region.ball.inward(points, region.lower, region.upper, dtype)
+        if len(points) > MOST_KEPT:
+            return moved
+        # half-spaces may leave nothing but a point of the surface
+        points = np.clip(points, region.lower, region.upper)
+        kept = [bool((x != y).any()) and region.ball.contains(x) for x, y in zip(points, moved, strict=True)]
+        return np.concatenate([moved, points[kept]])
+
+    def _descend(
+        self, starts: Array, lower: Array, upper: Array, steps: int, targets: Array | None = None,
+        rng: np.random.Generator | None = None,
+    ) -> tuple[Array, Array]:  # fmt: skip
+        """Points and worst margins where projected gradient ends in the boxes, [n] or [P, n], and in the ball where
+        there is one: there steps go to minimisers over both."""
+        ball, deadline = self.query.region.ball, self.limits.deadline
+        if ball is None:
+            return projected_gradient(self.query, starts, lower, upper, steps, targets, rng=rng, deadline=deadline)
+        low, high = (np.broadcast_to(end, starts.shape) for end in (lower, upper))
+
+        def minimisers(gradient: Array, part: Array) -> Array:
+            return split_by_ball(ball, low[part], high[part], gradient[:, None])[1][:, 0]
+
+        return frank_wolfe(self.query, starts, lower, upper, minimisers, steps, targets, deadline)
 
     def _replayed(self, x: Array) -> Witness | None:
         return self._replayed_for(self.query.case, x)
@@ -81,9 +114,7 @@ class Candidates:
         picked = np.argsort(batch.margin, kind="stable")[: self.effort.dives]
         targets = self.query.per_disjunct(bounds.margins[picked]).argmin(axis=1)
         box = batch.lower[picked], batch.upper[picked]
-        points, _ = projected_gradient(
-            self.query, starts[picked], *box, self.effort.dive_steps, targets, deadline=self.limits.deadline
-        )  # fmt: skip
+        points, _ = self._descend(starts[picked], *box, self.effort.dive_steps, targets)
         return self.check(points)
 
     def minimisers(self, batch: Batch, bounds: Bounds) -> Witness | None:
@@ -107,12 +138,10 @@ class Candidates:
             spread = quasi_random(lower, upper, points - len(crowd), int(self.rng.integers(2**31)))
         else:
             spread = points_in(lower, upper, points - len(crowd), self.rng)
-        candidates, _ = best_first(self.query, np.concatenate([spread, crowd]))
+        candidates, _ = best_first(self.query, self._inside(np.concatenate([spread, crowd])))
         if witness := self.check(candidates[: self.effort.replays]):
             return witness
         chosen, box = self.elite.mixed(candidates[:starts], lower, upper, self.rng), (lower, upper)
-        found, worst = projected_gradient(
-            self.query, chosen, *box, steps, rng=self.rng, deadline=self.limits.deadline
-        )  # fmt: skip
+        found, worst = self._descend(chosen, *box, steps, rng=self.rng)
         self.elite.add(found, worst)
         return self.check(found)

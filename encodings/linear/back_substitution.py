@@ -3,7 +3,8 @@
 Every pre-activation z = w'x_k + b is bounded from below by a linear function of the input: walking back through the
 layers, x_k is replaced by its lower line where its coefficient is positive and by its upper line where it is negative
 (CROWN, Zhang et al. 2018; DeepPoly, Singh et al. 2019; with parallel lines Fast-Lin, Weng et al. 2018). At the input
-the linear function is minimised over box and half-spaces (`halfspaces`). Upper bounds are lower bounds of -z.
+the linear function is minimised over box and half-spaces (`halfspaces`) or norm ball (`norm_ball_bounds`). Upper bounds
+are lower bounds of -z.
 
 Rounding: with u = 2^-53 a float product A W of n terms is off by at most (n + 8) 2u |A||W| (twice the textbook bound,
 which also covers the evaluation of the error term itself). Applied to values of magnitude m it can move the bound by
@@ -28,6 +29,7 @@ from .bounds import Bounds, LinearBoundOptions, MarginFunctions, MeanFunctions, 
 from .conjunctions import refute_conjunctions
 from .first_layer_ball import Ball
 from .halfspaces import absorb_cuts, cut_is_empty
+from .norm_ball_bounds import minimum_in_ball, misses_ball
 from .prepared_layers import Prepared, PreparedLayer, prepared_of
 from .relaxations import Lines, lines
 from .row_blocks import blocks_in_time, time_kept_for
@@ -158,7 +160,7 @@ class Backward:
         return coefficients
 
     def concretise(self, coefficients: Array, constants: Array, error: Array) -> tuple[Array, Array, Array]:
-        """Minimum over box and cuts of coefficients @ x + constants, minus all rounding errors.
+        """Minimum over box, cuts and norm ball of coefficients @ x + constants, minus all rounding errors.
 
         Returns (coefficients, constants less their error, minima).
         """
@@ -171,10 +173,18 @@ class Backward:
         return coefficients, at_least(constants - error), minima
 
     def minimum(self, coefficients: Array, constants: Array, error: Array, rounding: Array) -> Array:
-        """Minimum over box and cuts [B, S], `error` and the rounding of the minimum itself subtracted.
+        """Minimum over box and cuts, or box and norm ball where that is larger, [B, S]; `error` and the rounding of the
+        minimum itself are subtracted.
 
         rounding: that of the minimum over the box.
         """
+        values = self._over_polytope(coefficients, constants, error, rounding)
+        if (ball := self.query.region.ball) is None:
+            return values
+        curved = minimum_in_ball(ball, self.batch.lower, self.batch.upper, coefficients, constants)
+        return np.fmax(values, curved - error - gamma(0) * (np.abs(curved) + error))
+
+    def _over_polytope(self, coefficients: Array, constants: Array, error: Array, rounding: Array) -> Array:
         lower, upper, cuts = self.batch.lower, self.batch.upper, self.batch.cuts
         if not cuts.any():
             return self._over_box(coefficients, constants) - error - rounding * UP
@@ -202,6 +212,8 @@ class Pass(Backward):
         self.uppers: list[Array] = [batch.upper]
         self.pre_lower, self.pre_upper = np.fmax(batch.pre_lower, -np.inf), np.fmin(batch.pre_upper, np.inf)  # no NaN
         self.infeasible = cut_is_empty(batch.lower, batch.upper, batch.cuts)
+        if self.query.region.ball is not None:
+            self.infeasible |= misses_ball(self.query.region.ball, batch.lower, batch.upper)
         self.means: MeanFunctions | None = None
         if options.means:
             shape = (len(batch), self.query.neurons, self.query.network.input_size + 1)
@@ -223,6 +235,10 @@ class Pass(Backward):
         floor, _, magnitude = self.prepared.layers[-1].interval(self.lowers, self.uppers)
         self.magnitudes.append(magnitude)
         return floor
+
+    def walk_first(self) -> None:
+        """Bounds of the first layer alone."""
+        self._bound_layer(1, self.prepared.layers[0])
 
     def run(self) -> Bounds:
         query, floor = self.query, self.walk()

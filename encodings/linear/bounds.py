@@ -14,7 +14,7 @@ from ...instances.rounding import TINY_SQUARE, UP
 
 __all__ = [
     "Bounds", "LinearBoundOptions", "MarginFunctions", "MeanFunctions", "at_least", "at_most", "middle_and_radius",
-    "norm", "smallest_margins",
+    "norm", "smallest_margins", "suspicious_rows",
 ]  # fmt: skip
 
 
@@ -90,7 +90,7 @@ class Bounds(_Table):
     The first five fields are always there; who fills the others:
 
         `linear_bounds.bound`                    functions; means, totals, together where the options ask for them,
-                                                 points where its compiled twin tests rows together
+                                                 points where its compiled twin tests rows together, and in norm balls
         `optimised_bounds.optimise`, `tighten`   functions, and what they were given
         `phase_bounds.bound_phases`              points; sensitivities are sums over a disjunct's rows
         `phase_bounds.refresh_phases`            totals
@@ -132,6 +132,14 @@ class Bounds(_Table):
         if self.functions is None:
             raise ValueError("these bounds have no linear functions of the input: expected those of `bound`")
         return self.functions
+
+
+def suspicious_rows(query: Query, bounds: Bounds) -> Array:
+    """[B, rows] the rows in the order in which counterexamples are expected: disjuncts with the smallest largest margin
+    first, and of each the row that has it."""
+    owner = np.repeat(np.arange(query.disjuncts), np.diff(query.starts))
+    worst = query.per_disjunct(bounds.margins)[:, owner]
+    return np.lexsort((-bounds.margins, worst), axis=1)
 
 
 def norm(a: Array) -> Array:

@@ -4,10 +4,14 @@ A counterexample of disjunct k needs a_r'x + c_r <= 0 for each of its rows, with
 margin r. Like any half-space g'x + h >= 0 this bounds one input by the extremes of the others:
     g_j x_j >= -h - sum_{i != j} max over the box of g_i x_i.
 With several open disjuncts the box becomes the hull of what each of them leaves. All divisions are rounded outward.
+A norm ball shrinks the box like its half-spaces do, and gives the node some that touch it where the margins' bounds are
+least: with these the box is a polytope around the part of the ball that matters.
 A half-space with a number that is not finite, or a limit that is not, says nothing; NaN leaves a disjunct open.
 """
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import numpy as np
 
@@ -15,7 +19,8 @@ from ...instances.batch import Batch
 from ...instances.network import Array
 from ...instances.query import Query
 from ...instances.rounding import FEW_ROUNDINGS, TINY, gamma
-from .bounds import Bounds
+from .bounds import Bounds, suspicious_rows
+from .norm_ball_bounds import shrink_to_ball, split_by_ball, tangents
 
 __all__ = ["clip_batch", "shrink_box"]
 
@@ -47,8 +52,12 @@ def clip_batch(query: Query, batch: Batch, bounds: Bounds) -> tuple[Batch, Array
 
     Returns (batch with smaller boxes and without redundant half-spaces, [B] bool: nothing is left of the node).
     """
-    n = query.network.input_size
+    n, ball = query.network.input_size, query.region.ball
+    if ball is not None:
+        batch = _around_ball(query, batch, bounds)
     lower, upper = shrink_box(batch.lower, batch.upper, batch.cuts[:, :, :n], batch.cuts[:, :, n])
+    if ball is not None:
+        lower, upper = shrink_to_ball(ball, lower, upper)
     hull_lower, hull_upper = np.full_like(lower, np.inf), np.full_like(upper, -np.inf)
     for k in range(query.disjuncts):
         part = slice(query.starts[k], query.starts[k + 1])
@@ -66,6 +75,18 @@ def clip_batch(query: Query, batch: Batch, bounds: Bounds) -> tuple[Batch, Array
     batch.lower, batch.upper = np.where(empty[:, None], lower, hull_lower), np.where(empty[:, None], upper, hull_upper)
     batch.cuts = _without_redundant(batch)
     return batch, empty
+
+
+def _around_ball(query: Query, batch: Batch, bounds: Bounds) -> Batch:
+    """The nodes with half-spaces that touch the ball below the minimisers of their most suspicious rows."""
+    ball = query.region.ball
+    assert ball is not None
+    rows = suspicious_rows(query, bounds)[:, : query.tangents]
+    coefficients = np.take_along_axis(bounds.coefficients, rows[:, :, None], axis=1)
+    part, _ = split_by_ball(ball, batch.lower, batch.upper, coefficients)
+    cuts, first = batch.cuts.copy(), len(query.region.rows)
+    cuts[:, first : first + query.tangents] = tangents(ball, part)
+    return replace(batch, cuts=cuts)
 
 
 def _without_redundant(batch: Batch) -> Array:

@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -15,8 +16,10 @@ import numpy as np
 from ...instances.batch import Batch
 from ...instances.query import Query
 from ..kernels.switch import Switch
-from .back_substitution import back_substitute
-from .bounds import Bounds, LinearBoundOptions, smallest_margins
+from .back_substitution import Pass, back_substitute
+from .bounds import Bounds, LinearBoundOptions, smallest_margins, suspicious_rows
+from .norm_ball_bounds import minimum_in_ball, misses_ball, split_by_ball
+from .prepared_layers import prepared_of
 
 __all__ = ["Bounds", "LinearBoundOptions", "bound", "smallest_margins"]
 
@@ -41,8 +44,41 @@ def bound(query: Query, batch: Batch, options: LinearBoundOptions | None = None)
     if switch.compiled(options.kernel):
         from .narrow_bounds import bound_narrow
 
-        return bound_narrow(query, batch, options)
-    started = time.monotonic()
-    bounds = back_substitute(query, batch, options)
-    switch.seconds += time.monotonic() - started
+        bounds = bound_narrow(query, _first_layer_in_ball(query, batch, options), options)
+        _margins_in_ball(query, batch, bounds)
+    else:
+        started = time.monotonic()
+        bounds = back_substitute(query, batch, options)
+        switch.seconds += time.monotonic() - started
+    _suspect(query, batch, bounds)
     return bounds
+
+
+def _first_layer_in_ball(query: Query, batch: Batch, options: LinearBoundOptions) -> Batch:
+    """The batch with bounds of the first layer over box and ball: the kernel knows boxes and half-spaces only."""
+    if query.region.ball is None or not options.hidden or len(query.network.layers) == 1:
+        return batch
+    with np.errstate(over="ignore", invalid="ignore"):
+        plain = replace(batch, cuts=batch.cuts[:, :0])
+        first = Pass(prepared_of(query), plain, LinearBoundOptions(deadline=options.deadline))
+        first.walk_first()
+    return replace(batch, pre_lower=first.pre_lower, pre_upper=first.pre_upper)
+
+
+def _margins_in_ball(query: Query, batch: Batch, bounds: Bounds) -> None:
+    """The kernel's margins, raised to what its linear functions are over box and ball, in place."""
+    if (ball := query.region.ball) is None:
+        return
+    least = minimum_in_ball(ball, batch.lower, batch.upper, bounds.coefficients, bounds.constants)
+    bounds.margins = np.fmax(bounds.margins, least)
+    bounds.infeasible |= misses_ball(ball, batch.lower, batch.upper)
+
+
+def _suspect(query: Query, batch: Batch, bounds: Bounds) -> None:
+    """The minimiser over box and ball of each node's most suspicious row, where no other point is known, in place."""
+    if (ball := query.region.ball) is None:
+        return
+    rows = suspicious_rows(query, bounds)[:, :1]
+    coefficients = np.take_along_axis(bounds.coefficients, rows[:, :, None], axis=1)
+    points = split_by_ball(ball, batch.lower, batch.upper, coefficients)[1][:, 0]
+    bounds.points = points if bounds.points is None else np.where(np.isnan(bounds.points), points, bounds.points)

@@ -28,7 +28,7 @@ BEYOND = "numbers beyond float64's range"  # the reason of an `unknown`
 
 
 def largest_number(query: Query) -> float:
-    """Largest of the M_k and of the terms of the input set's half-spaces; infinite where a number is not finite."""
+    """Largest of the M_k and of the terms of the input set's half-spaces and ball; infinite where one is not finite."""
     region = query.region
     reach = np.maximum(np.maximum(np.abs(region.lower), np.abs(region.upper)), 1.0)
     sizes: list[Array] = [reach]
@@ -39,6 +39,8 @@ def largest_number(query: Query) -> float:
             for s, w in zip(layer.sources, layer.weights, strict=True):
                 size = size + abs(w) @ sizes[s]
             sizes.append(np.maximum(size, 1.0))  # NaN stays
+        if region.ball is not None:
+            sizes.append(np.append(np.abs(region.ball.centre), region.ball.radius))
         most = [float(a.max(initial=1.0)) for a in (*sizes, rows)]
     return max(most) if np.isfinite(most).all() else np.inf
 

@@ -47,6 +47,8 @@ class Prepared:
         lower, upper = batch.lower[0], batch.upper[0]
         if not self.chained or self.query.network.input_size < BALL or batch.cuts.any():
             return None
+        if self.query.region.ball is not None:  # not a box: a linear function of the input itself is minimised
+            return None
         if len(batch) > 1 and not ((batch.lower == lower).all() and (batch.upper == upper).all()):
             return None
         if self._ball is None or not self._ball.of(lower, upper):

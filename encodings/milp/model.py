@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from ...instances.batch import Node
 from ...instances.network import Array, activate
+from ...instances.norm_ball import NormBall
 from ...instances.query import Query
 from ...instances.sparse import sp
 from ..linear.relaxations import lines
@@ -30,6 +31,7 @@ __all__ = ["Formulation", "NetworkModel", "Relu", "Terms"]
 
 SNAP = 1e-5  # of a box's width: a coordinate this near to its bound may mean the bound, but for SCIP's noise
 POINT = 1e-12  # a box narrower than this is one point to SCIP
+LEAST_RADIUS = 1e-9  # of a norm ball relative to its centre: SCIP sees no smaller one
 CURVE_BOX = 1e-9  # that a value of sigmoid or tanh may leave its box by: wider than `CURVE_SLACK`, for SCIP is coarser
 
 Terms = list[tuple[Any, float]]  # sum of coefficient * variable
@@ -115,6 +117,9 @@ class NetworkModel:
         for cut in node.cuts:
             chosen = np.flatnonzero(cut[:-1])
             self.row([(self.inputs[j], float(cut[j])) for j in chosen.tolist()], -float(cut[-1]), None)
+        self.steps: tuple[list[Any], float] | None = None  # variables of the input set's ball, and its radius
+        if query.region.ball is not None:
+            self._ball(query.region.ball)
         for k in range(1, len(query.network.layers)):
             self._layer(k)
 
@@ -175,6 +180,32 @@ class NetworkModel:
                 columns = (values[j] for j in block.indices[a:b].tolist())
                 terms += [(v, c) for v, c in zip(columns, block.data[a:b].tolist(), strict=True) if v is not None]
             yield terms
+
+    def _ball(self, ball: NormBall) -> None:
+        """Steps s = (x - c) / r: in l2 their squares sum to at most 1; in l1 sizes t >= s, t >= -s do."""
+        radius = max(ball.radius, LEAST_RADIUS * float(1.0 + np.abs(ball.centre).max(initial=0.0)))
+        steps = [self.variable(0.0 if ball.norm == 1 else -1.0, 1.0) for _ in self.inputs]
+        for step, x, c in zip(steps, self.inputs, ball.centre.tolist(), strict=True):
+            if ball.norm == 1:
+                self.row([(x, 1.0), (step, -radius)], None, c)
+                self.row([(x, 1.0), (step, radius)], c, None)
+            else:
+                self.row([(x, 1.0), (step, -radius)], c, c)
+        if ball.norm == 1:
+            self.row([(step, 1.0) for step in steps], None, 1.0)
+        else:
+            squares = self.expr({self.term(step[0], step[0]): 1.0 for step in steps})
+            self.scip.addCons(self.expr_cons(squares, rhs=1.0))
+        self.steps = steps, radius
+
+    def _set_steps(self, solution: Any, x: Array) -> None:
+        """The ball's variables of a solution with input x."""
+        if self.steps is None or (ball := self.query.region.ball) is None:
+            return
+        variables, radius = self.steps
+        values = (x - ball.centre) / radius
+        for variable, value in zip(variables, (np.abs(values) if ball.norm == 1 else values).tolist(), strict=True):
+            self.scip.setSolVal(solution, variable[0], value)
 
     # ---------------------------------------------------------------- layers
 
@@ -238,6 +269,7 @@ class NetworkModel:
         values, pre = network.values(np.clip(x, self.node.lower, self.node.upper)[None])
         for variable, value in zip(self.inputs, values[0][0].tolist(), strict=True):
             scip.setSolVal(solution, variable[0], value)
+        self._set_steps(solution, values[0][0])
         for k, mine in enumerate(self.neurons[1:], start=1):
             for i, terms in enumerate(mine.pre):
                 z = float(pre[k - 1][0, i])
@@ -268,9 +300,12 @@ class NetworkModel:
         return [x] if np.array_equal(x, snapped) else [x, snapped]
 
     def inside(self, points: Array) -> Array:
-        """[P] bool: which points [P, inputs] satisfy the node's half-spaces and phases in float64, boxes aside."""
+        """[P] bool: which points [P, inputs] satisfy the node's half-spaces and phases, and lie in the ball, in
+        float64, boxes aside."""
         node = self.node
         held = np.asarray((points @ node.cuts[:, :-1].T + node.cuts[:, -1] >= 0.0).all(axis=1))
+        if (ball := self.query.region.ball) is not None:
+            held &= ball.distances(points) <= ball.radius
         if node.phases.any():
             pre = np.concatenate(self.query.network.values(points)[1][:-1], axis=1)
             held &= (pre * node.phases >= 0.0).all(axis=1)

@@ -26,6 +26,7 @@ from ...instances.query import Query
 from ...instances.rounding import FEW_ROUNDINGS, TINY, UP, gamma
 from ..linear.bounds import LinearBoundOptions
 from ..linear.linear_bounds import bound
+from ..linear.norm_ball_bounds import outward, tangents
 from .scip import failed
 from .triangles import Triangles
 
@@ -34,6 +35,10 @@ __all__ = ["LPBound", "TriangleLP", "tighten", "tighten_layer"]
 Index = NDArray[np.intp]
 
 LEAST_WEIGHT = 1e-9  # margin multipliers that sum to less say nothing about t and are dropped
+MOST_TANGENTS = 20  # half-spaces around a ball that an LP is given one after another
+KEPT_TANGENTS = 60  # of them that a fresh LP begins with
+SEEN = 1e-8  # how much a point must violate one, relative to its numbers: more than the simplex' tolerance
+LEAST_SECONDS = 0.01  # for an LP with one more
 WORTH = 1e-3  # a bound is tightened only if it may gain more than this part of the neuron's width
 
 
@@ -58,10 +63,14 @@ class TriangleLP:
 
     def __init__(self, query: Query, node: Node) -> None:
         self.query = query
+        self.tangents: list[Array] = []  # half-spaces around the input set's ball, found so far
         self._build(node)
 
     def _build(self, node: Node) -> None:
         self.triangles = Triangles(self.query, node)
+        if self.tangents:
+            self.tangents = self.tangents[-KEPT_TANGENTS:]
+            self.triangles.add_tangents(np.array(self.tangents))
         for k, layer in enumerate(self.query.network.layers[:-1], start=1):
             self.triangles.add_neurons(k, np.ones(layer.size, dtype=bool), node)
         lp, margins = self.triangles.lp, self.query.network.layers[-1]
@@ -85,7 +94,7 @@ class TriangleLP:
         The LP is built afresh where the node needs rows that were never made (a neuron unstable here and
         stable at the first node), or where too many half-spaces of other nodes have piled up.
         """
-        if self.triangles.covers(node):
+        if self.triangles.covers(node) and len(self.tangents) <= 2 * KEPT_TANGENTS:
             self._set(node)
         else:
             self._build(node)
@@ -100,7 +109,7 @@ class TriangleLP:
         self.mine[self.query.starts[disjunct] : self.query.starts[disjunct + 1]] = True
         sides = np.where(self.mine, -bias, self._spread() - bias)
         lp.set_sides(self.rows, np.full(len(bias), -np.inf), sides)
-        status = lp.solve(time_limit)
+        status = self._solve(time_limit)
         if failed(status):
             self.triangles.broken = True
             return LPBound(-np.inf, None, nothing, 0, status)
@@ -114,6 +123,22 @@ class TriangleLP:
             point = np.clip(point, lp.lower[: len(point)], lp.upper[: len(point)])
         upper = self.triangles.triangle_multipliers(lp.project(duals))
         return LPBound(value, point, upper, lp.simplex.iterations(), status)  # fmt: skip
+
+    def _solve(self, time_limit: float) -> str:
+        """Solve; where the input set has a norm ball, with half-spaces that touch it where the point lies outside."""
+        lp, ball, end = self.triangles.lp, self.query.region.ball, time.monotonic() + time_limit
+        status = lp.solve(time_limit)
+        for _ in range(0 if ball is None else MOST_TANGENTS):
+            if ball is None or status != "optimal" or time.monotonic() >= end:
+                break
+            point = lp.point()[: self.query.network.input_size]
+            row = tangents(ball, outward(ball, point))
+            if not row[:-1] @ point + row[-1] < -SEEN * (1.0 + np.abs(row[-1])):
+                break
+            self.tangents.append(row)
+            self.triangles.add_tangents(row[None])
+            status = lp.solve(max(end - time.monotonic(), LEAST_SECONDS))
+        return status
 
     def safe_bound(self, multipliers: Array) -> float:
         """Rigorous lower bound of t from any multipliers [rows of the LP], of the signs that a solver gives.

@@ -15,17 +15,48 @@ from __future__ import annotations
 import numpy as np
 
 from ...instances.network import Array
+from ...instances.norm_ball import NormBall
 from ...instances.rounding import FEW_ROUNDINGS, UNDERFLOW, gamma
 from ..linear.bounds import middle_and_radius
+from ..linear.norm_ball_bounds import minimum_in_ball, outward, tangents
 from .scip import Simplex, failed
 
 __all__ = ["minimise_over_region"]
 
+MOST_TANGENTS = 40  # half-spaces around a ball that an LP is given one after another
+SEEN = 1e-8  # of the radius; the simplex' own tolerance is 1e-9 of rows of size 1
+
 
 @np.errstate(over="ignore", invalid="ignore")  # what is not finite in the end proves nothing
 def minimise_over_region(
-    lower: Array, upper: Array, cuts: Array, coefficients: Array, constants: Array, seconds: float
-) -> tuple[float, Array | None]:
+    lower: Array, upper: Array, cuts: Array, coefficients: Array, constants: Array, seconds: float,
+    ball: NormBall | None = None,
+) -> tuple[float, Array | None]:  # fmt: skip
+    """The region's minimum; with a norm ball by an LP over half-spaces that touch it, more of them where the LP's point
+    lies outside.
+
+    Arguments and result: see `_minimise`; with a ball the point is moved into it.
+    """
+    best, point, n = -np.inf, None, len(lower)
+    for _ in range(1 if ball is None else MOST_TANGENTS):
+        bound, point = _minimise(lower, upper, cuts, coefficients, constants, seconds, ball)
+        best = max(best, bound)
+        if ball is None or best > 0.0 or point is None:
+            break
+        row = tangents(ball, outward(ball, point))
+        # half-spaces that the point violates by less than the solver sees would change nothing
+        depth = float(row[:n] @ point + row[n])
+        point = ball.inward(point, lower, upper)
+        if not depth < -SEEN * ball.radius:
+            break
+        cuts = np.concatenate([cuts, row[None]])
+    return best, point
+
+
+def _minimise(
+    lower: Array, upper: Array, cuts: Array, coefficients: Array, constants: Array, seconds: float,
+    ball: NormBall | None,
+) -> tuple[float, Array | None]:  # fmt: skip
     """lower, upper: [n] box; cuts: [K, n + 1] rows (g, h); coefficients: [R, n]; constants: [R], of one disjunct.
 
     Returns (b, x): b <= max over the rows of a_r'x + c_r all over the region, -inf where the solver had nothing to
@@ -37,6 +68,9 @@ def minimise_over_region(
     margins, size = _unit(coefficients * radius, constants + coefficients @ middle, together=True)
     sides, sizes = _unit(cuts[:, :n] * radius, cuts[:, n] + cuts[:, :n] @ middle)
     best = _best_row(lower, upper, cuts, coefficients, constants)
+    if ball is not None:
+        alone = minimum_in_ball(ball, lower[None], upper[None], coefficients[None], constants[None])
+        best = max(best, float(alone.max()))
     if not (np.isfinite(margins).all() and np.isfinite(sides).all()):
         return best, None
     simplex = Simplex()

@@ -165,6 +165,10 @@ class Triangles:
             low = side if key in wanted else -2.0 * float((block.absolute @ reach)[0]) - 1.0
             self.lp.set_sides(np.array([block.first]), np.array([low]), np.array([np.inf]))
 
+    def add_tangents(self, rows: Array) -> None:
+        """Half-spaces g'x + h >= 0, rows (g, h), that hold on all nodes: they are never switched off."""
+        self.lp.add_rows(sp.csr_array(rows[:, :-1]), -rows[:, -1], np.full(len(rows), np.inf))
+
     def triangle_multipliers(self, multipliers: Array) -> Array:
         """[neurons] multipliers of the triangle rows, >= 0."""
         found = np.zeros(self.query.neurons)

@@ -209,7 +209,8 @@ def skeleton_of(query: Query, batch: Batch) -> Skeleton:
     known = _SKELETONS.get(query)
     if known is None or not known.covers(batch) or not _boxed(known, batch):
         known = Skeleton(query, batch, len(query.network.layers))
-        if prepared_of(query).chained and not batch.cuts.any() and _one_box(batch):
+        boxed = query.region.ball is None and not batch.cuts.any() and _one_box(batch)
+        if prepared_of(query).chained and boxed:
             known = known.centred(batch.lower[0], batch.upper[0])
         _SKELETONS[query] = known
     return known

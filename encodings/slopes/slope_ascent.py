@@ -4,6 +4,7 @@ With alpha in [0, 1] the lower slopes of unstable ReLUs, beta >= 0 multipliers o
 adds -beta s z) and gamma >= 0 multipliers of half-spaces, a row's bound is (alpha-CROWN, Xu et al. 2021; beta-CROWN,
 Wang et al. 2021)
     d(alpha, beta, gamma) = min over the box of a'x + c,    a, c from back-substitution.
+Where the input set has a norm ball the minimum is that over box and ball.
 No automatic differentiation: with x* the minimiser and z*_k the pre-activations of x* pushed forward through the lines
 that were chosen (lower where the coefficient A_ki of x_ki is positive, upper elsewhere),
     d bound / d alpha_ki = max(A_ki, 0) z*_ki,    d bound / d beta_ki = -s z*_ki,    d bound / d gamma = -(g'x* + h).
@@ -25,6 +26,7 @@ from ...instances.batch import Batch
 from ...instances.network import Array, Matrix
 from ...instances.rounding import TINY_32
 from ..linear.bounds import middle_and_radius
+from ..linear.norm_ball_bounds import split_by_ball
 from ..linear.relaxations import lines
 from .row_multipliers import LayerRows, RowPool
 from .skeleton import FLOAT, Skeleton
@@ -252,6 +254,8 @@ class Ascent:
         self.slope_at_input = a
         if self.single.box is not None:
             x = -np.sign(a)
+        elif (ball := self.single.query.region.ball) is not None:
+            x = split_by_ball(ball, *self.box, a[:, None])[1][:, 0]
         else:
             lower, upper = self.box
             x = np.where(a > 0.0, lower, np.where(a < 0.0, upper, 0.5 * lower + 0.5 * upper))

@@ -89,7 +89,8 @@ def _shares(network: Network, queries: Sequence[Query]) -> tuple[Sequence[Query]
 def _points(region: InputSet, count: int, dtype: Any, rng: np.random.Generator) -> Array:
     """[<= count, n] values of `dtype`: the middle, the two extreme corners, then other corners and random inputs.
 
-    Half-spaces are not minded: a file and its network agree outside them too, and a witness is tested for them.
+    All are moved into the norm ball, if there is one. Half-spaces are not minded: a file and its network agree outside
+    them too, and a witness is tested for them.
     """
     lower, upper = region.lower, region.upper
     if np.array_equal(lower, upper):
@@ -99,6 +100,8 @@ def _points(region: InputSet, count: int, dtype: Any, rng: np.random.Generator) 
     corners = slice(3, 3 + (count - 3) // 2 if count > 3 else 3)
     share[corners] = np.round(share[corners])
     points = lower * (1.0 - share) + upper * share  # their difference may overflow
+    if region.ball is not None:
+        points = region.ball.inward(points, lower, upper, dtype)
     return np.array([round_into(region, x, dtype)[0] for x in np.clip(points, lower, upper)])
 
 

@@ -1,7 +1,7 @@
 """Replay: a candidate input is a counterexample only if the ONNX file itself says so, with no tolerance.
 
 The candidate is rounded to the type that the file takes (float32 as a rule) *inside* the box, the
-half-spaces are checked exactly, onnxruntime runs the file, and the outputs it gives are put into the
+half-spaces and the norm ball are checked exactly, onnxruntime runs the file, and the outputs it gives are put into the
 forbidden rows exactly. float64 decides the rows that are clear of its own rounding error, Fractions the
 others.
 
@@ -101,6 +101,8 @@ class Replay:
             return None  # nobody rounds what was built in memory
         halfspaces = Polyhedron(-region.rows, region.offsets, region.strict)
         if not _contains(halfspaces, x, np.zeros(len(x)), x.tolist):
+            return None
+        if region.ball is not None and not region.ball.contains(x):
             return None
         y, radius, exact = output(x)
         if not np.all(np.isfinite(y)):

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ..errors import PropertyError
 from ..network import Array
 from ..property import Case, InputSet, Polyhedron, Property
 
@@ -30,7 +31,7 @@ def write_property(prop: Property, path: str | Path) -> None:
 
 
 def property_text(prop: Property) -> str:
-    """The property as VNN-LIB 1 text.
+    """The property as VNN-LIB 1 text. Raises PropertyError for norm balls, which VNN-LIB cannot say.
 
     >>> box = InputSet.box(np.array([-1.0]), np.array([1.0]))
     >>> case = Case(box, (Polyhedron(np.array([[1.0, -1.0]]), np.zeros(1)),))
@@ -39,6 +40,8 @@ def property_text(prop: Property) -> str:
     (assert (<= X_0 1.0))
     (assert (<= Y_0 Y_1))
     """
+    if any(case.region.ball is not None for case in prop.cases):
+        raise PropertyError("an input set with a norm ball cannot be written as VNN-LIB")
     inputs = [f"X_{i}" for i in range(prop.input_size)]
     outputs = [f"Y_{i}" for i in range(prop.output_size)]
     names = outputs + inputs if prop.joint else outputs

@@ -13,8 +13,8 @@ import pytest
 from hypersplit.bab.jobs.records import Columns, packed, unpacked
 from hypersplit.bab.tree.evidence import Evidence
 from hypersplit.instances.batch import Batch
-from hypersplit.instances.multipliers import Multipliers
 from hypersplit.instances.errors import InputError
+from hypersplit.instances.multipliers import Multipliers
 from hypersplit.instances.network import Array
 
 

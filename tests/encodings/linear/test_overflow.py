@@ -12,7 +12,6 @@ from hypersplit.bab.closers.regions import close_regions
 from hypersplit.bab.tree.evidence import Evidence, State
 from hypersplit.bab.tree.search import Closing, sift
 from hypersplit.bab.tree.tree import Round
-from hypersplit.encodings.linear.activation_region import activation_region
 from hypersplit.encodings.linear.bounds import Bounds, LinearBoundOptions, at_least, at_most, norm
 from hypersplit.encodings.linear.clipping import clip_batch, shrink_box
 from hypersplit.encodings.linear.first_layer_ball import Ball
@@ -20,6 +19,7 @@ from hypersplit.encodings.linear.halfspaces import cut_is_empty
 from hypersplit.encodings.linear.linear_bounds import bound
 from hypersplit.encodings.linear.number_range import LARGEST, in_range, largest_number, suits_scip
 from hypersplit.encodings.linear.relaxations import lines
+from hypersplit.encodings.programs.activation_region import activation_region
 from hypersplit.encodings.programs.region_lp import minimise_over_region
 from hypersplit.heuristics.splits.rules import RULES
 from hypersplit.heuristics.splits.splits import choose_splits

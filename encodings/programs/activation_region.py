@@ -16,7 +16,7 @@ from ...instances.batch import Node
 from ...instances.network import Array
 from ...instances.query import Query
 from ...instances.rounding import UP, gamma
-from .prepared_layers import product_terms
+from ..linear.prepared_layers import product_terms
 
 __all__ = ["activation_region"]
 

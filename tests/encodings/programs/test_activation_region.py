@@ -12,7 +12,7 @@ import pytest
 import scipy.sparse as sp
 from random_instances import Shape, random_instance, random_points
 
-from hypersplit.encodings.linear.activation_region import activation_region
+from hypersplit.encodings.programs.activation_region import activation_region
 from hypersplit.instances.batch import Node, root
 from hypersplit.instances.network import Array, Layer, Network, sequential
 from hypersplit.instances.property import Case, InputSet, Polyhedron, Property
