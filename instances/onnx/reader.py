@@ -17,10 +17,10 @@ import numpy as np
 from ..errors import NetworkError
 from ..files import read_model_bytes
 from ..network import Network
-from .affine import Builder, check_size
-from .element_types import check_constant, result_type, rounding, type_name
-from .node import Constant, Node, Tensor
-from .operators import run
+from ..expressions.affine import Builder, check_size
+from ..expressions.element_types import check_constant, result_type, rounding, type_name
+from ..expressions.node import Constant, Node, Tensor
+from ..operators.table import run
 from .order import needed_in_order, title
 
 __all__ = ["network_from_bytes", "read_network"]

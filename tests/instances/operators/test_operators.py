@@ -9,7 +9,7 @@ import pytest
 from onnx import helper
 from onnx_models import assert_agree, model, weight, whole
 
-from hypersplit.instances.onnx.operators import OPERATORS
+from hypersplit.instances.operators.table import OPERATORS
 
 ALL = (7, 9, 11, 13, 18, 21)
 

@@ -15,8 +15,8 @@ from ..errors import NetworkError, UnsupportedOperatorError
 from ..network import Array, Matrix
 from ..rounding import EPS
 from ..sparse import sp
-from .affine import Expression
-from .node import Constant, Node, Tensor, finite, moved
+from ..expressions.affine import Expression
+from ..expressions.node import Constant, Node, Tensor, finite, moved
 
 __all__ = [
     "average_pool",

@@ -14,11 +14,11 @@ import numpy as np
 
 from ..errors import NetworkError, UnsupportedOperatorError
 from .activations import absolute, activation, clip, extremum, leaky_relu, max_pool, parametric_relu
-from .affine import check_size
+from ..expressions.affine import check_size
 from .constants import CAST, FOLDED, SHAPES, added, divided, multiplied, negated
-from .element_types import FLOATS, check_integers, type_name
+from ..expressions.element_types import FLOATS, check_integers, type_name
 from .linear import average_pool, batch_normalization, conv, gemm, global_average_pool, matmul, reduce
-from .node import Constant, Node, Tensor, finite, moved
+from ..expressions.node import Constant, Node, Tensor, finite, moved
 
 __all__ = ["OPERATORS", "run"]
 
@@ -68,7 +68,7 @@ def _cast(node: Node) -> Tensor:
             "a tensor that depends on the network's input becomes other than a float: "
             f"{type_name(target)}, which does not hold every value; supported are casts among floats"
         )
-    return x  # whether that rounds is said by onnx_types.rounding
+    return x  # whether that rounds is said by element_types.rounding
 
 
 def _add(node: Node) -> Tensor:

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from ..errors import NetworkError, UnsupportedOperatorError
 from ..network import Array
 from ..sparse import sp
-from .affine import Expression
+from ..expressions.affine import Expression
 from .linear import windows
-from .node import Node, Tensor
+from ..expressions.node import Node, Tensor
 
 __all__ = ["absolute", "activation", "clip", "extremum", "leaky_relu", "max_pool", "parametric_relu"]
 
