@@ -1,1 +1,1 @@
-"""What is an ONNX tensor while its graph is read? Constants and affine expressions over layers, with their roundings."""
+"""What is a tensor while a graph is read? Constants and affine expressions over layers, with their roundings."""

@@ -15,11 +15,11 @@ from typing import Any
 import numpy as np
 
 from ..errors import NetworkError
-from ..files import read_model_bytes
-from ..network import Network
 from ..expressions.affine import Builder, check_size
 from ..expressions.element_types import check_constant, result_type, rounding, type_name
 from ..expressions.node import Constant, Node, Tensor
+from ..files import read_model_bytes
+from ..network import Network
 from ..operators.table import run
 from .order import needed_in_order, title
 

@@ -1,8 +1,9 @@
 """Activations, and the piecewise linear operators that ReLUs express exactly:
 
-    leaky(z) = a z + (1 - a) relu(z), max(a, b) = b + relu(a - b), clip(z) = lo + relu(z - lo) - relu(z - hi),
+    leaky(z) = a z + (1 - a) relu(z), |z| = 2 relu(z) - z, clip(z) = lo + relu(z - lo) - relu(z - hi),
+    hard_sigmoid(z) = clip(a z + b, 0, 1), shrink(z) = relu(z - l) - relu(-z - l) where it is continuous,
 
-so LeakyRelu, PRelu, Clip, Abs, Max, Min and MaxPool (a tree of maxima) need no layer kinds of their own.
+so LeakyRelu, PRelu, Abs, Clip, HardSigmoid and Shrink need no layer kinds of their own.
 """
 
 from __future__ import annotations
@@ -10,19 +11,17 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..errors import NetworkError, UnsupportedOperatorError
-from ..network import Array
-from ..sparse import sp
 from ..expressions.affine import Expression
-from .linear import windows
-from ..expressions.node import Node, Tensor
+from ..expressions.node import Node
+from ..network import Array
 
-__all__ = ["absolute", "activation", "clip", "extremum", "leaky_relu", "max_pool", "parametric_relu"]
+__all__ = ["absolute", "activation", "clip", "hard_sigmoid", "leaky_relu", "parametric_relu", "shrink", "thresholded"]
 
 KINDS = {"Relu": "relu", "Sigmoid": "sigmoid", "Tanh": "tanh"}
 NO_BOUND = 3.4e38  # exporters write "unbounded" as float32's largest number
+_FIFTH = float(np.float32(0.2))  # attributes are float32
 NO_DOUBLE, DOUBLE = 1.79e308, 11  # the same of float64, where 3.4e38 is a bound like any other
 
 
@@ -71,6 +70,36 @@ def clip(node: Node) -> Expression:
     return out if high is None else build.subtract(out, build.layer(build.shift(z, -high), "relu"))
 
 
+def hard_sigmoid(node: Node) -> Expression:
+    """HardSigmoid: alpha z + beta, cut off at 0 and 1."""
+    get, build = node.attributes.get, node.builder
+    line = build.shift(build.scale(node.expression(0), float(get("alpha", _FIFTH))), float(get("beta", 0.5)))
+    return build.subtract(build.layer(line, "relu"), build.layer(build.shift(line, -1.0), "relu"))
+
+
+def thresholded(node: Node) -> Expression:
+    """ThresholdedRelu where it is continuous: with alpha = 0 it is a ReLU."""
+    alpha = float(node.attributes.get("alpha", 1.0))
+    if alpha:
+        raise UnsupportedOperatorError(
+            f"alpha = {alpha}, where it jumps from 0 to {alpha}: no continuous function, and no sum of ReLUs is one; "
+            "supported is alpha = 0"
+        )
+    return node.builder.layer(node.expression(0), "relu")
+
+
+def shrink(node: Node) -> Expression:
+    """Shrink where it is continuous: with bias = lambd >= 0 it is relu(z - lambd) - relu(-z - lambd)."""
+    z, build = node.expression(0), node.builder
+    bias, threshold = (float(node.attributes.get(k, usual)) for k, usual in (("bias", 0.0), ("lambd", 0.5)))
+    if bias != threshold or threshold < 0.0:
+        raise UnsupportedOperatorError(
+            f"bias = {bias} and lambd = {threshold}, where it jumps; supported is bias = lambd >= 0"
+        )
+    low = build.layer(build.shift(build.scale(z, -1.0), -threshold), "relu")
+    return build.subtract(build.layer(build.shift(z, -threshold), "relu"), low)
+
+
 def _bound(node: Node, name: str, i: int) -> float | None:
     value, none = node.number(name, i), NO_DOUBLE if node.type(0) == DOUBLE else NO_BOUND
     if value is None or (value <= -none if name == "min" else value >= none):
@@ -80,64 +109,3 @@ def _bound(node: Node, name: str, i: int) -> float | None:
     if node.has(i) and node.constant(i).roundings:
         raise UnsupportedOperatorError(f"its bound {name} is a rounded result of arithmetic on constants")
     return value
-
-
-def extremum(node: Node) -> Tensor:
-    """Max and Min of any number of tensors: max(a, b) = b + relu(a - b), min(a, b) = a - relu(a - b)."""
-    build = node.builder
-    out = node.tensor(0)
-    for i in range(1, len(node.inputs)):
-        a, b = (node.affine(t) for t in node.broadcast(out, node.tensor(i)))
-        excess = build.layer(build.subtract(a, b), "relu")
-        out = build.add(b, excess) if node.kind == "Max" else build.subtract(a, excess)
-    return out
-
-
-def max_pool(node: Node) -> Expression:
-    """MaxPool as a tree of maxima over pairs; positions in the padding are left out."""
-    if node.outputs > 1:
-        raise UnsupportedOperatorError("its second output, the indices; supported is the first output only")
-    x, build = node.expression(0), node.builder
-    if len(x.shape) < 3:
-        raise NetworkError(f"a pooling of shape {x.shape}, expected batch, channels and at least one axis")
-    if node.attributes.get("storage_order", 0):
-        raise UnsupportedOperatorError("storage_order 1")
-    kernel = [int(k) for k in node.attributes["kernel_shape"]]
-    read, out = windows(node, x.shape[2:], kernel, bool(node.attributes.get("ceil_mode", 0)))
-    read = np.take_along_axis(read, np.argsort(read < 0, axis=1, kind="stable"), axis=1)  # padding last
-    if bool((read[:, 0] < 0).any()):
-        raise NetworkError("a pooling window lies in the padding alone")
-    read = read[:, : int((read >= 0).sum(axis=1).max())]
-    images, pixels = math.prod(x.shape[:2]), math.prod(x.shape[2:])
-    table = np.where(read >= 0, read + (np.arange(images) * pixels)[:, None, None], -1).reshape(
-        -1, read.shape[1]
-    )
-    current = x if x.read_once else build.layer(x, "identity")
-    while table.shape[1] > 1:
-        current, table = _halve(node, current, table)
-    return build.move(current, lambda _: table.reshape(*x.shape[:2], *out))
-
-
-def _halve(node: Node, current: Expression, table: NDArray[np.int64]) -> tuple[Expression, NDArray[np.int64]]:
-    """Maxima, two by two, of the columns of `table`: the entries that windows still have to compare."""
-    build, n = node.builder, current.size
-    if table.shape[1] % 2:
-        table = np.concatenate([table, np.full((len(table), 1), -1)], axis=1)
-    left, right = table[:, ::2], table[:, 1::2]
-    pair = (right >= 0) & (left >= 0)
-    # windows that overlap share pairs
-    code, place = np.unique(left[pair] * n + right[pair], return_inverse=True)
-    first, second, count = code // n, code % n, len(code)
-    signs, columns = np.tile([1.0, -1.0], count), np.stack([first, second], axis=1).reshape(-1)
-    difference = sp.csr_array((signs, columns, np.arange(count + 1) * 2), shape=(count, n))
-    excess = build.layer(build.apply(difference, current, (count,)), "relu")
-    maxima = build.add(build.move(current, lambda _: second), excess)
-    alone = np.unique(left[~pair & (left >= 0)])
-    following = (
-        build.stack([maxima, build.move(current.reshaped((n,)), lambda _: alone)]) if len(alone) else maxima
-    )
-    result = np.full(left.shape, -1)
-    result[pair] = place
-    single = ~pair & (left >= 0)
-    result[single] = count + np.searchsorted(alone, left[single])
-    return following, result

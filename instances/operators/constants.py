@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 
 from ..errors import NetworkError, UnsupportedOperatorError
-from ..rounding import LEAST_PRODUCT, MOST_PRODUCT, UNIT
 from ..expressions.affine import check_size
 from ..expressions.element_types import FLOATS, INTEGERS, in_int64, narrows, type_name
 from ..expressions.node import Constant, Node
+from ..rounding import LEAST_PRODUCT, MOST_PRODUCT, UNIT
 
 __all__ = ["FOLDED", "added", "divided", "multiplied", "negated"]
 
@@ -226,11 +226,59 @@ def _exactly(function: Callable[..., Any]) -> Fold:
     )
 
 
+def _one_hot(node: Node) -> Constant:
+    """OneHot of exact indices; those beyond the depth give no hit."""
+    index, depth = _unrounded(node, 0), int(_unrounded(node, 1).reshape(-1)[0])
+    off, on = node.constant(2).array.reshape(-1)
+    axis = int(node.attributes.get("axis", -1))
+    check_size(float(index.size) * max(depth, 0))
+    wrapped = np.where(index < 0, index + depth, index)
+    hit = np.expand_dims(wrapped, axis) == np.arange(depth).reshape(
+        [-1 if d == axis % (index.ndim + 1) else 1 for d in range(index.ndim + 1)]
+    )
+    return Constant(np.where(hit, on, off), node.constant(2).roundings)
+
+
+def _eye_like(node: Node) -> Constant:
+    a = node.constant(0)
+    if len(a.shape) != 2:
+        raise NetworkError(f"a matrix like one of shape {a.shape}")
+    kind = int(node.attributes.get("dtype", 0)) or node.type(0)
+    dtype = np.int64 if kind in INTEGERS else np.float64
+    return Constant(np.eye(*a.shape, k=int(node.attributes.get("k", 0)), dtype=dtype))
+
+
+def _arg_extremum(node: Node) -> Constant:
+    """ArgMax, ArgMin: the first place of the extremum, or the last one."""
+    a, axis = _unrounded(node, 0), int(node.attributes.get("axis", 0))
+    values = np.flip(a, axis) if node.attributes.get("select_last_index", 0) else a
+    place = (np.argmax if node.kind == "ArgMax" else np.argmin)(values, axis=axis, keepdims=True)
+    if node.attributes.get("select_last_index", 0):
+        place = a.shape[axis] - 1 - place
+    return Constant(place if node.attributes.get("keepdims", 1) else np.squeeze(place, axis))
+
+
+def _reduced(function: Callable[..., Any]) -> Fold:
+    """A maximum or minimum over axes."""
+
+    def fold(node: Node) -> Constant:
+        a, axes = _unrounded(node, 0), node.integers("axes", 1)
+        if not axes and node.attributes.get("noop_with_empty_axes", 0):
+            return node.constant(0)
+        keep = bool(node.attributes.get("keepdims", 1))
+        return Constant(np.asarray(function(a, axis=tuple(axes) if axes else None, keepdims=keep)))
+
+    return fold
+
+
 FOLDED: dict[str, Fold] = {
     "Abs": _exactly(np.abs),
+    "ArgMax": _arg_extremum,
+    "ArgMin": _arg_extremum,
     "And": _exactly(np.logical_and),
     "Ceil": _exactly(np.ceil),
     "ConstantOfShape": _constant_of_shape,
+    "EyeLike": _eye_like,
     "Equal": _exactly(np.equal),
     "Floor": _exactly(np.floor),
     "Greater": _exactly(np.greater),
@@ -240,11 +288,15 @@ FOLDED: dict[str, Fold] = {
     "Max": _exactly(lambda *a: reduce(np.maximum, a)),
     "Min": _exactly(lambda *a: reduce(np.minimum, a)),
     "Mod": _modulo,
+    "NonZero": _exactly(lambda a: np.stack(np.nonzero(np.atleast_1d(a)))),
     "Not": _exactly(np.logical_not),
+    "OneHot": _one_hot,
     "Or": _exactly(np.logical_or),
     "Pow": _power,
     "Range": _range,
     "Reciprocal": _reciprocal,
+    "ReduceMax": _reduced(np.max),
+    "ReduceMin": _reduced(np.min),
     "ReduceProd": _reduce_product,
     "Round": _exactly(np.rint),
     "Sign": _exactly(np.sign),
