@@ -20,6 +20,7 @@ from ..instances.judges.replay import Replay, Witness
 from ..instances.network import Network
 from ..instances.property import InputSet, Property
 from ..instances.query import queries
+from ..instances.readout import check_rows
 from .answer import Answer, answer
 from .many_sets import settle_together
 from .run.limits import INTERRUPTIONS, Limits, cause
@@ -92,6 +93,7 @@ def _read(
             f"{prop.source or 'property'}: {prop.input_size} inputs and {prop.output_size} outputs, but the network "
             f"{network.source or ''} has {network.input_size} and {network.output_size}"
         )
+    check_rows(network.readout, prop)
     return network, prop
 
 
@@ -191,7 +193,9 @@ def _written(witness: Witness, region: InputSet, replay: Replay, prop: Property)
     """The witness with decimals that lie inside the intervals as the property writes them."""
     from ..instances.judges.decimals import written_inside
 
-    dtype = np.float64 if replay.model is None else replay.session.dtype
+    kinds = {np.float64} if replay.model is None else {kind for _, kind in replay.session.grid}
+    dtype = kinds.pop() if len(kinds) == 1 else np.float64
+    dtype = dtype if np.dtype(dtype).kind == "f" else np.float64
     return written_inside(witness, region, prop.text, dtype)
 
 

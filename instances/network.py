@@ -6,6 +6,7 @@ layer k, x_k = act_k(z_k) its *value*. A layer may read several earlier values, 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -20,12 +21,28 @@ from .sparse import is_sparse
 if TYPE_CHECKING:
     import networkx as nx
 
-__all__ = ["ACTIVATIONS", "Array", "Layer", "Matrix", "Network", "sequential"]
+    from .readout import Readout
+
+__all__ = ["ACTIVATIONS", "Array", "Layer", "Matrix", "Network", "Port", "sequential"]
 
 Array = NDArray[Any]  # float64 where nothing else is said
 Matrix = Any  # Array, or scipy.sparse.csr_array of float64 where that is cheaper
 
 ACTIVATIONS = ("identity", "relu", "sigmoid", "tanh")
+
+
+@dataclass(frozen=True)
+class Port:
+    """An input or an output of an ONNX file."""
+
+    name: str
+    shape: tuple[int, ...]  # batch axis included
+    element: int  # element type, a number of onnx.TensorProto; 0 where it is not known
+
+    @property
+    def size(self) -> int:
+        """Number of entries."""
+        return math.prod(self.shape)
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,6 +104,9 @@ class Network:
     source: str = ""  # path of the file, "" when built in memory
     operators: dict[str, int] = field(default_factory=dict)  # ONNX operator -> how many nodes
     unmodelled: str = ""  # the file rounds where this network does not, and how; then no bound of it proves anything
+    inputs: tuple[Port, ...] = ()  # of the ONNX file, which count one after another as x; () when built in memory
+    outputs: tuple[Port, ...] = ()
+    readout: Readout | None = None  # the file's outputs are a softmax of these, of which only the order is told
 
     def __post_init__(self) -> None:
         whole_number(self.input_size, 1, "input_size", NetworkError)

@@ -16,6 +16,7 @@ import numpy as np
 from .errors import PropertyError
 from .network import Array, Layer, Network
 from .property import Case, InputSet, Property
+from .readout import check_rows
 from .sparse import sp
 
 __all__ = ["Query", "queries"]
@@ -110,6 +111,7 @@ def queries(network: Network, prop: Property) -> list[Query]:
     """
     if any(case.region.ball is not None for case in prop.cases):
         raise PropertyError("input sets with a norm ball cannot be searched")
+    check_rows(network.readout, prop)
     return [_query(network, case, prop.joint) for case in prop.cases if case.forbidden]
 
 

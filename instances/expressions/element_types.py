@@ -20,7 +20,7 @@ import numpy as np
 
 from ..errors import NetworkError, UnsupportedOperatorError
 from .affine import Expression
-from .node import Constant, Tensor
+from .node import Constant, Value
 
 __all__ = [
     "FLOATS", "INTEGERS", "check_constant", "check_integers", "in_int64", "narrows", "result_type", "rounding",
@@ -117,7 +117,7 @@ def widens(source: int, target: int) -> bool:
     return source in UNSIGNED or target not in UNSIGNED
 
 
-def rounding(kind: str, source: int, target: int, outputs: Sequence[Tensor]) -> str:
+def rounding(kind: str, source: int, target: int, outputs: Sequence[Value]) -> str:
     """What a node does to its float numbers beyond the rounding of float32, "" for nothing.
 
     source, target: element types of what it reads and writes; outputs: as they were read.
@@ -133,7 +133,7 @@ def rounding(kind: str, source: int, target: int, outputs: Sequence[Tensor]) -> 
     return f"computes in {type_name(target)}, which rounds" if data or folded else ""
 
 
-def check_integers(kind: str, types: Sequence[int], inputs: Sequence[Tensor | None]) -> None:
+def check_integers(kind: str, types: Sequence[int], inputs: Sequence[Value | None]) -> None:
     """Raise UnsupportedOperatorError for a node that would compute with integers inexactly.
 
     types: element types of the inputs. Nodes that are folded as arithmetic on constants are not asked about.

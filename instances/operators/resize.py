@@ -8,8 +8,9 @@ rational numbers; where float32, which the file computes in, comes to another ne
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 
@@ -105,7 +106,7 @@ class _Placement:
                 matrix[o, k] = float(weight)
         return sp.csr_array(matrix)
 
-    def _place(self, o: int, n: int, size: int, scale: Fraction, number: type) -> Fraction:
+    def _place(self, o: int, n: int, size: int, scale: Fraction, number: Callable[[Any], Any]) -> Any:
         """Entry o's place among the n entries, in numbers of one type."""
         step, at = number(scale), number(o)
         half, one = number(HALF), number(1)

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from ..errors import UnsupportedOperatorError
 from ..expressions.element_types import check_integers
-from ..expressions.node import Constant, Node, Value
+from ..expressions.node import Constant, Node, Tensor, Value
 from . import sequences
 from .activations import (
     absolute,
@@ -41,11 +41,12 @@ from .maxima import extremum, global_max_pool, max_pool, reduce_extremum
 from .moves import concat, cut, expand, flatten, pad, reshape, split, squeeze, tile, transpose, unsqueeze
 from .quantised import dequantize, quantize
 from .resize import depth_to_space, resize, space_to_depth
+from .softmax import softmax
 from .transposed import conv_transpose
 
 __all__ = ["OPERATORS", "run", "shortcoming"]
 
-Operator = Callable[[Node], Value | list[Value]]
+Operator = Callable[[Node], Value | list[Tensor]]
 
 
 def run(node: Node) -> list[Value]:
@@ -64,7 +65,7 @@ def run(node: Node) -> list[Value]:
         raise UnsupportedOperatorError(f"the operator {node.kind} is {shortcoming(node.kind, constant)}")
     check_integers(node.kind, node.types, node.inputs)
     result = OPERATORS[node.kind](node)
-    return result if isinstance(result, list) else [result]
+    return [*result] if isinstance(result, list) else [result]
 
 
 def shortcoming(kind: str, constant: bool) -> str:
@@ -106,6 +107,7 @@ OPERATORS: dict[str, Operator] = {
     "HardSigmoid": hard_sigmoid,
     "Identity": identity,
     "LeakyRelu": leaky_relu,
+    "LogSoftmax": softmax,
     "MatMul": matmul,
     "Max": extremum,
     "MaxPool": max_pool,
@@ -137,6 +139,7 @@ OPERATORS: dict[str, Operator] = {
     "Shrink": shrink,
     "Sigmoid": activation,
     "Slice": cut,
+    "Softmax": softmax,
     "SpaceToDepth": space_to_depth,
     "Split": split,
     "SplitToSequence": sequences.split_up,

@@ -64,7 +64,8 @@ def _targets(node: Node, sizes: tuple[int, ...], kernel: list[int]) -> tuple[np.
     auto = node.text("auto_pad", "NOTSET")
     if auto not in ("NOTSET", "", "VALID", "SAME_UPPER", "SAME_LOWER"):
         raise NetworkError(f"auto_pad {auto!r}, expected NOTSET, VALID, SAME_UPPER or SAME_LOWER")
-    flat, out = np.zeros((1, 1), dtype=np.int64), []
+    flat = np.zeros((1, 1), dtype=np.int64)
+    out: list[int] = []
     for d, n in enumerate(sizes):
         full = strides[d] * (n - 1) + more[d] + dilations[d] * (kernel[d] - 1) + 1
         before, after = (0, 0) if auto == "VALID" else (pads[d], pads[dims + d])
