@@ -24,7 +24,7 @@ from ..instances.readout import check_rows
 from .answer import Answer, answer
 from .many_sets import settle_together
 from .run.limits import INTERRUPTIONS, Limits, cause
-from .run.options import Options, OptionValues, changed
+from .run.options import Options, OptionValues, changed, named
 from .run.result import NO_CASE, Result
 from .steps.candidates import Candidates
 from .tree.evidence import Evidence, told
@@ -60,7 +60,7 @@ def verify(
     options = changed(options, overrides)
     limits = Limits(options)
     with _log_to(options.log), memory.ceiling(options.memory_mb):
-        net, prop = _read(network, property)
+        net, prop = _read(network, property, options)
         replay, picture = Replay(net), _picture(options, net, prop)
         try:
             result = _decide(replay, prop, options, limits, picture)
@@ -76,25 +76,39 @@ def verify(
 
 
 def _read(
-    network: str | os.PathLike[str] | Network, prop: str | os.PathLike[str] | Property
+    network: str | os.PathLike[str] | Network, prop: str | os.PathLike[str] | Property, options: Options
 ) -> tuple[Network, Property]:
     if not isinstance(network, Network):
         from ..instances.onnx.reader import read_network
 
-        network = read_network(Path(network))
+        network = read_network(Path(network), named(options.input), named(options.output))
+    elif options.input or options.output:
+        raise InputError("options input and output choose among those of a file; this network is no path")
     if not isinstance(prop, Property):
         from ..instances.vnnlib.reader import read_property
 
-        prop = read_property(Path(prop), network.input_size, network.output_size)
+        several = max(len(network.inputs), len(network.outputs)) > 1
+        sizes = (None, None) if several else (network.input_size, network.output_size)
+        prop = read_property(Path(prop), *sizes)
     if (prop.input_size, prop.output_size) != (network.input_size, network.output_size):
         from ..instances.errors import PropertyError
 
         raise PropertyError(
             f"{prop.source or 'property'}: {prop.input_size} inputs and {prop.output_size} outputs, but the network "
-            f"{network.source or ''} has {network.input_size} and {network.output_size}"
+            f"{network.source or ''} has {network.input_size} and {network.output_size}{_choices(network)}"
         )
     check_rows(network.readout, prop)
     return network, prop
+
+
+def _choices(network: Network) -> str:
+    """What to do where the property means some of several inputs or outputs."""
+    told = [
+        f"{what}s are {', '.join(f'{p.name} ({p.size})' for p in ports)}: choose with --{what} NAME"
+        for what, ports in (("input", network.inputs), ("output", network.outputs))
+        if len(ports) > 1
+    ]
+    return "".join(f"; its {words}" for words in told)
 
 
 def _picture(options: Options, network: Network, prop: Property) -> Picture | None:

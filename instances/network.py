@@ -7,6 +7,7 @@ layer k, x_k = act_k(z_k) its *value*. A layer may read several earlier values, 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -160,9 +161,9 @@ class Network:
     @property
     def shortcuts(self) -> list[tuple[int, int]]:
         """Edges (s, k) past which a longer path leads from x_s to x_k: residual connections."""
-        import networkx as nx
-
-        return sorted(set(self.graph.edges) - set(nx.transitive_reduction(self.graph).edges))
+        sources = [(), *(layer.sources for layer in self.layers)]
+        joins = [(k, read) for k, read in enumerate(sources) if len(read) > 1]
+        return sorted((s, k) for k, read in joins for s in read if _leads(sources, s, read))
 
     @property
     def depth(self) -> int:
@@ -212,6 +213,19 @@ class Network:
                 back = grad @ w if isinstance(w, np.ndarray) else (w.T @ grad.T).T
                 grads[s] = grads[s] + back if s in grads else back
         return grads.get(0, np.zeros((len(cotangent), self.input_size)))
+
+
+def _leads(sources: Sequence[tuple[int, ...]], s: int, read: tuple[int, ...]) -> bool:
+    """Whether a path leads from x_s to one of the other values that are read."""
+    asked, seen = [t for t in read if t > s], set(read)
+    while asked:
+        for t in sources[asked.pop()]:
+            if t == s:
+                return True
+            if t > s and t not in seen:
+                seen.add(t)
+                asked.append(t)
+    return False
 
 
 def activate(kind: str, z: Array) -> Array:

@@ -29,6 +29,8 @@ OUTSIDE_BENCH = {  # options that its instances cannot share, each with what to 
     "log": "one file for all instances; `verify` writes it",
     "picture": "one file for all instances; `verify` draws it",
     "picture_inputs": "one file for all instances; `verify` draws it",
+    "input": "the lists' networks have inputs of different names; `verify` chooses",
+    "output": "the lists' networks have outputs of different names; `verify` chooses",
     "progress": "instances have no terminal of their own",
 }
 WIDTH = 80  # characters of a line of the list of options
@@ -87,6 +89,8 @@ def _verify(add: Callable[..., object]) -> None:
 
 def _info(add: Callable[..., object]) -> None:
     _files(add, optional="?")
+    add("--input", default="", metavar="NAME", help=about("input").meaning)
+    add("--output", default="", metavar="NAME", help=about("output").meaning)
 
 
 def _bench(add: Callable[..., object]) -> None:

@@ -19,11 +19,13 @@ from ..files import read_model_bytes
 from ..network import Array, Network
 from ..onnx.one_type import DOUBLE, FLOAT, float_types, in_one_type, takes_floats, without_functions
 
-__all__ = ["Float", "Grid", "Session", "load_model"]
+__all__ = ["AS_WRITTEN", "Float", "Grid", "Session", "load_model"]
 
 Float = type[np.float16] | type[np.float32] | type[np.float64]
 Grid = tuple[tuple[slice, Any], ...]  # parts of an input, and the numpy type of the numbers that each may hold
 INTEGERS = ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")
+# a product with dequantised weights as the file has it, not one that quantises the other factor, too
+AS_WRITTEN = ("session.disable_quant_qdq", "1")
 _TYPES: dict[str, Any] = {
     "tensor(float)": np.float32,
     "tensor(double)": np.float64,
@@ -201,6 +203,7 @@ def _start(content: str | bytes) -> Any:
     options = ort.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 4  # failures arrive as exceptions
+    options.add_session_config_entry(*AS_WRITTEN)
     return ort.InferenceSession(content, options, providers=["CPUExecutionProvider"])
 
 
