@@ -144,6 +144,13 @@ class Node:
         given = self.attributes.get(name)
         return None if given is None else [int(v) for v in given]
 
+    def flag(self, name: str, default: bool = False) -> bool:
+        """An attribute that is 0 or 1; tools differ in what they make of other numbers."""
+        given = self.attributes.get(name, int(default))
+        if given not in (0, 1):
+            raise NetworkError(f"the attribute {name} is {given}, expected 0 or 1")
+        return bool(given)
+
     def text(self, name: str, default: str) -> str:
         """A string attribute."""
         given = self.attributes.get(name, default)

@@ -192,7 +192,7 @@ def _power(node: Node) -> Constant:
 def _reduce_product(node: Node) -> Constant:
     a = node.constant(0)
     axes = node.integers("axes", 1)
-    keep = bool(node.attributes.get("keepdims", 1))
+    keep = node.flag("keepdims", True)
     if a.is_float:
         raise UnsupportedOperatorError("a product of float constants; supported are integers")
     return in_int64(np.prod(_integers(a), axis=None if not axes else tuple(axes), keepdims=keep))
@@ -203,7 +203,7 @@ def _modulo(node: Node) -> Constant:
     x, y = _unrounded(node, 0), _unrounded(node, 1)
     if not np.all(y):
         raise NetworkError("a division by zero")
-    truncates = bool(node.attributes.get("fmod", 0))
+    truncates = node.flag("fmod")
     if not truncates and (x.dtype.kind == "f" or y.dtype.kind == "f"):
         raise NetworkError("floats without fmod = 1, which ONNX demands for them")
     return Constant(np.asarray(np.fmod(x, y) if truncates else np.mod(x, y)))
@@ -251,11 +251,11 @@ def _eye_like(node: Node) -> Constant:
 def _arg_extremum(node: Node) -> Constant:
     """ArgMax, ArgMin: the first place of the extremum, or the last one."""
     a, axis = _unrounded(node, 0), int(node.attributes.get("axis", 0))
-    values = np.flip(a, axis) if node.attributes.get("select_last_index", 0) else a
+    values = np.flip(a, axis) if node.flag("select_last_index") else a
     place = (np.argmax if node.kind == "ArgMax" else np.argmin)(values, axis=axis, keepdims=True)
-    if node.attributes.get("select_last_index", 0):
+    if node.flag("select_last_index"):
         place = a.shape[axis] - 1 - place
-    return Constant(place if node.attributes.get("keepdims", 1) else np.squeeze(place, axis))
+    return Constant(place if node.flag("keepdims", True) else np.squeeze(place, axis))
 
 
 def _reduced(function: Callable[..., Any]) -> Fold:
@@ -263,9 +263,9 @@ def _reduced(function: Callable[..., Any]) -> Fold:
 
     def fold(node: Node) -> Constant:
         a, axes = _unrounded(node, 0), node.integers("axes", 1)
-        if not axes and node.attributes.get("noop_with_empty_axes", 0):
+        if not axes and node.flag("noop_with_empty_axes"):
             return node.constant(0)
-        keep = bool(node.attributes.get("keepdims", 1))
+        keep = node.flag("keepdims", True)
         return Constant(np.asarray(function(a, axis=tuple(axes) if axes else None, keepdims=keep)))
 
     return fold

@@ -95,8 +95,8 @@ def cumulative_sum(node: Node) -> Tensor:
     n = x.shape[axis]
     check_products(float(x.size) * n)
     order = np.arange(n)
-    earlier = order[:, None] - order if not node.attributes.get("reverse", 0) else order - order[:, None]
-    one = (earlier > 0) if node.attributes.get("exclusive", 0) else (earlier >= 0)
+    earlier = order[:, None] - order if not node.flag("reverse") else order - order[:, None]
+    one = (earlier > 0) if node.flag("exclusive") else (earlier >= 0)
     outer, inner = math.prod(x.shape[:axis]), math.prod(x.shape[axis + 1 :])
     matrix = sp.kron(sp.kron(sp.eye_array(outer), sp.csr_array(one.astype(np.float64))), sp.eye_array(inner))
     return node.builder.apply(sp.csr_array(matrix), x, x.shape)

@@ -119,7 +119,7 @@ def triangle(node: Node) -> Tensor:
     x, k = node.tensor(0), int(node.constant(1).array.reshape(-1)[0]) if node.has(1) else 0
     if len(x.shape) < 2:
         raise NetworkError(f"a triangle of a tensor of shape {x.shape}, expected two axes or more")
-    upper = bool(node.attributes.get("upper", 1))
+    upper = node.flag("upper", True)
     ones = np.ones(x.shape[-2:], dtype=bool)
     kept = np.triu(ones, k) if upper else np.tril(ones, k)
     if isinstance(x, Constant):

@@ -46,7 +46,7 @@ def gemm(node: Node) -> Expression:
     """alpha A B + beta C, A or B constant."""
     get = node.attributes.get
     a, b = (
-        moved(node, node.tensor(i), np.transpose) if get(flag, 0) else node.tensor(i)
+        moved(node, node.tensor(i), np.transpose) if node.flag(flag) else node.tensor(i)
         for i, flag in enumerate(("transA", "transB"))
     )
     if len(a.shape) != 2 or len(b.shape) != 2:
@@ -230,8 +230,8 @@ def average_pool(node: Node) -> Expression:
     if len(x.shape) < 3:
         raise NetworkError(f"a pooling of shape {x.shape}, expected batch, channels and at least one axis")
     kernel = [int(k) for k in node.attributes["kernel_shape"]]
-    read, out = windows(node, x.shape[2:], kernel, bool(node.attributes.get("ceil_mode", 0)))
-    counted = (read > BEYOND if node.attributes.get("count_include_pad", 0) else read >= 0).sum(axis=1)
+    read, out = windows(node, x.shape[2:], kernel, node.flag("ceil_mode"))
+    counted = (read > BEYOND if node.flag("count_include_pad") else read >= 0).sum(axis=1)
     inside = read >= 0
     share = np.broadcast_to(1.0 / np.maximum(counted, 1)[:, None], read.shape)
     pointers = np.concatenate([[0], np.cumsum(inside.sum(axis=1))])
@@ -252,10 +252,10 @@ def reduce(node: Node) -> Expression:
     if node.kind == "ReduceL1":
         x = build.subtract(build.scale(build.layer(x, "relu"), 2.0), x)
     if not axes:
-        if node.attributes.get("noop_with_empty_axes", 0):
+        if node.flag("noop_with_empty_axes"):
             return x
         axes = list(range(len(x.shape)))
-    return _reduced(node, x, axes, bool(node.attributes.get("keepdims", 1)), node.kind == "ReduceMean")
+    return _reduced(node, x, axes, node.flag("keepdims", True), node.kind == "ReduceMean")
 
 
 def _reduced(node: Node, x: Expression, axes: list[int], keep: bool, mean: bool) -> Expression:
@@ -282,7 +282,7 @@ def grouped(shape: tuple[int, ...], axes: list[int], keep: bool) -> tuple[tuple[
 
 def batch_normalization(node: Node) -> Expression:
     """(x - mean) scale / sqrt(variance + epsilon) + shift, for inference."""
-    if node.attributes.get("training_mode", 0):
+    if node.flag("training_mode"):
         raise UnsupportedOperatorError("training_mode; supported is inference")
     x = node.expression(0)
     form = (-1, *[1] * (len(x.shape) - 2))

@@ -37,10 +37,10 @@ def max_pool(node: Node) -> Expression:
     x = node.expression(0)
     if len(x.shape) < 3:
         raise NetworkError(f"a pooling of shape {x.shape}, expected batch, channels and at least one axis")
-    if node.attributes.get("storage_order", 0):
+    if node.flag("storage_order"):
         raise UnsupportedOperatorError("storage_order 1")
     kernel = [int(k) for k in node.attributes["kernel_shape"]]
-    read, out = windows(node, x.shape[2:], kernel, bool(node.attributes.get("ceil_mode", 0)))
+    read, out = windows(node, x.shape[2:], kernel, node.flag("ceil_mode"))
     read = np.take_along_axis(read, np.argsort(read < 0, axis=1, kind="stable"), axis=1)  # padding last
     if bool((read[:, 0] < 0).any()):
         raise NetworkError("a pooling window lies in the padding alone")
@@ -64,10 +64,10 @@ def reduce_extremum(node: Node) -> Expression:
     """ReduceMax and ReduceMin, which is -max(-x)."""
     x, axes = node.expression(0), node.integers("axes", 1)
     if not axes:
-        if node.attributes.get("noop_with_empty_axes", 0):
+        if node.flag("noop_with_empty_axes"):
             return x
         axes = list(range(len(x.shape)))
-    keep, build = bool(node.attributes.get("keepdims", 1)), node.builder
+    keep, build = node.flag("keepdims", True), node.builder
     if node.kind == "ReduceMax":
         return _over(node, x, axes, keep)
     return build.scale(_over(node, build.scale(x, -1.0), axes, keep), -1.0)

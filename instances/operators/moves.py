@@ -30,7 +30,7 @@ def reshape(node: Node) -> Tensor:
     x, wanted = node.tensor(0), node.integers("shape", 1)
     if wanted is None:
         raise NetworkError("the new shape is missing")
-    if not node.attributes.get("allowzero", 0):
+    if not node.flag("allowzero"):
         wanted = [x.shape[d] if n == 0 else n for d, n in enumerate(wanted)]
     size = math.prod(x.shape)
     if -1 not in wanted and math.prod(wanted) != size and math.prod(wanted[1:]) == size:

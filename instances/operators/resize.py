@@ -31,7 +31,7 @@ LONGEST = 2**14  # entries of an axis, whose places are computed one by one
 def resize(node: Node) -> Expression:
     """Resize and Upsample with constant scales or sizes: nearest, linear and cubic."""
     x = node.expression(0)
-    if node.attributes.get("antialias", 0):
+    if node.flag("antialias"):
         raise UnsupportedOperatorError("antialias; supported is antialias = 0")
     policy = node.text("keep_aspect_ratio_policy", "stretch")
     if policy != "stretch":
@@ -86,7 +86,7 @@ class _Placement:
         self.coordinates = node.text("coordinate_transformation_mode", usual)
         self.nearest = node.text("nearest_mode", "round_prefer_floor" if usual == "half_pixel" else "floor")
         self.cubic = Fraction(float(node.attributes.get("cubic_coeff_a", -0.75)))
-        self.inside = bool(node.attributes.get("exclude_outside", 0))
+        self.inside = node.flag("exclude_outside")
         if self.mode not in ("nearest", "linear", "cubic"):
             raise UnsupportedOperatorError(f"mode {self.mode!r}; supported are nearest, linear and cubic")
         if self.coordinates not in COORDINATES:

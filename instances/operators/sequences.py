@@ -66,7 +66,7 @@ def concatenated(node: Node) -> Tensor:
     parts, axis = list(node.sequence(0).parts), int(node.attributes["axis"])
     if not parts:
         raise NetworkError("a join of an empty sequence")
-    if node.attributes.get("new_axis", 0):
+    if node.flag("new_axis"):
         return joined(node, parts, lambda *i: np.stack(i, axis=axis))
     return joined(node, parts, lambda *i: np.concatenate(i, axis=axis))
 
@@ -78,7 +78,7 @@ def split_up(node: Node) -> Sequence:
         raise NetworkError(f"axis {axis} of a tensor of shape {x.shape}")
     size, keep = x.shape[axis], True
     if not node.has(1):
-        lengths, keep = [1] * size, bool(node.attributes.get("keepdims", 1))
+        lengths, keep = [1] * size, node.flag("keepdims", True)
     else:
         given = node.constant(1).array
         if given.ndim:
