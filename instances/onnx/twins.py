@@ -20,9 +20,9 @@ from functools import cache
 
 import numpy as np
 
-from ..expressions.matrices import compact, row_counts
+from ..expressions.matrices import compact, entry_range, row_counts
 from ..network import Array, Layer, Matrix, Network
-from ..rounding import EPS, SMALLEST
+from ..rounding import EPS, LEAST_PRODUCT, MOST_PRODUCT, SMALLEST
 from ..sparse import is_sparse, sp
 
 __all__ = ["without_twins"]
@@ -114,8 +114,10 @@ def _groups(layer: Layer, wanted: Array) -> list[_Group]:
     for i in wanted[_alike(layer, wanted)].tolist():
         columns, data = _row(layer, i)
         lead = float(np.copysign(np.ldexp(0.5, np.frexp(data[0])[1]), data[0]))
-        bias = np.float64(layer.bias[i] / lead + 0.0)  # of a zero without its sign
-        found.setdefault(columns.tobytes() + (data / lead).tobytes() + bias.tobytes(), []).append((i, lead))
+        scaled = np.append(data, layer.bias[i]) / lead + 0.0  # a zero bias without its sign
+        small, large = entry_range(scaled)
+        if small >= LEAST_PRODUCT and large <= MOST_PRODUCT:  # else digits may be lost
+            found.setdefault(columns.tobytes() + scaled.tobytes(), []).append((i, lead))
     return [
         (np.array([i for i, _ in members]), np.array([lead / members[0][1] for _, lead in members]))
         for members in found.values()
@@ -164,10 +166,12 @@ def _adds_exactly(group: _Group, readers: Sequence[tuple[Layer, Matrix]]) -> boo
     members, scales = group
     for layer, w in readers:
         columns = w[:, members]
-        terms = (columns.toarray() if is_sparse(columns) else columns) * np.abs(scales)
-        if not terms.any():
+        columns = columns.toarray() if is_sparse(columns) else columns
+        terms = columns * np.abs(scales)
+        if not columns.any():
             continue
-        if layer.roundings or not (_exact_sum(terms) and _exact_sum(terms[:, scales < 0.0])):
+        exact = bool((terms / np.abs(scales) == columns).all()) and _exact_sum(terms)
+        if layer.roundings or not (exact and _exact_sum(terms[:, scales < 0.0])):
             return False
     return True
 

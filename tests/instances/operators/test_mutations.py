@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import onnxruntime as ort
 from onnx import AttributeProto, ModelProto, TensorProto, numpy_helper
-from test_operators import CASES, build
+from operator_cases import CASES, build
 
 from hypersplit.instances.errors import InputError
 from hypersplit.instances.onnx.reader import network_from_bytes

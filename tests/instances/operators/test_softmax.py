@@ -98,3 +98,16 @@ def test_probabilities_that_floats_make_equal_are_no_witness(tmp_path: Path) -> 
     assert replay.check(Case(region, (at_least,)), np.ones(1)) is None
 
 
+
+
+def test_many_input_sets_of_a_softmax(tmp_path: Path) -> None:
+    """Input sets that are decided in one tree: all hold, and one that does not has a witness."""
+    path = classifier(tmp_path / "a.onnx")
+    boxes = [(-k / 40.0, -(k - 1) / 40.0) for k in range(1, 41)]  # of x_0; Y_1 >= Y_0 means x_0 <= -1
+    for shift, verdict in ((0.0, "unsat"), (0.1, "sat")):
+        sets = " ".join(
+            f"(and (>= X_0 {a - shift}) (<= X_0 {b - shift}) (>= X_1 0) (<= X_1 1))" for a, b in boxes
+        )
+        text = "".join(f"(declare-const {v} Real)\n" for v in ("X_0", "X_1", "Y_0", "Y_1", "Y_2"))
+        (tmp_path / "p.vnnlib").write_text(f"{text}(assert (or {sets}))(assert (> Y_1 Y_0))")
+        assert verify(path, tmp_path / "p.vnnlib", timeout=60).verdict == verdict
