@@ -177,7 +177,7 @@ def _widened(network: Network, sides: int) -> Network:
         weights = [w if s else columns(w) for s, w in zip(layer.sources, layer.weights, strict=True)]
         layers.append(replace(layer, weights=tuple(weights)))
     size = network.input_size + sides
-    return replace(network, input_size=size, layers=tuple(layers), input_shape=(size,))
+    return replace(network, input_size=size, layers=tuple(layers), input_shape=(size,), inputs=(), readout=None)
 
 
 @dataclass(eq=False)

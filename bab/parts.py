@@ -50,7 +50,7 @@ def export(
     searched = replace(options, method=SPLIT) if options.method == "auto" else options
     limits, place = Limits(searched), _empty(Path(folder))
     with under(searched):
-        net, prop = read(network, property)
+        net, prop = read(network, property, options)
         keeper = Keeper(Saved.fresh(net, prop, options, True), limits)
         keeper.wanted = True
         keeper.stop = lambda tree: ENOUGH if tree.count_open >= EACH * parts else ""

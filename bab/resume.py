@@ -25,7 +25,7 @@ from .verify import checkpoint_file, decide, read, under
 
 __all__ = ["files_of", "options_of", "replayed", "resume"]
 
-FIXED = ("method", "rule", "rows")  # options that a tree cannot change
+FIXED = ("method", "rule", "rows", "input", "output")  # options that a tree cannot change
 
 
 def resume(
@@ -74,7 +74,9 @@ def files_of(
     for name, what in given.items():
         if not what:
             raise InputError(f"{path}: the {name} was built in memory, and none is given")
-    net, checked = read(given["network"], given["property"])  # type: ignore[arg-type]
+    # a network that is given as an object has its inputs and outputs
+    options = Options(**saved.options) if not isinstance(network, Network) else Options()
+    net, checked = read(given["network"], given["property"], options)  # type: ignore[arg-type]
     saved.fits(net, checked, path)
     return net, checked
 

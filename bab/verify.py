@@ -21,13 +21,14 @@ from ..instances.judges.replay import Replay, Witness
 from ..instances.network import Network
 from ..instances.property import InputSet, Property
 from ..instances.query import queries
+from ..instances.readout import check_rows
 from .jobs.job import Job
 from .jobs.keeper import Keeper
 from .jobs.run import candidates_of, run
 from .jobs.saved import Saved, add
 from .many_sets import Settled, Together, settle_together
 from .run.limits import ENOUGH, INTERRUPTIONS, Limits, cause
-from .run.options import Options, OptionValues, changed
+from .run.options import Options, OptionValues, changed, named
 from .run.result import NO_CASE, Result
 from .stages.answer import Answer
 from .tree.evidence import Evidence, told
@@ -64,7 +65,7 @@ def verify(
     options = changed(options, overrides)
     limits = Limits(options)
     with under(options):
-        net, prop = read(network, property)
+        net, prop = read(network, property, options)
         path = checkpoint_file(options.checkpoint)
         keeper = Keeper(Saved.fresh(net, prop, options, path is not None), limits, path)
         return decide(net, prop, keeper)
@@ -126,25 +127,40 @@ def under(options: Options) -> Iterator[None]:
 
 
 def read(
-    network: str | os.PathLike[str] | Network, prop: str | os.PathLike[str] | Property
+    network: str | os.PathLike[str] | Network, prop: str | os.PathLike[str] | Property, options: Options
 ) -> tuple[Network, Property]:
     """Both, read where they are paths. Raises InputError."""
     if not isinstance(network, Network):
         from ..instances.onnx.reader import read_network
 
-        network = read_network(Path(network))
+        network = read_network(Path(network), named(options.input), named(options.output))
+    elif options.input or options.output:
+        raise InputError("options input and output choose among those of a file; this network is no path")
     if not isinstance(prop, Property):
         from ..instances.vnnlib.reader import read_property
 
-        prop = read_property(Path(prop), network.input_size, network.output_size)
+        several = max(len(network.inputs), len(network.outputs)) > 1
+        sizes = (None, None) if several else (network.input_size, network.output_size)
+        prop = read_property(Path(prop), *sizes)
     if (prop.input_size, prop.output_size) != (network.input_size, network.output_size):
         from ..instances.errors import PropertyError
 
         raise PropertyError(
             f"{prop.source or 'property'}: {prop.input_size} inputs and {prop.output_size} outputs, but the network "
-            f"{network.source or ''} has {network.input_size} and {network.output_size}"
+            f"{network.source or ''} has {network.input_size} and {network.output_size}{_choices(network)}"
         )
+    check_rows(network.readout, prop)
     return network, prop
+
+
+def _choices(network: Network) -> str:
+    """What to do where the property means some of several inputs or outputs."""
+    told = [
+        f"{what}s are {', '.join(f'{p.name} ({p.size})' for p in ports)}: choose with --{what} NAME"
+        for what, ports in (("input", network.inputs), ("output", network.outputs))
+        if len(ports) > 1
+    ]
+    return "".join(f"; its {words}" for words in told)
 
 
 def _picture(options: Options, network: Network, prop: Property) -> Picture | None:
@@ -281,7 +297,9 @@ def _written(witness: Witness, region: InputSet, replay: Replay, prop: Property)
     """The witness with decimals that lie inside the intervals as the property writes them."""
     from ..instances.judges.decimals import written_inside
 
-    dtype = np.float64 if replay.model is None else replay.session.dtype
+    kinds = {np.float64} if replay.model is None else {kind for _, kind in replay.session.grid}
+    dtype = kinds.pop() if len(kinds) == 1 else np.float64
+    dtype = dtype if np.dtype(dtype).kind == "f" else np.float64
     return written_inside(witness, region, prop.text, dtype)
 
 

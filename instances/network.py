@@ -6,6 +6,8 @@ layer k, x_k = act_k(z_k) its *value*. A layer may read several earlier values, 
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -20,12 +22,28 @@ from .sparse import is_sparse
 if TYPE_CHECKING:
     import networkx as nx
 
-__all__ = ["ACTIVATIONS", "Array", "Layer", "Matrix", "Network", "sequential"]
+    from .readout import Readout
+
+__all__ = ["ACTIVATIONS", "Array", "Layer", "Matrix", "Network", "Port", "sequential"]
 
 Array = NDArray[Any]  # float64 where nothing else is said
 Matrix = Any  # Array, or scipy.sparse.csr_array of float64 where that is cheaper
 
 ACTIVATIONS = ("identity", "relu", "sigmoid", "tanh")
+
+
+@dataclass(frozen=True)
+class Port:
+    """An input or an output of an ONNX file."""
+
+    name: str
+    shape: tuple[int, ...]  # batch axis included
+    element: int  # element type, a number of onnx.TensorProto; 0 where it is not known
+
+    @property
+    def size(self) -> int:
+        """Number of entries."""
+        return math.prod(self.shape)
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,6 +105,9 @@ class Network:
     source: str = ""  # path of the file, "" when built in memory
     operators: dict[str, int] = field(default_factory=dict)  # ONNX operator -> how many nodes
     unmodelled: str = ""  # the file rounds where this network does not, and how; then no bound of it proves anything
+    inputs: tuple[Port, ...] = ()  # of the ONNX file, which count one after another as x; () when built in memory
+    outputs: tuple[Port, ...] = ()
+    readout: Readout | None = None  # the file's outputs are a softmax of these, of which only the order is told
 
     def __post_init__(self) -> None:
         whole_number(self.input_size, 1, "input_size", NetworkError)
@@ -140,9 +161,9 @@ class Network:
     @property
     def shortcuts(self) -> list[tuple[int, int]]:
         """Edges (s, k) past which a longer path leads from x_s to x_k: residual connections."""
-        import networkx as nx
-
-        return sorted(set(self.graph.edges) - set(nx.transitive_reduction(self.graph).edges))
+        sources = [(), *(layer.sources for layer in self.layers)]
+        joins = [(k, read) for k, read in enumerate(sources) if len(read) > 1]
+        return sorted((s, k) for k, read in joins for s in read if _leads(sources, s, read))
 
     @property
     def depth(self) -> int:
@@ -192,6 +213,19 @@ class Network:
                 back = grad @ w if isinstance(w, np.ndarray) else (w.T @ grad.T).T
                 grads[s] = grads[s] + back if s in grads else back
         return grads.get(0, np.zeros((len(cotangent), self.input_size)))
+
+
+def _leads(sources: Sequence[tuple[int, ...]], s: int, read: tuple[int, ...]) -> bool:
+    """Whether a path leads from x_s to one of the other values that are read."""
+    asked, seen = [t for t in read if t > s], set(read)
+    while asked:
+        for t in sources[asked.pop()]:
+            if t == s:
+                return True
+            if t > s and t not in seen:
+                seen.add(t)
+                asked.append(t)
+    return False
 
 
 def activate(kind: str, z: Array) -> Array:

@@ -15,6 +15,7 @@ import numpy as np
 
 from .network import Array, Layer, Network
 from .property import Case, InputSet, Property
+from .readout import check_rows
 from .sparse import sp
 
 __all__ = ["Query", "queries"]
@@ -114,6 +115,7 @@ def queries(network: Network, prop: Property) -> list[Query]:
 
     A forbidden polyhedron without rows forbids every output; it gets the one row 0 y <= 0, margin 0 everywhere.
     """
+    check_rows(network.readout, prop)
     return [_query(network, case, prop.joint) for case in prop.cases if case.forbidden]
 
 

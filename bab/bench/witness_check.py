@@ -16,7 +16,7 @@ import numpy as np
 
 from ...instances.errors import InputError
 from ...instances.files import read_model_bytes
-from ...instances.judges.runtime import load_model
+from ...instances.judges.runtime import AS_WRITTEN, load_model
 from ...instances.judges.witness import read_witness
 from ...instances.network import Array
 from ...instances.onnx.one_type import DOUBLE, in_one_type, takes_floats
@@ -29,6 +29,7 @@ _TYPES: dict[str, Any] = {
     "tensor(float)": np.float32,
     "tensor(double)": np.float64,
     "tensor(float16)": np.float16,
+    **{f"tensor({sign}int{bits})": np.dtype(f"{sign}int{bits}").type for sign in ("", "u") for bits in (8, 16, 32, 64)},
 }
 
 
@@ -48,6 +49,7 @@ def _run(network: Path, x: Array) -> tuple[Array, Array, Any]:
 
     options = ort.SessionOptions()
     options.intra_op_num_threads, options.log_severity_level = 1, 4
+    options.add_session_config_entry(*AS_WRITTEN)
     model = str(network) if network.suffix != ".gz" and network.exists() else read_model_bytes(network)
     try:
         try:
@@ -57,18 +59,25 @@ def _run(network: Path, x: Array) -> tuple[Array, Array, Any]:
             x = x.astype(np.float32) if takes_floats(proto) else x
             copy = in_one_type(proto, DOUBLE).SerializeToString()
             session = ort.InferenceSession(copy, options, providers=["CPUExecutionProvider"])
-        asked = session.get_inputs()[0]
-        kind = x.dtype.type if x.dtype == np.float32 else _TYPES[asked.type]
-        cast = x.astype(kind).astype(_TYPES[asked.type])
-        shape = [d if isinstance(d, int) and d > 0 else 1 for d in asked.shape]
-        if math.prod(shape) != len(x):
-            raise InputError(f"the witness has {len(x)} inputs, the model takes {asked.shape}")
-        y = session.run(None, {asked.name: cast.reshape(shape)})[0]
+        given, kinds, start = {}, set(), 0
+        for asked in session.get_inputs():
+            kind = x.dtype.type if x.dtype == np.float32 else _TYPES[asked.type]
+            shape = [d if isinstance(d, int) and d > 0 else 1 for d in asked.shape]
+            part = x[start : start + math.prod(shape)].astype(kind).astype(_TYPES[asked.type])
+            given[asked.name], start = part.reshape(shape) if part.size == math.prod(shape) else part, start + len(part)
+            kinds.add(kind)
+        cast = np.concatenate([part.ravel().astype(np.float64) for part in given.values()])
+        wanted = sum(math.prod(d for d in i.shape if isinstance(d, int) and d > 0) for i in session.get_inputs())
+        if len(cast) != len(x) or wanted != len(x):
+            raise InputError(f"the witness has {len(x)} inputs, the model takes {wanted}")
+        y = np.concatenate([np.asarray(part, dtype=np.float64).ravel() for part in session.run(None, given)])
+        # of integers, and where types are mixed, no number may lie beside the box
+        kind = kinds.pop() if len(kinds) == 1 and kinds <= {np.float16, np.float32, np.float64} else np.float64
     except InputError:
         raise
     except Exception as error:  # onnxruntime's exceptions share no base class of their own
         raise InputError(f"{network}: onnxruntime: {str(error).strip().splitlines()[0]}") from error
-    return cast.astype(np.float64), np.asarray(y, dtype=np.float64).ravel(), kind
+    return cast, y, kind
 
 
 def _judge(prop: Property, x: Array, y: Array, kind: Any) -> str:

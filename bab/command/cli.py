@@ -189,8 +189,11 @@ def _info(args: argparse.Namespace) -> int:
     if args.property:
         from .inspection import unstable_neurons
 
-        unstable = unstable_neurons(args.network, args.property)
-    print(describe(args.network, args.property, unstable))
+        try:
+            unstable = unstable_neurons(args.network, args.property, args.input, args.output)
+        except UnsupportedOperatorError:
+            unstable = None  # described without
+    print(describe(args.network, args.property, unstable, args.input, args.output))
     return DONE
 
 

@@ -8,8 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from ...instances.network import Layer, Matrix, Network
+from ...instances.errors import UnsupportedOperatorError
+from ...instances.network import Layer, Matrix, Network, Port
 from ...instances.property import Case, Property
+from ..run.options import named
 
 __all__ = ["describe"]
 
@@ -21,17 +23,25 @@ def describe(
     network_path: str | os.PathLike[str],
     property_path: str | os.PathLike[str] | None = None,
     unstable: Sequence[int] | None = None,
+    inputs: str = "",
+    outputs: str = "",
 ) -> str:
     """Lines about a network and, where given, a property of it.
 
+    Of a network that cannot be read for its operators they tell what the file says, and what is missing.
+
     unstable: number of unstable neurons of each layer, where somebody has bounded them.
+    inputs, outputs: names of those that count, see `Options`.
 
     Raises InputError for files that cannot be understood, ValueError if `unstable` has
     not one number per layer.
     """
     from ...instances.onnx.reader import read_network
 
-    network = read_network(Path(network_path))
+    try:
+        network = read_network(Path(network_path), named(inputs), named(outputs))
+    except UnsupportedOperatorError as error:
+        return "\n".join([f"network   {network_path}", *_unread(network_path, error), *_alone(property_path)])
     if unstable is not None and len(unstable) != len(network.layers):
         count = len(network.layers)
         raise ValueError(f"unstable: {len(unstable)} numbers, expected one for each of {count} layers")
@@ -44,6 +54,24 @@ def describe(
     return "\n".join(lines)
 
 
+def _unread(path: str | os.PathLike[str], error: UnsupportedOperatorError) -> Iterator[str]:
+    from ...instances.onnx.outline import outline
+
+    told = outline(path)
+    yield "operators " + ", ".join(f"{name} x{count}" for name, count in told.operators.items())
+    yield f"shapes    {', '.join(told.inputs)} -> {', '.join(told.outputs)}; operator set {told.opset}"
+    yield f"missing   {error}: it cannot be verified"
+
+
+def _alone(path: str | os.PathLike[str] | None) -> Iterator[str]:
+    """A property without its network."""
+    if path is not None:
+        from ...instances.vnnlib.reader import read_property
+
+        yield f"property  {path}"
+        yield from _property(read_property(Path(path)))
+
+
 def _network(network: Network, unstable: Sequence[int] | None) -> Iterator[str]:
     yield "operators " + ", ".join(f"{name} x{count}" for name, count in network.operators.items())
     yield (
@@ -51,6 +79,12 @@ def _network(network: Network, unstable: Sequence[int] | None) -> Iterator[str]:
         f"{network.output_name} {_shape(network.output_shape)}; "
         f"{_count(network.input_size, 'input')}, {_count(network.output_size, 'output')}"
     )
+    for what, ports, letter in (("inputs", network.inputs, "X"), ("outputs", network.outputs, "Y")):
+        if len(ports) > 1:
+            yield f"{what:9s} {_counted(ports, letter)}"
+    if network.readout:
+        ends = " and ".join(sorted(set(network.readout.kinds) - {""}))
+        yield f"order     the outputs end in {ends}: properties may only compare them, as the layers below do"
     if network.unmodelled:
         yield f"rounding  {network.unmodelled}: nothing can be proved of this file"
     names = {"relu": "ReLU", "sigmoid": "sigmoid", "tanh": "tanh"}
@@ -69,6 +103,15 @@ def _network(network: Network, unstable: Sequence[int] | None) -> Iterator[str]:
     if unstable is not None:
         total, relus = sum(unstable), kinds["relu"]
         yield f"unstable  {_grouped(total)} of {_grouped(relus)} ReLUs ({total / max(relus, 1):.0%})"
+
+
+def _counted(ports: Sequence[Port], letter: str) -> str:
+    """Which variables stand for the entries of each port."""
+    ends = np.cumsum([port.size for port in ports]).tolist()
+    return ", ".join(
+        f"{p.name} {_shape(p.shape)} {letter}_{end - p.size}..{letter}_{end - 1}"
+        for p, end in zip(ports, ends, strict=True)
+    )
 
 
 def _layer(k: int, layer: Layer, unstable: int | None) -> str:

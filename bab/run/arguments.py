@@ -39,6 +39,8 @@ OUTSIDE_BENCH = {  # options that its instances cannot share, each with what to 
     "every": "there is no checkpoint",
     "picture": "one file for all instances; `verify` draws it",
     "picture_inputs": "one file for all instances; `verify` draws it",
+    "input": "the lists' networks have inputs of different names; `verify` chooses",
+    "output": "the lists' networks have outputs of different names; `verify` chooses",
     "progress": "instances have no terminal of their own",
 }
 ROBUSTNESS_FLAGS = ("memory_mb", "seed", "method", "trust_scip")  # of radius and robustness
@@ -142,6 +144,8 @@ def _moved(add: Callable[..., object]) -> None:
 
 def _info(add: Callable[..., object]) -> None:
     _files(add, optional="?")
+    add("--input", default="", metavar="NAME", help=about("input").meaning)
+    add("--output", default="", metavar="NAME", help=about("output").meaning)
 
 
 def _radius(add: Callable[..., object]) -> None:

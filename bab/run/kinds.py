@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Any
 
-__all__ = ["Kind", "file", "integer", "number", "pair", "shown", "switch", "word"]
+__all__ = ["Kind", "file", "integer", "names", "number", "pair", "shown", "switch", "word"]
 
 MOST_SHOWN = 60  # characters of a value in a message
 
@@ -91,6 +91,15 @@ def file(*endings: str) -> Kind:
 
     ending = f" that ends with {', '.join(endings[:-1])} or {endings[-1]}" if endings else ""
     return Kind(f"a file name{ending}", takes, str)
+
+
+def names() -> Kind:
+    """Names of tensors, with commas between them; "" for all."""
+
+    def takes(value: object) -> bool:
+        return isinstance(value, str) and (not value or all(part.strip() for part in value.split(",")))
+
+    return Kind("a name, or several with commas between them", takes, str)
 
 
 def pair() -> Kind:

@@ -13,11 +13,11 @@ from typing import Any, Literal, TypedDict, get_args
 
 from ...heuristics.splits.rules import RULES, Rule
 from ...instances.errors import InputError
-from .kinds import Kind, file, integer, number, pair, shown, switch, word
+from .kinds import Kind, file, integer, names, number, pair, shown, switch, word
 
 __all__ = [
     "ABOUT", "KERNELS", "METHODS", "PICTURES", "About", "Kernel", "Method", "OptionValues", "Options", "about",
-    "changed", "read",
+    "changed", "named", "read",
 ]  # fmt: skip
 
 Method = Literal["auto", "split", "milp"]
@@ -100,6 +100,14 @@ class Options:
     trust_scip: bool = _option(
         False, switch(), "let SCIP's floating-point word close what nothing else proves", flag="--trust-scip"
     )
+    input: str = _option(
+        "", names(), "inputs of the network that X_0, X_1, ... count over, in the order of the file", "all",
+        "--input NAME",
+    )  # fmt: skip
+    output: str = _option(
+        "", names(), "outputs of the network that Y_0, Y_1, ... count over, in the order of the file", "all",
+        "--output NAME",
+    )  # fmt: skip
     log: str | os.PathLike[str] = _option(
         "", file(), "file for what was tried, why, and what it brought", "none", "--log FILE"
     )
@@ -148,6 +156,8 @@ class OptionValues(TypedDict, total=False):
     batch: int
     clip: bool
     trust_scip: bool
+    input: str
+    output: str
     log: str | os.PathLike[str]
     checkpoint: str | os.PathLike[str]
     every: float
@@ -177,6 +187,11 @@ def read(name: str, text: str) -> Any:
         return kind.of(text)
     except ValueError as error:
         raise InputError(f"option {name} = {error}") from error
+
+
+def named(text: str) -> tuple[str, ...]:
+    """The names in a text with commas between them."""
+    return tuple(part.strip() for part in text.split(",")) if text else ()
 
 
 def changed(options: Options | None, overrides: Mapping[str, Any]) -> Options:

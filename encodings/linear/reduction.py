@@ -13,8 +13,8 @@ import numpy as np
 
 from ...instances import memory
 from ...instances.batch import Batch
+from ...instances.expressions.matrices import picking_mb
 from ...instances.network import Array, Layer, Matrix
-from ...instances.onnx.matrices import picking_mb
 from ...instances.query import Query
 
 __all__ = ["kept_neurons", "reduced", "restrict"]

@@ -9,8 +9,8 @@ import numpy as np
 
 from ...instances import memory
 from ...instances.batch import Batch
+from ...instances.expressions.matrices import picking_mb
 from ...instances.network import Array, Matrix
-from ...instances.onnx.matrices import picking_mb
 from ...instances.query import Query
 from ...instances.sparse import is_sparse, sp
 from ..linear.bounds import middle_and_radius

@@ -60,11 +60,14 @@ def cross_check(replay: Replay, queries: Sequence[Query], joint: bool, rng: np.r
 
     Raises ReplayError where the file cannot be run, DisagreementError where the network is not the file's.
     """
-    network, dtype = replay.network, replay.session.dtype
+    network, dtype = replay.network, replay.session.grid
     chosen, count = _shares(network, queries)
     findings = Findings()
     for query in chosen:
         points = _points(query.region, count, dtype, rng)
+        points = points[np.isfinite(points).all(axis=1)]  # without those that would have to be integers
+        if not len(points):
+            continue
         given = np.asarray(replay.run(points), dtype=np.float64)
         suspects = points[_margins(query, points, given) <= 0.0]
         for x in suspects:
@@ -117,9 +120,10 @@ def _margins(query: Query, x: Array, y: Array) -> Array:
 def _compared(replay: Replay, points: Array, given: Array, rng: np.random.Generator) -> Findings | None:
     """None where the file's outputs are the network's up to float32's rounding."""
     network = replay.network
-    real = network.evaluate(points)
+    seen = network.readout.of if network.readout else np.asarray
+    real = seen(network.evaluate(points))
     noise = NOISE[replay.session.dtype]
-    noisy = np.array([_with_noise(network, points, noise, rng) for _ in range(DRAWS)])
+    noisy = np.array([seen(_with_noise(network, points, noise, rng)) for _ in range(DRAWS)])
     if not (np.isfinite(real).all() and np.isfinite(noisy).all()):
         return Findings(doubt="the network overflows float64 inside the input set")
     allowed = ALLOWED * (float(np.abs(noisy - real).max()) + noise * float(np.abs(real).max()))
@@ -179,8 +183,9 @@ def _in_double(replay: Replay, x: Array) -> tuple[Array, float]:
     assert replay.model is not None
     evaluator = ReferenceEvaluator(in_one_type(load_model(replay.model), DOUBLE))
     session = replay.session
-    everything = evaluator.run(None, {session.input.name: x.reshape(session.shape)}, intermediate=True)
+    everything = evaluator.run(None, session.given(x[None], double=True), intermediate=True)
     assert isinstance(everything, dict)
     floats = [np.asarray(v) for v in everything.values() if v is not None]
     sizes = [float(np.abs(v).max(initial=0.0)) for v in floats if v.dtype.kind == "f"]
-    return np.asarray(everything[session.output], dtype=np.float64).ravel(), max(sizes, default=0.0)
+    outputs = [np.asarray(everything[name], dtype=np.float64).ravel() for name in session.outputs]
+    return np.concatenate(outputs), max(sizes, default=0.0)

@@ -27,11 +27,16 @@ from ..network import Array, Network
 from ..property import Case, InputSet, Polyhedron
 from ..rounding import TINY, UNIT, UP
 from .exact_evaluation import enclose, exact_output
-from .runtime import Float, Session
+from .runtime import Float, Grid, Session
 from .witness import Witness
 
 __all__ = ["Replay", "Witness", "round_into"]
 
+FREE = "as it is"  # in place of a type of numbers
+# integer types by their numbers in onnx.TensorProto
+_INTEGERS: dict[int, Any] = {
+    2: np.uint8, 3: np.int8, 4: np.uint16, 5: np.int16, 6: np.int32, 7: np.int64, 12: np.uint32, 13: np.uint64,
+}  # fmt: skip
 _Exact = Callable[[], Sequence[float | Fraction] | None]
 
 
@@ -81,17 +86,34 @@ class Replay:
         """
         if self.model is None:
             return self._decided(case, x, joint, np.float64, self._enclosed)
-        return self._decided(case, x, joint, self.session.dtype, self._replayed)
+        witness = self._decided(case, x, joint, self.session.grid, self._replayed)
+        if witness and self.network.readout and not self._decided(case, witness.input, joint, FREE, self._enclosed):
+            return None  # a softmax in floats makes equal what is not
+        return witness
 
     def is_real_counterexample(self, case: Case, x: Array, joint: bool = False) -> bool:
-        """Whether the real-valued network sends x [n], rounded to float32, into the forbidden set; nothing is run."""
-        return self._decided(case, x, joint, np.float32, self._enclosed) is not None
+        """Whether the real-valued network sends x [n], rounded to float32, into the forbidden set; nothing is run.
+
+        Inputs that are integers in the file are rounded to integers.
+        """
+        return self._decided(case, x, joint, self._plain_grid(), self._enclosed) is not None
+
+    def _plain_grid(self) -> Grid:
+        """float32 for all inputs but those that are integers."""
+        ends = np.cumsum([port.size for port in self.network.inputs]).tolist()
+        return tuple(
+            (slice(end - port.size, end), _INTEGERS.get(port.element, np.float32))
+            for port, end in zip(self.network.inputs, ends, strict=True)
+        ) or ((slice(None), np.float32),)
 
     def _decided(
-        self, case: Case, x: Array, joint: bool, dtype: Float, output: Callable[[Array], tuple[Array, Array, _Exact]]
+        self, case: Case, x: Array, joint: bool, dtype: Any, output: Callable[[Array], tuple[Array, Array, _Exact]]
     ) -> Witness | None:
-        """See `check`; output: x -> f(x) in float64, a bound on its error, and a callable that gives it exactly."""
-        x, rounded = round_into(case.region, x, dtype)
+        """See `check`; output: x -> f(x) in float64, a bound on its error, and a callable that gives it exactly.
+
+        dtype: one type for all inputs, or a grid; FREE leaves x as it is.
+        """
+        x, rounded = (x, False) if dtype is FREE else round_into(case.region, x, dtype)
         if not np.all(np.isfinite(x)):
             return None
         region = case.region
@@ -132,12 +154,44 @@ class Replay:
         return y, np.zeros(len(y)), y.tolist
 
 
-def round_into(region: InputSet, x: Array, dtype: Float = np.float32) -> tuple[Array, bool]:
+def round_into(region: InputSet, x: Array, dtype: Float | Grid = np.float32) -> tuple[Array, bool]:
     """x [n] rounded to `dtype` inside the box of `region`, as float64; and whether a coordinate could not be.
 
     Per coordinate: the value of `dtype` nearest to x among those in [lower, upper], without the ends that are strict.
-    Where there is none, the one nearest to the interval.
+    Where there is none, the one nearest to the interval; NaN where the type is of integers, which nothing stands for.
+    dtype: a float type, or a grid of types of parts of x.
     """
+    if isinstance(dtype, tuple) and len(dtype) == 1:
+        return _rounded(region, x, dtype[0][1])
+    if not isinstance(dtype, tuple):
+        return _rounded(region, x, dtype)
+    result, any_rounded = np.array(x, dtype=np.float64), False
+    for part, kind in dtype:
+        size = len(region.lower[part])
+        box = InputSet(
+            region.lower[part], region.upper[part], np.zeros((0, size)), np.zeros(0),
+            strict_lower=region.strict_lower[part], strict_upper=region.strict_upper[part],
+        )  # fmt: skip
+        result[part], rounded = _rounded(box, x[part], kind)
+        any_rounded = any_rounded or rounded
+    return result, any_rounded
+
+
+def _whole(region: InputSet, x: Array, kind: Any) -> tuple[Array, bool]:
+    """x rounded to integers of a type inside the box, NaN where it holds none."""
+    low, high = np.ceil(region.lower), np.floor(region.upper)
+    low = np.where(region.strict_lower & (low == region.lower), low + 1.0, low)
+    high = np.where(region.strict_upper & (high == region.upper), high - 1.0, high)
+    least, most = float(np.iinfo(kind).min), float(np.iinfo(kind).max)
+    most = most if most < 2.0**53 else float(np.nextafter(most, 0.0))  # the float of 2**63 - 1 is 2**63
+    low, high = np.maximum(low, least), np.minimum(high, most)
+    return np.where(low <= high, np.clip(np.rint(x), low, high), np.nan), False
+
+
+def _rounded(region: InputSet, x: Array, dtype: Any) -> tuple[Array, bool]:
+    """`round_into` for one type."""
+    if np.dtype(dtype).kind in "iu":
+        return _whole(region, x, dtype)
     with np.errstate(over="ignore", invalid="ignore"):
         lower = np.where(region.strict_lower, np.nextafter(region.lower, np.inf), region.lower)
         upper = np.where(region.strict_upper, np.nextafter(region.upper, -np.inf), region.upper)

@@ -1,1 +1,1 @@
-"""Which network does an ONNX file hold? Reader, operators as affine expressions, writer."""
+"""Which network does an ONNX file hold? Reader, order of the graph, element types made one, writer."""

@@ -13,24 +13,24 @@ from typing import Any
 
 from ..errors import NetworkError
 
-__all__ = ["needed_in_order"]
+__all__ = ["needed_in_order", "read_by", "title"]
 
 SHOWN = 12  # nodes of a circle that are named
 
 
-def needed_in_order(nodes: Sequence[Any], output: str, given: Iterable[str] = ()) -> list[Any]:
-    """The nodes (onnx.NodeProto) that `output` depends on, each behind those that it reads.
+def needed_in_order(nodes: Sequence[Any], outputs: Iterable[str], given: Iterable[str] = ()) -> list[Any]:
+    """The nodes (onnx.NodeProto) that `outputs` depend on, each behind those that it reads.
 
     given: names that are no node's to compute, weights and the input. Raises NetworkError where nodes read each other
     in a circle, and where a name is computed twice.
     """
     makers = _makers(nodes, set(given))
     reads: dict[int, list[int]] = {}  # node -> the nodes that it reads, for those that are needed
-    asked = [makers[output]] if output in makers else []
+    asked = [makers[output] for output in outputs if output in makers]
     while asked:
         k = asked.pop()
         if k not in reads:
-            reads[k] = sorted({makers[name] for name in nodes[k].input if name in makers})
+            reads[k] = sorted({makers[name] for name in read_by(nodes[k]) if name in makers})
             asked += reads[k]
     return [nodes[k] for k in _sorted(reads, nodes)]
 
@@ -82,6 +82,18 @@ def _circle(reads: Mapping[int, list[int]], left: set[int], nodes: Sequence[Any]
     if len(names) > SHOWN:
         names[SHOWN - 1 : -1] = [f"({len(names) - SHOWN} more)"]
     return f"its nodes {' -> '.join(names)} read each other in a circle"
+
+
+def read_by(node: Any) -> list[str]:
+    """Names of the tensors that a node reads: its inputs, and what graphs inside it take from around them."""
+    names = [name for name in node.input if name]
+    for attribute in node.attribute:
+        for graph in (*([attribute.g] if attribute.HasField("g") else []), *attribute.graphs):
+            own = {t.name for t in graph.initializer} | {i.name for i in graph.input}
+            own |= {name for inner in graph.node for name in inner.output}
+            names += [name for inner in graph.node for name in read_by(inner) if name not in own]
+            names += [o.name for o in graph.output if o.name not in own]
+    return names
 
 
 def title(node: Any) -> str:

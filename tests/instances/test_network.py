@@ -63,3 +63,18 @@ def test_shortcuts_and_depth_of_a_residual_network() -> None:
     assert network.shortcuts == [(1, 5)]
     assert network.depth == 4
     assert {k: network.graph.nodes[k]["kind"] for k in (0, 1, 5)} == {0: "input", 1: "relu", 5: "identity"}
+
+
+def test_shortcuts_are_those_of_the_transitive_reduction() -> None:
+    """Random graphs: the edges that networkx' transitive reduction leaves out."""
+    import networkx as nx
+
+    for seed in range(30):
+        rng = np.random.default_rng(seed)
+        layers = []
+        for k in range(1, 9):
+            sources = tuple(sorted({k - 1, *rng.integers(0, k, int(rng.integers(0, 3))).tolist()}))
+            layers.append(Layer(sources, tuple(np.eye(1) for _ in sources), np.zeros(1)))
+        network = Network(1, tuple(layers))
+        left_out = set(network.graph.edges) - set(nx.transitive_reduction(network.graph).edges)
+        assert network.shortcuts == sorted(left_out), f"seed {seed}"

@@ -14,8 +14,8 @@ import pytest
 
 from hypersplit.encodings.linear.number_range import LARGEST
 from hypersplit.instances import rounding
+from hypersplit.instances.expressions.affine import MAX_ENTRIES
 from hypersplit.instances.network import activate
-from hypersplit.instances.onnx.affine import MAX_ENTRIES
 from hypersplit.instances.rounding import (
     CURVE_SLACK,
     ELEMENTARY,

@@ -36,6 +36,8 @@ WRONG: dict[str, list[Any]] = {
     "every": [0, -1.0, math.nan, math.inf, "60", None, True],
     "progress": [0, "yes", None],
     "picture": ["p.jpg", "p", None, 3, b"p.png"],
+    "input": [",", "a,", " ", None, 3, ("a",)],
+    "output": [",", "a,,b", " , b", None, 3, ["a"]],
     "picture_inputs": ["0", "0,0", "0,1,2", "a,b", "-1,0", "0, 1", " ", "\u0661,2", "0,99999999999", None, (0, 1)],
 }  # fmt: skip
 
@@ -83,7 +85,7 @@ def test_unknown_names_are_told_their_neighbours() -> None:
     """In Python as on the command line."""
     with pytest.raises(InputError, match="option 'time_out': no option has this name; did you mean timeout"):
         hypersplit.verify("no.onnx", "no.vnnlib", time_out=5)  # type: ignore[call-arg]
-    with pytest.raises(InputError, match="option 'inputs': .* did you mean picture_inputs"):
+    with pytest.raises(InputError, match="option 'inputs': .* did you mean input or picture_inputs"):
         read("inputs", "0,1")
     with pytest.raises(InputError, match="options = 60: expected Options"):
         hypersplit.verify("no.onnx", "no.vnnlib", 60)  # type: ignore[arg-type]

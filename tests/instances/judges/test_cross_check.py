@@ -61,7 +61,7 @@ def test_the_command_ends_with_4(
     """The command line calls it an internal error, exit code 4, and gives no verdict."""
     path, prop = absolute(tmp_path / "a.onnx"), holds(tmp_path / "p.vnnlib")
     wrong = misread(read_network(path))
-    monkeypatch.setattr(onnx_reader, "read_network", lambda _: wrong)
+    monkeypatch.setattr(onnx_reader, "read_network", lambda *_: wrong)
     assert cli.main(["verify", str(path), str(prop)]) == 4
     said = capsys.readouterr()
     assert said.out == "" and "DisagreementError" in said.err

@@ -223,7 +223,7 @@ def test_failures_of_the_runtime_name_the_file(tmp_path: Path) -> None:
         Replay(like([[1.0]]), gemm_model([[1.0], [2.0]])).check(case, x)
     with pytest.raises(InputError, match=r"net\.onnx.*expected one of"):
         model = onnx.load_from_string(gemm_model([[1.0]]))
-        model.graph.input[0].type.tensor_type.elem_type = TensorProto.INT32
+        model.graph.input[0].type.tensor_type.elem_type = TensorProto.BOOL
         cast = helper.make_node("Cast", ["X"], ["F"], to=TensorProto.FLOAT)
         model.graph.node[0].input[0] = "F"
         model.graph.node.insert(0, cast)

@@ -27,17 +27,17 @@ def relu_model(**changes: Any) -> ModelProto:
     )
 
 
-def two_inputs() -> ModelProto:
-    """A model whose weight is a graph input without a value."""
-    proto = relu_model(listed=True)
-    del proto.graph.initializer[:]
+def no_input() -> ModelProto:
+    """A model whose only input has a value."""
+    proto = relu_model()
+    del proto.graph.input[:]
     return proto
 
 
-def two_outputs() -> ModelProto:
-    """A model with two outputs."""
+def no_output() -> ModelProto:
+    """A model without outputs."""
     proto = relu_model()
-    proto.graph.output.append(helper.make_tensor_value_info("z", TensorProto.FLOAT, None))
+    del proto.graph.output[:]
     return proto
 
 
@@ -50,9 +50,14 @@ def damaged_tensor() -> ModelProto:
 
 NAN = np.array([[1, np.nan]], dtype=np.float32)
 BAD: dict[str, tuple[Any, str]] = {
-    "two inputs": (two_inputs, r"2 \(x, W\) inputs"),
-    "two outputs": (two_outputs, r"2 \(y, z\) outputs"),
-    "integer input": (lambda: relu_model(dtype=TensorProto.INT64), "'x' has element type int64, expected float"),
+    "no input": (no_input, "no inputs that are not weights"),
+    "no output": (no_output, "no outputs, expected at least one"),
+    "truth values": (lambda: relu_model(dtype=TensorProto.BOOL), "'x' has element type bool, expected float"),
+    "integers": (lambda: relu_model(dtype=TensorProto.INT64), r"'product' \(MatMul\): it computes in int64"),
+    "flags": (
+        lambda: model([node("ReduceSum", ["x"], ["y"], name="n", keepdims=2)], [1, 3]),
+        r"'n' \(ReduceSum\): the attribute keepdims is 2, expected 0 or 1",
+    ),
     "unknown size": (lambda: model([node("Relu", ["x"], ["y"])], [1, "n", 3]), "1xnx3; only the batch size"),
     "old opset": (lambda: relu_model(opset=6), "operator set 6, expected 7"),
     "damaged tensor": (damaged_tensor, "tensor 'W' cannot be read"),
@@ -104,9 +109,15 @@ def test_unsupported_operators_are_named() -> None:
     for nodes, message in [
         (
             [node("Sin", ["x"], ["y"], name="wave")],
-            "node 'wave' .Sin.: the operator Sin is not supported; supported are Abs, Add",
+            "node 'wave' .Sin.: the operator Sin is not supported .it is neither .*; supported are Abs, Add",
         ),
-        ([node("Softmax", ["x"], ["y"])], "node 'y' .Softmax."),
+        ([node("HardSwish", ["x"], ["y"])], "HardSwish is not supported .it multiplies numbers that depend on the"),
+        ([node("ThresholdedRelu", ["x"], ["y"])], "alpha = 1.0, where it jumps"),
+        ([node("Sign", ["x"], ["y"])], "Sign is supported on constants alone .it jumps"),
+        ([node("LayerNormalization", ["x", "x"], ["y"])], "divides by a spread"),
+        ([node("Pow", ["x", "two"], ["y"])], "supported is the exponent 1"),
+        ([node("Einsum", ["x", "x"], ["y"], equation="ijk,ijk->i")], "two factors depend on the network's input"),
+        ([node("Loop", ["", "t", "x"], ["y"])], "loops are not followed"),
         ([node("Mul", ["x", "x"], ["y"])], "both factors depend on the network's input"),
         ([node("MatMul", ["x", "x"], ["y"])], "both factors depend"),
         ([node("Div", ["x", "x"], ["y"])], "its input 1 depends on the network's input"),
@@ -116,7 +127,24 @@ def test_unsupported_operators_are_named() -> None:
         ([node("MaxPool", ["x"], ["p", "y"], kernel_shape=[1])], "second output"),
     ]:
         with pytest.raises(UnsupportedOperatorError, match=message):
-            read(model(nodes, [2, 2, 2]))
+            read(model(nodes, [2, 2, 2], {"two": np.float32(2.0), "t": np.array(True)}, opset=17))
+
+
+def test_all_missing_operators_are_named_at_once() -> None:
+    """One message has every operator that cannot be read, with its nodes; those on constants are no obstacle."""
+    nodes = [
+        node("Sqrt", ["w"], ["c"]),
+        node("Add", ["x", "c"], ["a"]),
+        node("Erf", ["a"], ["e"], name="e1"),
+        *(node("Sqrt", [f"{'e' if k == 0 else f's{k - 1}'}"], [f"s{k}"], name=f"root{k}") for k in range(5)),
+        node("Custom", ["s4"], ["y"], name="own", domain="com.example"),
+    ]
+    with pytest.raises(UnsupportedOperatorError) as caught:
+        read(model(nodes, [1, 2], {"w": weight(2) ** 2}))
+    said = str(caught.value)
+    assert "node 'e1' (Erf): the operator Erf is not supported" in said
+    assert "the operator Sqrt (nodes 'root0', 'root1', 'root2' and 2 more) is supported on constants alone" in said
+    assert "the operator com.example.Custom (node 'own') is not supported;" in said
 
 
 def test_missing_files_are_named(tmp_path: Path) -> None:

@@ -53,7 +53,7 @@ def test_a_mixture_is_decided_and_noted_once(tmp_path: Path) -> None:
 def test_the_copy_takes_what_the_files_input_holds(tmp_path: Path) -> None:
     """Candidates stay float32, the type of the file's input, though the copy computes in double."""
     session = Replay(read_network(mixed(tmp_path / "a.onnx"))).session
-    assert session.dtype is np.float32 and session.fed is np.float64
+    assert session.dtype is np.float32 and session.feeds[0].fed is np.float64
     assert session.single(np.array([0.1, 0.0]))[0] == float(np.float32(0.1))
 
 

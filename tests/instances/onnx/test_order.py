@@ -56,10 +56,10 @@ def test_each_node_stands_behind_those_that_it_reads(seed: int) -> None:
         k = asked.pop()
         needed.add(k)
         asked += read[k]
-    assert [n.output[0] for n in needed_in_order(nodes, "t11", ["x"])] == [names[k] for k in sorted(needed)]
+    assert [n.output[0] for n in needed_in_order(nodes, ["t11"], ["x"])] == [names[k] for k in sorted(needed)]
     mixed = [nodes[k] for k in rng.permutation(12)]
     done: set[str] = {"x"}
-    for n in needed_in_order(mixed, "t11", ["x"]):
+    for n in needed_in_order(mixed, ["t11"], ["x"]):
         assert done.issuperset(n.input)
         done.update(n.output)
     assert done == {"x"} | {names[k] for k in needed}
@@ -95,7 +95,7 @@ def test_long_circles_are_told_in_short() -> None:
 def test_circles_off_the_way_to_the_output_are_not_read() -> None:
     """What the output does not depend on is not looked at, as with operators."""
     nodes = [node("Neg", ["b"], ["a"]), node("Neg", ["a"], ["b"]), node("Relu", ["x"], ["y"])]
-    assert [n.output[0] for n in needed_in_order(nodes, "y", ["x"])] == ["y"]
+    assert [n.output[0] for n in needed_in_order(nodes, ["y"], ["x"])] == ["y"]
 
 
 def test_names_are_computed_once() -> None:

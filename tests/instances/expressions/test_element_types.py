@@ -8,7 +8,7 @@ from onnx import TensorProto, helper
 from onnx_models import assert_agree, model, read, runtime, weight, whole
 
 from hypersplit.instances.errors import NetworkError, UnsupportedOperatorError
-from hypersplit.instances.onnx.element_types import narrows
+from hypersplit.instances.expressions.element_types import narrows
 
 node = helper.make_node
 FLOAT, DOUBLE, HALF, BRAIN = TensorProto.FLOAT, TensorProto.DOUBLE, TensorProto.FLOAT16, TensorProto.BFLOAT16

@@ -19,6 +19,7 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..errors import NetworkError
 from ..network import Array, Layer, Matrix
@@ -91,6 +92,8 @@ class Builder:
         self.layers: list[Layer] = []
         self.name = ""
         self.unmodelled = ""  # see Network; the first node that rounds
+        # value -> (operator, node, [size] number of the vector): the file's are these values' softmax, see Readout
+        self.order_only: dict[int, tuple[str, str, Array]] = {}
         self._made: dict[tuple[int, str], tuple[Expression, Expression]] = {}
 
     def value(self, v: int, shape: tuple[int, ...]) -> Expression:
@@ -119,6 +122,12 @@ class Builder:
             known = expression, self._append(expression, kind)
             self._made[id(expression), kind] = known  # holding the expression keeps its id its own
         return known[1]
+
+    def ordered(self, expression: Expression, kind: str, vectors: Array) -> Expression:
+        """Append the expression as a layer of its own, that stands for its softmax along each of the vectors."""
+        value = self._append(expression, "identity")
+        self.order_only[len(self.layers)] = kind, self.name, vectors
+        return value
 
     def close(self, expression: Expression) -> None:
         """Make the expression the value of the last layer."""
@@ -162,8 +171,12 @@ class Builder:
 
     def move(self, expression: Expression, move: Move, fill: float = 0.0) -> Expression:
         """Entries moved as `move` moves an array of their indices; index -1 is the constant `fill`."""
+        index = np.asarray(move(np.arange(expression.size).reshape(expression.shape)))
+        return self.pick(expression, index, fill)
+
+    def pick(self, expression: Expression, index: NDArray[np.intp], fill: float = 0.0) -> Expression:
+        """The entries at flat positions, in the shape of `index`; -1 is the constant `fill`."""
         n = expression.size
-        index = np.asarray(move(np.arange(n).reshape(expression.shape)))
         check_size(index.size)
         flat = index.ravel()
         if len(flat) == n and np.array_equal(flat, np.arange(n)):

@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 
 from ..errors import NetworkError, UnsupportedOperatorError
+from ..expressions.affine import check_size
+from ..expressions.element_types import FLOATS, INTEGERS, in_int64, narrows, type_name
+from ..expressions.node import Constant, Node
 from ..rounding import LEAST_PRODUCT, MOST_PRODUCT, UNIT
-from .affine import check_size
-from .element_types import FLOATS, INTEGERS, in_int64, narrows, type_name
-from .node import Constant, Node
 
 __all__ = ["FOLDED", "added", "divided", "multiplied", "negated"]
 
@@ -192,7 +192,7 @@ def _power(node: Node) -> Constant:
 def _reduce_product(node: Node) -> Constant:
     a = node.constant(0)
     axes = node.integers("axes", 1)
-    keep = bool(node.attributes.get("keepdims", 1))
+    keep = node.flag("keepdims", True)
     if a.is_float:
         raise UnsupportedOperatorError("a product of float constants; supported are integers")
     return in_int64(np.prod(_integers(a), axis=None if not axes else tuple(axes), keepdims=keep))
@@ -203,7 +203,7 @@ def _modulo(node: Node) -> Constant:
     x, y = _unrounded(node, 0), _unrounded(node, 1)
     if not np.all(y):
         raise NetworkError("a division by zero")
-    truncates = bool(node.attributes.get("fmod", 0))
+    truncates = node.flag("fmod")
     if not truncates and (x.dtype.kind == "f" or y.dtype.kind == "f"):
         raise NetworkError("floats without fmod = 1, which ONNX demands for them")
     return Constant(np.asarray(np.fmod(x, y) if truncates else np.mod(x, y)))
@@ -226,11 +226,59 @@ def _exactly(function: Callable[..., Any]) -> Fold:
     )
 
 
+def _one_hot(node: Node) -> Constant:
+    """OneHot of exact indices; those beyond the depth give no hit."""
+    index, depth = _unrounded(node, 0), int(_unrounded(node, 1).reshape(-1)[0])
+    off, on = node.constant(2).array.reshape(-1)
+    axis = int(node.attributes.get("axis", -1))
+    check_size(float(index.size) * max(depth, 0))
+    wrapped = np.where(index < 0, index + depth, index)
+    hit = np.expand_dims(wrapped, axis) == np.arange(depth).reshape(
+        [-1 if d == axis % (index.ndim + 1) else 1 for d in range(index.ndim + 1)]
+    )
+    return Constant(np.where(hit, on, off), node.constant(2).roundings)
+
+
+def _eye_like(node: Node) -> Constant:
+    a = node.constant(0)
+    if len(a.shape) != 2:
+        raise NetworkError(f"a matrix like one of shape {a.shape}")
+    kind = int(node.attributes.get("dtype", 0)) or node.type(0)
+    dtype = np.int64 if kind in INTEGERS else np.float64
+    return Constant(np.eye(*a.shape, k=int(node.attributes.get("k", 0)), dtype=dtype))
+
+
+def _arg_extremum(node: Node) -> Constant:
+    """ArgMax, ArgMin: the first place of the extremum, or the last one."""
+    a, axis = _unrounded(node, 0), int(node.attributes.get("axis", 0))
+    values = np.flip(a, axis) if node.flag("select_last_index") else a
+    place = (np.argmax if node.kind == "ArgMax" else np.argmin)(values, axis=axis, keepdims=True)
+    if node.flag("select_last_index"):
+        place = a.shape[axis] - 1 - place
+    return Constant(place if node.flag("keepdims", True) else np.squeeze(place, axis))
+
+
+def _reduced(function: Callable[..., Any]) -> Fold:
+    """A maximum or minimum over axes."""
+
+    def fold(node: Node) -> Constant:
+        a, axes = _unrounded(node, 0), node.integers("axes", 1)
+        if not axes and node.flag("noop_with_empty_axes"):
+            return node.constant(0)
+        keep = node.flag("keepdims", True)
+        return Constant(np.asarray(function(a, axis=tuple(axes) if axes else None, keepdims=keep)))
+
+    return fold
+
+
 FOLDED: dict[str, Fold] = {
     "Abs": _exactly(np.abs),
+    "ArgMax": _arg_extremum,
+    "ArgMin": _arg_extremum,
     "And": _exactly(np.logical_and),
     "Ceil": _exactly(np.ceil),
     "ConstantOfShape": _constant_of_shape,
+    "EyeLike": _eye_like,
     "Equal": _exactly(np.equal),
     "Floor": _exactly(np.floor),
     "Greater": _exactly(np.greater),
@@ -240,11 +288,15 @@ FOLDED: dict[str, Fold] = {
     "Max": _exactly(lambda *a: reduce(np.maximum, a)),
     "Min": _exactly(lambda *a: reduce(np.minimum, a)),
     "Mod": _modulo,
+    "NonZero": _exactly(lambda a: np.stack(np.nonzero(np.atleast_1d(a)))),
     "Not": _exactly(np.logical_not),
+    "OneHot": _one_hot,
     "Or": _exactly(np.logical_or),
     "Pow": _power,
     "Range": _range,
     "Reciprocal": _reciprocal,
+    "ReduceMax": _reduced(np.max),
+    "ReduceMin": _reduced(np.min),
     "ReduceProd": _reduce_product,
     "Round": _exactly(np.rint),
     "Sign": _exactly(np.sign),

@@ -20,14 +20,14 @@ import numpy as np
 
 from ..errors import NetworkError, UnsupportedOperatorError
 from .affine import Expression
-from .node import Constant, Tensor
+from .node import Constant, Value
 
 __all__ = [
     "FLOATS", "INTEGERS", "check_constant", "check_integers", "in_int64", "narrows", "result_type", "rounding",
-    "type_name",
+    "type_name", "widens",
 ]  # fmt: skip
 
-BOOL, INT64, FLOAT = 9, 7, 1  # of onnx.TensorProto, as below
+BOOL, INT64, FLOAT, UINT8 = 9, 7, 1, 2  # of onnx.TensorProto, as below
 # float, float16, double, bfloat16: binary digits, and the largest exponent
 FLOATS = {1: (24, 127), 10: (11, 15), 11: (53, 1023), 16: (8, 127)}
 HALVES = (10, 16)
@@ -36,12 +36,18 @@ UNSIGNED = (2, 4, 12, 13)
 
 # operators that hand entries on as they are
 MOVES = frozenset(
-    "Concat Dropout Expand Flatten Gather Identity Pad Reshape Slice Split Squeeze Tile Transpose Unsqueeze".split()
+    "Compress Concat ConcatFromSequence DepthToSpace Dropout Expand Flatten Gather GatherElements GatherND Identity "
+    "Pad Reshape ReverseSequence Scatter ScatterElements ScatterND SequenceAt SequenceConstruct SequenceEmpty "
+    "SequenceErase SequenceInsert SequenceLength Slice SpaceToDepth Split SplitToSequence Squeeze Tile Transpose "
+    "Trilu Unsqueeze Where".split()
 )
 # operators whose result is an entry of what they are given, or its negative: exact in every float type
-CHOICES = frozenset("Abs Clip Max MaxPool Min Neg Relu".split())
+CHOICES = frozenset("Abs Clip GlobalMaxPool Max MaxPool Min Neg ReduceMax ReduceMin Relu ThresholdedRelu".split())
 # operators whose integer results on constants are computed exactly
-ON_INTEGERS = frozenset("Add Cast Div Mul Neg Sub Sum".split())
+ON_INTEGERS = frozenset("Add Cast CastLike Div Mul Neg Sub Sum".split())
+# operators that read integers and write floats, exactly up to a declared rounding
+FROM_INTEGERS = frozenset("Cast CastLike DequantizeLinear".split())
+GIVE_INT64 = frozenset("ArgMax ArgMin NonZero SequenceLength Shape Size".split())
 TRUTHS = frozenset("And Equal Greater GreaterOrEqual Less LessOrEqual Not Or".split())
 
 
@@ -57,20 +63,36 @@ def type_name(kind: int) -> str:
     return TensorProto.DataType.Name(kind).lower() if kind in known else f"unknown type {kind}"
 
 
-def result_type(kind: str, proto: Any, types: Sequence[int]) -> int:
-    """Element type of a node's (first) output; `types` are those of its inputs, data before constants."""
+def result_type(kind: str, proto: Any, types: Sequence[int], data: Sequence[int] = ()) -> int:
+    """Element type of a node's (first) output.
+
+    types: of its inputs, in their order; data: of those that depend on the network's input.
+    """
     given = {a.name: a for a in proto.attribute}
     if kind == "Cast":
         return int(given["to"].i) if "to" in given else 0
+    if kind == "CastLike":
+        return types[1] if len(types) > 1 else 0
+    if kind == "DequantizeLinear":
+        return types[1] if len(types) > 1 else FLOAT
+    if kind == "QuantizeLinear":
+        stated = int(given["output_dtype"].i) if "output_dtype" in given else 0
+        return stated or (types[2] if len(types) > 2 else UINT8)
+    if kind == "OneHot":
+        return types[2] if len(types) > 2 else 0
+    if kind == "EyeLike" and "dtype" in given:
+        return int(given["dtype"].i)
     if kind in ("Constant", "ConstantOfShape"):
         if "value" in given:
             return int(given["value"].t.data_type)
         return INT64 if "value_int" in given or "value_ints" in given else FLOAT
-    if kind in ("Shape", "Size"):
+    if kind in GIVE_INT64:
         return INT64
     if kind in TRUTHS:
         return BOOL
-    return next((t for t in types if t), 0)
+    if kind == "Where":
+        types = types[1:]
+    return next((t for t in (*data, *types) if t), 0)
 
 
 def narrows(source: int, target: int) -> bool:
@@ -84,14 +106,26 @@ def narrows(source: int, target: int) -> bool:
     return have_digits > digits or have_exponent > exponent
 
 
-def rounding(kind: str, source: int, target: int, outputs: Sequence[Tensor]) -> str:
+def widens(source: int, target: int) -> bool:
+    """Whether the integer type `target` holds every number of the integer type `source`.
+
+    >>> widens(2, 6), widens(7, 6), widens(3, 13)
+    (True, False, False)
+    """
+    if source not in INTEGERS or target not in INTEGERS or INTEGERS[source] > INTEGERS[target]:
+        return False
+    return source in UNSIGNED or target not in UNSIGNED
+
+
+def rounding(kind: str, source: int, target: int, outputs: Sequence[Value]) -> str:
     """What a node does to its float numbers beyond the rounding of float32, "" for nothing.
 
     source, target: element types of what it reads and writes; outputs: as they were read.
     """
     data = any(isinstance(out, Expression) for out in outputs)
-    if kind == "Cast":
-        coarse = data and target in FLOATS and narrows(source, target)
+    if kind in ("Cast", "CastLike"):
+        # integers of the input become float32 up to a rounding like that of any sum: 2^-24 of the number
+        coarse = data and target in FLOATS and narrows(source, target) and (source not in INTEGERS or target in HALVES)
         return f"rounds from {type_name(source)} to {type_name(target)}" if coarse else ""
     if target not in HALVES or kind in MOVES or kind in CHOICES:
         return ""
@@ -99,7 +133,7 @@ def rounding(kind: str, source: int, target: int, outputs: Sequence[Tensor]) -> 
     return f"computes in {type_name(target)}, which rounds" if data or folded else ""
 
 
-def check_integers(kind: str, types: Sequence[int], inputs: Sequence[Tensor | None]) -> None:
+def check_integers(kind: str, types: Sequence[int], inputs: Sequence[Value | None]) -> None:
     """Raise UnsupportedOperatorError for a node that would compute with integers inexactly.
 
     types: element types of the inputs. Nodes that are folded as arithmetic on constants are not asked about.
@@ -110,7 +144,7 @@ def check_integers(kind: str, types: Sequence[int], inputs: Sequence[Tensor | No
     if not data and kind in ON_INTEGERS:
         return
     read = data[0] if data else types[0]
-    if kind != "Cast" and (read in INTEGERS or read == BOOL):
+    if kind not in FROM_INTEGERS and (read in INTEGERS or read == BOOL):
         raise UnsupportedOperatorError(
             f"it computes in {type_name(read)}, where quotients are truncated and sums may wrap around; "
             "supported are floats, and integers that do not depend on the network's input"

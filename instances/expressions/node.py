@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +14,7 @@ from ..network import Array
 from ..rounding import EPS
 from .affine import Builder, Expression, Move, check_size
 
-__all__ = ["Constant", "Node", "Tensor", "finite", "moved"]
+__all__ = ["Constant", "Node", "Sequence", "Tensor", "Value", "finite", "joined", "moved"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,6 +44,21 @@ class Constant:
 Tensor = Constant | Expression
 
 
+@dataclass(frozen=True, eq=False)
+class Sequence:
+    """A list of tensors whose length is known while the graph is read."""
+
+    parts: tuple[Tensor, ...]
+
+    @property
+    def shape(self) -> str:
+        """What messages say of it."""
+        return f"a sequence of {len(self.parts)}"
+
+
+Value = Tensor | Sequence
+
+
 def finite(constant: Constant) -> Constant:
     """The constant, whose entries are finite. Raises NetworkError, naming it, where they are not."""
     if constant.is_float and not np.isfinite(constant.array).all():
@@ -56,7 +72,7 @@ class Node:
 
     kind: str
     attributes: dict[str, Any]
-    inputs: tuple[Tensor | None, ...]  # None: an optional input that is left out
+    inputs: tuple[Value | None, ...]  # None: an optional input that is left out
     outputs: int  # number of outputs with a name
     opset: int
     builder: Builder
@@ -67,6 +83,15 @@ class Node:
         given = self.inputs[i] if i < len(self.inputs) else None
         if given is None:
             raise NetworkError(f"input {i} is missing")
+        if isinstance(given, Sequence):
+            raise NetworkError(f"input {i} is a sequence, expected a tensor")
+        return given
+
+    def sequence(self, i: int) -> Sequence:
+        """Input i, which must be a sequence. Raises NetworkError where it is not."""
+        given = self.inputs[i] if i < len(self.inputs) else None
+        if not isinstance(given, Sequence):
+            raise NetworkError(f"input {i} is {'missing' if given is None else 'a tensor'}, expected a sequence")
         return given
 
     def type(self, i: int) -> int:
@@ -119,6 +144,13 @@ class Node:
         given = self.attributes.get(name)
         return None if given is None else [int(v) for v in given]
 
+    def flag(self, name: str, default: bool = False) -> bool:
+        """An attribute that is 0 or 1; tools differ in what they make of other numbers."""
+        given = self.attributes.get(name, int(default))
+        if given not in (0, 1):
+            raise NetworkError(f"the attribute {name} is {given}, expected 0 or 1")
+        return bool(given)
+
     def text(self, name: str, default: str) -> str:
         """A string attribute."""
         given = self.attributes.get(name, default)
@@ -142,3 +174,16 @@ def moved(node: Node, tensor: Tensor, move: Move) -> Tensor:
     array = np.asarray(move(tensor.array))
     check_size(array.size)
     return Constant(array, tensor.roundings, tensor.name)
+
+
+def joined(node: Node, tensors: list[Tensor], move: Callable[..., Any]) -> Tensor:
+    """One tensor of the entries of several: `move` takes as many arrays, of numbers or of indices alike."""
+    constants = [t for t in tensors if isinstance(t, Constant)]
+    if len(constants) == len(tensors):
+        array = np.asarray(move(*(c.array for c in constants)))
+        check_size(array.size)
+        return Constant(array, max(c.roundings for c in constants), constants[0].name)
+    parts = [node.affine(t) for t in tensors]
+    starts = np.cumsum([0, *(e.size for e in parts)])
+    indices = [s + np.arange(e.size).reshape(e.shape) for s, e in zip(starts, parts, strict=False)]
+    return node.builder.move(node.builder.stack(parts), lambda _: move(*indices))

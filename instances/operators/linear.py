@@ -12,18 +12,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import NetworkError, UnsupportedOperatorError
+from ..expressions.affine import Expression
+from ..expressions.node import Constant, Node, Tensor, finite, moved
 from ..network import Array, Matrix
 from ..rounding import EPS
 from ..sparse import sp
-from .affine import Expression
-from .node import Constant, Node, Tensor, finite, moved
 
 __all__ = [
     "average_pool",
     "batch_normalization",
+    "batched",
+    "check_products",
     "conv",
     "gemm",
     "global_average_pool",
+    "grouped",
     "matmul",
     "reduce",
     "windows",
@@ -43,7 +46,7 @@ def gemm(node: Node) -> Expression:
     """alpha A B + beta C, A or B constant."""
     get = node.attributes.get
     a, b = (
-        moved(node, node.tensor(i), np.transpose) if get(flag, 0) else node.tensor(i)
+        moved(node, node.tensor(i), np.transpose) if node.flag(flag) else node.tensor(i)
         for i, flag in enumerate(("transA", "transB"))
     )
     if len(a.shape) != 2 or len(b.shape) != 2:
@@ -124,7 +127,7 @@ def conv(node: Node) -> Expression:
     read, out = windows(node, x.shape[2:], kernel, ceil=False)
     matrix = _convolution(read, w.reshape(filters, -1), depth, group, math.prod(x.shape[2:]))
     result = node.builder.apply(
-        _batched(matrix, x.shape[0]), x, (x.shape[0], filters, *out), weights.roundings
+        batched(matrix, x.shape[0]), x, (x.shape[0], filters, *out), weights.roundings
     )
     if not node.has(2):
         return result
@@ -153,7 +156,7 @@ def _convolution(read: Index, weights: Array, depth: int, group: int, pixels: in
     return sp.csr_array((data, indices, pointers), shape=(filters * count, group * depth * pixels))
 
 
-def _batched(matrix: Matrix, batch: int) -> Matrix:
+def batched(matrix: Matrix, batch: int) -> Matrix:
     """The matrix for every image of a batch."""
     if batch == 1:
         return matrix
@@ -227,13 +230,13 @@ def average_pool(node: Node) -> Expression:
     if len(x.shape) < 3:
         raise NetworkError(f"a pooling of shape {x.shape}, expected batch, channels and at least one axis")
     kernel = [int(k) for k in node.attributes["kernel_shape"]]
-    read, out = windows(node, x.shape[2:], kernel, bool(node.attributes.get("ceil_mode", 0)))
-    counted = (read > BEYOND if node.attributes.get("count_include_pad", 0) else read >= 0).sum(axis=1)
+    read, out = windows(node, x.shape[2:], kernel, node.flag("ceil_mode"))
+    counted = (read > BEYOND if node.flag("count_include_pad") else read >= 0).sum(axis=1)
     inside = read >= 0
     share = np.broadcast_to(1.0 / np.maximum(counted, 1)[:, None], read.shape)
     pointers = np.concatenate([[0], np.cumsum(inside.sum(axis=1))])
     one = sp.csr_array((share[inside], read[inside], pointers), shape=(len(read), math.prod(x.shape[2:])))
-    matrix = _batched(one, x.shape[0] * x.shape[1])
+    matrix = batched(one, x.shape[0] * x.shape[1])
     return node.builder.apply(matrix, x, (*x.shape[:2], *out), roundings=1)
 
 
@@ -244,34 +247,42 @@ def global_average_pool(node: Node) -> Expression:
 
 
 def reduce(node: Node) -> Expression:
-    """ReduceSum and ReduceMean."""
-    x, axes = node.expression(0), node.integers("axes", 1)
+    """ReduceSum, ReduceMean, and ReduceL1, the sum of absolute values |z| = 2 relu(z) - z."""
+    x, axes, build = node.expression(0), node.integers("axes", 1), node.builder
+    if node.kind == "ReduceL1":
+        x = build.subtract(build.scale(build.layer(x, "relu"), 2.0), x)
     if not axes:
-        if node.attributes.get("noop_with_empty_axes", 0):
+        if node.flag("noop_with_empty_axes"):
             return x
         axes = list(range(len(x.shape)))
-    return _reduced(node, x, axes, bool(node.attributes.get("keepdims", 1)), node.kind == "ReduceMean")
+    return _reduced(node, x, axes, node.flag("keepdims", True), node.kind == "ReduceMean")
 
 
 def _reduced(node: Node, x: Expression, axes: list[int], keep: bool, mean: bool) -> Expression:
-    dims = len(x.shape)
+    shape, table = grouped(x.shape, axes, keep)
+    count = table.shape[1]
+    data = np.full(x.size, 1.0 / count if mean else 1.0)
+    matrix = sp.csr_array((data, table.reshape(-1), np.arange(0, x.size + 1, count)), shape=(len(table), x.size))
+    return node.builder.apply(matrix, x, shape, roundings=1 if mean else 0)
+
+
+def grouped(shape: tuple[int, ...], axes: list[int], keep: bool) -> tuple[tuple[int, ...], Index]:
+    """What a reduction over some axes leaves of a shape, and [entries of the result, entries that each one reads]."""
+    dims, size = len(shape), math.prod(shape)
     if any(not -dims <= a < dims for a in axes):
-        raise NetworkError(f"axes {axes} of a tensor of shape {x.shape}")
+        raise NetworkError(f"axes {axes} of a tensor of shape {shape}")
     gone = sorted({a % dims for a in axes})
     kept = [d for d in range(dims) if d not in gone]
-    count = math.prod(x.shape[d] for d in gone)
-    if count == 0 or x.size == 0:
-        raise NetworkError(f"a sum over no entries (shape {x.shape})")
-    indices = np.arange(x.size).reshape(x.shape).transpose(*kept, *gone).reshape(-1)
-    data = np.full(x.size, 1.0 / count if mean else 1.0)
-    matrix = sp.csr_array((data, indices, np.arange(0, x.size + 1, count)), shape=(x.size // count, x.size))
-    shape = tuple(1 if d in gone else n for d, n in enumerate(x.shape) if keep or d not in gone)
-    return node.builder.apply(matrix, x, shape, roundings=1 if mean else 0)
+    count = math.prod(shape[d] for d in gone)
+    if count == 0 or size == 0:
+        raise NetworkError(f"a reduction over no entries (shape {shape})")
+    table = np.arange(size).reshape(shape).transpose(*kept, *gone).reshape(-1, count)
+    return tuple(1 if d in gone else n for d, n in enumerate(shape) if keep or d not in gone), table
 
 
 def batch_normalization(node: Node) -> Expression:
     """(x - mean) scale / sqrt(variance + epsilon) + shift, for inference."""
-    if node.attributes.get("training_mode", 0):
+    if node.flag("training_mode"):
         raise UnsupportedOperatorError("training_mode; supported is inference")
     x = node.expression(0)
     form = (-1, *[1] * (len(x.shape) - 2))

@@ -1,0 +1,1 @@
+"""What does an ONNX operator compute? One function an operator: affine expressions, ReLUs, arithmetic on constants."""

@@ -1,0 +1,111 @@
+"""Activations, and the piecewise linear operators that ReLUs express exactly:
+
+    leaky(z) = a z + (1 - a) relu(z), |z| = 2 relu(z) - z, clip(z) = lo + relu(z - lo) - relu(z - hi),
+    hard_sigmoid(z) = clip(a z + b, 0, 1), shrink(z) = relu(z - l) - relu(-z - l) where it is continuous,
+
+so LeakyRelu, PRelu, Abs, Clip, HardSigmoid and Shrink need no layer kinds of their own.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from ..errors import NetworkError, UnsupportedOperatorError
+from ..expressions.affine import Expression
+from ..expressions.node import Node
+from ..network import Array
+
+__all__ = ["absolute", "activation", "clip", "hard_sigmoid", "leaky_relu", "parametric_relu", "shrink", "thresholded"]
+
+KINDS = {"Relu": "relu", "Sigmoid": "sigmoid", "Tanh": "tanh"}
+NO_BOUND = 3.4e38  # exporters write "unbounded" as float32's largest number
+_FIFTH = float(np.float32(0.2))  # attributes are float32
+NO_DOUBLE, DOUBLE = 1.79e308, 11  # the same of float64, where 3.4e38 is a bound like any other
+
+
+def activation(node: Node) -> Expression:
+    """Relu, Sigmoid, Tanh: a layer."""
+    return node.builder.layer(node.expression(0), KINDS[node.kind])
+
+
+def leaky_relu(node: Node) -> Expression:
+    """LeakyRelu."""
+    return _leaky(node, np.asarray(float(node.attributes.get("alpha", 0.01))))
+
+
+def parametric_relu(node: Node) -> Expression:
+    """PRelu with constant slopes."""
+    slope = node.weights(1)
+    if slope.roundings:
+        raise UnsupportedOperatorError("slopes that are rounded results of arithmetic on constants")
+    return _leaky(node, slope.array)
+
+
+def _leaky(node: Node, slope: Array) -> Expression:
+    z, build = node.expression(0), node.builder
+    positive = build.layer(z, "relu")
+    return build.add(build.scale(z, slope), build.scale(positive, 1.0 - slope, roundings=1))
+
+
+def absolute(node: Node) -> Expression:
+    """|z| = 2 relu(z) - z."""
+    z, build = node.expression(0), node.builder
+    return build.subtract(build.scale(build.layer(z, "relu"), 2.0), z)
+
+
+def clip(node: Node) -> Expression:
+    """Clip with constant bounds, one of which may be missing."""
+    z, build = node.expression(0), node.builder
+    low, high = (_bound(node, name, i) for i, name in enumerate(("min", "max"), start=1))
+    if low is not None and high is not None and low > high:
+        raise NetworkError(f"its lower bound {low} is above its upper bound {high}")
+    if low is None:
+        if high is None:
+            return z
+        above = build.layer(build.shift(z, -high), "relu")
+        return build.subtract(z, above)
+    out = build.shift(build.layer(build.shift(z, -low), "relu"), low)
+    return out if high is None else build.subtract(out, build.layer(build.shift(z, -high), "relu"))
+
+
+def hard_sigmoid(node: Node) -> Expression:
+    """HardSigmoid: alpha z + beta, cut off at 0 and 1."""
+    get, build = node.attributes.get, node.builder
+    line = build.shift(build.scale(node.expression(0), float(get("alpha", _FIFTH))), float(get("beta", 0.5)))
+    return build.subtract(build.layer(line, "relu"), build.layer(build.shift(line, -1.0), "relu"))
+
+
+def thresholded(node: Node) -> Expression:
+    """ThresholdedRelu where it is continuous: with alpha = 0 it is a ReLU."""
+    alpha = float(node.attributes.get("alpha", 1.0))
+    if alpha:
+        raise UnsupportedOperatorError(
+            f"alpha = {alpha}, where it jumps from 0 to {alpha}: no continuous function, and no sum of ReLUs is one; "
+            "supported is alpha = 0"
+        )
+    return node.builder.layer(node.expression(0), "relu")
+
+
+def shrink(node: Node) -> Expression:
+    """Shrink where it is continuous: with bias = lambd >= 0 it is relu(z - lambd) - relu(-z - lambd)."""
+    z, build = node.expression(0), node.builder
+    bias, threshold = (float(node.attributes.get(k, usual)) for k, usual in (("bias", 0.0), ("lambd", 0.5)))
+    if bias != threshold or threshold < 0.0:
+        raise UnsupportedOperatorError(
+            f"bias = {bias} and lambd = {threshold}, where it jumps; supported is bias = lambd >= 0"
+        )
+    low = build.layer(build.shift(build.scale(z, -1.0), -threshold), "relu")
+    return build.subtract(build.layer(build.shift(z, -threshold), "relu"), low)
+
+
+def _bound(node: Node, name: str, i: int) -> float | None:
+    value, none = node.number(name, i), NO_DOUBLE if node.type(0) == DOUBLE else NO_BOUND
+    if value is None or (value <= -none if name == "min" else value >= none):
+        return None
+    if not math.isfinite(value):
+        raise NetworkError(f"its bound {name} is {value}")
+    if node.has(i) and node.constant(i).roundings:
+        raise UnsupportedOperatorError(f"its bound {name} is a rounded result of arithmetic on constants")
+    return value

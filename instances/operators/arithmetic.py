@@ -1,0 +1,115 @@
+"""Arithmetic entry by entry: sums, differences, products with a constant, quotients by one, means, and casts."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..errors import UnsupportedOperatorError
+from ..expressions.element_types import FLOATS, type_name, widens
+from ..expressions.node import Constant, Node, Tensor, finite
+from .constants import CAST, added, divided, multiplied, negated
+
+__all__ = ["add", "cast", "divide", "dropout", "identity", "mean", "multiply", "negate", "power", "subtract"]
+
+
+def identity(node: Node) -> Tensor:
+    """Identity, and what is one in inference."""
+    return node.tensor(0)
+
+
+def dropout(node: Node) -> Tensor:
+    """Dropout in inference, with the mask of ones that older exporters ask for left out."""
+    if node.has(2) and bool(node.constant(2).array.any()):
+        raise UnsupportedOperatorError("training_mode; supported is inference")
+    return node.tensor(0)
+
+
+def cast(node: Node) -> Tensor:
+    """Cast and CastLike among floats, from integers to floats, and to wider integers."""
+    x = node.tensor(0)
+    if isinstance(x, Constant):
+        return CAST(node)
+    target = node.type(1) if node.kind == "CastLike" else int(node.attributes["to"])
+    if target not in FLOATS and not widens(node.type(0), target):
+        raise UnsupportedOperatorError(
+            "a tensor that depends on the network's input becomes other than a float: "
+            f"{type_name(target)}, which does not hold every value; supported are casts to floats"
+        )
+    return x  # whether that rounds is said by element_types.rounding
+
+
+def add(node: Node) -> Tensor:
+    """Add, and Sum of any number of tensors."""
+    out = node.tensor(0)
+    for i in range(1, len(node.inputs)):
+        out = _plus(node, out, node.tensor(i))
+    return out
+
+
+def mean(node: Node) -> Tensor:
+    """Mean of any number of tensors: their sum times 1 / n."""
+    total, count = add(node), len(node.inputs)
+    if isinstance(total, Constant):
+        return divided(total, Constant(np.array(float(count))))
+    return node.builder.scale(total, 1.0 / count, roundings=1)
+
+
+def subtract(node: Node) -> Tensor:
+    """Sub."""
+    a, b = node.tensor(0), node.tensor(1)
+    return _plus(node, a, negated(b) if isinstance(b, Constant) else node.builder.scale(b, -1.0))
+
+
+def _plus(node: Node, a: Tensor, b: Tensor) -> Tensor:
+    if isinstance(a, Constant) and isinstance(b, Constant):
+        return added(a, b)
+    a, b = node.broadcast(a, b)
+    if isinstance(a, Constant):
+        a, b = b, a
+    if isinstance(b, Constant):
+        return node.builder.shift(node.affine(a), *node.offset(b))
+    return node.builder.add(node.affine(a), b)
+
+
+def negate(node: Node) -> Tensor:
+    """Neg."""
+    x = node.tensor(0)
+    return negated(x) if isinstance(x, Constant) else node.builder.scale(x, -1.0)
+
+
+def multiply(node: Node) -> Tensor:
+    """Mul, one factor constant."""
+    a, b = node.tensor(0), node.tensor(1)
+    if isinstance(a, Constant) and isinstance(b, Constant):
+        return multiplied(a, b)
+    a, b = node.broadcast(a, b)
+    if isinstance(a, Constant):
+        a, b = b, a
+    if not isinstance(b, Constant):
+        raise UnsupportedOperatorError(
+            "both factors depend on the network's input; supported is one constant factor"
+        )
+    return node.builder.scale(node.affine(a), finite(b).array, b.roundings)
+
+
+def divide(node: Node) -> Tensor:
+    """Div by a constant."""
+    a, b = node.tensor(0), node.constant(1)
+    if isinstance(a, Constant):
+        return divided(a, b)
+    divisor = Constant(finite(b).array.astype(np.float64), b.roundings, b.name)
+    inverse = divided(Constant(np.ones(b.shape)), divisor)
+    shape = np.broadcast_shapes(a.shape, b.shape)
+    spread = node.builder.move(a, lambda i: np.broadcast_to(i, shape))
+    return node.builder.scale(spread, inverse.array, inverse.roundings)
+
+
+def power(node: Node) -> Tensor:
+    """Pow with the exponent 1."""
+    exponent = node.constant(1).array
+    if not bool(np.all(exponent == 1)):
+        raise UnsupportedOperatorError(
+            "a power of what depends on the network's input, which is not piecewise linear; supported is the exponent 1"
+        )
+    shape = np.broadcast_shapes(node.tensor(0).shape, exponent.shape)
+    return node.builder.move(node.expression(0), lambda i: np.broadcast_to(i, shape))

@@ -1,0 +1,173 @@
+"""ONNX operators as affine expressions and layers: one function an operator, found by its name in OPERATORS.
+
+What is folded on constants alone stands in FOLDED (constants.py); REFUSED says why operators that many networks have
+are in neither table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ..errors import UnsupportedOperatorError
+from ..expressions.element_types import check_integers
+from ..expressions.node import Constant, Node, Tensor, Value
+from . import sequences
+from .activations import (
+    absolute,
+    activation,
+    clip,
+    hard_sigmoid,
+    leaky_relu,
+    parametric_relu,
+    shrink,
+    thresholded,
+)
+from .arithmetic import add, cast, divide, dropout, identity, mean, multiply, negate, power, subtract
+from .constants import FOLDED, SHAPES
+from .einsum import cumulative_sum, einsum
+from .indices import (
+    compress,
+    gather,
+    gather_elements,
+    gather_nd,
+    reverse_sequence,
+    scatter_elements,
+    scatter_nd,
+    triangle,
+    where,
+)
+from .linear import average_pool, batch_normalization, conv, gemm, global_average_pool, matmul, reduce
+from .maxima import extremum, global_max_pool, max_pool, reduce_extremum
+from .moves import concat, cut, expand, flatten, pad, reshape, split, squeeze, tile, transpose, unsqueeze
+from .quantised import dequantize, quantize
+from .resize import depth_to_space, resize, space_to_depth
+from .softmax import softmax
+from .transposed import conv_transpose
+
+__all__ = ["OPERATORS", "run", "shortcoming"]
+
+Operator = Callable[[Node], Value | list[Tensor]]
+
+
+def run(node: Node) -> list[Value]:
+    """Outputs of a node.
+
+    Raises NetworkError, UnsupportedOperatorError, or what numpy raises where shapes do not fit.
+    """
+    constant = all(t is None or isinstance(t, Constant) for t in node.inputs)
+    if node.kind in SHAPES:
+        return [SHAPES[node.kind](node)]
+    if constant and node.kind in FOLDED:
+        return [FOLDED[node.kind](node)]
+    if constant and node.kind == "QuantizeLinear":
+        return [quantize(node)]
+    if node.kind not in OPERATORS:
+        raise UnsupportedOperatorError(f"the operator {node.kind} is {shortcoming(node.kind, constant)}")
+    check_integers(node.kind, node.types, node.inputs)
+    result = OPERATORS[node.kind](node)
+    return [*result] if isinstance(result, list) else [result]
+
+
+def shortcoming(kind: str, constant: bool) -> str:
+    """Why an operator cannot be read, "" where it can; constant: nothing that it reads depends on the input."""
+    on_constants = kind in FOLDED or kind == "QuantizeLinear"
+    if kind in OPERATORS or kind in SHAPES or kind == "Constant" or (constant and on_constants):
+        return ""
+    why = f" ({REFUSED[kind]})" if kind in REFUSED else ""
+    return f"supported on constants alone{why}" if on_constants else f"not supported{why}"
+
+
+OPERATORS: dict[str, Operator] = {
+    "Abs": absolute,
+    "Add": add,
+    "AveragePool": average_pool,
+    "BatchNormalization": batch_normalization,
+    "Cast": cast,
+    "CastLike": cast,
+    "Clip": clip,
+    "Compress": compress,
+    "Concat": concat,
+    "ConcatFromSequence": sequences.concatenated,
+    "Conv": conv,
+    "ConvTranspose": conv_transpose,
+    "CumSum": cumulative_sum,
+    "DepthToSpace": depth_to_space,
+    "DequantizeLinear": dequantize,
+    "Div": divide,
+    "Dropout": dropout,
+    "Einsum": einsum,
+    "Expand": expand,
+    "Flatten": flatten,
+    "Gather": gather,
+    "GatherElements": gather_elements,
+    "GatherND": gather_nd,
+    "Gemm": gemm,
+    "GlobalAveragePool": global_average_pool,
+    "GlobalMaxPool": global_max_pool,
+    "HardSigmoid": hard_sigmoid,
+    "Identity": identity,
+    "LeakyRelu": leaky_relu,
+    "LogSoftmax": softmax,
+    "MatMul": matmul,
+    "Max": extremum,
+    "MaxPool": max_pool,
+    "Mean": mean,
+    "Min": extremum,
+    "Mul": multiply,
+    "Neg": negate,
+    "PRelu": parametric_relu,
+    "Pad": pad,
+    "Pow": power,
+    "ReduceL1": reduce,
+    "ReduceMax": reduce_extremum,
+    "ReduceMean": reduce,
+    "ReduceMin": reduce_extremum,
+    "ReduceSum": reduce,
+    "Relu": activation,
+    "Reshape": reshape,
+    "Resize": resize,
+    "ReverseSequence": reverse_sequence,
+    "Scatter": scatter_elements,
+    "ScatterElements": scatter_elements,
+    "ScatterND": scatter_nd,
+    "SequenceAt": sequences.at,
+    "SequenceConstruct": sequences.construct,
+    "SequenceEmpty": sequences.empty,
+    "SequenceErase": sequences.erase,
+    "SequenceInsert": sequences.insert,
+    "SequenceLength": sequences.length,
+    "Shrink": shrink,
+    "Sigmoid": activation,
+    "Slice": cut,
+    "Softmax": softmax,
+    "SpaceToDepth": space_to_depth,
+    "Split": split,
+    "SplitToSequence": sequences.split_up,
+    "Squeeze": squeeze,
+    "Sub": subtract,
+    "Sum": add,
+    "Tanh": activation,
+    "ThresholdedRelu": thresholded,
+    "Tile": tile,
+    "Transpose": transpose,
+    "Trilu": triangle,
+    "Unsqueeze": unsqueeze,
+    "Upsample": resize,
+    "Where": where,
+}
+
+_JUMPS = "it jumps, and no sum of ReLUs does"
+_CURVED = "it is neither piecewise linear nor one of the smooth activations Sigmoid and Tanh"
+_PRODUCT = "it multiplies numbers that depend on the network's input with each other"
+_SPREAD = "it divides by a spread that depends on the network's input"
+_LOOPS = "loops are not followed; export the model with its loops written out"
+REFUSED: dict[str, str] = {
+    **dict.fromkeys(("ArgMax", "ArgMin", "Ceil", "Floor", "Greater", "Hardmax", "Less", "Round", "Sign"), _JUMPS),
+    **dict.fromkeys(("DynamicQuantizeLinear", "MatMulInteger", "QLinearConv", "QuantizeLinear"), _JUMPS),
+    **dict.fromkeys(("Celu", "Elu", "Erf", "Exp", "Gelu", "Log", "Mish", "Selu", "Softplus", "Softsign"), _CURVED),
+    **dict.fromkeys(("Cos", "Reciprocal", "ReduceL2", "ReduceSumSquare", "Sin", "Sqrt"), _CURVED),
+    **dict.fromkeys(("GRU", "HardSwish", "LRN", "LSTM", "RNN"), _PRODUCT),
+    **dict.fromkeys(("GroupNormalization", "InstanceNormalization", "LayerNormalization", "LpNormalization"), _SPREAD),
+    **dict.fromkeys(("MeanVarianceNormalization", "RMSNormalization"), _SPREAD),
+    **dict.fromkeys(("Loop", "Scan"), _LOOPS),
+}  # fmt: skip
