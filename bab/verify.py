@@ -24,7 +24,7 @@ from .answer import Answer, answer
 from .many_sets import settle_together
 from .run.limits import INTERRUPTIONS, Limits, cause
 from .run.options import Options, OptionValues, changed
-from .run.result import NO_CASE, Result
+from .run.result import NO_CASE, NO_INPUT, Result
 from .steps.candidates import Candidates
 from .tree.evidence import Evidence, told
 from .tree.progress import progress
@@ -69,8 +69,8 @@ def verify(
             result = Result(verdict, reason=reason, statistics=_final(Counter()), seconds=limits.elapsed)
         except MemoryError:
             result = Result("unknown", reason="memory", statistics=_final(Counter()), seconds=limits.elapsed)
-        if replay.note:
-            result = replace(result, notes=(*result.notes, replay.note))
+        notes = tuple(note for note in (*prop.notes, prop.contradiction, replay.note) if note)
+        result = replace(result, notes=(*result.notes, *notes))
         return picture.drawn(result) if picture else result
 
 
@@ -158,7 +158,8 @@ def _decide(
             if outcome.counterexample:
                 counterexample, reasons = outcome.counterexample, [outcome.reason, *reasons]
     if held == len(asked):
-        return _confirmed(result("unsat", told(evidence) or NO_CASE, bound), replay, prop, rng, limits)
+        none = NO_INPUT if prop.contradiction else NO_CASE
+        return _confirmed(result("unsat", told(evidence) or none, bound), replay, prop, rng, limits)
     bound = bound if not replay.network.unmodelled else -np.inf
     reason = reasons[0] if reasons else interrupted or limits.exceeded()
     return result("timeout" if "time" in (reason, limits.exceeded()) else "unknown", reason, bound)

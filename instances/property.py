@@ -168,6 +168,8 @@ class Property:
     source: str = ""  # path of the file, "" when built in memory
     joint: bool = False  # polyhedra are over (y, x): some assertion mixes outputs and inputs; see Query
     text: str = ""  # the VNN-LIB text, whose decimals a witness is written with
+    contradiction: str = ""  # why no input satisfies the text, "" where some may; there are no cases then
+    notes: tuple[str, ...] = ()  # what a reader of the verdict must know besides
 
     def __post_init__(self) -> None:
         whole_number(self.input_size, 1, "property: input_size", PropertyError)
