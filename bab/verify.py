@@ -8,7 +8,6 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
 import numpy as np
@@ -22,6 +21,7 @@ from ..instances.property import InputSet, Property
 from ..instances.query import queries
 from .answer import Answer, answer
 from .many_sets import settle_together
+from .reading import Networks, hold_types, read
 from .run.limits import INTERRUPTIONS, Limits, cause
 from .run.options import Options, OptionValues, changed
 from .run.result import NO_CASE, NO_INPUT, Result
@@ -40,14 +40,15 @@ MOST_CHECKED = 256  # input sets whose inputs are run in the file before `unsat`
 
 
 def verify(
-    network: str | os.PathLike[str] | Network,
+    network: Networks,
     property: str | os.PathLike[str] | Property,
     options: Options | None = None,
     **overrides: Unpack[OptionValues],
 ) -> Result:
     """Decide whether some input of the property's input sets is sent into its forbidden outputs.
 
-    network: path of an ONNX file (or of it with `.gz`), or a Network; property: path of a VNN-LIB file, or a Property;
+    network: path of an ONNX file (or of it with `.gz`), a Network, or several of them by the names that a VNN-LIB 2
+    property declares, as {"f": "f.onnx", "g": "g.onnx"}; property: path of a VNN-LIB file, or a Property;
     options: see `Options`; each may also be given by its name, e.g. `timeout=60`. docs/options.md lists them.
 
     Returns a Result: `unsat` (the property holds for the real-valued network), `sat` with a replayed witness,
@@ -59,8 +60,9 @@ def verify(
     options = changed(options, overrides)
     limits = Limits(options)
     with _log_to(options.log), memory.ceiling(options.memory_mb):
-        net, prop = _read(network, property)
+        net, prop = read(network, property, options.strict_types)
         replay, picture = Replay(net), _picture(options, net, prop)
+        hold_types(prop, replay)
         try:
             result = _decide(replay, prop, options, limits, picture)
         except KeyboardInterrupt as stop:
@@ -72,27 +74,6 @@ def verify(
         notes = tuple(note for note in (*prop.notes, prop.contradiction, replay.note) if note)
         result = replace(result, notes=(*result.notes, *notes))
         return picture.drawn(result) if picture else result
-
-
-def _read(
-    network: str | os.PathLike[str] | Network, prop: str | os.PathLike[str] | Property
-) -> tuple[Network, Property]:
-    if not isinstance(network, Network):
-        from ..instances.onnx.reader import read_network
-
-        network = read_network(Path(network))
-    if not isinstance(prop, Property):
-        from ..instances.vnnlib.reader import read_property
-
-        prop = read_property(Path(prop), network.input_size, network.output_size)
-    if (prop.input_size, prop.output_size) != (network.input_size, network.output_size):
-        from ..instances.errors import PropertyError
-
-        raise PropertyError(
-            f"{prop.source or 'property'}: {prop.input_size} inputs and {prop.output_size} outputs, but the network "
-            f"{network.source or ''} has {network.input_size} and {network.output_size}"
-        )
-    return network, prop
 
 
 def _picture(options: Options, network: Network, prop: Property) -> Picture | None:

@@ -87,6 +87,7 @@ class Network:
     source: str = ""  # path of the file, "" when built in memory
     operators: dict[str, int] = field(default_factory=dict)  # ONNX operator -> how many nodes
     unmodelled: str = ""  # the file rounds where this network does not, and how; then no bound of it proves anything
+    parts: tuple[Network, ...] = ()  # networks side by side, each with a file of its own, that this one stands for
 
     def __post_init__(self) -> None:
         whole_number(self.input_size, 1, "input_size", NetworkError)

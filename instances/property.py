@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from .checks import finite_array, whole_number
+from .declarations import Declared
 from .errors import PropertyError
 from .network import Array
 from .norm_ball import NormBall
@@ -169,6 +170,7 @@ class Property:
     joint: bool = False  # polyhedra are over (y, x): some assertion mixes outputs and inputs; see Query
     text: str = ""  # the VNN-LIB text, whose decimals a witness is written with
     contradiction: str = ""  # why no input satisfies the text, "" where some may; there are no cases then
+    networks: tuple[Declared, ...] = ()  # of VNN-LIB 2: what x and y are made of; else one network
     notes: tuple[str, ...] = ()  # what a reader of the verdict must know besides
 
     def __post_init__(self) -> None:

@@ -89,6 +89,10 @@ class Options:
     trust_scip: bool = _option(
         False, switch(), "let SCIP's floating-point word close what nothing else proves", flag="--trust-scip"
     )
+    strict_types: bool = _option(
+        False, switch(), "refuse VNN-LIB 2 properties that declare floats, instead of reading them as reals",
+        flag="--strict-types",
+    )  # fmt: skip
     log: str | os.PathLike[str] = _option(
         "", file(), "file for what was tried, why, and what it brought", "none", "--log FILE"
     )
@@ -128,6 +132,7 @@ class OptionValues(TypedDict, total=False):
     batch: int
     clip: bool
     trust_scip: bool
+    strict_types: bool
     log: str | os.PathLike[str]
     progress: bool
     picture: str | os.PathLike[str]

@@ -27,6 +27,7 @@ from ..network import Array, Network
 from ..property import Case, InputSet, Polyhedron
 from ..rounding import TINY, UNIT, UP
 from .exact_evaluation import enclose, exact_output
+from .joined import JoinedSession
 from .runtime import Float, Session
 from .witness import Witness
 
@@ -39,22 +40,24 @@ class Replay:
     """Checks candidate inputs of one network.
 
     model: path of the ONNX file (found as `path` or `path`.gz), its bytes, or None for `network.source`;
-    with neither, the network counts as built in memory. The onnxruntime session starts with the first
+    with neither, the network counts as built in memory. Of several networks side by side each has its own file. The
+    onnxruntime session starts with the first
     candidate, one thread, quiet.
     """
 
     def __init__(self, network: Network, model: str | Path | bytes | None = None) -> None:
         self.network = network
-        self.model = model if model is not None else network.source or None
+        sources = tuple(part.source for part in network.parts)
+        self.model = model if model is not None else sources if all(sources) and sources else network.source or None
         self.name = str(self.model) if isinstance(self.model, (str, Path)) else network.source or "the model"
-        self._session: Session | None = None
+        self._session: Session | JoinedSession | None = None
         self._failure = ""  # why there is no session
 
     def __getstate__(self) -> dict[str, Any]:
         return self.__dict__ | {"_session": None}  # sessions cannot travel to another process
 
     @property
-    def session(self) -> Session:
+    def session(self) -> Session | JoinedSession:
         """The running model; started when first asked for."""
         if self._session is None:
             if self.model is None:
@@ -62,11 +65,18 @@ class Replay:
             if self._failure:
                 raise ReplayError(self._failure)
             try:
-                self._session = Session(self.model, self.name, self.network)
+                self._session = self._start(self.model)
             except ReplayError as error:
                 self._failure = str(error)
                 raise
         return self._session
+
+    def _start(self, model: str | Path | bytes | tuple[str, ...]) -> Session | JoinedSession:
+        if not isinstance(model, tuple):
+            return Session(model, self.name, self.network)
+        parts = self.network.parts
+        sessions = [Session(source, source, part) for source, part in zip(model, parts, strict=True)]
+        return JoinedSession(sessions, [part.input_size for part in parts])
 
     @property
     def note(self) -> str:
@@ -108,8 +118,9 @@ class Replay:
         point = np.concatenate([y, x]) if joint else y
         if joint:
             radius, exact = np.pad(radius, (0, len(x))), _followed_by(exact, x)
-        found = any(_contains(polyhedron, point, radius, exact) for polyhedron in case.forbidden)
-        return Witness(x, y, rounded) if found else None
+        found = (_contains(polyhedron, point, radius, exact) for polyhedron in case.forbidden)
+        hit = next((k for k, inside in enumerate(found) if inside), None)
+        return None if hit is None else Witness(x, y, rounded, disjunct=hit)
 
     def run(self, x: Array) -> Array:
         """Outputs [B, m] of the file for inputs x [B, n], in the model's own types (float32 as a rule).

@@ -35,6 +35,7 @@ class Witness:
         False  # some bound interval holds no value of that type, and the one nearest to it was taken
     )
     written: dict[int, str] = field(default_factory=dict)  # decimals of inputs whose repr will not do
+    disjunct: int = 0  # of the forbidden polyhedra of its case, the first that holds the output
 
     def decimal(self, i: int) -> str:
         """Input i as it is written."""

@@ -91,13 +91,17 @@ class Expressions:
                 value, position = self.plain_atom(match), match.end()
             else:
                 token, start, position = self.token(position)
-                if token == "(":
+                between = self.between(position) if token == "(" else None
+                if token == "(" and not between:
                     frame, position = self.opened(position)
                     stack.append(frame)
                     continue
                 if token == ")" and not stack:
                     self.text.fail(start, "')' where a formula should stand")
-                value = self.closed(stack.pop()) if token == ")" else self.operand(token, start)
+                if between:
+                    value, position = between
+                else:
+                    value = self.closed(stack.pop()) if token == ")" else self.operand(token, start)
             if not stack:
                 return value, position
             frame = stack[-1]
@@ -106,6 +110,10 @@ class Expressions:
                 position = self.bound(frame, position)
             elif frame.operator == "!":
                 position = self.annotated(frame, position)
+
+    def between(self, position: int) -> tuple[Tree, int] | None:
+        """Behind a '(': a comparison that stands between its sides, and where it ends; SMT-LIB has none."""
+        return None
 
     def opened(self, position: int) -> tuple[_Frame, int]:
         """The operator behind a '('."""

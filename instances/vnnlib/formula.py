@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import NamedTuple, NoReturn
 
+from ..declarations import Declared
 from ..errors import PropertyError
 
 __all__ = [
@@ -71,6 +72,7 @@ class Formula:
     bounds: list[Bound]
     assertions: list[list[Conjunction]]  # each a disjunction; no conjunctions at all means false
     spelled: Callable[[int], str] = spelled_flat  # how a variable is written; i is an input, ~i an output
+    networks: list[Declared] = field(default_factory=list)  # of VNN-LIB 2
     notes: list[str] = field(default_factory=list)  # what a reader of the verdict must know besides
 
 

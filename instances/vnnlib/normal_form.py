@@ -28,6 +28,7 @@ from ..errors import PropertyError
 from ..network import Array
 from ..property import Case, InputSet, Polyhedron
 from .formula import MAX_CONJUNCTIONS, Atom, Bound, Conjunction, Formula, Number, conjoin
+from .implied_bounds import bound_the_unbounded
 
 __all__ = ["Normaliser"]
 
@@ -118,6 +119,8 @@ class Normaliser:
                 rows.append(0.0 - row)  # not -row: that would make zeros negative
                 offsets.append(rhs)
                 strict.append(open_row)
+        if rows and (np.isinf(lower).any() or np.isinf(upper).any()):
+            bound_the_unbounded(lower, upper, atoms)
         crossed = (lower > upper) | ((lower == upper) & (above | below))
         if crossed.any():
             return _Contradiction(int(crossed.argmax()), atoms)

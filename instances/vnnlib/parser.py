@@ -24,7 +24,7 @@ _DECLARE = re.compile(rf"{SKIP}\({SKIP}{_REAL}{SKIP}\)")
 _BOUND = re.compile(rf"{SKIP}\(\s*+assert\s*+\(\s*+{_COMPARE}\s++([XY]_[0-9]+)\s++({NUMBER})\s*+\)\s*+\)")
 _IGNORED = (
     "set-logic", "set-info", "set-option", "check-sat", "get-model", "get-value", "get-info", "get-assignment",
-    "get-unsat-core", "get-proof", "echo",
+    "get-unsat-core", "get-proof", "echo", "vnnlib-version",
 )  # fmt: skip
 _EXPECTED = "expected (declare-const X_i Real) or (declare-fun X_i () Real), X or Y, i = 0, 1, ..."
 _STATEMENTS = ("assert", "declare-const", "declare-fun", "define-fun", "define-const")

@@ -1,6 +1,7 @@
 """VNN-LIB files -> Property: a list of input sets, each with its union of forbidden polyhedra.
 
-parser.py reads the text, normal_form.py makes cases of what it says. Literals are the float64 nearest to them.
+parser.py and networks.py read the text, of version 1 and 2, normal_form.py makes cases of what it says. Literals are
+the float64 nearest to them.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from pathlib import Path
 from ..errors import PropertyError
 from ..files import open_text
 from ..property import Property
+from .networks import is_version_2, parse_networks
 from .normal_form import Normaliser
 from .parser import parse
 
@@ -17,31 +19,35 @@ __all__ = ["parse_property", "read_property"]
 
 
 def read_property(
-    path: str | Path, input_size: int | None = None, output_size: int | None = None
+    path: str | Path, input_size: int | None = None, output_size: int | None = None, strict_types: bool = False
 ) -> Property:
-    """Read a VNN-LIB 1 file, plain or gzipped (`path`, or else `path` + ".gz").
+    """Read a VNN-LIB file of version 1 or 2, plain or gzipped (`path`, or else `path` + ".gz").
 
-    input_size, output_size: sizes of the network it is meant for, checked where given.
+    input_size, output_size: sizes of the network it is meant for, checked where given and where it is one network;
+    strict_types: refuse declared floats, which are read as reals else.
     Raises InputError where there is no such file, PropertyError (naming file and line) where it is malformed,
-    contradictory, non-linear, leaves an input unbounded, or does not fit the network.
+    non-linear, leaves an input unbounded, or does not fit the network.
     """
     with open_text(path) as file:
-        return parse_property(file.read(), input_size, output_size, str(path))
+        return parse_property(file.read(), input_size, output_size, str(path), strict_types)
 
 
 def parse_property(
-    text: str, input_size: int | None = None, output_size: int | None = None, source: str = ""
-) -> Property:
-    """Read a VNN-LIB 1 text; `source` is its name in messages. See read_property.
+    text: str, input_size: int | None = None, output_size: int | None = None, source: str = "",
+    strict_types: bool = False,
+) -> Property:  # fmt: skip
+    """Read a VNN-LIB text; `source` is its name in messages. See read_property.
 
     >>> declarations = "(declare-const X_0 Real) (declare-const Y_0 Real)"
     >>> prop = parse_property(declarations + "(assert (and (>= X_0 -1) (<= X_0 1) (>= Y_0 100)))")
     >>> prop.cases[0].region.lower, prop.cases[0].forbidden[0].rhs
     (array([-1.]), array([-100.]))
     """
-    formula = parse(text, source or "property")
+    name = source or "property"
+    formula = parse_networks(text, name, strict=strict_types) if is_version_2(text) else parse(text, name)
     sizes, expected = (len(formula.inputs), len(formula.outputs)), (input_size, output_size)
-    if any(e is not None and e != s for s, e in zip(sizes, expected, strict=True)):
+    unfit = any(e is not None and e != s for s, e in zip(sizes, expected, strict=True))
+    if unfit and len(formula.networks) < 2:
         wanted = " and ".join(
             f"{e} {w}" for e, w in zip(expected, ("inputs", "outputs"), strict=True) if e is not None
         )
@@ -51,4 +57,6 @@ def parse_property(
         )
     normaliser = Normaliser(formula)
     cases, joint = normaliser.cases()
-    return Property(cases, *sizes, source, joint, text, normaliser.contradiction, tuple(formula.notes))
+    return Property(
+        cases, *sizes, source, joint, text, normaliser.contradiction, tuple(formula.networks), tuple(formula.notes)
+    )

@@ -194,7 +194,7 @@ def _linear(operator: str, terms: list[Linear], position: int, text: Text) -> Li
                 text.fail(position, "division by zero or by a variable; terms must be linear")
             result = scale(result, 1 / factor[1])
         elif any(factor[0].values()) and any(result[0].values()):
-            text.fail(position, "product of two variables; terms must be linear")
+            text.fail(position, "a polynomial term: product of two variables; terms must be linear")
         else:
             result = scale(factor, result[1]) if any(factor[0].values()) else scale(result, factor[1])
     return result

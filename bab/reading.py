@@ -1,0 +1,124 @@
+"""From files to one network and the property that is asked of it, for one network and for several by their names."""
+
+from __future__ import annotations
+
+import ast
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from ..instances.declarations import FLOATS, Declared
+from ..instances.errors import InputError, PropertyError, ReplayError
+from ..instances.judges.replay import Replay
+from ..instances.network import Network
+from ..instances.property import Property
+
+__all__ = ["Networks", "hold_types", "named_networks", "read"]
+
+OneNetwork = str | os.PathLike[str] | Network
+Networks = OneNetwork | Mapping[str, OneNetwork]  # one, or several by the names that the property declares
+
+
+def read(network: Networks, prop: str | os.PathLike[str] | Property, strict_types: bool) -> tuple[Network, Property]:
+    """The network (several stand side by side) and the property.
+
+    Raises InputError for files that cannot be understood, and where networks and property do not fit each other.
+    """
+    if isinstance(network, Mapping):
+        return _several(network, prop, strict_types)
+    net = _network(network)
+    if not isinstance(prop, Property):
+        from ..instances.vnnlib.reader import read_property
+
+        prop = read_property(Path(prop), net.input_size, net.output_size, strict_types)
+    if len(prop.networks) > 1:
+        own = [d.name for d in prop.networks if not d.equal_to]
+        if len(own) > 1:
+            raise InputError(
+                f"{prop.source or 'property'}: declares the networks {' and '.join(own)}; expected a file for each: "
+                + " ".join(f"--network {name}=FILE" for name in own)
+            )
+        return _several({own[0]: net}, prop, strict_types)
+    return net, _fitting(net, prop)
+
+
+def named_networks(text: str) -> str | dict[str, str]:
+    """A list of pairs, [('f', 'f.onnx'), ('g', 'g.onnx')], as the competition's lists write several networks; a plain
+    path stays what it is. Raises InputError."""
+    if not text.startswith("["):
+        return text
+    try:
+        pairs = ast.literal_eval(text)
+        named = {str(name): str(path) for name, path in pairs}
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError) as error:
+        raise InputError(f"networks {text[:80]!r}: expected [('NAME', 'FILE'), ...]") from error
+    if not named or len(named) != len(pairs):
+        raise InputError(f"networks {text[:80]!r}: expected names that differ, one or more")
+    return named
+
+
+def hold_types(prop: Property, replay: Replay) -> None:
+    """PropertyError where a declared float type is not the file's; `real` fits all."""
+    if replay.model is None or not any(t.kind in FLOATS for d in prop.networks for t in d.tensors):
+        return
+    try:
+        sessions = [session for session, _ in replay.session.pieces(np.zeros(replay.network.input_size))]
+    except ReplayError:
+        return  # no type to compare with; whoever needs the file says why it does not run
+    for declared, session in zip(prop.networks, sessions, strict=True):
+        kind = np.dtype(session.fed).name
+        for tensor in declared.tensors:
+            if tensor.is_input and tensor.kind not in ("real", kind):
+                raise PropertyError(
+                    f"{prop.source or 'property'}: {tensor.name} is declared {tensor.spelled_kind}, but "
+                    f"{session.name} takes {kind}"
+                )
+
+
+def _several(
+    given: Mapping[str, OneNetwork], prop: str | os.PathLike[str] | Property, strict: bool
+) -> tuple[Network, Property]:
+    from ..instances.side_by_side import side_by_side
+
+    if not isinstance(prop, Property):
+        from ..instances.vnnlib.reader import read_property
+
+        prop = read_property(Path(prop), strict_types=strict)
+    where = prop.source or "property"
+    declared = prop.networks or (Declared(next(iter(given), ""), ()),)  # version 1 names no network
+    own = [d.name for d in declared if not d.equal_to]
+    missing, more = [n for n in own if n not in given], [n for n in given if n not in own]
+    if missing or more:
+        what = f"no file for network {missing[0]}" if missing else f"a file for {more[0]}, which needs none"
+        raise InputError(f"{where}: {what}; expected one for each of {', '.join(own)}")
+    read = {name: _network(network) for name, network in given.items()}
+    for d in declared:
+        read.setdefault(d.name, read[d.equal_to or d.name])
+    networks = [read[d.name] for d in declared]
+    for d, net in zip(declared, networks, strict=True):
+        if d.tensors and d.sizes() != (net.input_size, net.output_size):
+            raise PropertyError(
+                f"{where}: network {d.name} has {d.sizes()[0]} inputs and {d.sizes()[1]} outputs there, but "
+                f"{net.input_size} and {net.output_size} in {net.source or 'memory'}"
+            )
+    whole = side_by_side(networks)
+    return whole, _fitting(whole, prop)
+
+
+def _network(network: OneNetwork) -> Network:
+    if isinstance(network, Network):
+        return network
+    from ..instances.onnx.reader import read_network
+
+    return read_network(Path(network))
+
+
+def _fitting(network: Network, prop: Property) -> Property:
+    if (prop.input_size, prop.output_size) != (network.input_size, network.output_size):
+        raise PropertyError(
+            f"{prop.source or 'property'}: {prop.input_size} inputs and {prop.output_size} outputs, but the network "
+            f"{network.source or ''} has {network.input_size} and {network.output_size}"
+        )
+    return prop
