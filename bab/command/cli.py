@@ -43,7 +43,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     started = time.monotonic() - (_process_age() if arguments is None else 0.0)
     try:
-        args = parser(COMMANDS).parse_args(arguments)
+        words = sys.argv[1:] if arguments is None else list(arguments)
+        by_name = any(word.partition("=")[0] == "--network" for word in words)
+        args = parser(COMMANDS, by_name).parse_args(words)
     except SystemExit as stop:  # --help, --version, or a usage error, already printed
         return int(stop.code or 0)
     args.started, args.own_process = started, arguments is None
@@ -72,18 +74,55 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _verify(args: argparse.Namespace) -> int:
     _one_thread_of_algebra()
     options = options_from(args, progress=not args.json)
+    from ..reading import named_networks
     from .report import json_text, result_file_text, summary
 
+    args.network = _by_names(args) if args.named else named_networks(str(args.network))
+    answer = _answered_by_name(args) if args.named and not args.json else None
     _spare_inputs(args, options)
     with _result_file(args.result) as write:
 
         def say(result: Result) -> None:
-            print(json_text(result) if args.json else "\n".join(summary(result, args.verbose)), flush=True)
+            if answer:
+                answer(result)
+            else:
+                print(json_text(result) if args.json else "\n".join(summary(result, args.verbose)), flush=True)
             write(result_file_text(result))
 
         result = _decide(args, options, say)
         say(result)
-    return VERDICT_CODES[result.verdict]
+    return DONE if args.named else VERDICT_CODES[result.verdict]
+
+
+def _by_names(args: argparse.Namespace) -> dict[str, str]:
+    from .standard import named
+
+    return named(args.named)
+
+
+def _answered_by_name(args: argparse.Namespace) -> Callable[[Result], None]:
+    """What tells a result as the VNN-LIB standard asks for it, and the rest on stderr."""
+    from .report import summary
+    from .standard import answer_lines, declared_in, serialise
+
+    networks = declared_in(args.property)
+
+    def answer(result: Result) -> None:
+        if result.witness and args.assignments:
+            serialise(result.witness, networks, args.assignments)
+        print("\n".join(answer_lines(result, networks, values=not args.assignments)), flush=True)
+        print("\n".join(summary(result, args.verbose)[1:]), file=sys.stderr)
+
+    return answer
+
+
+def _supports(args: argparse.Namespace) -> int:
+    from .standard import CAPABILITIES
+
+    if len(args.capabilities) != 1:
+        raise InputError("supports: expected one capability, e.g. --onnx-operators; see `hypersplit supports --help`")
+    print("\n".join(CAPABILITIES[args.capabilities[0]]()))
+    return DONE
 
 
 def _decide(args: argparse.Namespace, options: Options, say: Callable[[Result], None]) -> Result:
@@ -98,6 +137,8 @@ def _decide(args: argparse.Namespace, options: Options, say: Callable[[Result], 
 
     def last_word(reason: str) -> None:
         say(_undecided(reason, args.started))
+        if args.named:
+            os._exit(DONE)
 
     try:
         with watched(end, options.timeout, options.memory_mb, last_word if args.own_process else None):
@@ -159,7 +200,10 @@ def _warm(args: argparse.Namespace) -> int:
     return warm()
 
 
-COMMANDS = {"verify": _verify, "info": _info, "bench": _bench, "study": _study, "demo": _demo, "warm": _warm}
+COMMANDS = {
+    "verify": _verify, "info": _info, "bench": _bench, "study": _study, "demo": _demo, "warm": _warm,
+    "supports": _supports,
+}  # fmt: skip
 
 
 def _leave(code: int, own_process: bool) -> int:
@@ -181,7 +225,8 @@ def _spare_inputs(args: argparse.Namespace, options: Options) -> None:
     from ...instances.files import spare
 
     outputs = {"result": args.result, "log": options.log, "picture": options.picture}
-    spare([args.network, args.property], {name: Path(path) for name, path in outputs.items() if path})
+    networks = list(args.network.values()) if isinstance(args.network, dict) else [args.network]
+    spare([*networks, args.property], {name: Path(path) for name, path in outputs.items() if path})
 
 
 @contextlib.contextmanager

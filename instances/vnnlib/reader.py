@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from ..declarations import Declared, Tensor
 from ..errors import PropertyError
 from ..files import open_text
 from ..property import Property
@@ -15,7 +16,7 @@ from .networks import is_version_2, parse_networks
 from .normal_form import Normaliser
 from .parser import parse
 
-__all__ = ["parse_property", "read_property"]
+__all__ = ["declarations", "parse_property", "read_property"]
 
 
 def read_property(
@@ -60,3 +61,16 @@ def parse_property(
     return Property(
         cases, *sizes, source, joint, text, normaliser.contradiction, tuple(formula.networks), tuple(formula.notes)
     )
+
+
+def declarations(text: str, source: str = "property") -> tuple[Declared, ...]:
+    """The networks that a text declares; of version 1 one, whose tensors are the vectors X and Y.
+
+    Raises PropertyError, as `parse_property`, as far as the text alone tells.
+    """
+    if is_version_2(text):
+        return tuple(parse_networks(text, source).networks)
+    formula = parse(text, source)
+    x = Tensor("X", "real", (len(formula.inputs),), 0, True, "real")
+    y = Tensor("Y", "real", (len(formula.outputs),), 0, False, "real")
+    return (Declared("", (x, y)),)
