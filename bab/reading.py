@@ -80,7 +80,7 @@ def hold_types(prop: Property, replay: Replay) -> None:
 def _several(
     given: Mapping[str, OneNetwork], prop: str | os.PathLike[str] | Property, strict: bool
 ) -> tuple[Network, Property]:
-    from ..instances.side_by_side import side_by_side
+    from ..instances.rewriting.side_by_side import side_by_side
 
     if not isinstance(prop, Property):
         from ..instances.vnnlib.reader import read_property

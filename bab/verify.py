@@ -15,10 +15,12 @@ import numpy as np
 from ..instances import memory
 from ..instances.errors import InputError, ReplayError
 from ..instances.judges.cross_check import Findings, cross_check
+from ..instances.judges.real_points import inside
 from ..instances.judges.replay import Replay, Witness
 from ..instances.network import Network
 from ..instances.property import InputSet, Property
 from ..instances.query import queries
+from ..instances.rewriting.reduced import without_equalities
 from .answer import Answer, answer
 from .many_sets import settle_together
 from .reading import Networks, hold_types, read
@@ -114,10 +116,15 @@ def _decide(
         bound = 0.0 if together.statistics["sets_together"] else bound
         asked = queries(replay.network, replace(prop, cases=tuple(together.left)))
         interrupted = together.stopped if together.stopped in INTERRUPTIONS else ""
-        for number, query in enumerate(asked):
+        for number, whole in enumerate(asked):
             if interrupted or (number and limits.exceeded()):
                 bound = -np.inf  # of this set nothing is known
                 break
+            query = whole if picture else without_equalities(whole)
+            if query is None:  # the equalities contradict each other, or the bounds
+                held, evidence[Evidence.EMPTY] = held + 1, evidence[Evidence.EMPTY] + 1
+                bound = min(bound, 0.0)
+                continue
             candidates = Candidates(query, replay, prop.joint, limits, rng)
             listeners = (picture.recorder(),) if picture else ()
             try:
@@ -129,14 +136,14 @@ def _decide(
             if picture:
                 picture.keep(query)
             if outcome.witness:
-                witness = _written(outcome.witness, query.region, replay, prop)
+                witness = _written(outcome.witness, whole.region, replay, prop)
                 return result("sat", outcome.reason, outcome.bound, witness)
             bound = min(bound, outcome.bound)
             held += outcome.holds
             if not outcome.holds:
                 reasons.append(outcome.reason)
                 interrupted = outcome.reason if outcome.reason in INTERRUPTIONS else ""
-            if outcome.counterexample:
+            if outcome.counterexample and (query is whole or inside(whole.region, list(outcome.counterexample))):
                 counterexample, reasons = outcome.counterexample, [outcome.reason, *reasons]
     if held == len(asked):
         none = NO_INPUT if prop.contradiction else NO_CASE

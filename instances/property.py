@@ -11,7 +11,8 @@ only makes more to refute; what is called a solution satisfies them as they are.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Any
+from fractions import Fraction
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -21,15 +22,24 @@ from .errors import PropertyError
 from .network import Array
 from .norm_ball import NormBall
 
-__all__ = ["Case", "InputSet", "Polyhedron", "Property"]
+__all__ = ["Case", "Equality", "InputSet", "Polyhedron", "Property"]
 
 _CLOSED: Any = None  # default of the masks of strict rows: none is
+
+
+class Equality(NamedTuple):
+    """The hyperplane {sum of coefficient * x_i + constant = 0}; all numbers are exact."""
+
+    terms: tuple[tuple[int, Fraction], ...]  # input, coefficient that is not zero; each input at most once
+    constant: Fraction
 
 
 @dataclass(frozen=True, eq=False)
 class InputSet:
     """The polytope {x : lower <= x <= upper, rows @ x + offsets >= 0}, without the faces that are strict.
 
+    Its `equal` are equalities that two of the rows each state, up to outward rounding of their offsets; a pair of
+    opposite rows without rounding is one, named or not.
     With a `ball` it is what of the polytope lies in the ball; the box is then the ball's or smaller.
     Raises PropertyError where a field is not what is said below; numbers of other types become float64.
     """
@@ -42,6 +52,7 @@ class InputSet:
     strict_upper: Array = field(default=_CLOSED)  # [n] bool: x < upper
     strict: Array = field(default=_CLOSED)  # [g] bool: rows @ x + offsets > 0
     ball: NormBall | None = None  # of l1 or l2, of n inputs
+    equal: tuple[Equality, ...] = ()
 
     def __post_init__(self) -> None:
         lower = finite_array(self.lower, (None,), "input set: lower", PropertyError)
@@ -85,7 +96,7 @@ class InputSet:
         none = np.zeros(0)
         return _of_checked(
             InputSet, lower=lower, upper=upper, rows=none.reshape(0, len(lower)), offsets=none,
-            strict_lower=strict_lower, strict_upper=strict_upper, strict=none.astype(bool), ball=None,
+            strict_lower=strict_lower, strict_upper=strict_upper, strict=none.astype(bool), ball=None, equal=(),
         )  # fmt: skip
 
     @property

@@ -59,7 +59,7 @@ class Candidates:
         return None
 
     def _replayed(self, x: Array) -> Witness | None:
-        return self._replayed_for(self.query.case, x)
+        return self._replayed_for(self.query.case, self.query.lifted(x))
 
     def _replayed_for(self, case: Case, x: Array) -> Witness | None:
         """A file that cannot be run ends the search where a counterexample would, and nowhere else."""

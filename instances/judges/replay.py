@@ -5,6 +5,8 @@ half-spaces are checked exactly, onnxruntime runs the file, and the outputs it g
 forbidden rows exactly. float64 decides the rows that are clear of its own rounding error, Fractions the
 others.
 
+In an input set with equalities the input is the rounding of a real point of the set (`real_points`).
+
 Where an interval of the box holds no float32 at all (an input fixed to 0.1), the float32 nearest to the
 interval is taken, as the competition's checkers accept, and the witness is flagged `rounded`.
 
@@ -25,15 +27,18 @@ import numpy as np
 from ..errors import InputError, ReplayError
 from ..network import Array, Network
 from ..property import Case, InputSet, Polyhedron
+from ..rewriting.elimination import solved
 from ..rounding import TINY, UNIT, UP
 from .exact_evaluation import enclose, exact_output
 from .joined import JoinedSession
+from .real_points import real_points
 from .runtime import Float, Session
 from .witness import Witness
 
 __all__ = ["Replay", "Witness", "round_into"]
 
 _Exact = Callable[[], Sequence[float | Fraction] | None]
+_Output = Callable[[Array], tuple[Array, Array, _Exact]]
 
 
 class Replay:
@@ -98,9 +103,14 @@ class Replay:
         return self._decided(case, x, joint, np.float32, self._enclosed) is not None
 
     def _decided(
-        self, case: Case, x: Array, joint: bool, dtype: Float, output: Callable[[Array], tuple[Array, Array, _Exact]]
+        self, case: Case, x: Array, joint: bool, dtype: Float, output: _Output
     ) -> Witness | None:
         """See `check`; output: x -> f(x) in float64, a bound on its error, and a callable that gives it exactly."""
+        if solution := solved(case.region):
+            for _, point, rounded in real_points(case.region, solution, x, dtype):
+                if not (rounded and self.model is None) and (found := _forbidden(case, point, rounded, joint, output)):
+                    return found
+            return None
         x, rounded = round_into(case.region, x, dtype)
         if not np.all(np.isfinite(x)):
             return None
@@ -112,15 +122,7 @@ class Replay:
         halfspaces = Polyhedron(-region.rows, region.offsets, region.strict)
         if not _contains(halfspaces, x, np.zeros(len(x)), x.tolist):
             return None
-        y, radius, exact = output(x)
-        if not np.all(np.isfinite(y)):
-            return None
-        point = np.concatenate([y, x]) if joint else y
-        if joint:
-            radius, exact = np.pad(radius, (0, len(x))), _followed_by(exact, x)
-        found = (_contains(polyhedron, point, radius, exact) for polyhedron in case.forbidden)
-        hit = next((k for k, inside in enumerate(found) if inside), None)
-        return None if hit is None else Witness(x, y, rounded, disjunct=hit)
+        return _forbidden(case, x, rounded, joint, output)
 
     def run(self, x: Array) -> Array:
         """Outputs [B, m] of the file for inputs x [B, n], in the model's own types (float32 as a rule).
@@ -139,6 +141,21 @@ class Replay:
         """The file's own output."""
         y = self.session.single(x).astype(np.float64)
         return y, np.zeros(len(y)), y.tolist
+
+
+def _forbidden(case: Case, x: Array, rounded: bool, joint: bool, output: _Output) -> Witness | None:
+    """The witness that input x [n] is, if its output is forbidden."""
+    if not np.all(np.isfinite(x)):
+        return None
+    y, radius, exact = output(x)
+    if not np.all(np.isfinite(y)):
+        return None
+    point = np.concatenate([y, x]) if joint else y
+    if joint:
+        radius, exact = np.pad(radius, (0, len(x))), _followed_by(exact, x)
+    found = (_contains(polyhedron, point, radius, exact) for polyhedron in case.forbidden)
+    hit = next((k for k, inside in enumerate(found) if inside), None)
+    return None if hit is None else Witness(x, y, rounded, disjunct=hit)
 
 
 def round_into(region: InputSet, x: Array, dtype: Float = np.float32) -> tuple[Array, bool]:

@@ -26,13 +26,14 @@ import numpy as np
 
 from ..errors import PropertyError
 from ..network import Array
-from ..property import Case, InputSet, Polyhedron
+from ..property import Case, Equality, InputSet, Polyhedron
 from .formula import MAX_CONJUNCTIONS, Atom, Bound, Conjunction, Formula, Number, conjoin
 from .implied_bounds import bound_the_unbounded
 
 __all__ = ["Normaliser"]
 
-_Ends = tuple[Array, Array, Array, Array, Array, Array, Array]  # the fields of an InputSet, bounds perhaps infinite
+# the fields of an InputSet, bounds perhaps infinite, and its equalities
+_Ends = tuple[Array, Array, Array, Array, Array, Array, Array, tuple[Equality, ...]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,7 +83,7 @@ class Normaliser:
 
         Where there are conjunctions, and all of them contradict themselves, `contradiction` says so.
         """
-        groups: dict[tuple[bytes, ...], tuple[_Ends, list[Conjunction]]] = {}
+        groups: dict[tuple[object, ...], tuple[_Ends, list[Conjunction]]] = {}
         known: dict[object, list[Conjunction] | None] = {}  # by what atoms say, wherever they stand in the text
         contradiction: _Contradiction | None = None
         for conjunction in conjunctions:
@@ -93,7 +94,7 @@ class Normaliser:
                 if isinstance(region, _Contradiction):
                     contradiction, known[said] = contradiction or region, None
                 else:
-                    key = tuple(a.tobytes() for a in region)
+                    key = (*(a.tobytes() for a in region[:-1]), region[-1])
                     known[said] = groups.setdefault(key, (region, []))[1]
             residuals = known[said]
             if residuals is not None:
@@ -126,7 +127,7 @@ class Normaliser:
             return _Contradiction(int(crossed.argmax()), atoms)
         matrix = np.array(rows).reshape(len(rows), self.inputs)
         rest = np.array(offsets, dtype=np.float64), above, below, np.array(strict, dtype=bool)
-        return lower + 0.0, upper + 0.0, matrix, *rest
+        return lower + 0.0, upper + 0.0, matrix, *rest, _equalities(atoms)
 
     def bound(self, atom: Atom) -> tuple[int, bool, float, bool]:
         """An atom in one variable as (variable, is an upper bound, value rounded outward, strict)."""
@@ -235,8 +236,22 @@ class Normaliser:
 
 def _input_set(ends: _Ends) -> InputSet:
     """Of finite ends that do not cross."""
-    lower, upper, matrix, _, above, below, _ = ends
-    return InputSet.box_of_checked(lower, upper, above, below) if not len(matrix) else InputSet(*ends)
+    lower, upper, matrix, _, above, below, _, equal = ends
+    return InputSet.box_of_checked(lower, upper, above, below) if not len(matrix) else InputSet(*ends[:-1], equal=equal)
+
+
+def _equalities(atoms: Conjunction) -> tuple[Equality, ...]:
+    """Pairs of opposite atoms, t <= 0 and -t <= 0, of more than one input."""
+    known: set[tuple[object, Number]] = set()
+    found = []
+    for atom in atoms:
+        if len(atom.terms) > 1 and not atom.strict:
+            opposite = tuple((v, -c) for v, c in atom.terms)
+            if (opposite, -atom.constant) in known:
+                terms = tuple((v, Fraction(c)) for v, c in atom.terms)
+                found.append(Equality(terms, Fraction(atom.constant)))
+            known.add((atom.terms, atom.constant))
+    return tuple(found)
 
 
 def _plain_box(formula: Formula) -> tuple[Array, Array, Array, Array]:

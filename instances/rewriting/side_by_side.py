@@ -12,8 +12,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from .network import Array, Layer, Matrix, Network
-from .sparse import sp
+from ..network import Array, Layer, Matrix, Network
+from ..sparse import sp
 
 __all__ = ["side_by_side"]
 
