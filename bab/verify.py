@@ -18,7 +18,7 @@ from ..instances.judges.cross_check import Findings, cross_check
 from ..instances.judges.real_points import inside
 from ..instances.judges.replay import Replay, Witness
 from ..instances.network import Network
-from ..instances.property import InputSet, Property
+from ..instances.property import Case, Property
 from ..instances.query import queries
 from ..instances.rewriting.reduced import without_equalities
 from .answer import Answer, answer
@@ -38,6 +38,7 @@ __all__ = ["verify"]
 
 LOG = logging.getLogger("hypersplit")
 NO_REPLAY = "no replay is possible, and the real-valued network has a counterexample"
+MOST_SHOWN = 200  # characters of what a witness violates
 MOST_CHECKED = 256  # input sets whose inputs are run in the file before `unsat`, evenly spread
 
 
@@ -73,7 +74,7 @@ def verify(
             result = Result(verdict, reason=reason, statistics=_final(Counter()), seconds=limits.elapsed)
         except MemoryError:
             result = Result("unknown", reason="memory", statistics=_final(Counter()), seconds=limits.elapsed)
-        notes = tuple(note for note in (*prop.notes, prop.contradiction, replay.note) if note)
+        notes = tuple(note for note in (*prop.notes, prop.contradiction, replay.note, _violated(result, prop)) if note)
         result = replace(result, notes=(*result.notes, *notes))
         return picture.drawn(result) if picture else result
 
@@ -111,7 +112,7 @@ def _decide(
         evidence += together.evidence
         _add(statistics, together.statistics)
         if together.witness and together.case:
-            witness = _written(together.witness, together.case.region, replay, prop)
+            witness = _written(together.witness, together.case, replay, prop)
             return result("sat", "search", -np.inf, witness)
         bound = 0.0 if together.statistics["sets_together"] else bound
         asked = queries(replay.network, replace(prop, cases=tuple(together.left)))
@@ -136,7 +137,7 @@ def _decide(
             if picture:
                 picture.keep(query)
             if outcome.witness:
-                witness = _written(outcome.witness, whole.region, replay, prop)
+                witness = _written(outcome.witness, whole.case, replay, prop)
                 return result("sat", outcome.reason, outcome.bound, witness)
             bound = min(bound, outcome.bound)
             held += outcome.holds
@@ -167,7 +168,7 @@ def _confirmed(
         except ReplayError as error:
             findings = Findings(note=f"not held against the file's own outputs: {error}")
     if findings.witness and findings.query:
-        witness = _written(findings.witness, findings.query.region, replay, prop)
+        witness = _written(findings.witness, findings.query.case, replay, prop)
         how = "the file's own output at one of the inputs that are run before unsat"
         result = replace(result, verdict="sat", witness=witness, bound=-np.inf, reason=how)
     elif asked and (unmodelled or findings.doubt):
@@ -176,12 +177,32 @@ def _confirmed(
     return replace(result, notes=notes, seconds=limits.elapsed)
 
 
-def _written(witness: Witness, region: InputSet, replay: Replay, prop: Property) -> Witness:
-    """The witness with decimals that lie inside the intervals as the property writes them."""
+def _written(witness: Witness, case: Case, replay: Replay, prop: Property) -> Witness:
+    """The witness with decimals inside the intervals as the property writes them, and with what it violates."""
     from ..instances.judges.decimals import written_inside
+    from ..instances.vnnlib.writer import forbidden_text
 
     dtype = np.float64 if replay.model is None else replay.session.dtype
-    return written_inside(witness, region, prop.text, dtype)
+    number = next((i for i, other in enumerate(prop.cases) if other is case), 0)
+    forbidden = forbidden_text(prop, case, witness.disjunct)
+    witness = written_inside(replace(witness, case=number, forbidden=forbidden), case.region, prop, dtype)
+    if witness.real is None:
+        return witness
+    from ..instances.judges.equal_decimals import written_equal
+
+    return written_equal(witness, prop, dtype)
+
+
+def _violated(result: Result, prop: Property) -> str:
+    """Which input set and which disjunct a witness violates, where there are several."""
+    witness = result.witness
+    if witness is None:
+        return ""
+    sets, disjuncts = len(prop.cases), len(prop.cases[witness.case].forbidden)
+    which = [f"input set {witness.case + 1} of {sets}"] if sets > 1 else []
+    which += [f"disjunct {witness.disjunct + 1} of {disjuncts}"] if disjuncts > 1 else []
+    forbidden = witness.forbidden if len(witness.forbidden) <= MOST_SHOWN else witness.forbidden[:MOST_SHOWN] + " ..."
+    return f"the witness is in {', '.join(which)}: {forbidden}" if which else ""
 
 
 def _add(total: Counter[str], more: Counter[str]) -> None:

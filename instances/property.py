@@ -184,6 +184,12 @@ class Property:
     networks: tuple[Declared, ...] = ()  # of VNN-LIB 2: what x and y are made of; else one network
     notes: tuple[str, ...] = ()  # what a reader of the verdict must know besides
 
+    def name_of(self, i: int, is_input: bool = True) -> str:
+        """Input (or output) i as the text writes it: X_3, or of VNN-LIB 2 X[0,3]."""
+        tensors = (t for declared in self.networks for t in declared.tensors if t.is_input == is_input)
+        plain = f"{'X' if is_input else 'Y'}_{i}"
+        return next((t.element(i - t.first) for t in tensors if 0 <= i - t.first < t.size), plain)
+
     def __post_init__(self) -> None:
         whole_number(self.input_size, 1, "property: input_size", PropertyError)
         whole_number(self.output_size, 1, "property: output_size", PropertyError)

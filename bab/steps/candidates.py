@@ -17,6 +17,7 @@ from ...heuristics.attacks.attacks import (
     quasi_random,
     suspects,
 )
+from ...heuristics.attacks.halfspace_projection import repaired
 from ...heuristics.efforts import CandidateEffort
 from ...instances.batch import Batch
 from ...instances.errors import ReplayError
@@ -48,7 +49,8 @@ class Candidates:
         points = points[np.isfinite(points).all(axis=1)]
         if not len(points):
             return None
-        points, worst = best_first(self.query, np.clip(points, self.query.region.lower, self.query.region.upper))
+        points = np.clip(points, self.query.region.lower, self.query.region.upper)
+        points, worst = best_first(self.query, repaired(self.query, points))
         margins = self.query.network.evaluate(points[:1])
         near = worst <= NEAR * (1.0 + np.abs(margins).max())
         if self.query.network.unmodelled:
@@ -107,7 +109,7 @@ class Candidates:
             spread = quasi_random(lower, upper, points - len(crowd), int(self.rng.integers(2**31)))
         else:
             spread = points_in(lower, upper, points - len(crowd), self.rng)
-        candidates, _ = best_first(self.query, np.concatenate([spread, crowd]))
+        candidates, _ = best_first(self.query, repaired(self.query, np.concatenate([spread, crowd])))
         if witness := self.check(candidates[: self.effort.replays]):
             return witness
         chosen, box = self.elite.mixed(candidates[:starts], lower, upper, self.rng), (lower, upper)

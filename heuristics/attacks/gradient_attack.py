@@ -14,6 +14,8 @@ Diversity: half of the starts follow the polyhedron that is nearest at the time,
 nearest to their start. Half of both make their first steps along a random direction of the margins (output-diversified
 starts, Tashiro et al. 2020): in a box of many inputs the outputs of all random points are nearly the same.
 
+Where the input set has half-spaces, every step ends with a few projections into them (`halfspace_projection`).
+
 Where whole layers are off the gradient is exactly 0; such starts move along that of a network with leaky ReLUs.
 """
 
@@ -27,6 +29,7 @@ from ...instances.network import Array
 from ...instances.query import Query
 from ...instances.rounding import TINY_32
 from .attack_passes import Passes, passes_of
+from .halfspace_projection import IN_DESCENT, halfspaces_of
 
 __all__ = ["projected_gradient"]
 
@@ -152,6 +155,7 @@ class _Descent:
         self.query, self.passes, self.rng = query, passes, rng
         self.lower, self.upper = (np.atleast_2d(b).T.astype(passes.dtype) for b in (lower, upper))
         self.width = self.upper - self.lower
+        self.spaces = halfspaces_of(query, passes.dtype)
         self.x = np.ascontiguousarray(starts.T, dtype=passes.dtype)
         self.before = self.x.copy()
         self.loss = _Loss(query, targets, len(starts))
@@ -222,6 +226,8 @@ class _Descent:
         self.before = self.x
         step += self.x
         self.x = np.clip(step, self.lower, self.upper, out=step)
+        if self.spaces:
+            self.x = self.spaces.pulled(self.x, self.lower, self.upper, IN_DESCENT)
 
 
 def _checkpoints(steps: int) -> frozenset[int]:

@@ -17,6 +17,7 @@ network's, enclosed in float64 with a rigorous radius and, where that does not d
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from fractions import Fraction
 from functools import cache
 from pathlib import Path
@@ -107,9 +108,9 @@ class Replay:
     ) -> Witness | None:
         """See `check`; output: x -> f(x) in float64, a bound on its error, and a callable that gives it exactly."""
         if solution := solved(case.region):
-            for _, point, rounded in real_points(case.region, solution, x, dtype):
+            for real, point, rounded in real_points(case.region, solution, x, dtype):
                 if not (rounded and self.model is None) and (found := _forbidden(case, point, rounded, joint, output)):
-                    return found
+                    return replace(found, real=tuple(real)) if rounded else found
             return None
         x, rounded = round_into(case.region, x, dtype)
         if not np.all(np.isfinite(x)):

@@ -17,7 +17,7 @@ import numpy as np
 from ..network import Array
 from ..property import Equality, InputSet
 
-__all__ = ["Affine", "Solution", "equalities", "solved"]
+__all__ = ["Affine", "Solution", "equalities", "solution_of", "solved"]
 
 MOST_TERMS = 2_000_000  # of all solved inputs together; more is given up
 
@@ -60,7 +60,7 @@ _known: WeakKeyDictionary[InputSet, Solution | None] = WeakKeyDictionary()
 def solved(region: InputSet) -> Solution | None:
     """The solution of the region's equalities; None where there are none, or they are too dense to be worth it."""
     if region not in _known:
-        _known[region] = _solve(region, equalities(region))
+        _known[region] = solution_of(region, equalities(region))
     return _known[region]
 
 
@@ -80,7 +80,8 @@ def equalities(region: InputSet) -> list[Equality]:
     return found
 
 
-def _solve(region: InputSet, system: Sequence[Equality]) -> Solution | None:
+def solution_of(region: InputSet, system: Sequence[Equality]) -> Solution | None:
+    """The solution of a system over the inputs of a region, which says what is fixed; None as of `solved`."""
     if not system:
         return None
     fixed = region.lower == region.upper

@@ -30,7 +30,7 @@ from ..property import Case, Equality, InputSet, Polyhedron
 from .formula import MAX_CONJUNCTIONS, Atom, Bound, Conjunction, Formula, Number, conjoin
 from .implied_bounds import bound_the_unbounded
 
-__all__ = ["Normaliser"]
+__all__ = ["Normaliser", "equalities_of", "on_inputs_only"]
 
 # the fields of an InputSet, bounds perhaps infinite, and its equalities
 _Ends = tuple[Array, Array, Array, Array, Array, Array, Array, tuple[Equality, ...]]
@@ -54,7 +54,7 @@ class Normaliser:
         self.contradiction = ""  # why no input satisfies the formula
         self.rows_of: dict[tuple[tuple[int, Number], ...], Array] = {}  # of atoms on outputs, by their terms
         atoms = (a for part in formula.assertions for conjunction in part for a in conjunction)
-        self.joint = any(_on_inputs(a) and not _on_inputs_only(a) for a in atoms)
+        self.joint = any(_on_inputs(a) and not on_inputs_only(a) for a in atoms)
 
     def cases(self) -> tuple[tuple[Case, ...], bool]:
         """All cases, and whether polyhedra are over (y, x)."""
@@ -127,7 +127,7 @@ class Normaliser:
             return _Contradiction(int(crossed.argmax()), atoms)
         matrix = np.array(rows).reshape(len(rows), self.inputs)
         rest = np.array(offsets, dtype=np.float64), above, below, np.array(strict, dtype=bool)
-        return lower + 0.0, upper + 0.0, matrix, *rest, _equalities(atoms)
+        return lower + 0.0, upper + 0.0, matrix, *rest, equalities_of(atoms)
 
     def bound(self, atom: Atom) -> tuple[int, bool, float, bool]:
         """An atom in one variable as (variable, is an upper bound, value rounded outward, strict)."""
@@ -196,7 +196,7 @@ class Normaliser:
                 "even over a common denominator; write them with fewer digits",
             )
         row = np.zeros(width)
-        first = 0 if _on_inputs_only(atom) else self.outputs
+        first = 0 if on_inputs_only(atom) else self.outputs
         for (variable, _), number in zip(atom.terms, numbers, strict=True):
             row[first + variable if variable >= 0 else ~variable] = float(number)
         return row, bound + 0.0, atom.strict or bound != rhs
@@ -240,7 +240,7 @@ def _input_set(ends: _Ends) -> InputSet:
     return InputSet.box_of_checked(lower, upper, above, below) if not len(matrix) else InputSet(*ends[:-1], equal=equal)
 
 
-def _equalities(atoms: Conjunction) -> tuple[Equality, ...]:
+def equalities_of(atoms: Conjunction) -> tuple[Equality, ...]:
     """Pairs of opposite atoms, t <= 0 and -t <= 0, of more than one input."""
     known: set[tuple[object, Number]] = set()
     found = []
@@ -282,7 +282,7 @@ def _split(conjunction: Conjunction) -> tuple[Conjunction, Conjunction]:
     """Atoms on inputs alone, and the others."""
     sides: tuple[list[Atom], list[Atom]] = ([], [])
     for atom in conjunction:
-        sides[not _on_inputs_only(atom)].append(atom)
+        sides[not on_inputs_only(atom)].append(atom)
     return tuple(sides[0]), tuple(sides[1])
 
 
@@ -294,7 +294,8 @@ def _on_inputs(atom: Atom) -> bool:
     return any(variable >= 0 for variable, _ in atom.terms)
 
 
-def _on_inputs_only(atom: Atom) -> bool:
+def on_inputs_only(atom: Atom) -> bool:
+    """Whether it tells of inputs alone."""
     return all(variable >= 0 for variable, _ in atom.terms)
 
 

@@ -12,11 +12,12 @@ from ..declarations import Declared, Tensor
 from ..errors import PropertyError
 from ..files import open_text
 from ..property import Property
+from .formula import Formula
 from .networks import is_version_2, parse_networks
 from .normal_form import Normaliser
 from .parser import parse
 
-__all__ = ["declarations", "parse_property", "read_property"]
+__all__ = ["declarations", "parse_any", "parse_property", "read_property"]
 
 
 def read_property(
@@ -44,8 +45,7 @@ def parse_property(
     >>> prop.cases[0].region.lower, prop.cases[0].forbidden[0].rhs
     (array([-1.]), array([-100.]))
     """
-    name = source or "property"
-    formula = parse_networks(text, name, strict=strict_types) if is_version_2(text) else parse(text, name)
+    formula = parse_any(text, source or "property", strict=strict_types)
     sizes, expected = (len(formula.inputs), len(formula.outputs)), (input_size, output_size)
     unfit = any(e is not None and e != s for s, e in zip(sizes, expected, strict=True))
     if unfit and len(formula.networks) < 2:
@@ -61,6 +61,11 @@ def parse_property(
     return Property(
         cases, *sizes, source, joint, text, normaliser.contradiction, tuple(formula.networks), tuple(formula.notes)
     )
+
+
+def parse_any(text: str, name: str, exact: bool = False, strict: bool = False) -> Formula:
+    """What a text of either version says; see `parse` and `parse_networks`, for `exact` and `strict`, too."""
+    return parse_networks(text, name, exact, strict) if is_version_2(text) else parse(text, name, exact)
 
 
 def declarations(text: str, source: str = "property") -> tuple[Declared, ...]:
