@@ -21,7 +21,6 @@ ELSEWHERE = {
     "bab/__main__.py": "python -m hypersplit.bab",
     "instances/onnx/writer.py": "scripts, which write the carried files",
     "bab/command/options_page.py": "whoever changes an option, to write docs/options.md",
-    "instances/vnnlib/writer.py": "scripts, which write the carried files",
 }
 # Public names that tests alone use: what they hold others against, or look at more closely than a run does.
 FOR_TESTS = {"VERDICTS", "bound_neuron"}

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from fractions import Fraction
 from itertools import pairwise
 
@@ -114,6 +116,19 @@ def random_commands(rng: np.random.Generator, inputs: int, outputs: int, depth: 
     return blank(rng).join(parts)
 
 
+EXACT: list[bool] = []  # whether literals are the numbers that their digits are
+
+
+@contextmanager
+def exact_literals() -> Iterator[None]:
+    """Let `satisfied` take 0.1 for a tenth, and not for the float64 next to it."""
+    EXACT.append(True)
+    try:
+        yield
+    finally:
+        EXACT.pop()
+
+
 def satisfied(text: str, x: list[Fraction], y: list[Fraction]) -> bool:
     """Whether x and y satisfy every assertion, in rational arithmetic."""
     tokens = [t for t in re.findall(r';[^\n]*|"[^"]*"|\|[^|]*\||[()]|[^\s();"|]+', text) if t[0] != ";"]
@@ -176,7 +191,7 @@ def _value(tree, values: dict[str, object]):
         name = tree.strip("|")
         if name in values:
             return values[name]
-        return name == "true" if name in ("true", "false") else Fraction(float(name))
+        return name == "true" if name in ("true", "false") else Fraction(name if EXACT else float(name))
     operator = tree[0]
     if operator == "let":
         return _value(tree[2], values | {name: _value(v, values) for name, v in tree[1]})

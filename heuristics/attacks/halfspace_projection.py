@@ -21,7 +21,7 @@ __all__ = ["IN_DESCENT", "Halfspaces", "halfspaces_of", "repaired"]
 
 RELAXED = 1.8  # longer steps than to the hyperplane, which converge as long as they are below twice as long
 ROOM = 1e-4  # share of a half-space's run over the box
-SWEEPS = 30
+SWEEPS = 200
 IN_DESCENT = 4  # sweeps after each step of a descent
 WORK = 2e9  # products of all sweeps of one call together
 

@@ -17,6 +17,8 @@ from itertools import islice
 from math import lcm
 from typing import Any
 
+import numpy as np
+
 from ..errors import PropertyError
 from ..property import InputSet, Property
 from ..rewriting.elimination import Affine, Solution, solution_of
@@ -30,6 +32,7 @@ __all__ = ["written_equal"]
 
 MOST_READINGS = 64  # conjunctions of the text that are tried
 MOST_MOVES = 1000  # of a free input: the largest odd denominator, fives taken out
+SHARES = [Fraction(k, 16) for k in (1, -1, 4, -4, 7, -7)]  # of the distance to the next value of the input's type
 DIGITS = 25  # behind the first digit of an input, where it is moved
 _PRECISE = Context(prec=1200)
 
@@ -43,12 +46,12 @@ def written_equal(witness: Witness, prop: Property, dtype: Any) -> Witness:
         solution = solution_of(box, equalities_of(atoms))
         if solution is None or solution.contradiction:
             continue
-        for start in ([Fraction(witness.decimal(i)) for i in range(len(witness.input))], list(witness.real)):
+        for start in _starts(witness, witness.real, atoms, dtype):
             point = _finite([start[i] for i in solution.kept.tolist()], solution, atoms)
             decimals = [_decimal(v) for v in point]
             if _holds(atoms, point) and all(map(read_as, decimals, witness.input.tolist(), [dtype] * len(decimals))):
                 known = enumerate(zip(decimals, witness.input.tolist(), strict=True))
-                return replace(witness, written={i: d for i, (d, x) in known if Fraction(d) != Fraction(x)})
+                return replace(witness, written={i: d for i, (d, x) in known if Fraction(d) != Fraction(repr(x))})
     return witness
 
 
@@ -69,13 +72,34 @@ def _readings(prop: Property) -> Iterator[Conjunction]:
         yield (*bounds, *(a for a in conjunction if on_inputs_only(a)))
 
 
+def _starts(
+    witness: Witness, real: tuple[Fraction, ...], atoms: Conjunction, dtype: Any
+) -> Iterator[list[Fraction]]:
+    """Points to begin with, inside the bounds: the input as it is written, or as it was found, or next to it."""
+    lows: dict[int, Fraction] = {}
+    highs: dict[int, Fraction] = {}
+    for atom in atoms:
+        if len(atom.terms) == 1:
+            ((v, c),) = atom.terms
+            end, pick, ends = -Fraction(atom.constant) / Fraction(c), (min, max)[c < 0], (highs, lows)[c < 0]
+            ends[v] = pick(end, ends.get(v, end))
+    written = [Fraction(witness.decimal(i)) for i in range(len(witness.input))]
+    above = np.nextafter(np.abs(witness.input).astype(dtype), dtype(np.inf)).astype(np.float64)
+    widths = [Fraction(a) - abs(Fraction(x)) for a, x in zip(above.tolist(), witness.input.tolist(), strict=True)]
+    near = [[w + share * width for w, width in zip(written, widths, strict=True)] for share in SHARES]
+    for start in (written, list(real), *near):
+        yield [min(max(v, lows.get(i, v)), highs.get(i, v)) for i, v in enumerate(start)]
+
+
 def _finite(z: list[Fraction], solution: Solution, atoms: Conjunction) -> list[Fraction]:
     """All inputs for free ones near z, with solved inputs that are finite decimals as far as possible."""
     moved: set[int] = set()
     for terms, constant in solution.solved.values():
         place = next((j for j in sorted(terms) if j not in moved and _odd(terms[j].denominator) > 1), None)
+        if place is None:
+            continue
         moved.update(terms)
-        if place is not None and _odd(_value(terms, constant, z, solution).denominator) > 1:
+        if _odd(_value(terms, constant, z, solution).denominator) > 1:
             own = tuple(atom for atom in atoms if len(atom.terms) == 1 and atom.terms[0][0] == place)
             _move(z, place, (terms, constant), solution, own)
     return solution.exactly(z)

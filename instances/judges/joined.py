@@ -21,7 +21,7 @@ class JoinedSession:
 
     def __init__(self, sessions: Sequence[Session], sizes: Sequence[int]) -> None:
         self.sessions, self.ends = tuple(sessions), np.cumsum(sizes)
-        self.dtype: Float = min((s.dtype for s in sessions), key=lambda kind: np.finfo(kind).bits)
+        self.dtype: Float = min((s.dtype for s in sessions), key=lambda kind: np.dtype(kind).itemsize)
         self.note = "; ".join(dict.fromkeys(s.note for s in sessions if s.note))
 
     def pieces(self, x: Array) -> list[tuple[Session, Array]]:

@@ -17,7 +17,7 @@ from hypersplit.bab.studies.frame import STUDIES
 from hypersplit.heuristics.splits.rules import RULES
 
 ROOT = Path(__file__).resolve().parents[3]
-COMMANDS = {name: lambda args: 0 for name in ("verify", "info", "bench", "study", "demo", "warm")}
+COMMANDS = {name: lambda args: 0 for name in ("verify", "info", "bench", "study", "demo", "warm", "supports")}
 
 
 def said(command: str, capsys: pytest.CaptureFixture[str]) -> str:
