@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,7 +14,7 @@ from ..instances.judges.replay import Replay
 from ..instances.network import Network
 from ..instances.property import Property
 
-__all__ = ["Networks", "hold_types", "named_networks", "read"]
+__all__ = ["Networks", "hold_types", "read"]
 
 OneNetwork = str | os.PathLike[str] | Network
 Networks = OneNetwork | Mapping[str, OneNetwork]  # one, or several by the names that the property declares
@@ -42,21 +41,6 @@ def read(network: Networks, prop: str | os.PathLike[str] | Property, strict_type
             )
         return _several({own[0]: net}, prop, strict_types)
     return net, _fitting(net, prop)
-
-
-def named_networks(text: str) -> str | dict[str, str]:
-    """A list of pairs, [('f', 'f.onnx'), ('g', 'g.onnx')], as the competition's lists write several networks; a plain
-    path stays what it is. Raises InputError."""
-    if not text.startswith("["):
-        return text
-    try:
-        pairs = ast.literal_eval(text)
-        named = {str(name): str(path) for name, path in pairs}
-    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError) as error:
-        raise InputError(f"networks {text[:80]!r}: expected [('NAME', 'FILE'), ...]") from error
-    if not named or len(named) != len(pairs):
-        raise InputError(f"networks {text[:80]!r}: expected names that differ, one or more")
-    return named
 
 
 def hold_types(prop: Property, replay: Replay) -> None:

@@ -74,7 +74,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _verify(args: argparse.Namespace) -> int:
     _one_thread_of_algebra()
     options = options_from(args, progress=not args.json)
-    from ..reading import named_networks
+    from ..run.networks import named_networks
     from .report import json_text, result_file_text, summary
 
     args.network = _by_names(args) if args.named else named_networks(str(args.network))
