@@ -168,7 +168,7 @@ def test_several_networks_are_run(tmp_path: Path) -> None:
     tensors = "(declare-network {0} (declare-input X{0} real [2]) (declare-output Y{0} real [1]))"
     query.write_text(
         "(vnnlib-version <2.0>)" + tensors.format("f") + tensors.format("g")
-        + "(assert (and (<= 0 Xf[0] 1) (<= 0 Xf[1] 1) (== Xf[0] Xg[0]) (== Xf[1] Xg[1]) (> Yf[0] Yg[0])))"
+        + "(assert (and (<= 0 Xf[0] 1) (<= 0 Xf[1] 1) (== Xf[0] Xg[0]) (== Xf[1] Xg[1]) (>= Yf[0] (+ Yg[0] 0.25))))"
     )  # fmt: skip
     listed = f"[('f', '{network}'), ('g', '{network}')]"
     assert run_instance(tmp_path, listed, query) == "unsat\n"  # type: ignore[arg-type]
