@@ -332,3 +332,18 @@ def test_known_instances_of_the_pack_agree(tmp_path: Path) -> None:
     assert main(arguments) == 0
     with open(result, newline="") as file:
         assert {row["verdict"] for row in csv.DictReader(file)} <= {"sat", "unsat"}
+
+
+def test_several_networks_and_equalities_are_answered(tmp_path: Path) -> None:
+    """A list that names two networks in one cell is run, and its witness judged as roundings of a real point."""
+    small_files.absolute(tmp_path / "f.onnx")
+    tensors = "(declare-network {0} (declare-input X{0} real [2]) (declare-output Y{0} real [1]))"
+    (tmp_path / "q.vnnlib").write_text(
+        "(vnnlib-version <2.0>)" + tensors.format("f") + tensors.format("g")
+        + "(assert (and (<= Xf[0] 1) (>= Xf[0] 0) (<= Xf[1] 1) (>= Xf[1] 0) (== Xf[0] Xg[0])))"
+        + "(assert (and (== (* 3 Xg[1]) (+ Xf[1] 0.7)) (>= Yf[0] (+ Yg[0] 0.3))))"
+    )  # fmt: skip
+    (tmp_path / "instances.csv").write_text("\"[('f', 'f.onnx'), ('g', 'f.onnx')]\",q.vnnlib,30\n")
+    (instance,) = read_instances([tmp_path / "instances.csv"])
+    row = Bench().run(instance)
+    assert row is not None and (row.verdict, row.witness) == ("sat", "valid"), row

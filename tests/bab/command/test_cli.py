@@ -242,7 +242,7 @@ def test_module_and_version() -> None:
     run = subprocess.run(
         [sys.executable, "-m", "hypersplit.bab", "--version"], capture_output=True, text=True, check=True
     )
-    assert run.stdout == f"hypersplit {hypersplit.__version__}\n"
+    assert run.stdout == f"{hypersplit.__version__}\n"
 
 
 def test_info_describes_both_files(network: str, tmp_path: Path, capsys: Captured) -> None:
