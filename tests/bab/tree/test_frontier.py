@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,6 +10,7 @@ import pytest
 from hypersplit.bab.tree.frontier import Frontier
 from hypersplit.instances.batch import Batch, root
 from hypersplit.instances.families.random_networks import random_network, random_property
+from hypersplit.instances.multipliers import Multipliers
 from hypersplit.instances.query import queries
 
 
@@ -46,10 +47,11 @@ def test_the_closed_share_of_a_tree() -> None:
 def test_what_stays_keeps_no_memory_of_what_left() -> None:
     """The arrays of the nodes left behind are their own."""
     frontier = Frontier(nodes([]))
-    frontier.push(nodes([-float(i) for i in range(100)]))
+    waiting = nodes([-float(i) for i in range(100)])
+    frontier.push(replace(waiting, multipliers=Multipliers.none((100, 1), 3, 1, 2, np.float16)))
     assert len(frontier.pop(98)) == 98
     (left,) = frontier
-    assert len(left) == 2
-    for name in (f.name for f in fields(Batch)):
-        array = getattr(left, name)
-        assert array.base is None or array.base.size <= array.size, name
+    assert len(left) == 2 and left.multipliers is not None
+    for record in (left, left.multipliers):
+        for array in (a for a in vars(record).values() if isinstance(a, np.ndarray)):
+            assert array.base is None or array.base.size <= array.size
