@@ -36,7 +36,8 @@ def test_the_answer_is_that_without_a_start(power: int) -> None:
         assert found == truth, f"seed {seed}"
         answers.add(truth)
         if helped.multipliers:
-            assert proves_empty(helped.rows, helped.multipliers, helped.lower, helped.upper, helped.unit), f"seed {seed}"
+            proof = helped.rows, helped.multipliers, helped.lower, helped.upper, helped.unit
+            assert proves_empty(*proof), f"seed {seed}"
     assert len(answers) == 2
 
 
