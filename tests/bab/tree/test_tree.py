@@ -10,7 +10,7 @@ import pytest
 from random_instances import random_instance
 from tree_account import DRAWN, Ledger, account
 
-from hypersplit.bab.tree.evidence import Evidence, State, told
+from hypersplit.bab.tree.evidence import Evidence
 from hypersplit.bab.tree.tree import Round, Tree
 from hypersplit.heuristics.splits.splits import Splits
 from hypersplit.instances.batch import Batch, root
@@ -84,11 +84,3 @@ def test_nodes_in_hand_are_open_and_come_back() -> None:
     tree.take(5)
     tree.recall()
     assert len(tree.open) == 1 and not tree.hands and len(ledger.known) == 1
-
-
-def test_what_is_not_rigorous_is_told_first() -> None:
-    """Then the kinds by how many nodes rest on them; kinds that nothing rests on are not told."""
-    assert told(Counter({Evidence.LINEAR: 5, Evidence.CLIPPED: 6, Evidence.LP: 0})) == "clipping, linear bounds"
-    assert told(Counter({Evidence.LINEAR: 5, Evidence.SCIP: 1})) == "scip-float, linear bounds"
-    assert [kind for kind in Evidence if not kind.rigorous] == [Evidence.SCIP]
-    assert max(State) < min(Evidence)
