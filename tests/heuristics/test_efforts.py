@@ -23,7 +23,7 @@ def test_records_are_frozen_and_shares_are_shares() -> None:
 
 
 def test_starts_keep_to_the_work_and_the_limits() -> None:
-    """Fewer on larger networks; never beyond the most or below the least; a round's points are at least four a start."""
+    """Fewer on larger networks, within the least and the most; a round looks at four points a start at least."""
     effort = AttackEffort()
     counts = [effort.starts(False, weights) for weights in (1, 10**3, 10**5, 10**7, 10**9)]
     assert counts == sorted(counts, reverse=True)
