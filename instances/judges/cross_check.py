@@ -90,8 +90,9 @@ def _shares(network: Network, queries: Sequence[Query]) -> tuple[Sequence[Query]
 
 
 def _points(region: InputSet, count: int, dtype: Any, rng: np.random.Generator) -> Array:
-    """[<= count, n] values of `dtype` (a type, or a grid of types): the middle, the two extreme corners, then other corners and random inputs.
+    """[<= count, n] values of `dtype`: the middle, the two extreme corners, then other corners and random inputs.
 
+    dtype: one type for all inputs, or a grid of types of parts of them.
     All are moved into the norm ball, if there is one. Half-spaces are not minded: a file and its network agree outside
     them too, and a witness is tested for them.
     """
