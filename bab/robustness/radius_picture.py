@@ -16,6 +16,7 @@ from .radius import Radius
 
 __all__ = ["check_picture", "draw_picture"]
 
+LEAST_SHOWN = 1e-12  # of a difference in a picture, to divide by
 DOTS = 130  # per inch
 GREY = "#6b7280"
 
@@ -53,7 +54,7 @@ def draw_picture(path: Path, network: Network, x: Array, found: Radius) -> None:
 
 def _panel(axes: Any, network: Network, values: Array, span: tuple[float, float], signed: bool) -> None:
     known = picture_shape(network)
-    most = max(float(np.abs(values).max()), 1e-12)
+    most = max(float(np.abs(values).max()), LEAST_SHOWN)
     if known is None:
         axes.bar(np.arange(len(values)), values, color=GREY)
         axes.set_xlabel("input")
@@ -68,5 +69,5 @@ def _panel(axes: Any, network: Network, values: Array, span: tuple[float, float]
         axes.imshow(0.5 + 0.5 * pixels / most, interpolation="nearest")
     else:
         low, high = span
-        shown = (pixels - low) / max(high - low, 1e-12)
+        shown = (pixels - low) / max(high - low, LEAST_SHOWN)
         axes.imshow(np.repeat(shown, 3, axis=2) if channels == 1 else shown, interpolation="nearest")

@@ -26,6 +26,7 @@ from .upper_side import UpperSide
 
 __all__ = ["Page", "counts", "write_page"]
 
+LEAST_SHOWN = 1e-12  # of a difference in a picture, to divide by
 WEAKEST = 8  # inputs that are shown
 WIDTH, HEIGHT, LEFT, BELOW = 640, 300, 52, 40  # of the curve, in units of its view box
 
@@ -148,7 +149,7 @@ def _card(page: Page, answer: Answer) -> str:
     images = ""
     if near is not None and picture_shape(page.samples.network):
         low, high = float(min(x.min(), near.min())), float(max(x.max(), near.max()))
-        most = max(float(np.abs(near - x).max()), 1e-12)
+        most = max(float(np.abs(near - x).max()), LEAST_SHOWN)
         shown = (("input", x, low, high), ("counterexample", near, low, high), ("difference", near - x, -most, most))
         images = "".join(f'<img alt="{name}" src="{_picture(page, v, a, b)}">' for name, v, a, b in shown)
     said = f"input {answer.index}: class {answer.label}, taken for {answer.other} at {answer.distance:.4g}"

@@ -92,6 +92,7 @@ def _shares(network: Network, queries: Sequence[Query]) -> tuple[Sequence[Query]
 def _points(region: InputSet, count: int, dtype: Any, rng: np.random.Generator) -> Array:
     """[<= count, n] values of `dtype`: the middle, the two extreme corners, then other corners and random inputs.
 
+    dtype: one type for all inputs, or a grid of types of parts of them.
     All are moved into the norm ball, if there is one. Half-spaces are not minded: a file and its network agree outside
     them too, and a witness is tested for them.
     """
@@ -104,7 +105,9 @@ def _points(region: InputSet, count: int, dtype: Any, rng: np.random.Generator) 
     share[corners] = np.round(share[corners])
     points = lower * (1.0 - share) + upper * share  # their difference may overflow
     if region.ball is not None:
-        points = region.ball.inward(points, lower, upper, dtype)
+        kinds = {kind for _, kind in dtype} if isinstance(dtype, tuple) else {dtype}
+        floats = [kind for kind in kinds if np.dtype(kind).kind == "f"]
+        points = region.ball.inward(points, lower, upper, floats[0] if len(floats) == 1 else np.float32)
     return np.array([round_into(region, x, dtype)[0] for x in np.clip(points, lower, upper)])
 
 
