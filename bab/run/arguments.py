@@ -150,7 +150,7 @@ def _info(add: Callable[..., object]) -> None:
 
 def _radius(add: Callable[..., object]) -> None:
     add("network", metavar="NET.onnx", type=_path)
-    add("input", metavar="INPUT", type=_path, help="a .npy, .npz or .csv file, or an image")
+    add("point", metavar="INPUT", type=_path, help="a .npy, .npz or .csv file, or an image")
     add("--label", type=_typed(CLASS), metavar="K", help="the class to keep (default: the network's own)")
     add("--all", action="store_true", help="a radius for each other class by itself")
     add("--tolerance", type=_typed(SHARE), default=0.01, metavar="T",
