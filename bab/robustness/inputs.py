@@ -101,6 +101,8 @@ def _numbers(line: list[str]) -> list[float] | None:
 
 def _chosen(array: Array, network: Network, row: int | None, path: Path) -> Array:
     """The input itself, or one of several."""
+    if not array.size:
+        raise InputError(f"{path}: shape {array.shape}, no inputs")
     if row is None:
         several = array.ndim > 1 and array.size != network.input_size and array[0].size == network.input_size
         if several and len(array) > 1:
