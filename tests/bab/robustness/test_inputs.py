@@ -142,6 +142,11 @@ def none(folder: Path) -> list[str]:
     return [str(folder / "x.npy")]
 
 
+def row_of_one(folder: Path) -> list[str]:
+    np.save(folder / "x.npy", np.zeros(4))
+    return [str(folder / "x.npy"), "--row", "0"]
+
+
 def two_arrays(folder: Path) -> list[str]:
     np.savez(folder / "x.npz", a=np.zeros(4), b=np.zeros(4))
     return [str(folder / "x.npz")]
@@ -164,6 +169,7 @@ BAD: dict[str, tuple[Callable[[Path], list[str]], str]] = {
     "an image for lengths": (garbage("x.png"), "no images"),
     "several": (several, "holds 3 inputs, choose one by --row"),
     "none": (none, "shape (0, 4), no inputs"),
+    "row of one": (row_of_one, "--row chooses among several"),
     "two arrays": (two_arrays, "--key, one of a, b"),
     "row": (words(IRIS_CSV, "--row", "10"), "no row 10"),
     "no row": (words(IRIS_CSV), "choose one by --row"),
