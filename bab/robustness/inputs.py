@@ -101,14 +101,17 @@ def _numbers(line: list[str]) -> list[float] | None:
 
 def _chosen(array: Array, network: Network, row: int | None, path: Path) -> Array:
     """The input itself, or one of several."""
+    if not array.size:
+        raise InputError(f"{path}: shape {array.shape}, no inputs")
     if row is None:
         several = array.ndim > 1 and array.size != network.input_size and array[0].size == network.input_size
         if several and len(array) > 1:
             raise InputError(f"{path}: holds {len(array)} inputs, choose one by --row")
         return array
-    if array.ndim < 2 or not 0 <= row < len(array):
-        there = len(array) if array.ndim > 1 else 1
-        raise InputError(f"{path}: no row {row}, expected one from 0 to {there - 1}")
+    if array.ndim < 2:
+        raise InputError(f"{path}: shape {array.shape}, --row chooses among several inputs")
+    if not 0 <= row < len(array):
+        raise InputError(f"{path}: no row {row}, expected one from 0 to {len(array) - 1}")
     return np.asarray(array[row])
 
 

@@ -41,6 +41,8 @@ def robustness_command(args: argparse.Namespace) -> int:
         raise InputError("--resume needs --csv, the answers to go on with")
     if args.html and not args.html.parent.is_dir():
         raise InputError(f"--html {args.html}: no folder {args.html.parent}")
+    if args.html and args.html.is_dir():
+        raise InputError(f"--html {args.html}: a folder, expected the name of a file")
     network = read_network(args.network)
     data = read_data_set(args.data, args.labels, network, args.limit)
     preparation = Preparation(args.scale, args.mean, args.std)

@@ -44,7 +44,9 @@ OUTSIDE_BENCH = {  # options that its instances cannot share, each with what to 
     "progress": "instances have no terminal of their own",
 }
 ROBUSTNESS_FLAGS = ("memory_mb", "seed", "method", "trust_scip")  # of radius and robustness
-OUTSIDE_ROBUSTNESS = ("log", "picture", "picture_inputs", "progress")  # options of a single question
+OUTSIDE_ROBUSTNESS = (  # options of a single question
+    "log", "checkpoint", "every", "picture", "picture_inputs", "input", "output", "progress",
+)  # fmt: skip
 NORMS = {"inf": math.inf, "2": 2, "1": 1}
 CAPABILITIES = (  # that `supports` tells of, as the VNN-LIB standard names them
     "onnx-opset-versions", "onnx-element-types", "onnx-operators", "vnnlib-versions", "hidden-node-theories",

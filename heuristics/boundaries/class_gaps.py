@@ -62,8 +62,9 @@ class ClassGaps:
             number, free = np.arange(len(own)), np.full(len(own), ANY)
             aims = rivals(outputs, own, free)
             found[part] = gaps(outputs, own, aims)
-            weight = np.exp(outputs - outputs[number, aims][:, None])
-            weight[number, own] = 0.0
+            ahead = outputs - outputs[number, aims][:, None]
+            ahead[number, own] = -np.inf  # the others' are at most 0, the label's may be any number
+            weight = np.exp(ahead)
             weight /= -weight.sum(axis=1, keepdims=True)
             weight[number, own] = 1.0
             gradients[part] = self._pulled(values, weight)

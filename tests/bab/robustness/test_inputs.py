@@ -137,6 +137,16 @@ def several(folder: Path) -> list[str]:
     return [str(folder / "x.npy")]
 
 
+def none(folder: Path) -> list[str]:
+    np.save(folder / "x.npy", np.zeros((0, 4)))
+    return [str(folder / "x.npy")]
+
+
+def row_of_one(folder: Path) -> list[str]:
+    np.save(folder / "x.npy", np.zeros(4))
+    return [str(folder / "x.npy"), "--row", "0"]
+
+
 def two_arrays(folder: Path) -> list[str]:
     np.savez(folder / "x.npz", a=np.zeros(4), b=np.zeros(4))
     return [str(folder / "x.npz")]
@@ -158,6 +168,8 @@ BAD: dict[str, tuple[Callable[[Path], list[str]], str]] = {
     "broken npz": (garbage("x.npz"), "cannot be read"),
     "an image for lengths": (garbage("x.png"), "no images"),
     "several": (several, "holds 3 inputs, choose one by --row"),
+    "none": (none, "shape (0, 4), no inputs"),
+    "row of one": (row_of_one, "--row chooses among several"),
     "two arrays": (two_arrays, "--key, one of a, b"),
     "row": (words(IRIS_CSV, "--row", "10"), "no row 10"),
     "no row": (words(IRIS_CSV), "choose one by --row"),
@@ -174,6 +186,8 @@ BAD: dict[str, tuple[Callable[[Path], list[str]], str]] = {
     "ratio": (words(IRIS_CSV, "--row", "0", "--scale", "1/0"), "--scale"),
     "picture": (words(IRIS_CSV, "--row", "0", "--picture", "x.bmp"), "--picture"),
     "option": (words(IRIS_CSV, "--row", "0", "--option", "log=x"), "option log"),
+    "checkpoint": (words(IRIS_CSV, "--row", "0", "--option", "checkpoint=x"), "option checkpoint"),
+    "port": (words(IRIS_CSV, "--row", "0", "--option", "input=x"), "option input"),
 }
 
 

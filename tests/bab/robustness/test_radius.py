@@ -141,6 +141,7 @@ def test_an_interruption_ends_with_what_is_known(monkeypatch: pytest.MonkeyPatch
         return Result("unknown", reason="interrupted")
 
     monkeypatch.setattr(asked, "answered", interrupted)
+    monkeypatch.setattr(asked, "starting_radius", lambda *args: 0.0)
     for words in ([], ["--all"]):
         calls.clear()
         assert main(["radius", IRIS, IRIS_CSV, "--row", "1", *words, *QUICK]) == 3
@@ -152,6 +153,7 @@ def test_an_interruption_ends_with_what_is_known(monkeypatch: pytest.MonkeyPatch
 def test_a_search_that_does_not_look_at_the_clock_is_interrupted(monkeypatch: pytest.MonkeyPatch) -> None:
     """The time for it passes, and the sides stay apart for that reason."""
     from hypersplit.bab.robustness import question as asking
+    from hypersplit.bab.robustness import radius as asked
 
     def deaf(network: Network, prop: object, options: object) -> Result:
         end = time.monotonic() + 30.0
@@ -160,6 +162,7 @@ def test_a_search_that_does_not_look_at_the_clock_is_interrupted(monkeypatch: py
         raise AssertionError("nobody interrupted")
 
     monkeypatch.setattr(asking, "verify", deaf)
+    monkeypatch.setattr(asked, "starting_radius", lambda *args: 0.0)  # it is the whole radius of such a network
     network, x = affine()
     found = hypersplit.radius(network, x, timeout=1.0, jobs=1)
     assert found.reason == "time" and found.certified == 0.0 < found.attacked < 1.0

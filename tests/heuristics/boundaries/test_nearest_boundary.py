@@ -205,3 +205,11 @@ def test_no_attack_comes_nearer_than_the_exact_distortion(seed: int) -> None:
     assert lengths(near - x, np.inf) < 1.1 * unsafe + 0.01, f"seed {seed}"
     for norm in (1, 2):  # their balls lie in that of the maximum norm
         assert (nearest(gaps, x, label, np.array([ANY, *others]), norm)[1] > safe).all()
+
+
+def test_soft_gaps_of_a_label_that_is_far_ahead_do_not_overflow() -> None:
+    """The label's output is 1e4 above the others': the gradient is their difference, and nothing is warned of."""
+    network = sequential([np.array([[1e4, 0.0], [-1e4, 0.0], [0.0, 1.0]])], [np.zeros(3)])
+    point = np.array([[1.0, 0.5]])
+    gap, gradient = ClassGaps(network, point, *unit(2)).soft(point, np.array([0]))
+    assert np.allclose(gap, 1e4 - 0.5) and np.allclose(gradient, [[1e4, -1.0]])
