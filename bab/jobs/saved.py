@@ -29,8 +29,8 @@ from .records import Columns, packed, unpacked
 
 __all__ = ["Decided", "KEPT", "Part", "Saved", "add", "load", "save", "with_job"]
 
-# options that the nodes rest on, and what runs that go on take for their defaults
-KEPT = ("method", "rule", "rows", "clip", "kernel", "batch", "seed", "trust_scip")
+# options that say what is read, that the nodes rest on, and what runs that go on take for their defaults
+KEPT = ("input", "output", "method", "rule", "rows", "clip", "kernel", "batch", "seed", "trust_scip")
 
 
 @dataclass(eq=False)
