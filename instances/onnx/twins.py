@@ -71,7 +71,8 @@ def _readers(network: Network) -> list[list[tuple[Layer, Matrix]]]:
 def _plan(layer: Layer, readers: Sequence[tuple[Layer, Matrix]]) -> _Plan | None:
     """How the layer gets smaller, None where it does not."""
     n = layer.size
-    read, full = np.zeros(n, dtype=bool), np.zeros(n, dtype=bool)
+    # biases that are only nearly known are no numbers
+    read, full = np.zeros(n, dtype=bool), np.full(n, layer.bias_error > 0.0)
     for _, w in readers:
         read |= _used_columns(w)
     for w in layer.weights:

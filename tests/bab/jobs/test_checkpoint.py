@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 import small_files
 from job_problems import PLAIN, files, problem
@@ -221,6 +222,22 @@ def test_networks_in_memory_are_given_again(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="of another network"):
         resume(path, *problem(seed=4))
     assert resume(path, network, prop, jobs=1).verdict == "unsat"
+
+
+def test_chosen_ports_are_kept(tmp_path: Path) -> None:
+    """A run goes on with the outputs that were chosen for it, and with no others."""
+    network, prop = files(tmp_path)
+    model = onnx.load(network)
+    name = model.graph.output[0].name
+    model.graph.node.append(onnx.helper.make_node("Neg", [name], ["other"]))
+    model.graph.output.append(onnx.helper.make_tensor_value_info("other", onnx.TensorProto.FLOAT, None))
+    onnx.save(model, network)
+    path = tmp_path / "run.job"
+    first = hypersplit.verify(network, prop, checkpoint=path, output=name, **(PLAIN | {"nodes": 20}))
+    assert first.reason == "nodes"
+    with pytest.raises(InputError, match=f"option output = other: .* was begun with {name}"):
+        resume(path, output="other")
+    assert resume(path, jobs=1).verdict == "unsat"
 
 
 def test_a_witness_that_is_none_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

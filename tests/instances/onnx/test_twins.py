@@ -89,6 +89,14 @@ def test_constants_go_into_biases_with_their_error() -> None:
     assert 0.0 < last.bias_error < 1e-14
 
 
+def test_biases_with_an_error_are_no_numbers() -> None:
+    """A neuron without weights whose bias is only nearly known stays: its readers do not know by how much it errs."""
+    w = np.array([[0.0, 0.0], [1.0, 1.0]])
+    first = Layer((0,), (w,), np.array([0.75, 0.0]), "relu", bias_error=1e-3)
+    network = Network(2, (first, Layer((1,), (np.array([[4.0, 1.0]]),), np.zeros(1))))
+    assert without_twins(network) is network
+
+
 def test_a_network_of_numbers_alone_keeps_a_layer() -> None:
     """Where no neuron depends on the input, the output layer reads nothing but its bias."""
     network = sequential([np.zeros((2, 3)), np.ones((1, 2))], [np.array([1.0, 2.0]), np.zeros(1)])
