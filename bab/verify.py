@@ -9,16 +9,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 
 from ..instances import memory
-from ..instances.errors import InputError, ReplayError
+from ..instances.errors import InputError, PropertyError, ReplayError
 from ..instances.judges.cross_check import Findings, cross_check
 from ..instances.judges.replay import Replay, Witness
-from ..instances.network import Network
-from ..instances.property import InputSet, Property
+from ..instances.models.kinds import Model, load_model
+from ..instances.network import Array, Network
+from ..instances.property import InputSet, Property, Question
 from ..instances.query import queries
 from .answer import Answer, answer
 from .many_sets import settle_together
@@ -40,14 +41,18 @@ MOST_CHECKED = 256  # input sets whose inputs are run in the file before `unsat`
 
 
 def verify(
-    network: str | os.PathLike[str] | Network,
-    property: str | os.PathLike[str] | Property,
+    network: Any,
+    property: str | os.PathLike[str] | Property | Question,
     options: Options | None = None,
+    *,
+    input_shape: tuple[int, ...] | None = None,
     **overrides: Unpack[OptionValues],
 ) -> Result:
     """Decide whether some input of the property's input sets is sent into its forbidden outputs.
 
-    network: path of an ONNX file (or of it with `.gz`), or a Network; property: path of a VNN-LIB file, or a Property;
+    network: path of an ONNX file (or of it with `.gz`), a Network, or whatever else `load_model` reads: ONNX bytes or
+    ModelProto, a PyTorch module (with its `input_shape`), a Keras or scikit-learn model, a list of (weights, biases);
+    property: path of a VNN-LIB file or its text, a Property, or what `Property.robustness` and its like return;
     options: see `Options`; each may also be given by its name, e.g. `timeout=60`. docs/options.md lists them.
 
     Returns a Result: `unsat` (the property holds for the real-valued network), `sat` with a replayed witness,
@@ -59,8 +64,9 @@ def verify(
     options = changed(options, overrides)
     limits = Limits(options)
     with _log_to(options.log), memory.ceiling(options.memory_mb):
-        net, prop = _read(network, property)
-        replay, picture = Replay(net), _picture(options, net, prop)
+        model, prop = _read(network, property, input_shape)
+        net = model.network
+        replay, picture = Replay(net, model.content), _picture(options, net, prop)
         try:
             result = _decide(replay, prop, options, limits, picture)
         except KeyboardInterrupt as stop:
@@ -71,28 +77,43 @@ def verify(
             result = Result("unknown", reason="memory", statistics=_final(Counter()), seconds=limits.elapsed)
         if replay.note:
             result = replace(result, notes=(*result.notes, replay.note))
+        if result.witness:
+            result = replace(result, counterexample=_as_called(result.witness, replay))
         return picture.drawn(result) if picture else result
 
 
 def _read(
-    network: str | os.PathLike[str] | Network, prop: str | os.PathLike[str] | Property
-) -> tuple[Network, Property]:
-    if not isinstance(network, Network):
-        from ..instances.onnx.reader import read_network
+    network: Any, prop: str | os.PathLike[str] | Property | Question, input_shape: tuple[int, ...] | None
+) -> tuple[Model, Property]:
+    model = load_model(network, input_shape)
+    net = model.network
+    if isinstance(prop, Question):
+        prop = prop.about(net.input_size, net.output_size)
+    elif isinstance(prop, str) and "(" in prop and "assert" in prop:
+        from ..instances.vnnlib.reader import parse_property
 
-        network = read_network(Path(network))
-    if not isinstance(prop, Property):
+        prop = parse_property(prop, net.input_size, net.output_size, "VNN-LIB text")
+    elif isinstance(prop, (str, os.PathLike)):
         from ..instances.vnnlib.reader import read_property
 
-        prop = read_property(Path(prop), network.input_size, network.output_size)
-    if (prop.input_size, prop.output_size) != (network.input_size, network.output_size):
-        from ..instances.errors import PropertyError
-
+        prop = read_property(Path(prop), net.input_size, net.output_size)
+    elif not isinstance(prop, Property):
+        raise PropertyError(
+            f"a property of type {type(prop).__name__}, expected a path, VNN-LIB text, a Property, or a Question"
+        )
+    if (prop.input_size, prop.output_size) != (net.input_size, net.output_size):
         raise PropertyError(
             f"{prop.source or 'property'}: {prop.input_size} inputs and {prop.output_size} outputs, but the network "
-            f"{network.source or ''} has {network.input_size} and {network.output_size}"
+            f"{net.source or ''} has {net.input_size} and {net.output_size}"
         )
-    return network, prop
+    return model, prop
+
+
+def _as_called(witness: Witness, replay: Replay) -> Array:
+    """The witness in the shape and type that the model is called with: both are exact."""
+    if replay.model is None:
+        return witness.input.reshape(replay.network.input_shape or (1, -1))
+    return witness.input.astype(replay.session.dtype).reshape(replay.session.shape)
 
 
 def _picture(options: Options, network: Network, prop: Property) -> Picture | None:
