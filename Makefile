@@ -27,7 +27,7 @@ types: .venv/dev.stamp
 docs: .venv/docs.stamp
 	mkdir -p .docs/hypersplit
 	for part in __init__.py bab encodings heuristics instances; do ln -sfn ../../$$part .docs/hypersplit/$$part; done
-	$(BIN)/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 # The source archive, and the wheel built from that archive.
 wheel: .venv/run.stamp
