@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import io
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,7 @@ def onnx_of_module(module: Any, input_shape: tuple[int, ...] | None = None) -> E
     Raises NetworkError where the shape is not known or does not fit, the module does not return one tensor, or
     PyTorch cannot export it.
     """
-    import torch
+    torch: Any = import_module("torch")
 
     shape, name = _shape(module, input_shape), f"torch {type(module).__name__}"
     model = copy.deepcopy(module).to("cpu").eval().requires_grad_(False)
@@ -53,7 +54,7 @@ def onnx_of_module(module: Any, input_shape: tuple[int, ...] | None = None) -> E
 
 def _export(model: Any, example: Any, file: io.BytesIO) -> None:
     """By the exporter that traces graphs; by the older one where its library `onnxscript` is missing."""
-    import torch
+    torch: Any = import_module("torch")
 
     try:
         program = torch.onnx.export(model, (example,), verbose=False, dynamo=True)
@@ -63,9 +64,11 @@ def _export(model: Any, example: Any, file: io.BytesIO) -> None:
 
 
 def _shape(module: Any, given: tuple[int, ...] | None) -> tuple[int, ...]:
-    import torch
+    torch: Any = import_module("torch")
 
     if given is not None:
+        if not isinstance(given, (tuple, list)):
+            raise NetworkError(f"input_shape {given!r}, expected a tuple, batch axis included")
         for size in given:
             whole_number(size, 1, f"input_shape {tuple(given)}", NetworkError)
         return tuple(int(size) for size in given)

@@ -188,6 +188,8 @@ def test_torch_modules_that_cannot_be_read() -> None:
         hypersplit.load_model(conv)
     with pytest.raises(NetworkError, match=r"cannot be called with an input of shape \(1, 5\)"):
         hypersplit.load_model(conv, input_shape=(1, 5))
+    with pytest.raises(NetworkError, match="input_shape 5, expected a tuple"):
+        hypersplit.load_model(conv, input_shape=5)  # type: ignore[arg-type]
     with pytest.raises(NetworkError, match="cannot export|computes something else"):
         hypersplit.load_model(Branching())
 
