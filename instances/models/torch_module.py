@@ -72,7 +72,7 @@ def _shape(module: Any, given: tuple[int, ...] | None) -> tuple[int, ...]:
         for size in given:
             whole_number(size, 1, f"input_shape {tuple(given)}", NetworkError)
         return tuple(int(size) for size in given)
-    first = next((m for m in module.modules() if any(True for _ in m.parameters(recurse=False))), None)
+    first: Any = next((m for m in module.modules() if any(True for _ in m.parameters(recurse=False))), None)
     if isinstance(first, torch.nn.Linear):
         return 1, first.in_features
     raise NetworkError(
