@@ -12,10 +12,12 @@ TESTS = Path(__file__).resolve().parent
 ROOT = TESTS.parent
 FOLDERS = ("instances", "encodings", "heuristics", "bab")
 STAGES = ("whole/test_verdicts.py", "bab/tree/test_tree.py")  # every stage by every rule, against the oracle
+MODELS = ("instances/models/test_kinds.py",)  # every kind of model, by `verify` and `load_model`
 # Modules whose promises are held elsewhere, and where: what they do shows in what others make of it.
 ELSEWHERE: dict[str, tuple[str, ...]] = {
     "bab/answer.py": ("bab/tree/test_tree.py", "heuristics/test_policy.py"),
     "bab/closers/exact_step.py": ("bab/closers/test_exact_closing.py",),
+    "bab/pytest_plugin.py": ("bab/test_assertion.py",),
     "bab/stages/attack.py": STAGES,
     "bab/stages/groups.py": ("encodings/neuron_groups/test_group_refinement.py",),
     "bab/stages/root_rows.py": ("heuristics/test_policy.py",),
@@ -29,6 +31,11 @@ ELSEWHERE: dict[str, tuple[str, ...]] = {
     "bab/studies/contest.py": ("bab/studies/test_frame.py", "bab/studies/test_partition_rules.py"),
     "bab/verify.py": ("whole/test_verdicts.py", "whole/test_interruptions.py"),
     "instances/judges/runtime.py": ("instances/judges/test_replay.py",),
+    "instances/models/arrays.py": MODELS,
+    "instances/models/exported.py": MODELS,
+    "instances/models/keras_model.py": MODELS,
+    "instances/models/scikit_learn.py": MODELS,
+    "instances/models/torch_module.py": MODELS,
     "instances/onnx/constants.py": ("instances/onnx/test_operators.py", "instances/onnx/test_reader.py"),
     "instances/onnx/linear.py": ("instances/onnx/test_operators.py",),
     "instances/onnx/node.py": ("whole/test_damaged_files.py",),

@@ -14,6 +14,7 @@ import small_files
 
 import hypersplit
 from hypersplit import NetworkError, PropertyError
+from hypersplit.instances.carried import carried
 from hypersplit.instances.judges.replay import Replay
 
 # looked for, not imported: importing PyTorch takes seconds
@@ -28,6 +29,11 @@ PAIRS = [([[1.0, 0.0], [-1.0, 0.0], [0.0, 1.0]], [0.0, 0.0, 0.0]), ([[1.0, 1.0, 
 def both(model: hypersplit.Model, x: np.ndarray) -> list[np.ndarray]:
     """Outputs of what was read and of the ONNX model that is replayed, at points [B, n]."""
     return [model.network.evaluate(x), Replay(model.network, model.content).run(x)]
+
+
+def carried_bytes() -> bytes:
+    """A carried ONNX file of two inputs and one output."""
+    return carried("control_2d.onnx").read_bytes()
 
 
 def blobs(classes: int) -> tuple[np.ndarray, np.ndarray]:
@@ -218,3 +224,37 @@ def test_exports_are_held_against_the_model() -> None:
     agreeing(network, Exported(b"", network.evaluate))
     with pytest.raises(NetworkError, match="computes something else"):
         agreeing(network, Exported(b"", lambda x: network.evaluate(x) + 0.01))
+
+
+def test_checkpoints_of_models_as_objects(tmp_path: Path) -> None:
+    """The file holds no path of them: `resume` takes the object itself, replays in its model, and knows another."""
+    model = onnx.ModelProto.FromString(carried_bytes())
+    place = tmp_path / "run.job"
+    reached = hypersplit.Property.reach(-10.0, 10.0, ([-1, -1], [1, 1]))
+    first = hypersplit.verify(model, reached, checkpoint=place)
+    again = hypersplit.resume(place, network=model, property=reached)
+    assert first.verdict == again.verdict == "sat"
+    assert first.counterexample is not None and first.counterexample.dtype == np.float32
+    assert again.counterexample is not None and np.array_equal(first.counterexample, again.counterexample)
+    with pytest.raises(hypersplit.InputError, match="the network was built in memory, and none is given"):
+        hypersplit.resume(place, property=reached)
+    with pytest.raises(hypersplit.InputError, match="of another network than the one given"):
+        hypersplit.resume(place, network=[(np.eye(2), [0, 0]), ([[1, 1]], [0])], property=reached)
+
+
+def test_objects_by_the_names_of_a_text() -> None:
+    """Two models of one VNN-LIB 2 text are run side by side; one in real arithmetic beside them is refused."""
+    content = carried_bytes()
+    declared = "(vnnlib-version <2.0>)" + "".join(
+        f"(declare-network {n} (declare-input {x} real [1,2]) (declare-output {y} real [1,1]))"
+        for n, x, y in (("f", "X", "Y"), ("g", "U", "V"))
+    )
+    box = "".join(f"(assert (and (>= {x}[0,{i}] -1) (<= {x}[0,{i}] 1)))" for x in "XU" for i in (0, 1))
+    text = declared + box + "(assert (>= Y[0,0] (+ V[0,0] 0.1)))"
+    result = hypersplit.verify({"f": content, "g": content}, text, timeout=60)
+    assert result.verdict == "sat" and result.witness is not None
+    network = hypersplit.load_model(content).network
+    first, second = (network.evaluate(part)[0] for part in np.split(result.witness.input, 2))
+    assert first >= second + 0.1 - 1e-5
+    with pytest.raises(hypersplit.InputError, match="expected one kind"):
+        hypersplit.verify({"f": content, "g": [(np.eye(2), [0, 0]), ([[1, 1]], [0])]}, text)
