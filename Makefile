@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PYTEST_ARGS ?= -n 2 -q
 
-.PHONY: demo test check lint types wheel clean
+.PHONY: demo test check lint types docs wheel clean
 
 demo: .venv/run.stamp
 	$(BIN)/hypersplit warm
@@ -12,7 +12,7 @@ demo: .venv/run.stamp
 test: .venv/dev.stamp
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
-check: lint types test
+check: lint types docs test
 
 lint: .venv/dev.stamp
 	$(BIN)/ruff check .
@@ -23,6 +23,12 @@ types: .venv/dev.stamp
 	$(BIN)/mypy
 	$(BIN)/pyright --pythonpath $(BIN)/python
 
+# The links are all that the page of Python reads; `docs` is a folder too, hence .PHONY above.
+docs: .venv/docs.stamp
+	mkdir -p .docs/hypersplit
+	for part in __init__.py bab encodings heuristics instances; do ln -sfn ../../$$part .docs/hypersplit/$$part; done
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
 # The source archive, and the wheel built from that archive.
 wheel: .venv/run.stamp
 	$(BIN)/python -m pip install --quiet build
@@ -30,7 +36,7 @@ wheel: .venv/run.stamp
 	$(BIN)/python -m build
 
 clean:
-	rm -rf .venv .types build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis out
+	rm -rf .venv .types .docs build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis out
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .venv/bin/python:
@@ -45,4 +51,8 @@ clean:
 .venv/dev.stamp: .venv/run.stamp
 	$(BIN)/python -c "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['dependency-groups']['dev'], sep='\n')" > .venv/dev.txt
 	$(BIN)/python -m pip install --quiet --requirement .venv/dev.txt
+	touch $@
+
+.venv/docs.stamp: pyproject.toml | .venv/run.stamp
+	$(BIN)/python -m pip install --quiet --editable ".[plot,docs]"
 	touch $@

@@ -5,15 +5,23 @@
     >>> result.verdict, result.witness, result.bound, result.reason            # doctest: +SKIP
 
 `radius`, `radii` and `robustness` ask how far inputs are from another class: docs/robustness.md.
-Networks and properties can also be built in memory: see `Network`, `sequential`, `Property`, `Case`, `InputSet`.
 How far the answers at points hold, without any property: `simplex_certificate`, `decision_boundary_certificate`,
 `lipschitz_certificate`, `boundary_distance`, `region_walk`, each a function of (network, points, labels, norm).
+
+A network may be a model object of PyTorch, Keras or scikit-learn, or plain arrays; a property may be built:
+
+    >>> question = hypersplit.Property.robustness([0.5, 0.2], 0.1, label=0)
+    >>> hypersplit.verify([([[1, 0], [0, 1]], [0, 0])], question).verdict
+    'unsat'
+
+Both can be built in full, too: see `Network`, `sequential`, `Property`, `Case`, `InputSet`.
 """
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from hypersplit.bab.assertion import assert_verified as assert_verified
     from hypersplit.bab.resume import resume as resume
     from hypersplit.bab.robustness.radius import Radius as Radius
     from hypersplit.bab.robustness.radius import radii as radii
@@ -41,6 +49,8 @@ if TYPE_CHECKING:
     from hypersplit.instances.errors import UnsupportedOperatorError as UnsupportedOperatorError
     from hypersplit.instances.judges.region_certificate import RegionCertificate as RegionCertificate
     from hypersplit.instances.judges.witness import Witness as Witness
+    from hypersplit.instances.models.kinds import Model as Model
+    from hypersplit.instances.models.kinds import load_model as load_model
     from hypersplit.instances.network import Layer as Layer
     from hypersplit.instances.network import Network as Network
     from hypersplit.instances.network import sequential as sequential
@@ -48,6 +58,7 @@ if TYPE_CHECKING:
     from hypersplit.instances.property import InputSet as InputSet
     from hypersplit.instances.property import Polyhedron as Polyhedron
     from hypersplit.instances.property import Property as Property
+    from hypersplit.instances.property import Question as Question
 
 __version__ = "0.1.0"
 
@@ -60,12 +71,14 @@ _HOMES = {
     "InputError": "instances.errors",
     "InputSet": "instances.property",
     "Layer": "instances.network",
+    "Model": "instances.models.kinds",
     "Network": "instances.network",
     "NetworkError": "instances.errors",
     "Options": "bab.run.options",
     "Polyhedron": "instances.property",
     "Property": "instances.property",
     "PropertyError": "instances.errors",
+    "Question": "instances.property",
     "Radius": "bab.robustness.radius",
     "RegionCertificate": "instances.judges.region_certificate",
     "RegionWalks": "encodings.certificates.region_walk",
@@ -73,10 +86,12 @@ _HOMES = {
     "UnsupportedOperatorError": "instances.errors",
     "Witness": "instances.judges.witness",
     "activation_region": "encodings.certificates.activation_regions",
+    "assert_verified": "bab.assertion",
     "boundary_distance": "encodings.certificates.boundaries",
     "decision_boundary_certificate": "encodings.certificates.decision_boundary",
     "essential_faces": "encodings.certificates.activation_regions",
     "lipschitz_certificate": "encodings.certificates.decision_boundary",
+    "load_model": "instances.models.kinds",
     "radii": "bab.robustness.radius",
     "radius": "bab.robustness.radius",
     "region_certificate": "encodings.certificates.simplex",

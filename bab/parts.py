@@ -23,7 +23,7 @@ from .jobs.job import Job
 from .jobs.keeper import Keeper
 from .jobs.run import query_of
 from .jobs.saved import Part, Saved, add, load, save
-from .reading import Networks, read
+from .reading import Asked, Networks, Properties, read
 from .resume import files_of, options_of, replayed
 from .run.limits import ENOUGH, Limits
 from .run.options import Method, Options, OptionValues, changed
@@ -39,7 +39,7 @@ SPLIT: Method = "split"  # the method that makes open nodes; parts go on with th
 
 
 def export(
-    network: Networks, property: str | os.PathLike[str] | Property,
+    network: Networks, property: Properties,
     folder: str | os.PathLike[str], parts: int = 8, options: Options | None = None, **overrides: Unpack[OptionValues],
 ) -> Result:  # fmt: skip
     """Search until there are open nodes enough for so many parts, and write these into an empty folder.
@@ -51,11 +51,11 @@ def export(
     searched = replace(options, method=SPLIT) if options.method == "auto" else options
     limits, place = Limits(searched), _empty(Path(folder))
     with under(searched):
-        net, prop = read(network, property, options)
+        net, prop, content = read(network, property, options)
         keeper = Keeper(Saved.fresh(net, prop, options, True), limits)
         keeper.wanted = True
         keeper.stop = lambda tree: ENOUGH if tree.count_open >= EACH * parts else ""
-        result = decide(net, prop, keeper)
+        result = decide(net, prop, keeper, content)
         if result.verdict in ("sat", "unsat"):
             return result
         return replace(result, notes=(*result.notes, _write(keeper.saved, net, prop, place, parts)))
@@ -63,7 +63,7 @@ def export(
 
 def run_job(
     file: str | os.PathLike[str], network: Networks | None = None,
-    property: str | os.PathLike[str] | Property | None = None, **overrides: Unpack[OptionValues],
+    property: Properties | None = None, **overrides: Unpack[OptionValues],
 ) -> Result:  # fmt: skip
     """Search a part, and write what became of it beside it; an outcome that is open is gone on with.
 
@@ -83,15 +83,15 @@ def run_job(
         raise InputError(f"option checkpoint = {options.checkpoint}: what becomes of a part is written to {place}")
     limits = Limits(options)
     with under(options):
-        net, prop = files_of(saved, network, property, path)
+        net, prop, content = files_of(saved, network, property, path)
         if saved.decided:
-            return replayed(saved.decided.result, net, prop, place)
-        return decide(net, prop, Keeper(saved, limits, place, "outcome"))
+            return replayed(saved.decided.result, Asked(net, prop, content), place)
+        return decide(net, prop, Keeper(saved, limits, place, "outcome"), content)
 
 
 def merge(
     folder: str | os.PathLike[str], network: Networks | None = None,
-    property: str | os.PathLike[str] | Property | None = None,
+    property: Properties | None = None,
 ) -> Result:  # fmt: skip
     """The verdict of an exported run: `unsat` where every part is closed, `sat` where one has found a counterexample,
     which is run once more; else `unknown`, with what is missing.
@@ -101,12 +101,12 @@ def merge(
     place = Path(folder)
     _, manifest = load(place / MANIFEST, "manifest")
     limits = Limits(Options())
-    net, prop = files_of(manifest, network, property, place / MANIFEST)
+    net, prop, content = files_of(manifest, network, property, place / MANIFEST)
     _covered(manifest, place)
     found = _outcomes(manifest, place)
     for name, saved in found.items():
         if saved.decided and saved.decided.verdict == "sat":
-            result = replayed(saved.decided.result, net, prop, place / name)
+            result = replayed(saved.decided.result, Asked(net, prop, content), place / name)
             return replace(result, seconds=limits.elapsed)
     missing = [p.name for p in manifest.parts if p.name not in found or not found[p.name].held.all()]
     evidence, statistics = _sums(manifest, found)
@@ -117,7 +117,7 @@ def merge(
         return noted(open_yet, prop)
     bound = min([manifest.bound, *(saved.bound for saved in found.values())])
     result = Result("unsat", None, bound, told(evidence) or NO_CASE, words, {**statistics})
-    replay = Replay(net)
+    replay = Replay(net, content)
     return noted(confirmed(result, replay, prop, manifest.generator, limits), prop, replay.note)
 
 

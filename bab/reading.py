@@ -1,44 +1,57 @@
-"""From files to one network and the property that is asked of it, for one network and for several by their names."""
+"""From files and model objects to one network and what is asked of it, of one network and of several by their names."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from ..instances.declarations import FLOATS, Declared, Tensor
 from ..instances.errors import InputError, PropertyError, ReplayError
-from ..instances.judges.replay import Replay
+from ..instances.judges.replay import Content, Replay
+from ..instances.models.kinds import Model, load_model
 from ..instances.network import Network, Port
-from ..instances.property import Property
+from ..instances.property import Property, Question
 from ..instances.readout import check_rows
 from .run.options import Options, named
 
-__all__ = ["Networks", "hold_types", "read"]
+__all__ = ["Asked", "Networks", "Properties", "hold_types", "read"]
 
-OneNetwork = str | os.PathLike[str] | Network
-Networks = OneNetwork | Mapping[str, OneNetwork]  # one, or several by the names that the property declares
+Networks = Any  # what `load_model` takes, or a mapping of it by the names that the property declares
+Properties = str | os.PathLike[str] | Property | Question
 
 
-def read(network: Networks, prop: str | os.PathLike[str] | Property, options: Options) -> tuple[Network, Property]:
-    """The network (several stand side by side) and the property, both read where they are paths.
+class Asked(NamedTuple):
+    """What is to be decided, and what is run to confirm it."""
 
-    options: `input` and `output` choose among those of one file; `strict_types`.
-    Raises InputError for files that cannot be understood, and where networks and property do not fit each other.
+    network: Network
+    property: Property
+    content: Content = None  # Replay's `model`: the ONNX models of objects; None for files and for what has none
+
+
+def read(
+    network: Networks, prop: Properties, options: Options, input_shape: tuple[int, ...] | None = None
+) -> Asked:
+    """The network (several stand side by side) and the property, both read where they are paths, texts or objects.
+
+    options: `input` and `output` choose among those of one file; `strict_types`; input_shape: see `load_model`.
+    Raises InputError for files and models that cannot be understood, and where networks and property do not fit each
+    other.
     """
     if isinstance(network, Mapping):
         if options.input or options.output:
             raise InputError("options input and output choose among those of one file; these are several networks")
+        if input_shape is not None:
+            raise InputError(f"input_shape {input_shape}: is of one model, these are several; see load_model")
         return _several(network, prop, options.strict_types)
-    net = _network(network, options)
-    if not isinstance(prop, Property):
-        from ..instances.vnnlib.reader import read_property
-
-        several = max(len(net.inputs), len(net.outputs)) > 1
-        sizes = (None, None) if several else (net.input_size, net.output_size)
-        prop = read_property(Path(prop), sizes[0], sizes[1], options.strict_types)
+    model = _model(network, options, input_shape)
+    net = model.network
+    several = max(len(net.inputs), len(net.outputs)) > 1
+    prop = _property(prop, net, options.strict_types, several)
     if len(prop.networks) > 1:
         own = [d.name for d in prop.networks if not d.equal_to]
         if len(own) > 1:
@@ -46,8 +59,8 @@ def read(network: Networks, prop: str | os.PathLike[str] | Property, options: Op
                 f"{prop.source or 'property'}: declares the networks {' and '.join(own)}; expected a file for each: "
                 + " ".join(f"--network {name}=FILE" for name in own)
             )
-        return _several({own[0]: net}, prop, options.strict_types)
-    return net, _fitting(net, prop)
+        return _several({own[0]: model}, prop, options.strict_types)
+    return Asked(net, _fitting(net, prop), model.content)
 
 
 def hold_types(prop: Property, replay: Replay) -> None:
@@ -69,15 +82,32 @@ def hold_types(prop: Property, replay: Replay) -> None:
                 )
 
 
-def _several(
-    given: Mapping[str, OneNetwork], prop: str | os.PathLike[str] | Property, strict: bool
-) -> tuple[Network, Property]:
+def _property(prop: Properties, net: Network | None, strict: bool, several: bool = False) -> Property:
+    """The property as one, of a network that is known, or of several (None)."""
+    if isinstance(prop, Property):
+        return prop
+    if isinstance(prop, Question):
+        if net is None:
+            raise PropertyError("a Question is asked of one network, these are several; expected VNN-LIB or a Property")
+        return prop.about(net.input_size, net.output_size)
+    inputs, outputs = (None, None) if net is None or several else (net.input_size, net.output_size)
+    if isinstance(prop, str) and "(" in prop and "assert" in prop:
+        from ..instances.vnnlib.reader import parse_property
+
+        return replace(parse_property(prop, inputs, outputs, "VNN-LIB text", strict), source="")
+    if not isinstance(prop, (str, os.PathLike)):
+        raise PropertyError(
+            f"a property of type {type(prop).__name__}, expected a path, VNN-LIB text, a Property, or a Question"
+        )
+    from ..instances.vnnlib.reader import read_property
+
+    return read_property(Path(prop), inputs, outputs, strict)
+
+
+def _several(given: Mapping[str, Any], prop: Properties, strict: bool) -> Asked:
     from ..instances.rewriting.side_by_side import side_by_side
 
-    if not isinstance(prop, Property):
-        from ..instances.vnnlib.reader import read_property
-
-        prop = read_property(Path(prop), strict_types=strict)
+    prop = _property(prop, None, strict)
     where = prop.source or "property"
     declared = prop.networks or (Declared(next(iter(given), ""), ()),)  # version 1 names no network
     own = [d.name for d in declared if not d.equal_to]
@@ -85,10 +115,10 @@ def _several(
     if missing or more:
         what = f"no file for network {missing[0]}" if missing else f"a file for {more[0]}, which needs none"
         raise InputError(f"{where}: {what}; expected one for each of {', '.join(own)}")
-    read = {name: _network(network) for name, network in given.items()}
+    read = {name: _model(network) for name, network in given.items()}
     for d in declared:
         read.setdefault(d.name, read[d.equal_to or d.name])
-    networks = [read[d.name] for d in declared]
+    networks = [read[d.name].network for d in declared]
     for d, net in zip(declared, networks, strict=True):
         if d.tensors and d.sizes() != (net.input_size, net.output_size):
             raise PropertyError(
@@ -97,18 +127,29 @@ def _several(
             )
         _hold_ports(d, net, where)
     whole = side_by_side(networks)
-    return whole, _fitting(whole, prop)
+    return Asked(whole, _fitting(whole, prop), _contents([read[d.name] for d in declared], where))
 
 
-def _network(network: OneNetwork, options: Options | None = None) -> Network:
+def _contents(models: Sequence[Model], where: str) -> Content:
+    """What is run of networks side by side: None where all are files, or where none is run."""
+    if all(model.content is None for model in models):
+        return None
+    each = tuple(model.network.source if model.content is None else model.content for model in models)
+    if not all(each):
+        raise InputError(f"{where}: some of the networks are ONNX models, others plain arrays; expected one kind")
+    return each
+
+
+def _model(given: Any, options: Options | None = None, input_shape: tuple[int, ...] | None = None) -> Model:
+    """A network; of a file with the inputs and outputs that the options name."""
     chosen = (options.input, options.output) if options else ("", "")
-    if isinstance(network, Network):
+    if not isinstance(given, (str, os.PathLike)) or input_shape is not None:
         if any(chosen):
             raise InputError("options input and output choose among those of a file; this network is no path")
-        return network
+        return load_model(given, input_shape)
     from ..instances.onnx.reader import read_network
 
-    return read_network(Path(network), *map(named, chosen))
+    return Model(read_network(Path(given), *map(named, chosen)))
 
 
 def _fitting(network: Network, prop: Property) -> Property:

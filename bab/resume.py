@@ -10,17 +10,17 @@ import os
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from types import NoneType
 from typing import Any, Unpack
 
 import numpy as np
 
 from ..instances.errors import InputError
 from ..instances.judges.replay import Replay, Witness
-from ..instances.network import Network
 from ..instances.property import Property
 from .jobs.keeper import Keeper
 from .jobs.saved import Saved, load
-from .reading import Networks, read
+from .reading import Asked, Networks, Properties, read
 from .run.limits import Limits
 from .run.networks import named_networks
 from .run.options import Options, OptionValues, changed
@@ -35,7 +35,7 @@ FIXED = ("method", "rule", "rows", "input", "output", "strict_types")  # options
 def resume(
     file: str | os.PathLike[str],
     network: Networks | None = None,
-    property: str | os.PathLike[str] | Property | None = None,
+    property: Properties | None = None,
     **overrides: Unpack[OptionValues],
 ) -> Result:
     """Go on from a checkpoint that `verify` wrote, and write it anew.
@@ -51,11 +51,11 @@ def resume(
     options = options_of(saved, overrides, path)
     limits = Limits(options)
     with under(options):
-        net, prop = files_of(saved, network, property, path)
+        net, prop, content = files_of(saved, network, property, path)
         if saved.decided:
-            return replayed(saved.decided.result, net, prop, path)
+            return replayed(saved.decided.result, Asked(net, prop, content), path)
         place = checkpoint_file(options.checkpoint) if options.checkpoint else path
-        return decide(net, prop, Keeper(saved, limits, place))
+        return decide(net, prop, Keeper(saved, limits, place), content)
 
 
 def options_of(saved: Saved, overrides: Mapping[str, Any], path: Path) -> Options:
@@ -70,26 +70,33 @@ def options_of(saved: Saved, overrides: Mapping[str, Any], path: Path) -> Option
 
 
 def files_of(
-    saved: Saved, network: Networks | None, prop: str | os.PathLike[str] | Property | None,
-    path: Path,
-) -> tuple[Network, Property]:  # fmt: skip
+    saved: Saved, network: Networks | None, prop: Properties | None, path: Path
+) -> Asked:
     """What the file was written of. Raises InputError where it is not."""
-    given = {"network": network or named_networks(saved.network_file), "property": prop or saved.property_file}
+    given: dict[str, Any] = {
+        "network": named_networks(saved.network_file) if network is None else network,
+        "property": saved.property_file if prop is None else prop,
+    }
     for name, what in given.items():
-        if not what:
+        if isinstance(what, str) and not what:
             raise InputError(f"{path}: the {name} was built in memory, and none is given")
     # a network that is given as an object has its inputs and outputs
-    chosen = {"input": "", "output": ""} if isinstance(network, Network) else {}
+    is_object = not isinstance(network, (str, os.PathLike, Mapping, NoneType))
+    chosen = {"input": "", "output": ""} if is_object else {}
     options = Options(**{**saved.options, **chosen})
-    net, checked = read(given["network"], given["property"], options)  # type: ignore[arg-type]
-    saved.fits(net, checked, path)
-    return net, checked
+    asked = read(given["network"], given["property"], options)
+    saved.fits(asked.network, asked.property, path)
+    return asked
 
 
-def replayed(result: Result, network: Network, prop: Property, path: Path) -> Result:
+def replayed(result: Result, asked: Asked, path: Path) -> Result:
     """What was decided; a witness is run once more. Raises InputError where it is none."""
-    if result.witness is not None and not _witness(result.witness, Replay(network), prop):
-        raise InputError(f"{path}: holds a witness that is no counterexample of {network.source or 'the network'}")
+    if result.witness is not None:
+        replay = Replay(asked.network, asked.content)
+        if not _witness(result.witness, replay, asked.property):
+            name = asked.network.source or "the network"
+            raise InputError(f"{path}: holds a witness that is no counterexample of {name}")
+        result = replace(result, counterexample=replay.as_called(result.witness.input))
     return replace(result, notes=(*result.notes, f"decided by an earlier run, see {path}"))
 
 

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 
@@ -18,7 +18,7 @@ from ..instances import memory
 from ..instances.errors import InputError, ReplayError
 from ..instances.judges.cross_check import Findings, cross_check
 from ..instances.judges.real_points import inside
-from ..instances.judges.replay import Replay, Witness
+from ..instances.judges.replay import Content, Replay, Witness
 from ..instances.network import Network
 from ..instances.property import Case, Property
 from ..instances.query import queries
@@ -28,7 +28,7 @@ from .jobs.keeper import Keeper
 from .jobs.run import candidates_of, run
 from .jobs.saved import Saved, add
 from .many_sets import Settled, Together, settle_together
-from .reading import Networks, hold_types, read
+from .reading import Properties, hold_types, read
 from .run.limits import ENOUGH, INTERRUPTIONS, Limits, cause
 from .run.options import Options, OptionValues, changed
 from .run.result import NO_CASE, NO_INPUT, Result
@@ -49,43 +49,48 @@ MOST_CHECKED = 256  # input sets whose inputs are run in the file before `unsat`
 
 
 def verify(
-    network: Networks,
-    property: str | os.PathLike[str] | Property,
+    network: Any,
+    property: Properties,
     options: Options | None = None,
+    *,
+    input_shape: tuple[int, ...] | None = None,
     **overrides: Unpack[OptionValues],
 ) -> Result:
     """Decide whether some input of the property's input sets is sent into its forbidden outputs.
 
-    network: path of an ONNX file (or of it with `.gz`), a Network, or several of them by the names that a VNN-LIB 2
-    property declares, as {"f": "f.onnx", "g": "g.onnx"}; property: path of a VNN-LIB file, or a Property;
+    network: path of an ONNX file (or of it with `.gz`), a Network, or whatever else `load_model` reads: ONNX bytes or
+    ModelProto, a PyTorch module (with its `input_shape`), a Keras or scikit-learn model, a list of (weights, biases);
+    or several of these by the names that a VNN-LIB 2 property declares, as {"f": "f.onnx", "g": "g.onnx"};
+    property: path of a VNN-LIB file or its text, a Property, or what `Property.robustness` and its like return;
     options: see `Options`; each may also be given by its name, e.g. `timeout=60`. docs/options.md lists them.
 
     Returns a Result: `unsat` (the property holds for the real-valued network), `sat` with a replayed witness,
     `timeout`, or `unknown` with the reason.
 
-    Raises InputError (NetworkError, PropertyError, UnsupportedOperatorError) for files that cannot be understood,
-    and for options that do not exist or have no such value.
+    Raises InputError (NetworkError, PropertyError, UnsupportedOperatorError) for files and models that cannot be
+    understood, and for options that do not exist or have no such value.
     """
     options = changed(options, overrides)
     limits = Limits(options)
     with under(options):
-        net, prop = read(network, property, options)
+        net, prop, content = read(network, property, options, input_shape)
         path = checkpoint_file(options.checkpoint)
         keeper = Keeper(Saved.fresh(net, prop, options, path is not None), limits, path)
-        return decide(net, prop, keeper)
+        return decide(net, prop, keeper, content)
 
 
-def decide(network: Network, prop: Property, keeper: Keeper) -> Result:
+def decide(network: Network, prop: Property, keeper: Keeper, content: Content = None) -> Result:
     """Go on from what the keeper knows, within its limits, until there is a verdict or no time.
 
     The verdict is the whole property's, or of a part its own: `unsat` if nothing is left of it.
+    content: what is run to confirm a witness, see Replay; None for the network's own file.
     Raises PropertyError where the property declares other types than the file has.
     """
     limits = keeper.limits
     options, result = limits.options, None
     if options.picture and keeper.wanted and any(solved(case.region) for case in prop.cases):
         raise InputError("option picture: input sets with equalities cannot be drawn in a run that goes on later")
-    replay, picture = Replay(network), _picture(options, network, prop)
+    replay, picture = Replay(network, content), _picture(options, network, prop)
     hold_types(prop, replay)
     try:
         result = _decide(replay, prop, keeper, picture)
@@ -102,6 +107,8 @@ def decide(network: Network, prop: Property, keeper: Keeper) -> Result:
         keeper.note = f"{keeper.path}: not written at the end: interrupted"
     if keeper.note:
         result = replace(result, notes=(*result.notes, keeper.note))
+    if result.witness:
+        result = replace(result, counterexample=replay.as_called(result.witness.input))
     return picture.drawn(result) if picture else result
 
 

@@ -264,7 +264,7 @@ def sequential(weights: list[Array], biases: list[Array], last: str = "identity"
         Layer((k,), (_compact(w),), np.asarray(b, dtype=np.float64), kind, f"layer_{k + 1}")
         for k, (w, b, kind) in enumerate(zip(weights, biases, kinds, strict=True))
     )
-    return Network(weights[0].shape[1], layers)
+    return Network(layers[0].weights[0].shape[1], layers)
 
 
 def _compact(w: Any) -> Matrix:

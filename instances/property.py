@@ -10,6 +10,7 @@ only makes more to refute; what is called a solution satisfies them as they are.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Any, NamedTuple
@@ -22,7 +23,7 @@ from .errors import PropertyError
 from .network import Array
 from .norm_ball import NormBall
 
-__all__ = ["Case", "Equality", "InputSet", "Polyhedron", "Property"]
+__all__ = ["Case", "Equality", "InputSet", "Polyhedron", "Property", "Question"]
 
 _CLOSED: Any = None  # default of the masks of strict rows: none is
 
@@ -220,6 +221,118 @@ class Property:
             for p in case.forbidden:
                 if len(p.rows) and p.rows.shape[1] != width:
                     raise PropertyError(f"case {k}: a polyhedron of {p.rows.shape[1]} columns, expected {width}")
+
+    @staticmethod
+    def robustness(
+        x: Any, epsilon: float, label: int, norm: float = np.inf, lower: Any = -np.inf, upper: Any = np.inf
+    ) -> Question:
+        """Output `label` is the only largest one for all inputs around x: forbidden are y_j >= y_label, j != label.
+
+        x: an input of any shape, read in C order; epsilon: radius of the ball in `norm` (1, 2 or inf); lower, upper:
+        of valid inputs, numbers or shaped like x. Raises PropertyError for other values, and as `InputSet.around`;
+        where a network has no output `label`, or only one output, when it is asked.
+        """
+        centre = _numbers(x, "robustness: x")
+        ends = [_shaped_like(end, centre, f"robustness: {name}") for name, end in (("lower", lower), ("upper", upper))]
+        region = InputSet.around(centre.ravel(), epsilon, norm, *ends)
+        whole_number(label, 0, "robustness: label", PropertyError)
+
+        def forbidden(outputs: int) -> tuple[Polyhedron, ...]:
+            if not label < outputs or outputs < 2:
+                raise PropertyError(f"robustness of output {label}: the network has {outputs}, counted from 0")
+            rows = np.eye(outputs)[label] - np.delete(np.eye(outputs), label, axis=0)
+            return tuple(Polyhedron(row[None], np.zeros(1)) for row in rows)
+
+        return Question(region, forbidden, centre.shape)
+
+    @staticmethod
+    def output_range(lower: Any, upper: Any, inputs: Any) -> Question:
+        """All outputs lie in [lower, upper]: forbidden are y_i < lower_i and y_i > upper_i.
+
+        lower, upper: numbers, or one for each output; infinities where there is no bound. inputs: InputSet, or a pair
+        of lower and upper ends of any shape. Raises PropertyError for other values.
+        """
+        region, shape = _inputs(inputs, "output_range: inputs")
+
+        def forbidden(outputs: int) -> tuple[Polyhedron, ...]:
+            rows, rhs = _sides(lower, upper, outputs, "output_range")
+            strict = np.ones(1, dtype=bool)
+            return tuple(Polyhedron(-r[None], -d, strict) for r, d in zip(rows, rhs[:, None], strict=True))
+
+        return Question(region, forbidden, shape)
+
+    @staticmethod
+    def reach(lower: Any, upper: Any, inputs: Any) -> Question:
+        """No output lies in the box [lower, upper] (ends included), which is forbidden: `sat` is an input that does.
+
+        lower, upper, inputs: as for `output_range`. Raises PropertyError as that does.
+        """
+        region, shape = _inputs(inputs, "reach: inputs")
+        return Question(region, lambda outputs: (Polyhedron(*_sides(lower, upper, outputs, "reach")),), shape)
+
+
+@dataclass(frozen=True, eq=False)
+class Question:
+    """A property of networks with any number of outputs: what `Property.robustness` and its like return."""
+
+    region: InputSet
+    forbidden: Callable[[int], tuple[Polyhedron, ...]]  # number of outputs -> what is forbidden
+    input_shape: tuple[int, ...]  # in which the inputs were given
+
+    def about(self, input_size: int, output_size: int) -> Property:
+        """The property for a network of these sizes. Raises PropertyError where they do not fit."""
+        if self.region.size != input_size:
+            given = f"inputs of shape {self.input_shape}" if self.input_shape else f"{self.region.size} inputs"
+            raise PropertyError(f"property: {given}, but the network has {input_size} inputs")
+        return Property((Case(self.region, self.forbidden(output_size)),), input_size, output_size)
+
+
+def _inputs(given: Any, name: str) -> tuple[InputSet, tuple[int, ...]]:
+    """An input set, or the box of a pair; and the shape of its ends."""
+    if isinstance(given, InputSet):
+        return given, (given.size,)
+    if not isinstance(given, (tuple, list)) or len(given) != 2:
+        raise PropertyError(f"{name}: expected an InputSet or a pair (lower, upper)")
+    lower, upper = (_numbers(end, f"{name}, {side}") for end, side in zip(given, ("lower", "upper"), strict=True))
+    if lower.shape != upper.shape:
+        raise PropertyError(f"{name}: lower of shape {lower.shape}, upper of shape {upper.shape}")
+    return InputSet.box(lower.ravel(), upper.ravel()), lower.shape
+
+
+def _sides(lower: Any, upper: Any, outputs: int, name: str) -> tuple[Array, Array]:
+    """Rows and right-hand sides of lower <= y <= upper, infinite ends left out: [m, outputs], [m]."""
+    like, eye = np.zeros(outputs), np.eye(outputs)
+    low, high = _shaped_like(lower, like, f"{name}: lower"), _shaped_like(upper, like, f"{name}: upper")
+    if np.any(low > high) or np.any(low == np.inf) or np.any(high == -np.inf):
+        raise PropertyError(f"{name}: lower {lower} exceeds upper {upper}, or an end is beyond all numbers")
+    rows = np.concatenate([-eye[np.isfinite(low)], eye[np.isfinite(high)]])
+    return rows, np.concatenate([-low[np.isfinite(low)], high[np.isfinite(high)]])
+
+
+def _shaped_like(value: Any, like: Array, name: str) -> Array:
+    """A number, or numbers in the shape of `like`, as a flat array; infinities pass, NaN does not."""
+    given = _array(value, name)
+    if given.shape not in ((), like.shape):
+        raise PropertyError(f"{name}: shape {given.shape}, expected a number or shape {like.shape}")
+    if np.isnan(given).any():
+        raise PropertyError(f"{name}: NaN, expected numbers")
+    return np.broadcast_to(given, like.shape).ravel()
+
+
+def _numbers(value: Any, name: str) -> Array:
+    """Finite numbers of any shape but none, as float64."""
+    given = _array(value, name)
+    return np.asarray(finite_array(given, (None,) * max(given.ndim, 1), name, PropertyError))
+
+
+def _array(value: Any, name: str) -> Array:
+    try:
+        array = np.asarray(value)
+    except ValueError:  # lists of different lengths
+        raise PropertyError(f"{name}: expected numbers, its rows are of different lengths") from None
+    if array.dtype.kind not in "fiub" or array.dtype.itemsize > 8:
+        raise PropertyError(f"{name}: entries of type {array.dtype}, expected numbers that float64 holds")
+    return array.astype(np.float64)
 
 
 def _of_checked(kind: Any, **values: Any) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import os
 import re
 import shlex
 import shutil
@@ -19,9 +20,10 @@ from hypersplit.instances.carried import carried
 
 Captured = pytest.CaptureFixture[str]
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *(ROOT / "instances" / "data").glob("*.md")])
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "instances" / "data").glob("*.md")])
 TEXTS = {page.relative_to(ROOT).as_posix(): page.read_text(encoding="utf-8") for page in PAGES}
 QUESTION = ("control_2d.onnx", "control_force_1.2.vnnlib")  # a list of one
+PLUGIN = ("-p", "hypersplit.bab.pytest_plugin", "-p", "no:cacheprovider")
 FOLDERS = ("instances", "encodings", "heuristics", "bab")  # paths may start in one of them
 
 
@@ -107,6 +109,43 @@ def test_python_of_the_documents_runs(page: str, folder: Path) -> None:
         run = subprocess.run([sys.executable, "-c", block], cwd=folder, capture_output=True, text=True)
         assert run.returncode == 0, run.stderr
         assert run.stdout.split()[0] in ("sat", "unsat", "certified")
+
+
+def test_the_tutorial_from_an_empty_folder(tmp_path: Path) -> None:
+    """Its files, written as they stand, and its commands in their order print what it says, and nothing else."""
+    pytest.importorskip("sklearn")
+    text = TEXTS["docs/tutorial.md"]
+    for name, code in re.findall(r'```python title="([\w.]+)"\n(.*?)```', text, re.DOTALL):
+        (tmp_path / name).write_text(code, encoding="utf-8")
+    programs = {"python": [], "pytest": ["-m", "pytest", *PLUGIN]}
+    environment = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}  # the plugin as a name, installed or not
+    asked = [block.removeprefix("$ ").split("\n", 1) for block in blocks(text, "console")]
+    assert len(asked) == 4
+    for command, expected in asked:
+        program, *words = shlex.split(command)
+        run = subprocess.run(
+            [sys.executable, *programs[program], *words], cwd=tmp_path, env=environment, capture_output=True, text=True
+        )
+        assert run.returncode == 0, run.stdout + run.stderr
+        assert run.stdout.startswith(expected)
+        assert program == "pytest" or run.stdout == expected
+
+
+def test_the_suite_of_the_page_on_testing(folder: Path) -> None:
+    """The page's test passes on the carried network that it names."""
+    ((name, code),) = re.findall(r'```python title="([\w.]+)"\n(.*?)```', TEXTS["docs/how-to/testing.md"], re.DOTALL)
+    (folder / name).write_text(code, encoding="utf-8")
+    environment = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    command = [sys.executable, "-m", "pytest", "-q", *PLUGIN, name]
+    run = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+    assert run.returncode == 0 and "1 passed" in run.stdout, run.stdout + run.stderr
+
+
+def test_every_page_is_on_the_site() -> None:
+    """The pages under docs/ are those of the navigation in mkdocs.yml."""
+    site = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
+    named = re.findall(r"^ +- [^:\n]+: ([\w/.-]+\.md)$", site, re.MULTILINE)
+    assert sorted(named) == sorted(page.removeprefix("docs/") for page in TEXTS if page.startswith("docs/"))
 
 
 @pytest.mark.parametrize("page", TEXTS)

@@ -25,6 +25,7 @@ TOGETHER: dict[str, tuple[str, ...]] = {
     "instances/vnnlib": ("instances/vnnlib/test_reader.py", "instances/vnnlib/test_networks.py"),
 }  # fmt: skip
 STAGES = ("whole/test_verdicts.py", "bab/tree/test_tree.py")  # every stage by every rule, against the oracle
+MODELS = ("instances/models/test_kinds.py",)  # every kind of model, by `verify` and `load_model`
 # Modules whose promises are held elsewhere, and where: what they do shows in what others make of it.
 ELSEWHERE: dict[str, tuple[str, ...]] = {
     "bab/closers/restarts.py": ("bab/closers/test_search_limits.py",),
@@ -35,6 +36,7 @@ ELSEWHERE: dict[str, tuple[str, ...]] = {
     "bab/run/row_file.py": ("bab/studies/test_frame.py", "bab/robustness/test_robustness.py"),
     "bab/stages/answer.py": ("bab/tree/test_tree.py", "heuristics/test_policy.py"),
     "bab/stages/root_probing.py": ("bab/closers/test_search_limits.py",),
+    "bab/pytest_plugin.py": ("bab/test_assertion.py",),
     "bab/stages/attack.py": STAGES,
     "bab/stages/groups.py": ("encodings/neuron_groups/test_group_refinement.py",),
     "bab/stages/root_rows.py": ("heuristics/test_policy.py",),
@@ -59,6 +61,11 @@ ELSEWHERE: dict[str, tuple[str, ...]] = {
     "instances/onnx/stored.py": ("instances/onnx/test_ports.py", "instances/onnx/test_reader.py"),
     "instances/readout.py": ("instances/operators/test_softmax.py",),
     "instances/rewriting/elimination.py": ("instances/rewriting/test_reduced.py", "whole/test_equalities.py"),
+    "instances/models/arrays.py": MODELS,
+    "instances/models/exported.py": MODELS,
+    "instances/models/keras_model.py": MODELS,
+    "instances/models/scikit_learn.py": MODELS,
+    "instances/models/torch_module.py": MODELS,
 }
 # Modules whose tests come to them by their callers: kernels by `kernel="compiled"`, studies and stages by the command.
 BY_ANOTHER_DOOR = {

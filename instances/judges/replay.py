@@ -36,13 +36,14 @@ from .real_points import real_points
 from .runtime import Float, Grid, Session
 from .witness import Witness
 
-__all__ = ["Replay", "Witness", "round_into"]
+__all__ = ["Content", "Replay", "Witness", "round_into"]
 
 FREE = "as it is"  # in place of a type of numbers
 # integer types by their numbers in onnx.TensorProto
 _INTEGERS: dict[int, Any] = {
     2: np.uint8, 3: np.int8, 4: np.uint16, 5: np.int16, 6: np.int32, 7: np.int64, 12: np.uint32, 13: np.uint64,
 }  # fmt: skip
+Content = str | Path | bytes | tuple[str | bytes, ...] | None  # what is run, see Replay
 _Exact = Callable[[], Sequence[float | Fraction] | None]
 _Output = Callable[[Array], tuple[Array, Array, _Exact]]
 
@@ -51,11 +52,12 @@ class Replay:
     """Checks candidate inputs of one network.
 
     model: path of the ONNX file (found as `path` or `path`.gz), its bytes, or None for `network.source`;
-    with neither, the network counts as built in memory. Of several networks side by side each has its own file. The
-    onnxruntime session starts with the first candidate, one thread, quiet.
+    with neither, the network counts as built in memory. Of several networks side by side each has its own file: `model`
+    is None for their sources, or a path or bytes for each. The onnxruntime session starts with the first candidate, one
+    thread, quiet.
     """
 
-    def __init__(self, network: Network, model: str | Path | bytes | None = None) -> None:
+    def __init__(self, network: Network, model: Content = None) -> None:
         self.network = network
         sources = tuple(part.source for part in network.parts)
         self.model = model if model is not None else sources if all(sources) and sources else network.source or None
@@ -81,11 +83,12 @@ class Replay:
                 raise
         return self._session
 
-    def _start(self, model: str | Path | bytes | tuple[str, ...]) -> Session | JoinedSession:
+    def _start(self, model: str | Path | bytes | tuple[str | bytes, ...]) -> Session | JoinedSession:
         if not isinstance(model, tuple):
             return Session(model, self.name, self.network)
         parts = self.network.parts
-        sessions = [Session(source, source, part) for source, part in zip(model, parts, strict=True)]
+        names = [own if isinstance(own, str) else f"model {k + 1}" for k, own in enumerate(model)]
+        sessions = [Session(own, name, part) for own, name, part in zip(model, names, parts, strict=True)]
         return JoinedSession(sessions, [part.input_size for part in parts])
 
     @property
@@ -157,6 +160,18 @@ class Replay:
         which are what `check` uses. For a network built in memory: its float64 evaluation.
         """
         return self.network.evaluate(x) if self.model is None else self.session.run(x)
+
+    def as_called(self, x: Array) -> Array:
+        """Input x [n], which is a witness's, in the shape and the type that the model is called with: both are exact.
+
+        Flat and as it is where there are several inputs or networks.
+        """
+        if self.model is None:
+            return x.reshape(self.network.input_shape or (1, -1)) if not self.network.parts else x
+        session = self.session
+        if not isinstance(session, Session) or len(session.feeds) > 1:
+            return x
+        return x.astype(session.feeds[0].dtype).reshape(session.feeds[0].shape)
 
     def _enclosed(self, x: Array) -> tuple[Array, Array, _Exact]:
         """The real-valued network's output, exactly where it can be had."""

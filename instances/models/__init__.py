@@ -1,0 +1,1 @@
+"""Which network does a model object hold? PyTorch, Keras, scikit-learn, ONNX in memory, plain arrays."""
