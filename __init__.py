@@ -14,6 +14,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from hypersplit.bab.partition.refinement import Partition as Partition
+    from hypersplit.bab.partition.refinement import partitioned_bound as partitioned_bound
     from hypersplit.bab.resume import resume as resume
     from hypersplit.bab.robustness.radius import Radius as Radius
     from hypersplit.bab.robustness.radius import radii as radii
@@ -63,6 +65,7 @@ _HOMES = {
     "Network": "instances.network",
     "NetworkError": "instances.errors",
     "Options": "bab.run.options",
+    "Partition": "bab.partition.refinement",
     "Polyhedron": "instances.property",
     "Property": "instances.property",
     "PropertyError": "instances.errors",
@@ -77,6 +80,7 @@ _HOMES = {
     "decision_boundary_certificate": "encodings.certificates.decision_boundary",
     "essential_faces": "encodings.certificates.activation_regions",
     "lipschitz_certificate": "encodings.certificates.decision_boundary",
+    "partitioned_bound": "bab.partition.refinement",
     "radii": "bab.robustness.radius",
     "radius": "bab.robustness.radius",
     "region_certificate": "encodings.certificates.simplex",
