@@ -22,6 +22,7 @@ __all__ = ["Optimum", "exact_optimum", "multistart"]
 
 STARTS, STEPS = 64, 200
 TOLERANCE = 1e-6
+ROUNDED = 1.5  # (lower + tolerance) - lower is not quite the tolerance
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,14 +58,14 @@ def exact_optimum(
     network: Network, region: InputSet, objective: Array, upper: float, tolerance: float = TOLERANCE,
     seconds: float = 60.0, seed: int = 0,
 ) -> Optimum:  # fmt: skip
-    """f*(X) within `tolerance`, by the complete search, beginning with `multistart`.
+    """f*(X) within 1.5 times `tolerance`, by the complete search, beginning with `multistart`.
 
     upper: a proved upper bound, such as `Part.value`; seconds: for each question. Where a question stays open the
     interval is as wide as it is then. Raises as `objective_query` does.
     """
     lower, point = multistart(network, region, objective, seed=seed)
     questions, level = 0, lower + tolerance
-    while upper - lower > tolerance and np.isfinite([lower, upper]).all():
+    while upper - lower > tolerance * ROUNDED and np.isfinite([lower, upper]).all():
         forbidden = Polyhedron(-objective[None], np.array([-level]))
         prop = Property((Case(region, (forbidden,)),), network.input_size, network.output_size)
         result = verify(network, prop, Options(jobs=1, timeout=seconds, seed=seed))
