@@ -29,13 +29,7 @@ from ...instances.network import Array, Network
 from ...instances.onnx.reader import read_network
 from ...instances.property import Case, InputSet, Polyhedron, Property
 from ...instances.query import Query
-from ..partition.error_bounds import (
-    diameter_constant,
-    lipschitz_constant,
-    scaled_error,
-    split_error,
-    worst_case_error,
-)
+from ..partition.error_bounds import diameter_constant, lipschitz_constant, scaled_error, split_error, worst_case_error
 from ..partition.optimum import exact_optimum, multistart
 from ..partition.refinement import along_all_rows, along_rows, into_boxes, refinements
 from ..partition.relaxation import Part, objective_query, whole
@@ -266,8 +260,8 @@ def _findings(settings: Settings, rows: Sequence[Row]) -> Findings:
             tables[f"{name}, {part}: largest c'f"] = table
     summary += _said_of_order(rows) + _said_of_theory(rows)
     tables.update(_theory_tables(rows))
-    figures = {"own-eps": _figure(rows, "own eps", names), "common-eps": _figure(rows, "common eps", names),
-               "recursion": _recursion_figure(rows)}  # fmt: skip
+    figures = {part.replace(" ", "-"): _figure(rows, part, names) for part in ("own eps", "common eps")}
+    figures["recursion"] = _recursion_figure(rows)
     return Findings(_text(), summary, tables, figures)
 
 
@@ -369,6 +363,7 @@ def _figure(rows: Sequence[Row], part: str, names: Sequence[str]) -> Any:
             axes.plot([row["flower"] + 1 for row in table], [row[what] for row in table], mark, label=what)
         axes.axhline(0.0, color="gray", linewidth=0.8)
         axes.set(title=name, xlabel="flower", ylabel="largest c'f (below 0: certified)")
+        axes.xaxis.get_major_locator().set_params(integer=True)
         axes.legend(fontsize="x-small")
     return figure
 
@@ -380,6 +375,7 @@ def _recursion_figure(rows: Sequence[Row]) -> Any:
         (line,) = axes.plot([r["row"] for r in mine], [r["value"] for r in mine], "o-", label=f"flower {flower + 1}")
         axes.plot([r["row"] for r in mine], [r["bound"] for r in mine], "--", color=line.get_color())
     axes.set(xlabel="rows that are split", ylabel="error (dashed: its bound)")
+    axes.xaxis.get_major_locator().set_params(integer=True)
     axes.legend(fontsize="small")
     return figure
 
