@@ -22,6 +22,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from hypersplit.bab.assertion import assert_verified as assert_verified
+    from hypersplit.bab.partition.refinement import Partition as Partition
+    from hypersplit.bab.partition.refinement import partitioned_bound as partitioned_bound
     from hypersplit.bab.resume import resume as resume
     from hypersplit.bab.robustness.radius import Radius as Radius
     from hypersplit.bab.robustness.radius import radii as radii
@@ -75,6 +77,7 @@ _HOMES = {
     "Network": "instances.network",
     "NetworkError": "instances.errors",
     "Options": "bab.run.options",
+    "Partition": "bab.partition.refinement",
     "Polyhedron": "instances.property",
     "Property": "instances.property",
     "PropertyError": "instances.errors",
@@ -92,6 +95,7 @@ _HOMES = {
     "essential_faces": "encodings.certificates.activation_regions",
     "lipschitz_certificate": "encodings.certificates.decision_boundary",
     "load_model": "instances.models.kinds",
+    "partitioned_bound": "bab.partition.refinement",
     "radii": "bab.robustness.radius",
     "radius": "bab.robustness.radius",
     "region_certificate": "encodings.certificates.simplex",

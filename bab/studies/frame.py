@@ -39,6 +39,7 @@ __all__ = ["DECIDED", "STUDIES", "Findings", "Row", "Settings", "Study", "decide
 STUDIES = {  # name: what it asks; the module is NAME
     "scaling": "how nodes and seconds grow with inputs, depth and width of random ReLU networks",
     "partition-rules": "the rules that split the input set, side by side on the same instances",
+    "partition-iris": "splits along single rows and along all of them, bound against truth, on Iris networks",
     "branching-rules": "the rules that split phases of ReLUs, side by side on the same instances",
     "ladder": "the steps of bounding a root, from parallel lines to partial MILPs, side by side",
     "max-subproblems": "subproblems for the maximum of d inputs, with single- and multi-neuron relaxations",

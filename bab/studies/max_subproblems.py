@@ -112,7 +112,7 @@ def _findings(settings: Settings, rows: Sequence[Row]) -> Findings:
     most = [max(rows, key=lambda row, m=m: row["inputs"] * (row["method"] == m)) for m in METHODS]  # type: ignore[misc]
     summary = [
         f"{row['method']}: {row['nodes']} subproblems, {row['seconds']:.3g} s for {row['inputs']} inputs "
-        f"({row['verdict']}); bound of the root {row['bound']:.4g}"
+        f"({row['verdict']})" + (f"; bound of the root {row['bound']:.4g}" if row["method"].endswith("-neuron") else "")
         for row in most
     ]
     single = [row for row in rows if row["method"] == "single-neuron" and row["verdict"] == "unsat"]
@@ -120,7 +120,8 @@ def _findings(settings: Settings, rows: Sequence[Row]) -> Findings:
         slope = np.polyfit([r["inputs"] for r in single], np.log2([r["nodes"] for r in single]), 1)[0]
         summary.append(f"single-neuron: subproblems grow by a factor of {2.0**slope:.2f} an input")
     table = [
-        {"inputs": d, **{m: _cell(rows, d, m) for m in METHODS}} for d in dict.fromkeys(r["inputs"] for r in rows)
+        {"inputs (d)": d, **{f"by {m}": _cell(rows, d, m) for m in METHODS}}
+        for d in dict.fromkeys(row["inputs"] for row in rows)
     ]
     return Findings(_text(), summary, {"Subproblems (seconds)": table}, {"subproblems": _figure(rows)})
 
@@ -137,6 +138,7 @@ def _figure(rows: Sequence[Row]) -> Any:
             mine = [row for row in rows if row["method"] == method and row["verdict"] in DECIDED]
             axes.plot([r["inputs"] for r in mine], [r[unit] for r in mine], "o-", label=method)
         axes.set(xlabel="inputs of the maximum", ylabel="subproblems" if unit == "nodes" else unit, yscale="log")
+        axes.xaxis.get_major_locator().set_params(integer=True)
         axes.legend(fontsize="small")
     return figure
 

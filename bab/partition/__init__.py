@@ -1,0 +1,1 @@
+"""What does splitting the input set along rows of weights bring?"""
