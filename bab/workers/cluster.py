@@ -33,7 +33,7 @@ from .team import Event, TeamError
 __all__ = ["Place"]
 
 NEEDS = "needs the extra `cluster` (dask and distributed)"
-COMING = 60.0  # seconds that a scheduler may take to answer
+COMING = 30.0  # seconds that a scheduler may take to answer
 LOOPBACK = "127.0.0.1"
 
 
@@ -56,7 +56,7 @@ class Place:
         self.where = where
 
     def gather(self, network: Network, prop: Property, options: dict[str, Any]) -> Cluster:
-        """Reach it, or start it. Raises InputError for a network or property without a file, and TeamError."""
+        """Reach it, or start it. Raises InputError where it cannot be, or network or property have no file."""
         for name, what in (("network", network), ("property", prop)):
             if not what.source:
                 raise InputError(f"option cluster = {self.where}: the {name} was built in memory, and cannot travel")
@@ -67,7 +67,7 @@ class Place:
         try:
             return Cluster(self.asked, sent("question", question), self.where)
         except (OSError, RuntimeError, ValueError, TypeError, ImportError) as error:
-            raise TeamError(f"cluster {self.where}: cannot be reached: {error}") from error
+            raise InputError(f"option cluster = {self.where}: cannot be reached: {error}") from error
 
 
 def _bytes(data: bytes) -> np.ndarray:
