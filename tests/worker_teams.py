@@ -82,7 +82,7 @@ class AtOnce:
 
 
 def steady(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Trees that do not depend on how long the root took, and whoever is free gets something from the first split on."""
+    """Trees do not depend on how long the root took, and whoever is free gets something from the first split on."""
     bound_root = answer._bound_root
 
     def quick(work: Work) -> None:

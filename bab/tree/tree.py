@@ -184,7 +184,8 @@ class Tree:
             raise ValueError(f"{len(batch)} nodes became {grown.size}, {grown.inner} split, {left} left")
         numbers = np.concatenate([batch.number, self.size + np.arange(new)])
         opened, stuck = ([replace(b, number=numbers[b.number]) for b in part] for part in (grown.open, grown.stuck))
-        self.size, self.inner, self.deepest = self.size + new, self.inner + grown.inner, max(self.deepest, grown.deepest)
+        self.size, self.inner = self.size + new, self.inner + grown.inner
+        self.deepest = max(self.deepest, grown.deepest)
         for some in opened:
             self.open.push(some)
         self.stuck.extend(stuck)

@@ -70,6 +70,10 @@ class Place:
             raise InputError(f"option cluster = {self.where}: cannot be reached: {error}") from error
 
 
+def _same(data: bytes) -> bytes:
+    return data
+
+
 def _bytes(data: bytes) -> np.ndarray:
     return np.frombuffer(data, dtype=np.uint8)
 
@@ -89,7 +93,8 @@ class Cluster:
             self._cluster if self._cluster is not None else asked.address, security=security, timeout=COMING,
             set_as_default=False, name=f"hypersplit-{self.run}",
         )  # fmt: skip
-        self._question = self._client.scatter(question, broadcast=True, hash=False)
+        # a task, not scattered data: what all who had it take with them is made once more
+        self._question = self._client.submit(_same, question, key=f"hypersplit-{self.run}-question", pure=False)
         self._frame: tuple[str, Any] = ("", None)
         self._tasks: dict[int, Any] = {}  # futures by their keys
         self._heard: queue.SimpleQueue[tuple[int, Any]] = queue.SimpleQueue()
@@ -100,7 +105,10 @@ class Cluster:
         """See `Team`; looked up now and then, for workers come and go."""
         if time.monotonic() > self._looked + 1.0:
             self._reached()
-            workers = self._client.scheduler_info(n_workers=-1)["workers"]
+            try:
+                workers = self._client.scheduler_info(n_workers=-1)["workers"]
+            except (OSError, RuntimeError) as error:
+                raise TeamError(f"cluster {self.where}: the scheduler is gone: {error}") from error
             self._threads, self._looked = sum(w["nthreads"] for w in workers.values()), time.monotonic()
         return max(1, self._threads)
 
@@ -113,7 +121,8 @@ class Cluster:
         """See `Team`."""
         self._reached()
         if (known := digest_of(frame)) != self._frame[0]:
-            self._frame = known, self._client.scatter(frame, broadcast=True, hash=False)
+            name = f"hypersplit-{self.run}-frame-{known[:16]}"
+            self._frame = known, self._client.submit(_same, frame, key=name, pure=False)
         name = self._name(key)
         future = self._client.submit(
             do, self._question, self._frame[1], errand, name, key=name, pure=False, retries=0
@@ -163,7 +172,9 @@ class Cluster:
                 return Event(key, told)
             return Event(key, failure=f"a worker sent a {type(told).__name__}")
         self._reached()
-        error = future.exception(timeout=COMING) if future.status == "error" else future.status
+        if future.status != "error":
+            return Event(key, failure=f"its task is {future.status}")
+        error = future.exception(timeout=COMING)
         return Event(key, failure=f"a worker failed: {type(error).__name__}: {error}")
 
     def _reached(self) -> None:

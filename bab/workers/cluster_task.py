@@ -1,4 +1,4 @@
-"""What a Dask worker does with an errand. Each of its threads has a desk of its own, for the last question that it had."""
+"""What a Dask worker does with an errand. Each of its threads has a desk of its own, for the last question it had."""
 
 from __future__ import annotations
 

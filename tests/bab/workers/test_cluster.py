@@ -76,7 +76,7 @@ def same_as_alone(read: tuple[Network, Property], shared: Any) -> None:
 
 
 def test_a_cluster_of_this_machine(read: tuple[Network, Property]) -> None:
-    """The same tree; nothing listens beyond the loopback; workers that are killed cost their errands; nobody is left."""
+    """The same tree; it listens at the loopback only; workers that are killed cost their errands; nobody is left."""
     import psutil
 
     cluster = gathered(read)

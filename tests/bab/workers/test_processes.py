@@ -154,7 +154,7 @@ def test_no_memory_is_a_reason() -> None:
 def test_processes_end_with_their_parent() -> None:
     """kill -9 of the one who started them leaves nobody behind."""
     code = (
-        "import sys, time; sys.path[:0] = {path!r}\n"
+        f"import sys, time; sys.path[:0] = {sys.path!r}\n"
         "from job_problems import PLAIN, problem\n"
         "from hypersplit.bab.run.options import Options\n"
         "from hypersplit.bab.workers.gather import options_of_workers\n"
@@ -162,7 +162,7 @@ def test_processes_end_with_their_parent() -> None:
         "made = Processes(*problem(0.02), options_of_workers(Options(**PLAIN), 4000.0), 2)\n"
         "while made.free() < 2: made.wait(0.1)\n"
         "print(*(m.process.pid for m in made.members), flush=True); time.sleep(1000)\n"
-    ).format(path=sys.path)
+    )
     parent = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
     assert parent.stdout is not None
     pids = [int(word) for word in parent.stdout.readline().split()]
