@@ -27,7 +27,7 @@ from ...instances.property import Property
 from ..jobs.digests import digest
 from .cluster_file import Asked, read_cluster_file
 from .cluster_task import do
-from .errands import Question, digest_of, sent
+from .errands import Question, sent
 from .team import Event, TeamError
 
 __all__ = ["Place"]
@@ -70,6 +70,22 @@ class Place:
             raise InputError(f"option cluster = {self.where}: cannot be reached: {error}") from error
 
 
+class _Data:
+    """Bytes that errands depend on, as a task and not scattered: what is lost with all who had it is made once more."""
+
+    def __init__(self, client: Any, data: bytes) -> None:
+        self._client, self.data = client, data
+        self._future: Any = None
+
+    @property
+    def future(self) -> Any:
+        """Another task where the last one has failed: its worker may have been killed at that moment."""
+        if self._future is None or self._future.status not in ("pending", "finished"):
+            name = f"hypersplit-data-{os.urandom(8).hex()}"
+            self._future = self._client.submit(_same, self.data, key=name, pure=False)
+        return self._future
+
+
 def _same(data: bytes) -> bytes:
     return data
 
@@ -93,9 +109,7 @@ class Cluster:
             self._cluster if self._cluster is not None else asked.address, security=security, timeout=COMING,
             set_as_default=False, name=f"hypersplit-{self.run}",
         )  # fmt: skip
-        # a task, not scattered data: what all who had it take with them is made once more
-        self._question = self._client.submit(_same, question, key=f"hypersplit-{self.run}-question", pure=False)
-        self._frame: tuple[str, Any] = ("", None)
+        self._question, self._frame = _Data(self._client, question), _Data(self._client, b"")
         self._tasks: dict[int, Any] = {}  # futures by their keys
         self._heard: queue.SimpleQueue[tuple[int, Any]] = queue.SimpleQueue()
         self._looked, self._threads = 0.0, 0
@@ -120,12 +134,11 @@ class Cluster:
     def send(self, key: int, frame: bytes, errand: bytes) -> None:
         """See `Team`."""
         self._reached()
-        if (known := digest_of(frame)) != self._frame[0]:
-            name = f"hypersplit-{self.run}-frame-{known[:16]}"
-            self._frame = known, self._client.submit(_same, frame, key=name, pure=False)
+        if frame != self._frame.data:
+            self._frame = _Data(self._client, frame)
         name = self._name(key)
         future = self._client.submit(
-            do, self._question, self._frame[1], errand, name, key=name, pure=False, retries=0
+            do, self._question.future, self._frame.future, errand, name, key=name, pure=False, retries=0
         )  # fmt: skip
         self._tasks[key] = future
         future.add_done_callback(lambda done: self._heard.put((key, done)))
