@@ -19,16 +19,17 @@ from ..instances.errors import InputError
 from ..instances.judges.replay import Replay
 from ..instances.network import Network
 from ..instances.property import Property
-from ..instances.query import queries
 from .jobs.job import Job
 from .jobs.keeper import Keeper
+from .jobs.run import query_of
 from .jobs.saved import Part, Saved, add, load, save
+from .reading import Networks, read
 from .resume import files_of, options_of, replayed
 from .run.limits import ENOUGH, Limits
 from .run.options import Method, Options, OptionValues, changed
 from .run.result import NO_CASE, Result
 from .tree.evidence import Evidence, told
-from .verify import confirmed, decide, read, under
+from .verify import confirmed, decide, noted, under
 
 __all__ = ["MANIFEST", "export", "merge", "run_job"]
 
@@ -38,7 +39,7 @@ SPLIT: Method = "split"  # the method that makes open nodes; parts go on with th
 
 
 def export(
-    network: str | os.PathLike[str] | Network, property: str | os.PathLike[str] | Property,
+    network: Networks, property: str | os.PathLike[str] | Property,
     folder: str | os.PathLike[str], parts: int = 8, options: Options | None = None, **overrides: Unpack[OptionValues],
 ) -> Result:  # fmt: skip
     """Search until there are open nodes enough for so many parts, and write these into an empty folder.
@@ -61,7 +62,7 @@ def export(
 
 
 def run_job(
-    file: str | os.PathLike[str], network: str | os.PathLike[str] | Network | None = None,
+    file: str | os.PathLike[str], network: Networks | None = None,
     property: str | os.PathLike[str] | Property | None = None, **overrides: Unpack[OptionValues],
 ) -> Result:  # fmt: skip
     """Search a part, and write what became of it beside it; an outcome that is open is gone on with.
@@ -89,7 +90,7 @@ def run_job(
 
 
 def merge(
-    folder: str | os.PathLike[str], network: str | os.PathLike[str] | Network | None = None,
+    folder: str | os.PathLike[str], network: Networks | None = None,
     property: str | os.PathLike[str] | Property | None = None,
 ) -> Result:  # fmt: skip
     """The verdict of an exported run: `unsat` where every part is closed, `sat` where one has found a counterexample,
@@ -112,10 +113,12 @@ def merge(
     words = {kind.words: count for kind, count in sorted(evidence.items()) if count}
     if missing:
         reason = f"parts that are not closed: {len(missing)} of {len(manifest.parts)}, {', '.join(missing[:8])}"
-        return Result("unknown", None, -np.inf, reason + ", ..." * (len(missing) > 8), words, {**statistics})
+        open_yet = Result("unknown", None, -np.inf, reason + ", ..." * (len(missing) > 8), words, {**statistics})
+        return noted(open_yet, prop)
     bound = min([manifest.bound, *(saved.bound for saved in found.values())])
     result = Result("unsat", None, bound, told(evidence) or NO_CASE, words, {**statistics})
-    return confirmed(result, Replay(net), prop, manifest.generator, limits)
+    replay = Replay(net)
+    return noted(confirmed(result, replay, prop, manifest.generator, limits), prop, replay.note)
 
 
 def _empty(folder: Path) -> Path:
@@ -133,7 +136,11 @@ def _write(saved: Saved, network: Network, prop: Property, folder: Path, most: i
     jobs = {job.case: job for job in saved.jobs}
     for k in np.flatnonzero(~saved.held).tolist():
         if k not in jobs:
-            jobs[k] = Job.fresh(k, queries(network, replace(prop, cases=(prop.cases[k],)))[0])
+            if (query := query_of(k, network, prop)) is None:
+                saved.held[k], saved.evidence[Evidence.EMPTY] = True, saved.evidence[Evidence.EMPTY] + 1
+                saved.bound = min(saved.bound, 0.0)
+                continue
+            jobs[k] = Job.fresh(k, query)
     ordered = [jobs[k] for k in sorted(jobs)]
     files = _divided(saved, ordered, most)
     closed = [replace(job, open=[], stuck=[]) for job in ordered]

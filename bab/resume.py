@@ -12,25 +12,29 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Unpack
 
+import numpy as np
+
 from ..instances.errors import InputError
 from ..instances.judges.replay import Replay, Witness
 from ..instances.network import Network
 from ..instances.property import Property
 from .jobs.keeper import Keeper
 from .jobs.saved import Saved, load
+from .reading import Networks, read
 from .run.limits import Limits
+from .run.networks import named_networks
 from .run.options import Options, OptionValues, changed
 from .run.result import Result
-from .verify import checkpoint_file, decide, read, under
+from .verify import checkpoint_file, decide, under
 
 __all__ = ["files_of", "options_of", "replayed", "resume"]
 
-FIXED = ("method", "rule", "rows", "input", "output")  # options that a tree cannot change
+FIXED = ("method", "rule", "rows", "input", "output", "strict_types")  # options that a tree cannot change
 
 
 def resume(
     file: str | os.PathLike[str],
-    network: str | os.PathLike[str] | Network | None = None,
+    network: Networks | None = None,
     property: str | os.PathLike[str] | Property | None = None,
     **overrides: Unpack[OptionValues],
 ) -> Result:
@@ -66,16 +70,17 @@ def options_of(saved: Saved, overrides: Mapping[str, Any], path: Path) -> Option
 
 
 def files_of(
-    saved: Saved, network: str | os.PathLike[str] | Network | None, prop: str | os.PathLike[str] | Property | None,
+    saved: Saved, network: Networks | None, prop: str | os.PathLike[str] | Property | None,
     path: Path,
 ) -> tuple[Network, Property]:  # fmt: skip
     """What the file was written of. Raises InputError where it is not."""
-    given = {"network": network or saved.network_file, "property": prop or saved.property_file}
+    given = {"network": network or named_networks(saved.network_file), "property": prop or saved.property_file}
     for name, what in given.items():
         if not what:
             raise InputError(f"{path}: the {name} was built in memory, and none is given")
     # a network that is given as an object has its inputs and outputs
-    options = Options(**saved.options) if not isinstance(network, Network) else Options()
+    chosen = {"input": "", "output": ""} if isinstance(network, Network) else {}
+    options = Options(**{**saved.options, **chosen})
     net, checked = read(given["network"], given["property"], options)  # type: ignore[arg-type]
     saved.fits(net, checked, path)
     return net, checked
@@ -89,5 +94,8 @@ def replayed(result: Result, network: Network, prop: Property, path: Path) -> Re
 
 
 def _witness(witness: Witness, replay: Replay, prop: Property) -> bool:
-    cases = (case for case in prop.cases if case.region.size == len(witness.input))
-    return any(replay.check(case, witness.input, prop.joint) is not None for case in cases)
+    if not 0 <= witness.case < len(prop.cases) or len(witness.input) != prop.input_size:
+        return False
+    # what equalities determine follows from the other inputs, which are floats in the real point, too
+    x = witness.input if witness.real is None else np.array([float(v) for v in witness.real])
+    return replay.check(prop.cases[witness.case], x, prop.joint) is not None

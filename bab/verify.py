@@ -17,19 +17,21 @@ import numpy as np
 from ..instances import memory
 from ..instances.errors import InputError, ReplayError
 from ..instances.judges.cross_check import Findings, cross_check
+from ..instances.judges.real_points import inside
 from ..instances.judges.replay import Replay, Witness
 from ..instances.network import Network
-from ..instances.property import InputSet, Property
+from ..instances.property import Case, Property
 from ..instances.query import queries
-from ..instances.readout import check_rows
+from ..instances.rewriting.elimination import solved
 from .jobs.job import Job
 from .jobs.keeper import Keeper
 from .jobs.run import candidates_of, run
 from .jobs.saved import Saved, add
 from .many_sets import Settled, Together, settle_together
+from .reading import Networks, hold_types, read
 from .run.limits import ENOUGH, INTERRUPTIONS, Limits, cause
-from .run.options import Options, OptionValues, changed, named
-from .run.result import NO_CASE, Result
+from .run.options import Options, OptionValues, changed
+from .run.result import NO_CASE, NO_INPUT, Result
 from .stages.answer import Answer
 from .tree.evidence import Evidence, told
 from .tree.progress import progress
@@ -40,22 +42,24 @@ if TYPE_CHECKING:
     from .drawing.picture import Picture
     from .stages.work import Helpers
 
-__all__ = ["checkpoint_file", "confirmed", "decide", "read", "under", "verify"]
+__all__ = ["checkpoint_file", "confirmed", "decide", "noted", "under", "verify"]
 
 LOG = logging.getLogger("hypersplit")
 NO_REPLAY = "no replay is possible, and the real-valued network has a counterexample"
+MOST_SHOWN = 200  # characters of what a witness violates
 MOST_CHECKED = 256  # input sets whose inputs are run in the file before `unsat`, evenly spread
 
 
 def verify(
-    network: str | os.PathLike[str] | Network,
+    network: Networks,
     property: str | os.PathLike[str] | Property,
     options: Options | None = None,
     **overrides: Unpack[OptionValues],
 ) -> Result:
     """Decide whether some input of the property's input sets is sent into its forbidden outputs.
 
-    network: path of an ONNX file (or of it with `.gz`), or a Network; property: path of a VNN-LIB file, or a Property;
+    network: path of an ONNX file (or of it with `.gz`), a Network, or several of them by the names that a VNN-LIB 2
+    property declares, as {"f": "f.onnx", "g": "g.onnx"}; property: path of a VNN-LIB file, or a Property;
     options: see `Options`; each may also be given by its name, e.g. `timeout=60`. docs/options.md lists them.
 
     Returns a Result: `unsat` (the property holds for the real-valued network), `sat` with a replayed witness,
@@ -77,10 +81,14 @@ def decide(network: Network, prop: Property, keeper: Keeper) -> Result:
     """Go on from what the keeper knows, within its limits, until there is a verdict or no time.
 
     The verdict is the whole property's, or of a part its own: `unsat` if nothing is left of it.
+    Raises PropertyError where the property declares other types than the file has.
     """
     limits = keeper.limits
     options, result = limits.options, None
+    if options.picture and keeper.wanted and any(solved(case.region) for case in prop.cases):
+        raise InputError("option picture: input sets with equalities cannot be drawn in a run that goes on later")
     replay, picture = Replay(network), _picture(options, network, prop)
+    hold_types(prop, replay)
     try:
         with helping(options, network, prop) as helpers:
             result = _decide(replay, prop, keeper, picture, helpers)
@@ -90,8 +98,7 @@ def decide(network: Network, prop: Property, keeper: Keeper) -> Result:
         result = Result(verdict, reason=reason, statistics=_final(Counter()), seconds=limits.elapsed)
     except MemoryError:
         result = Result("unknown", reason="memory", statistics=_final(Counter()), seconds=limits.elapsed)
-    if replay.note:
-        result = replace(result, notes=(*result.notes, replay.note))
+    result = noted(result, prop, replay.note)
     try:
         keeper.last(result)
     except KeyboardInterrupt:  # the file stays what it was
@@ -129,41 +136,10 @@ def under(options: Options) -> Iterator[None]:
         yield
 
 
-def read(
-    network: str | os.PathLike[str] | Network, prop: str | os.PathLike[str] | Property, options: Options
-) -> tuple[Network, Property]:
-    """Both, read where they are paths. Raises InputError."""
-    if not isinstance(network, Network):
-        from ..instances.onnx.reader import read_network
-
-        network = read_network(Path(network), named(options.input), named(options.output))
-    elif options.input or options.output:
-        raise InputError("options input and output choose among those of a file; this network is no path")
-    if not isinstance(prop, Property):
-        from ..instances.vnnlib.reader import read_property
-
-        several = max(len(network.inputs), len(network.outputs)) > 1
-        sizes = (None, None) if several else (network.input_size, network.output_size)
-        prop = read_property(Path(prop), *sizes)
-    if (prop.input_size, prop.output_size) != (network.input_size, network.output_size):
-        from ..instances.errors import PropertyError
-
-        raise PropertyError(
-            f"{prop.source or 'property'}: {prop.input_size} inputs and {prop.output_size} outputs, but the network "
-            f"{network.source or ''} has {network.input_size} and {network.output_size}{_choices(network)}"
-        )
-    check_rows(network.readout, prop)
-    return network, prop
-
-
-def _choices(network: Network) -> str:
-    """What to do where the property means some of several inputs or outputs."""
-    told = [
-        f"{what}s are {', '.join(f'{p.name} ({p.size})' for p in ports)}: choose with --{what} NAME"
-        for what, ports in (("input", network.inputs), ("output", network.outputs))
-        if len(ports) > 1
-    ]
-    return "".join(f"; its {words}" for words in told)
+def noted(result: Result, prop: Property, replay_note: str = "") -> Result:
+    """The result with what there is to say of the property, of the run of the file, and of what a witness violates."""
+    notes = tuple(note for note in (*prop.notes, prop.contradiction, replay_note, _violated(result, prop)) if note)
+    return replace(result, notes=(*result.notes, *notes))
 
 
 def _picture(options: Options, network: Network, prop: Property) -> Picture | None:
@@ -210,7 +186,7 @@ def _decide(
             if not keeper.saved.together:
                 together = _together(replay, prop, keeper, report)
                 if together.witness and together.case:
-                    witness = _written(together.witness, together.case.region, replay, prop)
+                    witness = _written(together.witness, together.case, replay, prop)
                     return result("sat", "search", -np.inf, witness)
                 interrupted = together.stopped if together.stopped in INTERRUPTIONS else ""
             asked = np.flatnonzero(~keeper.saved.held).tolist()
@@ -221,7 +197,10 @@ def _decide(
                     add(left, job.statistics if job else Counter())
                     proved.update(job.evidence if job else {})
                     continue
-                candidates = candidates_of(k, replay, prop, limits, rng)
+                candidates = candidates_of(k, replay, prop, limits, rng, whole=picture is not None)
+                if candidates is None:
+                    keeper.over_empty(k)
+                    continue
                 outcome = run(
                     job or Job.fresh(k, candidates.query), candidates, report, (picture.recorder(),) if picture else (),
                     keeper.stop, partial(keeper.watch, case=k, query=candidates.query), helpers=helpers,
@@ -234,20 +213,22 @@ def _decide(
                     add(left, found.statistics)
                     proved.update(found.evidence)
                 if found.witness:
-                    witness = _written(found.witness, candidates.query.region, replay, prop)
+                    witness = _written(found.witness, prop.cases[k], replay, prop)
                     return result("sat", found.reason, found.bound, witness)
                 bound = min(bound, found.bound)
                 if not found.holds:
                     reasons.append(found.reason)
                     interrupted = found.reason if found.reason in (*INTERRUPTIONS, ENOUGH) else ""
-                if found.counterexample:
+                lifted = candidates.query.lift is not None  # rounded outward: its points need not be the set's
+                if found.counterexample and not (lifted and not inside(prop.cases[k].region, [*found.counterexample])):
                     counterexample, reasons = found.counterexample, [found.reason, *reasons]
         except ReplayError as error:
             return result("unknown", f"{NO_REPLAY}: {error}", -np.inf)
     saved = keeper.saved
     bound = min(bound, saved.bound)
     if saved.held.all():
-        held = result("unsat", told(saved.evidence) or NO_CASE, bound)
+        none = NO_INPUT if prop.contradiction else NO_CASE
+        held = result("unsat", told(saved.evidence) or none, bound)
         return held if saved.parts else confirmed(held, replay, prop, rng, limits)
     bound = bound if not replay.network.unmodelled else -np.inf
     reason = reasons[0] if reasons else interrupted or limits.exceeded()
@@ -289,7 +270,7 @@ def confirmed(
         except ReplayError as error:
             findings = Findings(note=f"not held against the file's own outputs: {error}")
     if findings.witness and findings.query:
-        witness = _written(findings.witness, findings.query.region, replay, prop)
+        witness = _written(findings.witness, findings.query.case, replay, prop)
         how = "the file's own output at one of the inputs that are run before unsat"
         result = replace(result, verdict="sat", witness=witness, bound=-np.inf, reason=how)
     elif asked and (unmodelled or findings.doubt):
@@ -298,14 +279,34 @@ def confirmed(
     return replace(result, notes=notes, seconds=limits.elapsed)
 
 
-def _written(witness: Witness, region: InputSet, replay: Replay, prop: Property) -> Witness:
-    """The witness with decimals that lie inside the intervals as the property writes them."""
+def _written(witness: Witness, case: Case, replay: Replay, prop: Property) -> Witness:
+    """The witness with decimals inside the intervals as the property writes them, and with what it violates."""
     from ..instances.judges.decimals import written_inside
+    from ..instances.vnnlib.writer import forbidden_text
 
     kinds = {np.float64} if replay.model is None else {kind for _, kind in replay.session.grid}
     dtype = kinds.pop() if len(kinds) == 1 else np.float64
     dtype = dtype if np.dtype(dtype).kind == "f" else np.float64
-    return written_inside(witness, region, prop.text, dtype)
+    number = next((i for i, other in enumerate(prop.cases) if other is case), 0)
+    forbidden = forbidden_text(prop, case, witness.disjunct)
+    witness = written_inside(replace(witness, case=number, forbidden=forbidden), case.region, prop, dtype)
+    if witness.real is None:
+        return witness
+    from ..instances.judges.equal_decimals import written_equal
+
+    return written_equal(witness, prop, dtype)
+
+
+def _violated(result: Result, prop: Property) -> str:
+    """Which input set and which disjunct a witness violates, where there are several."""
+    witness = result.witness
+    if witness is None:
+        return ""
+    sets, disjuncts = len(prop.cases), len(prop.cases[witness.case].forbidden)
+    which = [f"input set {witness.case + 1} of {sets}"] if sets > 1 else []
+    which += [f"disjunct {witness.disjunct + 1} of {disjuncts}"] if disjuncts > 1 else []
+    forbidden = witness.forbidden if len(witness.forbidden) <= MOST_SHOWN else witness.forbidden[:MOST_SHOWN] + " ..."
+    return f"the witness is in {', '.join(which)}: {forbidden}" if which else ""
 
 
 def _final(statistics: Counter[str]) -> dict[str, float]:

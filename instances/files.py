@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import gzip
 import io
 import os
@@ -35,10 +36,13 @@ def read_model_bytes(path: str | Path) -> bytes:
 def open_text(path: str | Path) -> TextIO:
     """A text file, found and unpacked by the same rule, ready to read; line ends come as newlines.
 
-    Raises InputError, naming the path, where it is missing or not UTF-8.
+    UTF-8, or UTF-16 where the file begins with its byte-order mark. Raises InputError, naming the path, where it is
+    missing or something else.
     """
+    data = read_model_bytes(path)
+    wide = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
     try:
-        return io.StringIO(read_model_bytes(path).decode("utf-8-sig"), newline=None)
+        return io.StringIO(data.decode("utf-16" if wide else "utf-8-sig"), newline=None)
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: not a text file ({error})") from error
 

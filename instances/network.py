@@ -108,6 +108,7 @@ class Network:
     inputs: tuple[Port, ...] = ()  # of the ONNX file, which count one after another as x; () when built in memory
     outputs: tuple[Port, ...] = ()
     readout: Readout | None = None  # the file's outputs are a softmax of these, of which only the order is told
+    parts: tuple[Network, ...] = ()  # networks side by side, each with a file of its own, that this one stands for
 
     def __post_init__(self) -> None:
         whole_number(self.input_size, 1, "input_size", NetworkError)

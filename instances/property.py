@@ -11,18 +11,27 @@ only makes more to refute; what is called a solution satisfies them as they are.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Any
+from fractions import Fraction
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from .checks import finite_array, whole_number
+from .declarations import Declared
 from .errors import PropertyError
 from .network import Array
 from .norm_ball import NormBall
 
-__all__ = ["Case", "InputSet", "Polyhedron", "Property"]
+__all__ = ["Case", "Equality", "InputSet", "Polyhedron", "Property"]
 
 _CLOSED: Any = None  # default of the masks of strict rows: none is
+
+
+class Equality(NamedTuple):
+    """The hyperplane {sum of coefficient * x_i + constant = 0}; all numbers are exact."""
+
+    terms: tuple[tuple[int, Fraction], ...]  # input, coefficient that is not zero; each input at most once
+    constant: Fraction
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,6 +39,8 @@ class InputSet:
     """The polytope {x : lower <= x <= upper, rows @ x + offsets >= 0}, without the faces that are strict.
 
     With a `ball` it is what of the polytope lies in the ball, exactly; see `around` for balls with their box.
+    Its `equal` are equalities that two of the rows each state, up to outward rounding of their offsets; a pair of
+    opposite rows without rounding is one, named or not.
     Raises PropertyError where a field is not what is said below; numbers of other types become float64.
     """
 
@@ -41,6 +52,7 @@ class InputSet:
     strict_upper: Array = field(default=_CLOSED)  # [n] bool: x < upper
     strict: Array = field(default=_CLOSED)  # [g] bool: rows @ x + offsets > 0
     ball: NormBall | None = None  # of l1 or l2, of n inputs
+    equal: tuple[Equality, ...] = ()
 
     def __post_init__(self) -> None:
         lower = finite_array(self.lower, (None,), "input set: lower", PropertyError)
@@ -102,7 +114,7 @@ class InputSet:
         none = np.zeros(0)
         return _of_checked(
             InputSet, lower=lower, upper=upper, rows=none.reshape(0, len(lower)), offsets=none,
-            strict_lower=strict_lower, strict_upper=strict_upper, strict=none.astype(bool), ball=None,
+            strict_lower=strict_lower, strict_upper=strict_upper, strict=none.astype(bool), ball=None, equal=(),
         )  # fmt: skip
 
     @property
@@ -186,6 +198,15 @@ class Property:
     source: str = ""  # path of the file, "" when built in memory
     joint: bool = False  # polyhedra are over (y, x): some assertion mixes outputs and inputs; see Query
     text: str = ""  # the VNN-LIB text, whose decimals a witness is written with
+    contradiction: str = ""  # why no input satisfies the text, "" where some may; there are no cases then
+    networks: tuple[Declared, ...] = ()  # of VNN-LIB 2: what x and y are made of; else one network
+    notes: tuple[str, ...] = ()  # what a reader of the verdict must know besides
+
+    def name_of(self, i: int, is_input: bool = True) -> str:
+        """Input (or output) i as the text writes it: X_3, or of VNN-LIB 2 X[0,3]."""
+        tensors = (t for declared in self.networks for t in declared.tensors if t.is_input == is_input)
+        plain = f"{'X' if is_input else 'Y'}_{i}"
+        return next((t.element(i - t.first) for t in tensors if 0 <= i - t.first < t.size), plain)
 
     def __post_init__(self) -> None:
         whole_number(self.input_size, 1, "property: input_size", PropertyError)

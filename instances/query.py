@@ -7,9 +7,11 @@ The layer is appended, not multiplied into the last one: the product would round
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from fractions import Fraction
 from functools import cached_property
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -18,10 +20,20 @@ from .property import Case, InputSet, Property
 from .readout import check_rows
 from .sparse import sp
 
-__all__ = ["Query", "queries"]
+__all__ = ["Lift", "Query", "queries"]
 
 MOST_TANGENTS = 4  # half-spaces around a ball that a node carries
 _CLOSED: Any = None  # default of the mask of strict margins: none is
+
+
+class Lift(Protocol):
+    """A map from the free inputs of an input set to all of them."""
+
+    def lifted(self, z: Array) -> Array:
+        """x [n] in float64, nearly, for free inputs z."""
+
+    def exactly(self, z: Sequence[Fraction]) -> list[Fraction]:
+        """The same in rational numbers."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,10 +49,19 @@ class Query:
     starts: Array  # [disjuncts + 1] int: rows starts[k]:starts[k + 1] of m belong to disjunct k
     case: Case  # what was asked, for the replay
     strict: Array = field(default=_CLOSED)  # [rows] bool: a counterexample has this margin < 0, not only <= 0
+    lift: Lift | None = None  # from inputs of this network to those of the case, where these are more
 
     def __post_init__(self) -> None:
         if self.strict is None:
             object.__setattr__(self, "strict", np.zeros(self.rows, dtype=bool))
+
+    def lifted(self, x: Array) -> Array:
+        """The input of the case [n] that an input x of this network stands for, in float64."""
+        return self.lift.lifted(x) if self.lift else x
+
+    def lifted_exactly(self, x: Sequence[Fraction]) -> tuple[Fraction, ...]:
+        """The same in rational numbers."""
+        return tuple(self.lift.exactly(x) if self.lift else x)
 
     @property
     def rows(self) -> int:
@@ -107,7 +128,7 @@ class Query:
         last = self.network.layers[-1]
         margins = replace(last, weights=tuple(w[rows] for w in last.weights), bias=last.bias[rows])
         network = replace(self.network, layers=(*self.network.layers[:-1], margins), output_shape=(margins.size,))
-        return Query(network, self.region, np.array([0, margins.size]), self.case, self.strict[rows])
+        return Query(network, self.region, np.array([0, margins.size]), self.case, self.strict[rows], self.lift)
 
 
 def queries(network: Network, prop: Property) -> list[Query]:

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 __all__ = [
     "CURVE_SLACK", "DOUBLE_NOISE", "ELEMENTARY", "EPS", "EPS_32", "FEW_ROUNDINGS", "FEW_ROUNDINGS_32", "INVERSE_ERROR",
-    "LAST_ROUNDINGS", "LEAST_PRODUCT", "MOST_PRODUCT", "NOISE", "RESIDUAL", "ROUND_UP", "SHIFT", "SMALLEST",
+    "LAST_ROUNDINGS", "LEAST_PRODUCT", "LITERALS", "MOST_PRODUCT", "NOISE", "RESIDUAL", "ROUND_UP", "SHIFT", "SMALLEST",
     "SMALLEST_32", "SPARE", "SPARE_32", "TINY", "TINY_32", "TINY_SQUARE", "UNDERFLOW", "UNIT", "UP", "gamma",
     "gamma_32",
 ]  # fmt: skip
@@ -36,6 +36,9 @@ SPARE = 8  # terms that every sum is charged beyond its own: the bias, signs, it
 # with a limit or a side, and that of this slack itself
 FEW_ROUNDINGS = 2.0**-50
 ROUND_UP = 1.0 + FEW_ROUNDINGS  # of a radius, a side, an intercept: at most three roundings, and the product's own
+# Times the size of a row of literals, by which input sets of thin equalities are widened: each literal is off by one
+# UNIT of itself, and so is what is computed of them; this is eight
+LITERALS = 2.0**-50
 # The last additions of a value to its error terms, of the sum of their sizes: thousands of roundings, where ten are due
 LAST_ROUNDINGS = 2.0**-40
 # Times an error: a sum of up to 2^32 nonnegative terms is off by 2^-21 of itself at most, and a root by half of that; a

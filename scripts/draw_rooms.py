@@ -30,7 +30,7 @@ def imported(path: Path) -> Iterator[tuple[str, ...]]:
     blocks = [n for n in ast.walk(tree) if isinstance(n, ast.If) and ast.unparse(n.test) == "TYPE_CHECKING"]
     for node in set(ast.walk(tree)) - {n for block in blocks for n in ast.walk(block)}:
         if isinstance(node, ast.ImportFrom) and node.level:
-            base = (*parts[: len(parts) - node.level], *(node.module or "").split("."))
+            base = (*parts[: len(parts) - node.level], *(node.module.split(".") if node.module else ()))
             for alias in node.names:
                 found = [t for t in ((*base, alias.name), base) if ROOT.joinpath(*t).with_suffix(".py").is_file()]
                 yield from found[:1]

@@ -19,7 +19,7 @@ import oracle
 from hypersplit.instances.batch import Batch, root
 from hypersplit.instances.network import Array, Layer, Network
 from hypersplit.instances.property import Case, InputSet, Polyhedron, Property
-from hypersplit.instances.query import Query
+from hypersplit.instances.query import Query, queries
 
 __all__ = [
     "KINDS",
@@ -31,6 +31,7 @@ __all__ = [
     "random_nodes",
     "random_phases",
     "random_points",
+    "random_query",
     "random_region",
 ]
 
@@ -190,6 +191,14 @@ def random_instance(seed: int, kind: str | None = None, shape: Shape | None = No
     cases = tuple(case for case, _ in moved)
     prop = Property(cases, network.input_size, network.output_size, joint=joint)
     return Instance(seed, kind, network, prop, min(worst for _, worst in moved))
+
+
+def random_query(seed: int, shape: Shape | None = None) -> Query:
+    """A network, a region and a forbidden set of the seed, of which the truth is not known: quick to draw."""
+    rng = np.random.default_rng(seed)
+    network = random_network(rng, shape)
+    case = Case(random_region(rng, network.input_size, shape), _random_forbidden(rng, network, joint=False))
+    return queries(network, Property((case,), network.input_size, network.output_size))[0]
 
 
 def is_counterexample(instance: Instance, case: Case, x: list[Fraction]) -> bool:

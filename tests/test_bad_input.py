@@ -90,7 +90,6 @@ PROPERTIES: dict[str, Callable[[Path], object]] = {
     "one operand": lambda path: path.write_text(BOXED + "(assert (<= Y_0))"),
     "product of variables": lambda path: path.write_text(BOXED + "(assert (<= (* Y_0 Y_0) 1))"),
     "missing bound": lambda path: path.write_text(DECLARED + "(assert (<= X_0 1))(assert (<= Y_0 0))"),
-    "empty box": lambda path: path.write_text(BOXED + "(assert (<= X_0 -1))(assert (<= Y_0 0))"),
     "wrong inputs": lambda path: small_files.property_of(path, "(<= Y_0 0)", ((0.0, 1.0),) * 3),
     "wrong outputs": lambda path: path.write_text(
         BOXED.replace("(declare-const Y_0 Real)", "(declare-const Y_0 Real)(declare-const Y_1 Real)")
@@ -100,6 +99,16 @@ PROPERTIES: dict[str, Callable[[Path], object]] = {
     "huge text": lambda path: path.write_text("lorem ipsum " * 300_000),
     "huge line of brackets": lambda path: path.write_text("(" * 1_000_000),
 }
+
+
+def test_an_empty_box_holds(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Bounds that contradict each other are `unsat`, and which lines do so is told."""
+    network, prop = small_files.absolute(tmp_path / "net.onnx"), tmp_path / "prop.vnnlib"
+    prop.write_text(BOXED + "(assert (<= X_0 -1))(assert (<= Y_0 0))")
+    assert main(["verify", str(network), str(prop)]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith("unsat\nreason: no input satisfies the property's bounds\n")
+    assert "X_0 has the lower bound" in out
 
 
 @pytest.mark.parametrize("kind", PROPERTIES)
@@ -168,8 +177,8 @@ def test_a_folder_without_a_name_is_refused(capsys: Captured, monkeypatch: pytes
         ("--option seed=-3", "option seed = '-3': expected an integer from 0"),
         ("--option clip=1", "option clip = '1': expected true or false"),
         ("--option rul=axes", "option 'rul': no option has this name; did you mean rule?"),
-        ("--option xyzzy=1", "option 'xyzzy': no option has this name; there are batch, clip,"),
-        ("--option =1", "option '': no option has this name; there are batch, clip,"),
+        ("--option xyzzy=1", "option 'xyzzy': no option has this name; there are batch, certificates,"),
+        ("--option =1", "option '': no option has this name; there are batch, certificates,"),
         ("--option rule", "--option 'rule': expected NAME=VALUE"),
         ("--seed 1 --option seed=2", "option seed: given twice"),
         ("--option seed=1 --option seed=2", "option seed: given twice"),

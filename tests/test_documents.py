@@ -95,7 +95,8 @@ def test_commands_of_the_documents_are_understood(page: str, words: list[str]) -
     """Options and names of studies are those of the program, wherever a call is quoted."""
     assert words[0] in COMMANDS
     if len(words) > 1:  # else only the command is named
-        args = parser(COMMANDS).parse_args([word for word in words if word != "..."])
+        by_name = any(word.startswith("--network") for word in words)
+        args = parser(COMMANDS, by_name).parse_args([word for word in words if word != "..."])
         assert isinstance(args, argparse.Namespace) and callable(args.run)
 
 

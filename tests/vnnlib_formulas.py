@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from fractions import Fraction
+from itertools import pairwise
 
 import numpy as np
 
@@ -71,16 +75,74 @@ def term(rng: np.random.Generator, names: list[str], depth: int) -> str:
     return f"({kind} {' '.join(term(rng, names, depth - 1) for _ in range(rng.integers(2, 4)))})"
 
 
+def logic(rng: np.random.Generator, names: list[str], depth: int) -> str:
+    """A random formula of all connectives that are read: negations, implications, choices, lets, named terms."""
+    if not depth or rng.random() < 0.2:
+        return formula(rng, names, 0, mixed=True)
+    kind = str(rng.choice(["not", "=>", "xor", "=", "distinct", "ite", "let", "term-let", "!", "chain", "if", "and"]))
+    below = [logic(rng, names, depth - 1) for _ in range(3)]
+    terms = [term(rng, names, 1) for _ in range(3)]
+    match kind:
+        case "not":
+            return f"(not {below[0]})"
+        case "=" | "distinct":
+            return f"({kind} {below[0]} {below[1]})"
+        case "ite":
+            return f"(ite {' '.join(below)})"
+        case "let":
+            return f"(let ((p {below[0]}) (q {below[1]})) (let ((p q) (q p)) (=> p q {below[2]})))"
+        case "term-let":
+            return f"(let ((t {terms[0]})) (let (({names[0]} (+ t {names[-1]}))) (<= {names[0]} t {terms[1]})))"
+        case "!":
+            return f"(and (! {below[0]} :named n{rng.integers(2**40)} :weight (1 2)) {below[1]})"
+        case "chain":
+            return f"({rng.choice(['<=', '<', '>=', '>', '=', 'distinct'])} {' '.join(terms)})"
+        case "if":
+            chosen = f"(ite {below[0]} {terms[0]} (ite {below[1]} {terms[1]} {names[0]}))"
+            return f"({rng.choice(['<=', '<', '='])} (- {chosen} 0.25) {terms[2]})"
+    return f"({kind} {' '.join(below[: rng.integers(2, 4)])})"
+
+
+def random_commands(rng: np.random.Generator, inputs: int, outputs: int, depth: int = 2) -> str:
+    """The same as `random_text` in SMT-LIB's full dress: logic, functions without arguments, check-sat."""
+    names = [f"X_{i}" for i in range(inputs)] + [f"Y_{i}" for i in range(outputs)]
+    parts = ["(set-logic QF_LRA)", '(set-info :source "one; (two")', "(set-option :produce-models true)"]
+    parts += [f"(declare-fun {n} () Real)" if rng.random() < 0.5 else f"(declare-const {n} Real)" for n in names]
+    parts += [f"(assert (<= -2 X_{i} {rng.integers(0, 3)}))" for i in range(inputs)]
+    parts.append(f"(define-fun half () Real {term(rng, names, 1)})(define-fun both () Bool {logic(rng, names, 1)})")
+    for _ in range(rng.integers(1, 3)):
+        parts.append(f"(assert{blank(rng)}{logic(rng, names, depth)})")
+    parts.append(f"(assert (or both (<= half (+ 1 |{names[0]}|))))(check-sat)(get-model)(exit) (nothing is read here")
+    return blank(rng).join(parts)
+
+
+EXACT: list[bool] = []  # whether literals are the numbers that their digits are
+
+
+@contextmanager
+def exact_literals() -> Iterator[None]:
+    """Let `satisfied` take 0.1 for a tenth, and not for the float64 next to it."""
+    EXACT.append(True)
+    try:
+        yield
+    finally:
+        EXACT.pop()
+
+
 def satisfied(text: str, x: list[Fraction], y: list[Fraction]) -> bool:
     """Whether x and y satisfy every assertion, in rational arithmetic."""
-    lines = (line.split(";")[0] for line in text.split("\n"))
-    tokens = " ".join(lines).replace("(", " ( ").replace(")", " ) ").split()
-    commands, position = [], 0
+    tokens = [t for t in re.findall(r';[^\n]*|"[^"]*"|\|[^|]*\||[()]|[^\s();"|]+', text) if t[0] != ";"]
+    values: dict[str, object] = {f"X_{i}": v for i, v in enumerate(x)} | {f"Y_{i}": v for i, v in enumerate(y)}
+    position = 0
     while position < len(tokens):
         command, position = _tree(tokens, position)
-        commands.append(command)
-    values = {f"X_{i}": v for i, v in enumerate(x)} | {f"Y_{i}": v for i, v in enumerate(y)}
-    return all(_value(c[1], values) for c in commands if c[0] == "assert")
+        if command[0] == "exit":
+            break
+        if command[0] == "define-fun":
+            values[command[1]] = _value(command[4], values)
+        if command[0] == "assert" and not _value(command[1], values):
+            return False
+    return True
 
 
 def member(prop: Property, x: list[Fraction], y: list[Fraction]) -> bool:
@@ -124,26 +186,45 @@ def _tree(tokens: list[str], position: int):
     return children, position + 1
 
 
-def _value(tree, values: dict[str, Fraction]):
+def _value(tree, values: dict[str, object]):
     if isinstance(tree, str):
-        return values[tree] if tree in values else Fraction(float(tree))
-    operator, arguments = tree[0], [_value(a, values) for a in tree[1:]]
+        name = tree.strip("|")
+        if name in values:
+            return values[name]
+        return name == "true" if name in ("true", "false") else Fraction(name if EXACT else float(name))
+    operator = tree[0]
+    if operator == "let":
+        return _value(tree[2], values | {name: _value(v, values) for name, v in tree[1]})
+    if operator == "!":
+        return _value(tree[1], values)
+    arguments = [_value(a, values) for a in tree[1:]]
     first, rest = arguments[0], arguments[1:]
+    pairs = list(pairwise(arguments))
     match operator:
         case "and":
             return all(arguments)
         case "or":
             return any(arguments)
+        case "not":
+            return not first
+        case "=>":
+            return not all(arguments[:-1]) or arguments[-1]
+        case "xor":
+            return sum(arguments) % 2 == 1
+        case "ite":
+            return rest[0] if first else rest[1]
+        case "distinct":
+            return len(set(arguments)) == len(arguments)
         case "<=":
-            return first <= rest[0]
+            return all(a <= b for a, b in pairs)
         case ">=":
-            return first >= rest[0]
+            return all(a >= b for a, b in pairs)
         case "<":
-            return first < rest[0]
+            return all(a < b for a, b in pairs)
         case ">":
-            return first > rest[0]
+            return all(a > b for a, b in pairs)
         case "=":
-            return first == rest[0]
+            return all(a == b for a, b in pairs)
         case "+":
             return sum(arguments)
         case "-":

@@ -53,7 +53,7 @@ class Bench:
         with tempfile.TemporaryDirectory(prefix="hypersplit-") as folder:
             result = Path(folder) / "result.txt"
             command = [
-                *self.command, str(instance.network), str(instance.property), "--timeout", repr(limit),
+                *self.command, instance.network_word, str(instance.property), "--timeout", repr(limit),
                 "--memory", repr(self.memory_mb), "--result", str(result), "--json", *self.flags,
             ]  # fmt: skip
             # Instances side by side must not fight for cores, or times say nothing.
@@ -64,7 +64,7 @@ class Bench:
                 return None
             witness = ""
             if _first_line(result) == "sat":
-                witness = check_witness(instance.network, instance.property, result)
+                witness = check_witness(instance.networks, instance.property, result)
             return _row(instance, limit, ended, witness)
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from ...instances.errors import InputError
 from ...instances.files import open_text
+from ..run.networks import named_networks
 
 __all__ = ["Instance", "Key", "read_instances", "select"]
 
@@ -40,6 +41,21 @@ class Instance:
     def network(self) -> Path:
         """Where the network is; the file itself may be NAME.gz."""
         return self.folder / self.onnx
+
+    @property
+    def networks(self) -> Path | dict[str, Path]:
+        """The same, or files by their names where there are several networks.
+
+        Raises InputError for a list of networks that cannot be read.
+        """
+        named = named_networks(self.onnx)
+        return self.folder / named if isinstance(named, str) else {n: self.folder / path for n, path in named.items()}
+
+    @property
+    def network_word(self) -> str:
+        """The same as a word of a command line."""
+        where = self.networks
+        return str([(n, str(path)) for n, path in where.items()]) if isinstance(where, dict) else str(where)
 
     @property
     def property(self) -> Path:

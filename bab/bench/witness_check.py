@@ -2,12 +2,14 @@
 
 It shares nothing with the search or with `instances/judges/replay.py` but the reader of VNN-LIB. The input is cast
 to the model's type; each coordinate must lie in the box, except where the interval holds no number of that
-type: there the nearest below or above it will do. Half-spaces and outputs are evaluated in Fractions.
+type: there the nearest below or above it will do. Half-spaces and outputs are evaluated in Fractions. Among equalities
+an input is the rounding of a point that satisfies them: half-spaces get what that may be off by.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -33,14 +35,34 @@ _TYPES: dict[str, Any] = {
 }
 
 
-def check_witness(network: Path, prop: Path, result: Path) -> str:
-    """ "valid", or what is wrong with the witness in result file `result`."""
+def check_witness(network: Path | Mapping[str, Path], prop: Path, result: Path) -> str:
+    """ "valid", or what is wrong with the witness in result file `result`.
+
+    network: the file, or several by the names that the property declares.
+    """
     try:
         x = read_witness(result.read_text(encoding="utf-8"), str(result)).input
-        x, y, kind = _run(network, x)
-        return _judge(read_property(prop, len(x), len(y)), x, y, kind)
+        if isinstance(network, Path):
+            x, y, kind = _run(network, x)
+            return _judge(read_property(prop, len(x), len(y)), x, y, kind)
+        asked = read_property(prop, len(x))
+        return _judge(asked, *_run_all(network, asked, x))
     except (InputError, OSError) as error:
         return str(error)
+
+
+def _run_all(networks: Mapping[str, Path], prop: Property, x: Array) -> tuple[Array, Array, Any]:
+    """As `_run`, of several networks, each on its part of the input."""
+    runs, first = [], 0
+    for declared in prop.networks:
+        path = networks.get(declared.equal_to or declared.name)
+        if path is None:
+            raise InputError(f"{prop.source}: no file for network {declared.name}")
+        size = declared.sizes()[0]
+        runs.append(_run(path, x[first : first + size]))
+        first += size
+    kind = min((kind for _, _, kind in runs), key=lambda kind: np.dtype(kind).itemsize)
+    return np.concatenate([x for x, _, _ in runs]), np.concatenate([y for _, y, _ in runs]), kind
 
 
 def _run(network: Path, x: Array) -> tuple[Array, Array, Any]:
@@ -90,13 +112,18 @@ def _judge(prop: Property, x: Array, y: Array, kind: Any) -> str:
 def _case(case: Case, x: Array, y: Array, kind: Any, joint: bool) -> str:
     """What is wrong with (x, y) as a solution of this case, "" for nothing."""
     region = case.region
-    outside = np.flatnonzero(np.logical_not(_in_box(region, x, kind)))
+    tied = len(region.equal) > 0
+    play = np.spacing(np.abs(x).astype(kind)).astype(np.float64) * tied  # what rounding to `kind` may move a point by
+    near = np.abs(x - np.clip(x, region.lower, region.upper)) <= play
+    inside = _in_box(region, x, kind) | (near & tied)
+    outside = np.flatnonzero(np.logical_not(inside))
     if len(outside):
         i = outside[0]
         ends = "(["[not region.strict_lower[i]], ")]"[not region.strict_upper[i]]
         interval = f"{ends[0]}{float(region.lower[i])!r}, {float(region.upper[i])!r}{ends[1]}"
         return f"X_{i} = {float(x[i])!r} is outside {interval}"
-    if not _satisfied(-region.rows, region.offsets, region.strict, x):
+    offsets = region.offsets + np.abs(region.rows) @ play
+    if not _satisfied(-region.rows, offsets, region.strict, x):
         return "the input violates a linear constraint on inputs"
     point = np.concatenate([y, x]) if joint else y
     if any(_satisfied(p.rows, p.rhs, p.strict, point) for p in case.forbidden):

@@ -46,7 +46,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     started = time.monotonic() - (_process_age() if arguments is None else 0.0)
     try:
-        args = parser(COMMANDS).parse_args(arguments)
+        words = sys.argv[1:] if arguments is None else list(arguments)
+        by_name = any(word.partition("=")[0] == "--network" for word in words)
+        args = parser(COMMANDS, by_name).parse_args(words)
     except SystemExit as stop:  # --help, --version, or a usage error, already printed
         return int(stop.code or 0)
     args.started, args.own_process = started, arguments is None
@@ -74,7 +76,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _verify(args: argparse.Namespace) -> int:
     options = options_from(args, progress=not args.json)
-    _spare_outputs([args.network, args.property], args.result, options)
+    args.network = _by_names(args) if args.named else _networks(args)
+    networks = list(args.network.values()) if isinstance(args.network, dict) else [args.network]
+    _spare_outputs([*map(Path, networks), args.property], args.result, options)
     if args.export is None:
         if args.parts is not None:
             raise InputError("--parts: there is no --export to divide")
@@ -102,7 +106,7 @@ def _resume(args: argparse.Namespace) -> int:
     def work(left: float) -> Result:
         from ..resume import resume
 
-        return resume(args.file, args.network, args.property, **(given | {"timeout": left}))
+        return resume(args.file, _networks(args), args.property, **(given | {"timeout": left}))
 
     return _answered(args, options, work)
 
@@ -115,7 +119,7 @@ def _run_job(args: argparse.Namespace) -> int:
     def work(left: float) -> Result:
         from ..parts import run_job
 
-        return run_job(args.file, args.network, args.property, **(given | {"timeout": left}))
+        return run_job(args.file, _networks(args), args.property, **(given | {"timeout": left}))
 
     return _answered(args, options, work, PART_WORDS)
 
@@ -124,9 +128,16 @@ def _merge(args: argparse.Namespace) -> int:
     def work(left: float) -> Result:
         from ..parts import merge
 
-        return merge(args.folder, args.network, args.property)
+        return merge(args.folder, _networks(args), args.property)
 
     return _answered(args, Options(), work)
+
+
+def _networks(args: argparse.Namespace) -> str | dict[str, str] | None:
+    """The network's path, or several by their names; None where no network is given."""
+    from ..run.networks import named_networks
+
+    return None if args.network is None else named_networks(str(args.network))
 
 
 def _answered(
@@ -136,16 +147,52 @@ def _answered(
     _one_thread_of_algebra()
     from .report import json_text, result_file_text, summary
 
+    named = getattr(args, "named", [])
+    answer = _answered_by_name(args) if named and not args.json else None
     with _result_file(getattr(args, "result", None)) as write:
 
         def say(result: Result) -> None:
             told = replace(result, verdict=words.get(result.verdict, result.verdict))
-            print(json_text(told) if args.json else "\n".join(summary(told, args.verbose)), flush=True)
+            if answer:
+                answer(told)
+            else:
+                print(json_text(told) if args.json else "\n".join(summary(told, args.verbose)), flush=True)
             write(result_file_text(told))
 
         result = _decide(args, options, work, say)
         say(result)
-    return VERDICT_CODES[result.verdict]
+    return DONE if named else VERDICT_CODES[result.verdict]
+
+
+def _by_names(args: argparse.Namespace) -> dict[str, str]:
+    from .standard import named
+
+    return named(args.named)
+
+
+def _answered_by_name(args: argparse.Namespace) -> Callable[[Result], None]:
+    """What tells a result as the VNN-LIB standard asks for it, and the rest on stderr."""
+    from .report import summary
+    from .standard import answer_lines, declared_in, serialise
+
+    networks = declared_in(args.property)
+
+    def answer(result: Result) -> None:
+        if result.witness and args.assignments:
+            serialise(result.witness, networks, args.assignments)
+        print("\n".join(answer_lines(result, networks, values=not args.assignments)), flush=True)
+        print("\n".join(summary(result, args.verbose)[1:]), file=sys.stderr)
+
+    return answer
+
+
+def _supports(args: argparse.Namespace) -> int:
+    from .standard import CAPABILITIES
+
+    if len(args.capabilities) != 1:
+        raise InputError("supports: expected one capability, e.g. --onnx-operators; see `hypersplit supports --help`")
+    print("\n".join(CAPABILITIES[args.capabilities[0]]()))
+    return DONE
 
 
 def _decide(
@@ -162,6 +209,8 @@ def _decide(
 
     def last_word(reason: str) -> None:
         say(_undecided(reason, args.started))
+        if args.named:
+            os._exit(DONE)
 
     try:
         with watched(end, options.timeout, options.memory_mb, last_word if args.own_process else None):
@@ -239,7 +288,7 @@ def _warm(args: argparse.Namespace) -> int:
 
 COMMANDS: dict[str, Command] = {
     "verify": _verify, "resume": _resume, "run-job": _run_job, "merge": _merge, "info": _info, "radius": _radius,
-    "robustness": _robustness, "bench": _bench, "study": _study, "demo": _demo, "warm": _warm,
+    "robustness": _robustness, "bench": _bench, "study": _study, "demo": _demo, "warm": _warm, "supports": _supports,
 }  # fmt: skip
 
 

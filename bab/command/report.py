@@ -54,6 +54,7 @@ def json_text(result: Result) -> str:
     if witness:
         fields["witness"] = {
             "input": witness.input.tolist(), "output": witness.output.tolist(), "rounded": witness.rounded,
+            "case": witness.case, "disjunct": witness.disjunct, "forbidden": witness.forbidden,
             "written": {str(i): decimal for i, decimal in sorted(witness.written.items())},
         }  # fmt: skip
     return json.dumps(fields, allow_nan=False)

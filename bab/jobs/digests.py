@@ -23,13 +23,14 @@ PLACES = ("source",)  # fields that say where something came from, not what it i
 
 
 def digest(what: Network | Property) -> str:
-    """The SHA-256, hexadecimal, of a network with its file's bytes, or of a property with its text.
+    """The SHA-256, hexadecimal, of a network with the bytes of its file or files, or of a property with its text.
 
     Raises InputError where the network's file cannot be read any more.
     """
     total = hashlib.sha256()
-    if isinstance(what, Network) and what.source:
-        total.update(hashlib.sha256(read_model_bytes(what.source)).digest())
+    for part in (what.parts or (what,)) if isinstance(what, Network) else ():
+        if part.source:
+            total.update(hashlib.sha256(read_model_bytes(part.source)).digest())
     _feed(total, what)
     return total.hexdigest()
 

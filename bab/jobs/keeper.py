@@ -76,6 +76,10 @@ class Keeper:
             _hold(self.saved, [case], outcome.answer.bound, outcome.answer.evidence, outcome.answer.statistics)
         self.saved = with_job(self.saved, None if outcome.answer.holds or not self.wanted else outcome.job, case)
 
+    def over_empty(self, case: int) -> None:
+        """A case has no input: its equalities contradict each other, or the bounds."""
+        _hold(self.saved, [case], 0.0, Counter({Evidence.EMPTY: 1}), Counter())
+
     def over_together(
         self, cases: list[int], evidence: Counter[Evidence], statistics: Counter[str], done: bool
     ) -> None:  # fmt: skip

@@ -15,9 +15,10 @@ import numpy as np
 
 from ...encodings.linear.reduction import reduced
 from ...instances.judges.replay import Replay
-from ...instances.network import Array
+from ...instances.network import Array, Network
 from ...instances.property import Property
-from ...instances.query import queries
+from ...instances.query import Query, queries
+from ...instances.rewriting.reduced import without_equalities
 from ..closers.exact_step import ExactStep
 from ..run.limits import Limits
 from ..stages.answer import Answer, answer
@@ -28,7 +29,11 @@ from ..tree.recorder import Recorder
 from ..tree.tree import Tree
 from .job import Job
 
+<<<<<<< HEAD
 __all__ = ["Outcome", "candidates_of", "job_of", "run", "work_of"]
+=======
+__all__ = ["Outcome", "candidates_of", "job_of", "query_of", "run"]
+>>>>>>> integ
 
 
 @dataclass(eq=False)
@@ -56,10 +61,21 @@ class _Ends(Recorder):
         return np.concatenate(numbers), np.concatenate([np.zeros(0, dtype=np.int8), *(k for _, k in self.parts)])
 
 
-def candidates_of(case: int, replay: Replay, prop: Property, limits: Limits, rng: np.random.Generator) -> Candidates:
-    """The query of one of the property's cases, and who looks for counterexamples of it."""
-    query = queries(replay.network, replace(prop, cases=(prop.cases[case],)))[0]
-    return Candidates(query, replay, prop.joint, limits, rng)
+def query_of(case: int, network: Network, prop: Property, whole: bool = False) -> Query | None:
+    """The query of one of the property's cases that a job is about: without its equalities; None if no input is left.
+
+    whole: as it was asked.
+    """
+    asked = queries(network, replace(prop, cases=(prop.cases[case],)))[0]
+    return asked if whole else without_equalities(asked)
+
+
+def candidates_of(
+    case: int, replay: Replay, prop: Property, limits: Limits, rng: np.random.Generator, whole: bool = False
+) -> Candidates | None:
+    """The query of one of the property's cases, and who looks for counterexamples of it; None as of `query_of`."""
+    query = query_of(case, replay.network, prop, whole)
+    return None if query is None else Candidates(query, replay, prop.joint, limits, rng)
 
 
 def run(

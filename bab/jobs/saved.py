@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field, replace
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,9 @@ from .records import Columns, packed, unpacked
 __all__ = ["Decided", "KEPT", "Part", "Saved", "add", "load", "save", "with_job"]
 
 # options that the nodes rest on, and what runs that go on take for their defaults
-KEPT = ("method", "rule", "rows", "clip", "kernel", "batch", "seed", "trust_scip")
+KEPT = (
+    "method", "rule", "rows", "clip", "kernel", "batch", "seed", "trust_scip", "input", "output", "strict_types",
+)  # fmt: skip
 
 
 @dataclass(eq=False)
@@ -48,6 +51,10 @@ class Decided:
     output: Array | None
     rounded: bool
     written: dict[str, str]
+    real: list[str] | None  # numbers n/d, in hexadecimal, which may be of any length
+    case: int
+    disjunct: int
+    forbidden: str
 
     @staticmethod
     def of(result: Result) -> Decided:
@@ -57,6 +64,8 @@ class Decided:
             result.verdict, result.reason, float(result.bound), dict(result.evidence), dict(result.statistics),
             result.seconds, list(result.notes), w.input if w else None, w.output if w else None,
             bool(w and w.rounded), {str(i): text for i, text in w.written.items()} if w else {},
+            [f"{v.numerator:x}/{v.denominator:x}" for v in w.real] if w and w.real is not None else None,
+            w.case if w else 0, w.disjunct if w else 0, w.forbidden if w else "",
         )  # fmt: skip
 
     @property
@@ -65,9 +74,17 @@ class Decided:
         witness = None
         if self.input is not None and self.output is not None:
             written = {int(i): text for i, text in self.written.items()}
-            witness = Witness(self.input, self.output, self.rounded, written)
+            real = None if self.real is None else tuple(map(_fraction, self.real))
+            witness = Witness(
+                self.input, self.output, self.rounded, written, real, self.case, self.disjunct, self.forbidden
+            )  # fmt: skip
         return Result(self.verdict, witness, self.bound, self.reason, self.evidence, self.statistics, self.seconds,
                       tuple(self.notes))  # fmt: skip
+
+
+def _fraction(told: str) -> Fraction:
+    numerator, denominator = (int(word, 16) for word in told.split("/"))
+    return Fraction(numerator, denominator)
 
 
 @dataclass(eq=False)
@@ -107,7 +124,7 @@ class Saved:
         from .digests import digest
 
         both = (digest(network), digest(prop)) if digests else ("", "")
-        place, other = (str(Path(what.source).resolve()) if what.source else "" for what in (network, prop))
+        place, other = _places(network, prop), str(Path(prop.source).resolve()) if prop.source else ""
         held = np.array([not case.forbidden for case in prop.cases], dtype=bool)
         return Saved(place, other, *both, {name: getattr(options, name) for name in KEPT}, held)
 
@@ -130,6 +147,15 @@ class Saved:
         if self.rng:
             rng.bit_generator.state = self.rng
         return rng
+
+
+def _places(network: Network, prop: Property) -> str:
+    """The path of the network's file; of several networks with their names, see `run.networks.named_networks`."""
+    if not network.parts:
+        return str(Path(network.source).resolve()) if network.source else ""
+    pairs = zip(prop.networks, network.parts, strict=True)
+    own = [(declared.name, part.source) for declared, part in pairs if not declared.equal_to]
+    return repr([(name, str(Path(source).resolve())) for name, source in own]) if all(s for _, s in own) else ""
 
 
 def save(path: Path, kind: str, saved: Saved) -> None:
@@ -166,10 +192,11 @@ def _check(saved: Saved) -> None:
     if saved.decided and saved.decided.verdict not in VERDICTS:
         raise InputError(f"decided: expected one of {', '.join(VERDICTS)}")
     try:
+        _ = saved.decided and saved.decided.result
         Options(**saved.options)
         saved.generator.random()
-    except (TypeError, ValueError, LookupError, OverflowError) as error:
-        raise InputError(f"options or random numbers: {error}") from error
+    except (TypeError, ValueError, LookupError, ArithmeticError) as error:
+        raise InputError(f"options, random numbers or witness: {error}") from error
 
 
 def with_job(saved: Saved, job: Job | None, case: int) -> Saved:

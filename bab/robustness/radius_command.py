@@ -36,14 +36,14 @@ def radius_command(args: argparse.Namespace) -> int:
     started = time.monotonic()
     options = robustness_options(args)
     outputs = {"picture": args.drawing} if args.drawing else {}
-    spare([args.network, args.input], outputs)
+    spare([args.network, args.point], outputs)
     if args.drawing:
         check_picture(args.drawing)
     network = read_network(args.network)
     preparation = Preparation(args.scale, args.mean, args.std)
-    raw = read_input(args.input, network, args.key, args.row)
+    raw = read_input(args.point, network, args.key, args.row)
     x, limits = preparation.of(raw, network), prepared_range(args.range, preparation, network)
-    limits.holds(x, str(args.input))
+    limits.holds(x, str(args.point))
     ask = radii if args.all else radius
     left = max(1e-2, options.timeout - (time.monotonic() - args.started))
     found: Any = ask(

@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from ...instances.network import Array
+from ...instances.rounding import TINY
 from .preparation import picture_shape
 from .samples import STATUSES, Answer, Samples
 from .upper_side import UpperSide
@@ -171,7 +172,7 @@ def _picture(page: Page, values: Array, low: float, high: float) -> str:
     (channels, height, width), last = known
     pixels = values.reshape((height, width, channels) if last else (channels, height, width))
     pixels = pixels if last else pixels.transpose(1, 2, 0)
-    levels = np.rint(255.0 * np.clip((pixels - low) / max(high - low, 1e-300), 0.0, 1.0)).astype(np.uint8)
+    levels = np.rint(255.0 * np.clip((pixels - low) / max(high - low, TINY), 0.0, 1.0)).astype(np.uint8)
     return "data:image/png;base64," + base64.b64encode(png(levels)).decode("ascii")
 
 

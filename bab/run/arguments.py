@@ -19,8 +19,8 @@ from .kinds import Kind, integer, number, shown
 from .options import ABOUT, MOST_JOBS, MOST_SECONDS, Options, about, read
 
 __all__ = [
-    "LISTED", "OUTSIDE_BENCH", "OUTSIDE_ROBUSTNESS", "Command", "given_options", "option_words", "options_from",
-    "parser",
+    "CAPABILITIES", "LISTED", "OUTSIDE_BENCH", "OUTSIDE_ROBUSTNESS", "Command", "given_options", "option_words",
+    "options_from", "parser",
 ]  # fmt: skip
 
 Command = Callable[[argparse.Namespace], int]  # runs and returns the exit code
@@ -46,6 +46,11 @@ OUTSIDE_BENCH = {  # options that its instances cannot share, each with what to 
 ROBUSTNESS_FLAGS = ("memory_mb", "seed", "method", "trust_scip")  # of radius and robustness
 OUTSIDE_ROBUSTNESS = ("log", "picture", "picture_inputs", "progress")  # options of a single question
 NORMS = {"inf": math.inf, "2": 2, "1": 1}
+CAPABILITIES = (  # that `supports` tells of, as the VNN-LIB standard names them
+    "onnx-opset-versions", "onnx-element-types", "onnx-operators", "vnnlib-versions", "hidden-node-theories",
+    "multiple-input-output-theories", "multiple-network-theories", "multiple-node-comparison-theories",
+    "arithmetic-complexity-theories", "optimised-disjunctive-reasoning", "serialise-assignments",
+)  # fmt: skip
 WIDTH = 80  # characters of a line of the list of options
 
 
@@ -63,19 +68,23 @@ class _Parser(argparse.ArgumentParser):
         self.exit(BAD_INPUT, f"hypersplit: error: {line}; see `{self.prog} --help`\n")
 
 
-def parser(commands: Mapping[str, Command]) -> argparse.ArgumentParser:
-    """The parser; `run` of what it parses is the command of that name, one of `told`."""
+def parser(commands: Mapping[str, Command], by_name: bool = False) -> argparse.ArgumentParser:
+    """The parser; `run` of what it parses is the command of that name, one of `told`.
+
+    by_name: whether `verify` is given its networks by `--network NAME=FILE`, as the VNN-LIB standard has it.
+    """
     pages = "All options: docs/options.md. What a verdict rests on: docs/verdicts.md."
     top = _Parser(
         prog="hypersplit", description="Decide whether a neural network can violate a property.",
         epilog=f"{SENTENCE.replace('`', '')}\n{pages}", formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
     top.add_argument("--version", action=_Version, nargs=0, help="show the version and end")
+    top.add_argument("--name", action=_Name, nargs=0, help="show the name and end")
     names = top.add_subparsers(metavar="COMMAND", required=True)
-    words = {
-        "verify": _verify, "resume": _resume, "run-job": _run_job, "merge": _merge, "info": _info, "radius": _radius,
-        "robustness": _robustness, "bench": _bench,
-        "study": _study, "demo": _demo, "warm": _warm,
+    words: dict[str, Callable[[Callable[..., object]], None]] = {
+        "verify": partial(_verify, by_name=by_name), "resume": _resume, "run-job": _run_job, "merge": _merge,
+        "info": _info, "radius": _radius, "robustness": _robustness, "bench": _bench,
+        "study": _study, "demo": _demo, "warm": _warm, "supports": _supports,
     }  # fmt: skip
     told = {
         "verify": "decide one property of one network",
@@ -89,6 +98,7 @@ def parser(commands: Mapping[str, Command]) -> argparse.ArgumentParser:
         "study": "run an experiment: csv, figures and one HTML page",
         "demo": "three questions about carried networks, answered in under a minute",
         "warm": "compile the kernels now, so that no run does without them",
+        "supports": "what the VNN-LIB standard lets other tools ask",
     }
     all_of_them, robust = partial(_by_name, tuple(ABOUT)), partial(_by_name, ROBUSTNESS_FLAGS, OUTSIDE_ROBUSTNESS)
     ends = {
@@ -106,8 +116,15 @@ def parser(commands: Mapping[str, Command]) -> argparse.ArgumentParser:
     return top
 
 
-def _verify(add: Callable[..., object]) -> None:
-    _files(add)
+def _verify(add: Callable[..., object], by_name: bool) -> None:
+    if by_name:
+        add("property", metavar="QUERY.vnnlib", type=_path)
+    else:
+        _files(add)
+    help_named = "a network by the name that the query declares, in place of NET.onnx; then stdout is the standard's"
+    add("--network", dest="named", type=_name, action="append", default=[], metavar="NAME=FILE", help=help_named)
+    help_folder = "with --network: a folder for one ONNX TensorProto a variable, in place of values on stdout"
+    add("--serialise-assignments", dest="assignments", type=_path, metavar="DIR", help=help_folder)
     add("--result", type=_path, metavar="FILE", help="verdict and witness in VNN-COMP's form")
     add("--json", action="store_true", help="print one JSON object")
     add("--export", type=_path, metavar="DIR", help="search until there is enough to divide, and write the parts there")
@@ -150,7 +167,7 @@ def _info(add: Callable[..., object]) -> None:
 
 def _radius(add: Callable[..., object]) -> None:
     add("network", metavar="NET.onnx", type=_path)
-    add("input", metavar="INPUT", type=_path, help="a .npy, .npz or .csv file, or an image")
+    add("point", metavar="INPUT", type=_path, help="a .npy, .npz or .csv file, or an image")
     add("--label", type=_typed(CLASS), metavar="K", help="the class to keep (default: the network's own)")
     add("--all", action="store_true", help="a radius for each other class by itself")
     add("--tolerance", type=_typed(SHARE), default=0.01, metavar="T",
@@ -224,6 +241,11 @@ def _warm(add: Callable[..., object]) -> None:
     """No words of its own."""
 
 
+def _supports(add: Callable[..., object]) -> None:
+    for name in CAPABILITIES:
+        add(f"--{name}", dest="capabilities", action="append_const", const=name, default=[])
+
+
 def _files(add: Callable[..., object], optional: str | None = None) -> None:
     add("network", metavar="NET.onnx", type=_path)
     add("property", metavar="PROP.vnnlib", type=_path, nargs=optional)
@@ -256,7 +278,13 @@ class _Version(argparse.Action):
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
         from importlib.metadata import version
 
-        print(f"hypersplit {version('hypersplit')}")
+        print(version("hypersplit"))
+        parser.exit()
+
+
+class _Name(argparse.Action):
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        print("hypersplit")
         parser.exit()
 
 

@@ -20,7 +20,10 @@ MEANINGS = {
     HOLDS: ("`unsat`", "done; of `bench` and `demo`: no verdict is wrong; of `run-job`: `closed`"),
     VIOLATED: ("`sat`", "of `bench` and `demo`: a verdict or a witness is wrong; of `run-job`: `sat`"),
     BAD_INPUT: ("bad input or usage (one line on stderr, no verdict)", "the same"),
-    UNDECIDED: ("`unknown` or `timeout`", "interrupted; of `demo`: some verdict is not known; of `run-job`: `open`"),
+    UNDECIDED: (
+        "`unknown` or `timeout`",
+        "interrupted; of `demo` also: some verdict is not known; of `run-job`: `open`",
+    ),
     INTERNAL: ("an internal error", "the same"),
 }
 SENTENCE = "Exit codes: " + ", ".join(f"{code} {words}" for code, (words, _) in MEANINGS.items()) + "."

@@ -117,6 +117,10 @@ class Options:
         "", names(), "outputs of the network that Y_0, Y_1, ... count over, in the order of the file", "all",
         "--output NAME",
     )  # fmt: skip
+    strict_types: bool = _option(
+        False, switch(), "refuse VNN-LIB 2 properties that declare floats, instead of reading them as reals",
+        flag="--strict-types",
+    )  # fmt: skip
     log: str | os.PathLike[str] = _option(
         "", file(), "file for what was tried, why, and what it brought", "none", "--log FILE"
     )
@@ -171,6 +175,7 @@ class OptionValues(TypedDict, total=False):
     trust_scip: bool
     input: str
     output: str
+    strict_types: bool
     log: str | os.PathLike[str]
     checkpoint: str | os.PathLike[str]
     every: float

@@ -7,11 +7,12 @@ from fractions import Fraction
 
 from ...instances.judges.replay import Witness
 
-__all__ = ["NO_CASE", "VERDICTS", "Result"]
+__all__ = ["NO_CASE", "NO_INPUT", "VERDICTS", "Result"]
 
 VERDICTS = ("unsat", "sat", "unknown", "timeout")
 
 NO_CASE = "no case to refute"  # the reason of an `unsat` that rests on no evidence
+NO_INPUT = "no input satisfies the property's bounds"  # the same, where they contradict each other
 
 
 @dataclass(frozen=True, eq=False)

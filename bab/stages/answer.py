@@ -162,7 +162,8 @@ def _answered(work: Work, query: Query) -> Answer:
 
             # trees of phases know a reduced network, which is the whole one where a counterexample can be
             if any(is_counterexample(query, point, k) for k in range(query.disjuncts)):
-                result.counterexample, result.reason = point, not_reproduced(work.candidates.replay)
+                result.counterexample = query.lifted_exactly(point)
+                result.reason = not_reproduced(work.candidates.replay)
             else:
                 result.reason = "numerics: an exact point of the reduced network that the whole one does not confirm"
     return result

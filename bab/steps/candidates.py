@@ -19,6 +19,7 @@ from ...heuristics.attacks.attacks import (
     suspects,
 )
 from ...heuristics.attacks.frank_wolfe import frank_wolfe
+from ...heuristics.attacks.halfspace_projection import repaired
 from ...heuristics.efforts import CandidateEffort
 from ...instances.batch import Batch
 from ...instances.errors import ReplayError
@@ -62,17 +63,21 @@ class Candidates:
         return None
 
     def _inside(self, points: Array) -> Array:
-        """The points moved into the input set's box and ball, for the type of numbers that the file takes."""
+        """The points moved into the input set's box, half-spaces and ball, the ball's for the type of numbers that the
+        file takes."""
         region = self.query.region
+        points = np.clip(points, region.lower, region.upper)
         if region.ball is None:
-            return np.clip(points, region.lower, region.upper)
+            return repaired(self.query, points)
         dtype = np.float64 if self.replay.model is None else np.float32
-        moved = region.ball.inward(points, region.lower, region.upper, dtype)
+        moved = repaired(self.query, region.ball.inward(points, region.lower, region.upper, dtype))
+        if len(region.rows):  # half-spaces lead out of the ball, as the ball leads out of half-spaces
+            moved = np.concatenate([moved, region.ball.inward(moved, region.lower, region.upper, dtype)])
         if len(points) > MOST_KEPT:
             return moved
         # half-spaces may leave nothing but a point of the surface
-        points = np.clip(points, region.lower, region.upper)
-        kept = [bool((x != y).any()) and region.ball.contains(x) for x, y in zip(points, moved, strict=True)]
+        near = moved[: len(points)]
+        kept = [bool((x != y).any()) and region.ball.contains(x) for x, y in zip(points, near, strict=True)]
         return np.concatenate([moved, points[kept]])
 
     def _descend(
@@ -92,7 +97,7 @@ class Candidates:
         return frank_wolfe(self.query, starts, lower, upper, minimisers, steps, targets, deadline)
 
     def _replayed(self, x: Array) -> Witness | None:
-        return self._replayed_for(self.query.case, x)
+        return self._replayed_for(self.query.case, self.query.lifted(x))
 
     def _replayed_for(self, case: Case, x: Array) -> Witness | None:
         """A file that cannot be run ends the search where a counterexample would, and nowhere else."""

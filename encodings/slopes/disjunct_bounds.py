@@ -13,7 +13,8 @@ from ...instances.batch import Batch
 from ...instances.multipliers import Multipliers
 from ...instances.network import Array, Matrix
 from ...instances.query import Query
-from ...instances.rounding import gamma
+from ...instances.rounding import TINY, gamma
+from ..linear.bounds import at_least
 from ..linear.inherited_pass import InheritedPass
 from .optimised_bounds import PairPass
 from .row_multipliers import LayerRows, RowPool
@@ -125,6 +126,16 @@ class DisjunctPass(PairPass):
         pairs = Pairs(node, np.zeros(count, dtype=np.intp), np.ones(count), np.arange(count))
         cuts = np.zeros((count, batch.cuts.shape[1]))
         super().__init__(InheritedPass(query, batch), pairs, numbers.signed, cuts, numbers.mus, pool)
+
+    def minima(self, k: int) -> Array:
+        """[P] lower bounds of the largest margin: its sum with the weights w is at most (sum of w) times the largest.
+
+        The weights are rounded, so their sum S is 1 up to that; what was bounded is divided by it, rounded down.
+        """
+        total, rows = self.shares.sum(axis=1), self.shares.shape[1]
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # what is not finite proves nothing
+            share = super().minima(k) / total
+            return at_least(share - gamma(rows + 2) * np.abs(share) - TINY)
 
     def objective(self, k: int) -> tuple[dict[int, Array], Array, Array]:
         """See PairPass; the shares are exact as they stand, only the sums over rows round."""

@@ -3,8 +3,7 @@
 With alpha in [0, 1] the lower slopes of unstable ReLUs, beta >= 0 multipliers of split phases (s z >= 0 with s = +-1
 adds -beta s z) and gamma >= 0 multipliers of half-spaces, a row's bound is (alpha-CROWN, Xu et al. 2021; beta-CROWN,
 Wang et al. 2021)
-    d(alpha, beta, gamma) = min over the box of a'x + c,    a, c from back-substitution.
-Where the input set has a norm ball the minimum is that over box and ball.
+    d(alpha, beta, gamma) = min over the box (and the norm ball) of a'x + c,    a, c from back-substitution.
 No automatic differentiation: with x* the minimiser and z*_k the pre-activations of x* pushed forward through the lines
 that were chosen (lower where the coefficient A_ki of x_ki is positive, upper elsewhere),
     d bound / d alpha_ki = max(A_ki, 0) z*_ki,    d bound / d beta_ki = -s z*_ki,    d bound / d gamma = -(g'x* + h).

@@ -14,6 +14,8 @@ Diversity: half of the starts follow the polyhedron that is nearest at the time,
 nearest to their start. Half of both make their first steps along a random direction of the margins (output-diversified
 starts, Tashiro et al. 2020): in a box of many inputs the outputs of all random points are nearly the same.
 
+Where the input set has half-spaces, every step ends with a few projections into them (`halfspace_projection`).
+
 Where whole layers are off the gradient is exactly 0; such starts move along that of a network with leaky ReLUs.
 
 With a norm ball (l1, l2) the steps s w sign(g) become steps of length s times the ball's diameter, or the box's where
@@ -32,6 +34,7 @@ from ...instances.query import Query
 from ...instances.rounding import TINY_32
 from .attack_passes import Passes, passes_of
 from .ball_points import into_ball
+from .halfspace_projection import IN_DESCENT, halfspaces_of
 from .lengths import lengths, steepest
 
 __all__ = ["projected_gradient"]
@@ -163,6 +166,7 @@ class _Descent:
         self.lower, self.upper = (np.atleast_2d(b).T.astype(passes.dtype) for b in (lower, upper))
         self.width = self.upper - self.lower
         self.reach = None if ball is None else np.minimum(2.0 * ball.radius, lengths(self.width.T, ball.norm))
+        self.spaces = halfspaces_of(query, passes.dtype)
         self.x = np.ascontiguousarray(starts.T, dtype=passes.dtype)
         self.before = self.x.copy()
         self.loss = _Loss(query, targets, len(starts))
@@ -244,8 +248,10 @@ class _Descent:
         return np.ascontiguousarray(step, dtype=self.x.dtype)
 
     def _inside(self, x: Array) -> Array:
-        """The points [inputs, P] led back into the box, and into the ball; x itself is overwritten."""
+        """The points [inputs, P] led back into the box, the half-spaces and the ball; x itself is overwritten."""
         np.clip(x, self.lower, self.upper, out=x)
+        if self.spaces:
+            x = self.spaces.pulled(x, self.lower, self.upper, IN_DESCENT)
         if self.ball is not None:
             x[:] = into_ball(x.T, self.lower.T, self.upper.T, self.ball).T
         return x

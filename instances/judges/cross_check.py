@@ -177,15 +177,15 @@ def _second_look(replay: Replay, x: Array, real: Array, given: Array, allowed: f
 
 
 def _in_double(replay: Replay, x: Array) -> tuple[Array, float]:
-    """The file's output at x, all of it computed in double, and the largest number on the way."""
+    """The output of the file (or files) at x, all of it computed in double, and the largest number on the way."""
     from onnx.reference import ReferenceEvaluator
 
-    assert replay.model is not None
-    evaluator = ReferenceEvaluator(in_one_type(load_model(replay.model), DOUBLE))
-    session = replay.session
-    everything = evaluator.run(None, session.given(x[None], double=True), intermediate=True)
-    assert isinstance(everything, dict)
-    floats = [np.asarray(v) for v in everything.values() if v is not None]
-    sizes = [float(np.abs(v).max(initial=0.0)) for v in floats if v.dtype.kind == "f"]
-    outputs = [np.asarray(everything[name], dtype=np.float64).ravel() for name in session.outputs]
-    return np.concatenate(outputs), max(sizes, default=0.0)
+    outputs, sizes = [], [0.0]
+    for session, part in replay.session.pieces(x):
+        evaluator = ReferenceEvaluator(in_one_type(load_model(session.model), DOUBLE))
+        everything = evaluator.run(None, session.given(part[None], double=True), intermediate=True)
+        assert isinstance(everything, dict)
+        floats = [np.asarray(v) for v in everything.values() if v is not None]
+        sizes += [float(np.abs(v).max(initial=0.0)) for v in floats if v.dtype.kind == "f"]
+        outputs += [np.asarray(everything[name], dtype=np.float64).ravel() for name in session.outputs]
+    return np.concatenate(outputs), max(sizes)

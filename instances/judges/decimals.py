@@ -21,13 +21,14 @@ from typing import Any
 
 import numpy as np
 
-from ..property import InputSet
+from ..property import InputSet, Property
 from .witness import Witness
 
-__all__ = ["written_inside"]
+__all__ = ["read_as", "written_inside"]
 
 _NUMBER = r"([-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?)"
-_COMPARED = re.compile(rf"\(\s*[<>=]=?\s+(?:X_([0-9]+)\s+{_NUMBER}|{_NUMBER}\s+X_([0-9]+))\s*\)")
+_NAME = r"([A-Za-z][A-Za-z0-9_]*+(?:\s*+\[[0-9,\s]*+\])?)"
+_COMPARED = re.compile(rf"\(\s*[<>=]=?\s+(?:{_NAME}\s+{_NUMBER}|{_NUMBER}\s+{_NAME})\s*\)")
 _PRECISE = Context(prec=1200)  # float64s have up to 767 digits
 MOST_DIGITS = 1000
 _HALVINGS = (1, 2, 4, 8, 16, 32, 64)  # how near to the ends of an interval decimals are tried, in powers of two
@@ -48,16 +49,16 @@ class _Interval:
         return above and (d < self.high or (d == self.high and not self.open_above))
 
 
-def written_inside(witness: Witness, region: InputSet, text: str, dtype: Any) -> Witness:
-    """The witness with the decimals of its inputs that lie inside the intervals of `region` as `text` writes them.
+def written_inside(witness: Witness, region: InputSet, prop: Property, dtype: Any) -> Witness:
+    """The witness with the decimals of its inputs that lie inside the intervals of `region` as `prop` writes them.
 
-    text: VNN-LIB, "" where there is none (bounds are then what float64 says); dtype: numpy's type of the model's
-    inputs. Where no decimal does both, the input's own repr stays.
+    prop: its `text` is VNN-LIB, "" where there is none (bounds are then what float64 says); dtype: numpy's type of the
+    model's inputs. Where no decimal does both, the input's own repr stays.
     """
     touched = np.flatnonzero((witness.input <= region.lower) | (witness.input >= region.upper)).tolist()
     if not touched:
         return witness
-    literals = _literals(text)
+    literals = _literals(prop.text, {prop.name_of(i): i for i in touched})
     written = {}
     for i in touched:
         value, ends = float(witness.input[i]), (float(region.lower[i]), float(region.upper[i]))
@@ -66,17 +67,19 @@ def written_inside(witness: Witness, region: InputSet, text: str, dtype: Any) ->
             max(map(Fraction, low), default=Fraction(ends[0])), min(map(Fraction, high), default=Fraction(ends[1])),
             bool(region.strict_lower[i]), bool(region.strict_upper[i]),
         )  # fmt: skip
-        found = _decimal(value, interval, [*low, *high], dtype)
+        found = _decimal(value, interval, [*low, *high], dtype)  # as the text writes it, if possible
         if found != repr(value):
             written[i] = found
     return replace(witness, written=written)
 
 
-def _literals(text: str) -> dict[tuple[int, float], list[str]]:
-    """Decimals that the text compares an input with, by input and the float64 that each is read as."""
+def _literals(text: str, names: dict[str, int]) -> dict[tuple[int, float], list[str]]:
+    """Decimals that the text compares inputs with, by input and the float64 that each is read as."""
     found: dict[tuple[int, float], list[str]] = {}
     for match in _COMPARED.finditer(text):
-        index, number = int(match[1] or match[4]), match[2] or match[3]
+        index, number = names.get("".join((match[1] or match[4]).split())), match[2] or match[3]
+        if index is None:
+            continue
         if len(number) > MOST_DIGITS or abs(int(number.lower().partition("e")[2] or 0)) > MOST_DIGITS:
             continue  # a Fraction of it would be of any size
         same = found.setdefault((index, float(number)), [])
@@ -91,7 +94,7 @@ def _decimal(value: float, interval: _Interval, literals: list[str], dtype: Any)
     for decimal in chain((plain, *literals), _between(interval)):
         number = Fraction(decimal)
         if interval.contains(number) and _by_float64(decimal, dtype) == value:
-            if float(decimal) == value or _at_once(number, value, dtype):
+            if read_as(decimal, value, dtype):
                 return decimal
             inside = inside or decimal
     return inside or plain
@@ -110,6 +113,13 @@ def _shortest(number: Fraction, width: Fraction) -> str:
     exact = _PRECISE.divide(Decimal(number.numerator), Decimal(number.denominator))
     scale = _PRECISE.divide(Decimal(width.numerator), Decimal(width.denominator)).adjusted()
     return str(exact.quantize(Decimal((0, (1,), scale - 25)), context=_PRECISE))
+
+
+def read_as(decimal: str, value: float, dtype: Any) -> bool:
+    """Whether a decimal is read as `value` of type `dtype`, both by way of float64 and at once."""
+    return _by_float64(decimal, dtype) == value and (
+        float(decimal) == value or _at_once(Fraction(decimal), value, dtype)
+    )
 
 
 def _by_float64(decimal: str, dtype: Any) -> float:

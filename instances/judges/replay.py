@@ -5,6 +5,8 @@ half-spaces and the norm ball are checked exactly, onnxruntime runs the file, an
 forbidden rows exactly. float64 decides the rows that are clear of its own rounding error, Fractions the
 others.
 
+In an input set with equalities the input is the rounding of a real point of the set (`real_points`).
+
 Where an interval of the box holds no float32 at all (an input fixed to 0.1), the float32 nearest to the
 interval is taken, as the competition's checkers accept, and the witness is flagged `rounded`.
 
@@ -15,6 +17,7 @@ network's, enclosed in float64 with a rigorous radius and, where that does not d
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from fractions import Fraction
 from functools import cache
 from pathlib import Path
@@ -25,8 +28,11 @@ import numpy as np
 from ..errors import InputError, ReplayError
 from ..network import Array, Network
 from ..property import Case, InputSet, Polyhedron
+from ..rewriting.elimination import solved
 from ..rounding import TINY, UNIT, UP
 from .exact_evaluation import enclose, exact_output
+from .joined import JoinedSession
+from .real_points import real_points
 from .runtime import Float, Grid, Session
 from .witness import Witness
 
@@ -38,28 +44,30 @@ _INTEGERS: dict[int, Any] = {
     2: np.uint8, 3: np.int8, 4: np.uint16, 5: np.int16, 6: np.int32, 7: np.int64, 12: np.uint32, 13: np.uint64,
 }  # fmt: skip
 _Exact = Callable[[], Sequence[float | Fraction] | None]
+_Output = Callable[[Array], tuple[Array, Array, _Exact]]
 
 
 class Replay:
     """Checks candidate inputs of one network.
 
     model: path of the ONNX file (found as `path` or `path`.gz), its bytes, or None for `network.source`;
-    with neither, the network counts as built in memory. The onnxruntime session starts with the first
-    candidate, one thread, quiet.
+    with neither, the network counts as built in memory. Of several networks side by side each has its own file. The
+    onnxruntime session starts with the first candidate, one thread, quiet.
     """
 
     def __init__(self, network: Network, model: str | Path | bytes | None = None) -> None:
         self.network = network
-        self.model = model if model is not None else network.source or None
+        sources = tuple(part.source for part in network.parts)
+        self.model = model if model is not None else sources if all(sources) and sources else network.source or None
         self.name = str(self.model) if isinstance(self.model, (str, Path)) else network.source or "the model"
-        self._session: Session | None = None
+        self._session: Session | JoinedSession | None = None
         self._failure = ""  # why there is no session
 
     def __getstate__(self) -> dict[str, Any]:
         return self.__dict__ | {"_session": None}  # sessions cannot travel to another process
 
     @property
-    def session(self) -> Session:
+    def session(self) -> Session | JoinedSession:
         """The running model; started when first asked for."""
         if self._session is None:
             if self.model is None:
@@ -67,11 +75,18 @@ class Replay:
             if self._failure:
                 raise ReplayError(self._failure)
             try:
-                self._session = Session(self.model, self.name, self.network)
+                self._session = self._start(self.model)
             except ReplayError as error:
                 self._failure = str(error)
                 raise
         return self._session
+
+    def _start(self, model: str | Path | bytes | tuple[str, ...]) -> Session | JoinedSession:
+        if not isinstance(model, tuple):
+            return Session(model, self.name, self.network)
+        parts = self.network.parts
+        sessions = [Session(source, source, part) for source, part in zip(model, parts, strict=True)]
+        return JoinedSession(sessions, [part.input_size for part in parts])
 
     @property
     def note(self) -> str:
@@ -106,17 +121,24 @@ class Replay:
             for port, end in zip(self.network.inputs, ends, strict=True)
         ) or ((slice(None), np.float32),)
 
-    def _decided(
-        self, case: Case, x: Array, joint: bool, dtype: Any, output: Callable[[Array], tuple[Array, Array, _Exact]]
-    ) -> Witness | None:
+    def _decided(self, case: Case, x: Array, joint: bool, dtype: Any, output: _Output) -> Witness | None:
         """See `check`; output: x -> f(x) in float64, a bound on its error, and a callable that gives it exactly.
 
-        dtype: one type for all inputs, or a grid; FREE leaves x as it is.
+        dtype: one type for all inputs, or a grid; FREE takes x, which is a witness's input, as it is.
         """
-        x, rounded = (x, False) if dtype is FREE else round_into(case.region, x, dtype)
+        region = case.region
+        if dtype is FREE:
+            return _forbidden(case, x, False, joint, output)
+        if solution := solved(region):
+            for real, point, rounded in real_points(region, solution, x, dtype):
+                if (rounded and self.model is None) or not (region.ball is None or region.ball.contains(point)):
+                    continue
+                if found := _forbidden(case, point, rounded, joint, output):
+                    return replace(found, real=tuple(real)) if rounded else found
+            return None
+        x, rounded = round_into(region, x, dtype)
         if not np.all(np.isfinite(x)):
             return None
-        region = case.region
         if np.any((region.lower == region.upper) & (region.strict_lower | region.strict_upper)):
             return None
         if rounded and self.model is None and not region.contains(x):
@@ -126,14 +148,7 @@ class Replay:
             return None
         if region.ball is not None and not region.ball.contains(x):
             return None
-        y, radius, exact = output(x)
-        if not np.all(np.isfinite(y)):
-            return None
-        point = np.concatenate([y, x]) if joint else y
-        if joint:
-            radius, exact = np.pad(radius, (0, len(x))), _followed_by(exact, x)
-        found = any(_contains(polyhedron, point, radius, exact) for polyhedron in case.forbidden)
-        return Witness(x, y, rounded) if found else None
+        return _forbidden(case, x, rounded, joint, output)
 
     def run(self, x: Array) -> Array:
         """Outputs [B, m] of the file for inputs x [B, n], in the model's own types (float32 as a rule).
@@ -152,6 +167,21 @@ class Replay:
         """The file's own output."""
         y = self.session.single(x).astype(np.float64)
         return y, np.zeros(len(y)), y.tolist
+
+
+def _forbidden(case: Case, x: Array, rounded: bool, joint: bool, output: _Output) -> Witness | None:
+    """The witness that input x [n] is, if its output is forbidden."""
+    if not np.all(np.isfinite(x)):
+        return None
+    y, radius, exact = output(x)
+    if not np.all(np.isfinite(y)):
+        return None
+    point = np.concatenate([y, x]) if joint else y
+    if joint:
+        radius, exact = np.pad(radius, (0, len(x))), _followed_by(exact, x)
+    found = (_contains(polyhedron, point, radius, exact) for polyhedron in case.forbidden)
+    hit = next((k for k, inside in enumerate(found) if inside), None)
+    return None if hit is None else Witness(x, y, rounded, disjunct=hit)
 
 
 def round_into(region: InputSet, x: Array, dtype: Float | Grid = np.float32) -> tuple[Array, bool]:

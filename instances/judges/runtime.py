@@ -54,6 +54,7 @@ class Session:
 
     def __init__(self, model: str | Path | bytes, name: str, network: Network) -> None:
         self.name, self.output_size, self.note, self.narrow = name, network.output_size, "", False
+        self.model = model
         try:
             self.session = _start(model if isinstance(model, bytes) else _content(model))
         except InputError as error:
@@ -149,6 +150,10 @@ class Session:
     def single(self, x: Array) -> Array:
         """Output [m] for one input [n]."""
         return self._call(np.asarray(x)[None], 1)[0]
+
+    def pieces(self, x: Array) -> list[tuple[Session, Array]]:
+        """Every session with its part of x [..., n]: this one, with all of it."""
+        return [(self, x)]
 
     def run(self, x: Array) -> Array:
         """Outputs [B, m] for inputs [B, n]."""

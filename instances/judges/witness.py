@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from fractions import Fraction
 
 import numpy as np
 
@@ -35,6 +36,11 @@ class Witness:
         False  # some bound interval holds no value of that type, and the one nearest to it was taken
     )
     written: dict[int, str] = field(default_factory=dict)  # decimals of inputs whose repr will not do
+    # the point of an input set with equalities that `input` is the rounding of, where that is another
+    real: tuple[Fraction, ...] | None = None
+    case: int = 0  # of the property's cases, the one that it violates
+    disjunct: int = 0  # of the forbidden polyhedra of its case, the first that holds the output
+    forbidden: str = ""  # what that one says
 
     def decimal(self, i: int) -> str:
         """Input i as it is written."""

@@ -1,1 +1,1 @@
-"""Which property does a VNN-LIB file state? Parser, normal form, writer."""
+"""Which property does a VNN-LIB file state? Parsers of both versions, normal form, writer."""

@@ -6,16 +6,17 @@ numbers are exact: literals are float64, whatever is computed from them are Frac
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import NamedTuple, NoReturn
 
+from ..declarations import Declared
 from ..errors import PropertyError
 
 __all__ = [
     "MAX_ATOMS", "MAX_CONJUNCTIONS", "Atom", "Bound", "Conjunction", "Formula", "Linear", "Number", "Text",
-    "add", "compare", "conjoin", "scale",
+    "add", "conjoin", "scale", "spelled_flat",
 ]  # fmt: skip
 
 MAX_CONJUNCTIONS = 500_000  # of a disjunctive normal form; more is a blow-up that no search would survive
@@ -35,7 +36,7 @@ class Atom(NamedTuple):
 
 # A plain command `(assert (<= X_0 0.5))`: variable, whether it is an upper bound, value, position, strict. No class of
 # its own: there may be hundreds of thousands, and the garbage collector lets go of plain tuples.
-Bound = tuple[int, bool, float, int, bool]
+Bound = tuple[int, bool, Number, int, bool]
 Conjunction = tuple[Atom, ...]
 Linear = tuple[dict[int, Fraction], Fraction]  # coefficients by variable, constant
 
@@ -56,6 +57,11 @@ class Text:
         raise PropertyError(f"{self.name}, line {self.line(position)}: {message}")
 
 
+def spelled_flat(variable: int) -> str:
+    """X_i of an input, Y_i of an output, as VNN-LIB 1 names them."""
+    return f"X_{variable}" if variable >= 0 else f"Y_{~variable}"
+
+
 @dataclass(eq=False)
 class Formula:
     """What a file says. All of `bounds` and all of `assertions` hold together."""
@@ -65,15 +71,21 @@ class Formula:
     outputs: list[int]  # position of the declaration of Y_0, Y_1, ...
     bounds: list[Bound]
     assertions: list[list[Conjunction]]  # each a disjunction; no conjunctions at all means false
+    spelled: Callable[[int], str] = spelled_flat  # how a variable is written; i is an input, ~i an output
+    networks: list[Declared] = field(default_factory=list)  # of VNN-LIB 2
+    notes: list[str] = field(default_factory=list)  # what a reader of the verdict must know besides
 
 
-def conjoin(parts: Sequence[list[Conjunction]], text: Text) -> list[Conjunction]:
+def conjoin(parts: Sequence[list[Conjunction]], text: Text, position: int = 0) -> list[Conjunction]:
     """The conjunction of disjunctions, multiplied out.
 
-    Raises PropertyError where that has more than MAX_CONJUNCTIONS conjunctions or MAX_ATOMS atoms.
+    position: what to blame, unless an atom tells better. Raises PropertyError where that has more than
+    MAX_CONJUNCTIONS conjunctions or MAX_ATOMS atoms.
     """
     if not all(parts):
         return []
+    if sum(len(part[0]) for part in parts if len(part) == 1) > MAX_ATOMS:
+        text.fail(position, f"more than {MAX_ATOMS} comparisons in one conjunction")
     common: Conjunction = tuple(atom for part in parts if len(part) == 1 for atom in part[0])
     product = [common]
     for part in parts:
@@ -81,7 +93,7 @@ def conjoin(parts: Sequence[list[Conjunction]], text: Text) -> list[Conjunction]
             continue
         atoms = len(part) * sum(map(len, product)) + len(product) * sum(map(len, part))
         if len(product) * len(part) > MAX_CONJUNCTIONS or atoms > MAX_ATOMS:
-            where = next((c[0].position for c in part if c), 0)
+            where = next((c[0].position for c in part if c), position)
             text.fail(
                 where,
                 f"'and' of 'or' multiplies out to {len(product) * len(part)} or more conjunctions "
@@ -104,20 +116,3 @@ def scale(term: Linear, factor: Fraction) -> Linear:
     """factor * term."""
     coefficients, constant = term
     return {v: c * factor for v, c in coefficients.items()}, constant * factor
-
-
-def compare(operator: str, left: Linear, right: Linear, position: int) -> list[Conjunction]:
-    """left <= right (or <, >=, >, =) as at most one conjunction; a comparison of constants is decided at once.
-
-    The coefficients of `left` are used up, as in `add`.
-    """
-    coefficients, constant = add(left, right, -1)
-    strict = operator in "<>"
-    atoms: list[Atom] = []
-    for sign in {"<": (1,), ">": (-1,), "=": (1, -1)}[operator[0]]:
-        terms = tuple((v, sign * c) for v, c in coefficients.items() if c != 0)
-        if terms:
-            atoms.append(Atom(terms, sign * constant, position, strict))
-        elif sign * constant > 0 or (strict and constant == 0):
-            return []
-    return [tuple(atoms)]

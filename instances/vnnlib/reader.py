@@ -1,66 +1,54 @@
-"""VNN-LIB 1 files -> Property: a list of input sets, each with its union of forbidden polyhedra.
+"""VNN-LIB files -> Property: a list of input sets, each with its union of forbidden polyhedra.
 
-Assertions that mention inputs are multiplied out and grouped by the input set they describe; assertions on
-outputs alone are multiplied out once and conjoined to every group. So all disjuncts of one input set land in
-one case and are searched together, and a disjunction over ten boxes and one over nine outputs is read as 10
-cases of 9, not as 90.
-
-Rounding. Literals are the float64 nearest to them (see vnnlib_parser). What is computed from them is exact
-where float64 can hold it, and otherwise rounded outward, by at most one unit in the last place, so that
-neither an input set nor a forbidden set ever shrinks: `unsat` stays `unsat`. A bound or right-hand side that was
-rounded outward is strict: the number itself is not attained, and float64s are told apart as the text does.
-
-What is empty. A conjunction with a comparison of constants that is false, or with a lower bound above an upper
-bound (or at it, one of them strict), has no solution and is dropped. If contradictory bounds leave nothing at all,
-that is an error in the file; if false constants do, the property has no cases and holds vacuously.
+parser.py and networks.py read the text, of version 1 and 2, normal_form.py makes cases of what it says. Literals are
+the float64 nearest to them.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable
-from dataclasses import dataclass
-from fractions import Fraction
 from pathlib import Path
 
-import numpy as np
-
+from ..declarations import Declared, Tensor
 from ..errors import PropertyError
 from ..files import open_text
-from ..network import Array
-from ..property import Case, InputSet, Polyhedron, Property
-from .formula import MAX_CONJUNCTIONS, Atom, Bound, Conjunction, Formula, Number, conjoin
+from ..property import Property
+from .formula import Formula
+from .networks import is_version_2, parse_networks
+from .normal_form import Normaliser
 from .parser import parse
 
-__all__ = ["parse_property", "read_property"]
+__all__ = ["declarations", "parse_any", "parse_property", "read_property"]
 
 
 def read_property(
-    path: str | Path, input_size: int | None = None, output_size: int | None = None
+    path: str | Path, input_size: int | None = None, output_size: int | None = None, strict_types: bool = False
 ) -> Property:
-    """Read a VNN-LIB 1 file, plain or gzipped (`path`, or else `path` + ".gz").
+    """Read a VNN-LIB file of version 1 or 2, plain or gzipped (`path`, or else `path` + ".gz").
 
-    input_size, output_size: sizes of the network it is meant for, checked where given.
+    input_size, output_size: sizes of the network it is meant for, checked where given and where it is one network;
+    strict_types: refuse declared floats, which are read as reals else.
     Raises InputError where there is no such file, PropertyError (naming file and line) where it is malformed,
-    contradictory, non-linear, leaves an input unbounded, or does not fit the network.
+    non-linear, leaves an input unbounded, or does not fit the network.
     """
     with open_text(path) as file:
-        return parse_property(file.read(), input_size, output_size, str(path))
+        return parse_property(file.read(), input_size, output_size, str(path), strict_types)
 
 
 def parse_property(
-    text: str, input_size: int | None = None, output_size: int | None = None, source: str = ""
-) -> Property:
-    """Read a VNN-LIB 1 text; `source` is its name in messages. See read_property.
+    text: str, input_size: int | None = None, output_size: int | None = None, source: str = "",
+    strict_types: bool = False,
+) -> Property:  # fmt: skip
+    """Read a VNN-LIB text; `source` is its name in messages. See read_property.
 
     >>> declarations = "(declare-const X_0 Real) (declare-const Y_0 Real)"
     >>> prop = parse_property(declarations + "(assert (and (>= X_0 -1) (<= X_0 1) (>= Y_0 100)))")
     >>> prop.cases[0].region.lower, prop.cases[0].forbidden[0].rhs
     (array([-1.]), array([-100.]))
     """
-    formula = parse(text, source or "property")
+    formula = parse_any(text, source or "property", strict=strict_types)
     sizes, expected = (len(formula.inputs), len(formula.outputs)), (input_size, output_size)
-    if any(e is not None and e != s for s, e in zip(sizes, expected, strict=True)):
+    unfit = any(e is not None and e != s for s, e in zip(sizes, expected, strict=True))
+    if unfit and len(formula.networks) < 2:
         wanted = " and ".join(
             f"{e} {w}" for e, w in zip(expected, ("inputs", "outputs"), strict=True) if e is not None
         )
@@ -68,276 +56,26 @@ def parse_property(
             f"{formula.text.name}: the property declares {sizes[0]} inputs and {sizes[1]} outputs, "
             f"the network has {wanted}; is this the property of another network?"
         )
-    cases, joint = _Normaliser(formula).cases()
-    return Property(cases, *sizes, source, joint, text)
+    normaliser = Normaliser(formula)
+    cases, joint = normaliser.cases()
+    return Property(
+        cases, *sizes, source, joint, text, normaliser.contradiction, tuple(formula.networks), tuple(formula.notes)
+    )
 
 
-_Ends = tuple[Array, Array, Array, Array, Array, Array, Array]  # the fields of an InputSet, bounds perhaps infinite
+def parse_any(text: str, name: str, exact: bool = False, strict: bool = False) -> Formula:
+    """What a text of either version says; see `parse` and `parse_networks`, for `exact` and `strict`, too."""
+    return parse_networks(text, name, exact, strict) if is_version_2(text) else parse(text, name, exact)
 
 
-@dataclass(frozen=True, eq=False)
-class _Contradiction:
-    """A box whose bounds of one variable leave nothing between them."""
+def declarations(text: str, source: str = "property") -> tuple[Declared, ...]:
+    """The networks that a text declares; of version 1 one, whose tensors are the vectors X and Y.
 
-    variable: int
-    atoms: Conjunction  # of the conjunction it stems from, besides the plain bounds
-
-
-class _Normaliser:
-    """Formula -> cases."""
-
-    def __init__(self, formula: Formula) -> None:
-        self.formula = formula
-        self.inputs, self.outputs = len(formula.inputs), len(formula.outputs)
-        self.base = _plain_box(formula)
-        self.rows_of: dict[tuple[tuple[int, Number], ...], Array] = {}  # of atoms on outputs, by their terms
-        atoms = (a for part in formula.assertions for conjunction in part for a in conjunction)
-        self.joint = any(_on_inputs(a) and not _on_inputs_only(a) for a in atoms)
-
-    def cases(self) -> tuple[tuple[Case, ...], bool]:
-        """All cases, and whether polyhedra are over (y, x)."""
-        text = self.formula.text
-        sides: tuple[list[list[Conjunction]], list[list[Conjunction]]] = ([], [])
-        for part in self.formula.assertions:
-            sides[any(_on_inputs(a) for conjunction in part for a in conjunction)].append(part)
-        sides[0].extend([(_bound_atom(bound),)] for bound in self.formula.bounds if bound[0] < 0)
-        forbidden = conjoin(sides[0], text)
-        regions = self.regions(conjoin(sides[1], text))
-        if not forbidden:
-            return (), False
-        for ends, _ in regions:
-            self.require_finite(*ends[:2])
-        if sum(len(residuals) for _, residuals in regions) * len(forbidden) > MAX_CONJUNCTIONS:
-            raise PropertyError(
-                f"{text.name}: more than {MAX_CONJUNCTIONS} forbidden polyhedra; "
-                "split the property into several files"
-            )
-        shared = {c: self.polyhedron(c) for c in forbidden}  # most cases demand nothing besides
-        cases = tuple(Case(_input_set(ends), self.union(residuals, shared)) for ends, residuals in regions)
-        return cases, self.joint
-
-    def regions(self, conjunctions: list[Conjunction]) -> list[tuple[_Ends, list[Conjunction]]]:
-        """Input sets that differ, each with what its conjunctions demand besides; missing bounds are infinite.
-
-        Raises PropertyError where there are conjunctions, and all of them contradict themselves.
-        """
-        groups: dict[tuple[bytes, ...], tuple[_Ends, list[Conjunction]]] = {}
-        known: dict[object, list[Conjunction] | None] = {}  # by what atoms say, wherever they stand in the text
-        contradiction: _Contradiction | None = None
-        for conjunction in conjunctions:
-            on_inputs, residual = _split(conjunction)
-            said = tuple((atom.terms, atom.constant, atom.strict) for atom in on_inputs)
-            if said not in known:
-                region = self.region(on_inputs)
-                if isinstance(region, _Contradiction):
-                    contradiction, known[said] = contradiction or region, None
-                else:
-                    key = tuple(a.tobytes() for a in region)
-                    known[said] = groups.setdefault(key, (region, []))[1]
-            residuals = known[said]
-            if residuals is not None:
-                residuals.append(residual)
-        if contradiction and not groups:
-            self.report(contradiction)
-        return list(groups.values())
-
-    def region(self, atoms: Conjunction) -> _Ends | _Contradiction:
-        """The input set of plain bounds and of one conjunction of atoms on inputs."""
-        lower, upper, above, below = (a.copy() for a in self.base)
-        rows, offsets, strict = [], [], []
-        for atom in sorted(atoms, key=_position) if len(atoms) > 1 else atoms:
-            if len(atom.terms) == 1:
-                variable, is_upper, value, open_end = self.bound(atom)
-                ends, masks = (upper, below) if is_upper else (lower, above)
-                if value == ends[variable]:
-                    masks[variable] |= open_end
-                elif (value < ends[variable]) == is_upper:
-                    ends[variable], masks[variable] = value, open_end
-            else:
-                row, rhs, open_row = self.row(atom, self.inputs)
-                rows.append(0.0 - row)  # not -row: that would make zeros negative
-                offsets.append(rhs)
-                strict.append(open_row)
-        crossed = (lower > upper) | ((lower == upper) & (above | below))
-        if crossed.any():
-            return _Contradiction(int(crossed.argmax()), atoms)
-        matrix = np.array(rows).reshape(len(rows), self.inputs)
-        rest = np.array(offsets, dtype=np.float64), above, below, np.array(strict, dtype=bool)
-        return lower + 0.0, upper + 0.0, matrix, *rest
-
-    def bound(self, atom: Atom) -> tuple[int, bool, float, bool]:
-        """An atom in one variable as (variable, is an upper bound, value rounded outward, strict)."""
-        ((variable, coefficient),) = atom.terms
-        is_upper = coefficient > 0
-        if isinstance(coefficient, int) and isinstance(
-            atom.constant, float
-        ):  # plain_atom's: 1 or -1, and exact
-            return variable, is_upper, -coefficient * atom.constant, atom.strict
-        exact = -Fraction(atom.constant) / Fraction(coefficient)
-        value = _upward(exact) if is_upper else -_upward(-exact)
-        if math.isinf(value):
-            self.formula.text.fail(
-                atom.position, f"the bound of {_name(variable)} that follows is beyond float64"
-            )
-        return variable, is_upper, value, atom.strict or value != exact
-
-    def polyhedron(self, atoms: Conjunction) -> Polyhedron:
-        """The output polyhedron of atoms, over (y, x) if the property is joint."""
-        width = self.outputs + (self.inputs if self.joint else 0)
-        if len(atoms) == 1:
-            return self.half_space(atoms[0], width)
-        triples = [self.row(atom, width) for atom in sorted(atoms, key=_position)]
-        rows = np.array([row for row, _, _ in triples]).reshape(len(triples), width)
-        rhs = np.array([rhs for _, rhs, _ in triples], dtype=np.float64)
-        return Polyhedron(rows, rhs, np.array([strict for _, _, strict in triples], dtype=bool))
-
-    def half_space(self, atom: Atom, width: int) -> Polyhedron:
-        """The polyhedron of a single atom; atoms with the same terms share their rows."""
-        if atom.terms not in self.rows_of or not isinstance(atom.constant, float):
-            row, rhs, strict = self.row(atom, width)
-            rows = row[None]
-            if isinstance(atom.constant, float) and all(isinstance(c, int) for _, c in atom.terms):
-                self.rows_of[atom.terms] = rows  # terms that need no common denominator with a float constant
-        else:
-            rows, rhs, strict = self.rows_of[atom.terms], -atom.constant + 0.0, atom.strict
-        return Polyhedron.of_checked(rows, np.array([rhs]), np.array([strict]))
-
-    def union(
-        self, residuals: Iterable[Conjunction], shared: dict[Conjunction, Polyhedron]
-    ) -> tuple[Polyhedron, ...]:
-        """Residuals times the conjunctions that all cases share, duplicates left out."""
-        found: dict[tuple[bytes, bytes, bytes], Polyhedron] = {}
-        for residual in residuals:
-            for atoms, polyhedron in shared.items():
-                both = self.polyhedron(residual + atoms) if residual else polyhedron
-                found.setdefault((both.rows.tobytes(), both.rhs.tobytes(), both.strict.tobytes()), both)
-        return tuple(found.values())
-
-    def row(self, atom: Atom, width: int) -> tuple[Array, float, bool]:
-        """An atom as (row, rhs, strict) of row @ v <= rhs; v is x for an atom on inputs alone, else (y, x).
-
-        The row is exact, if need be by multiplying the atom by the common denominator; rhs is rounded upward.
-        """
-        numbers = [c for _, c in atom.terms]
-        rhs = -atom.constant
-        if not all(map(_exact, (*numbers, rhs))):
-            scale = math.lcm(*(Fraction(c).denominator for c in (*numbers, rhs)))
-            scaled = [Fraction(c) * scale for c in (*numbers, rhs)]
-            if all(map(_exact, scaled)) or not all(map(_exact, numbers)):
-                numbers, rhs = list(scaled[:-1]), scaled[-1]
-        if not all(map(_exact, numbers)) or math.isinf(bound := _upward(rhs)):
-            self.formula.text.fail(
-                atom.position,
-                "the sum of this comparison's terms has coefficients that float64 cannot hold exactly, "
-                "even over a common denominator; write them with fewer digits",
-            )
-        row = np.zeros(width)
-        first = 0 if _on_inputs_only(atom) else self.outputs
-        for (variable, _), number in zip(atom.terms, numbers, strict=True):
-            row[first + variable if variable >= 0 else ~variable] = float(number)
-        return row, bound + 0.0, atom.strict or bound != rhs
-
-    def require_finite(self, lower: Array, upper: Array) -> None:
-        """PropertyError unless every input has both bounds."""
-        open_below, open_above = np.isinf(lower), np.isinf(upper)
-        missing = np.flatnonzero(open_below | open_above)
-        if len(missing):
-            i = int(missing[0])
-            side, compare = ("lower", ">=") if open_below[i] else ("upper", "<=")
-            others = f" (nor have {len(missing) - 1} other inputs both bounds)" if len(missing) > 1 else ""
-            self.formula.text.fail(
-                self.formula.inputs[i],
-                f"X_{i}, declared here, has no {side} bound in some input set{others}; "
-                f"add (assert ({compare} X_{i} ...))",
-            )
-
-    def report(self, found: _Contradiction) -> None:
-        """Raise the PropertyError of contradictory bounds, with the lines of both."""
-        text, i = self.formula.text, found.variable
-        bounds = [(side, value, position) for v, side, value, position, _ in self.formula.bounds if v == i]
-        for atom in found.atoms:
-            if len(atom.terms) == 1 and atom.terms[0][0] == i:
-                bounds.append((*self.bound(atom)[1:3], atom.position))
-        low = max((b for b in bounds if not b[0]), key=lambda b: b[1])
-        high = min((b for b in bounds if b[0]), key=lambda b: b[1])
-        crossed = low[1] > high[1]
-        text.fail(
-            max(low[2], high[2]),
-            f"X_{i} has the lower bound {low[1]!r} (line {text.line(low[2])}) {'above' if crossed else 'at'} the upper "
-            f"bound {high[1]!r} (line {text.line(high[2])}){'' if crossed else ', one of them strict'}; "
-            "no input satisfies this, nor any other disjunct",
-        )
-
-
-def _input_set(ends: _Ends) -> InputSet:
-    """Of finite ends that do not cross."""
-    lower, upper, matrix, _, above, below, _ = ends
-    return InputSet.box_of_checked(lower, upper, above, below) if not len(matrix) else InputSet(*ends)
-
-
-def _plain_box(formula: Formula) -> tuple[Array, Array, Array, Array]:
-    """Bounds that the plain commands `(assert (<= X_0 0.5))` give, infinite where there are none.
-
-    Returns (lower, upper, whether lower is strict, whether upper is).
+    Raises PropertyError, as `parse_property`, as far as the text alone tells.
     """
-    lower, upper = np.full(len(formula.inputs), -np.inf), np.full(len(formula.inputs), np.inf)
-    for is_upper, box, tighten in ((False, lower, np.maximum), (True, upper, np.minimum)):
-        chosen = [(v, value) for v, side, value, _, _ in formula.bounds if v >= 0 and side == is_upper]
-        if chosen:
-            variables, values = zip(*chosen, strict=True)
-            tighten.at(box, np.array(variables), np.array(values, dtype=np.float64))
-    masks = np.zeros((2, len(lower)), dtype=bool)
-    for variable, is_upper, value, _, strict in formula.bounds:
-        if strict and variable >= 0 and (upper if is_upper else lower)[variable] == value:
-            masks[int(is_upper), variable] = True
-    return lower, upper, masks[0], masks[1]
-
-
-def _bound_atom(bound: Bound) -> Atom:
-    variable, is_upper, value, position, strict = bound
-    sign = 1 if is_upper else -1
-    return Atom(((variable, sign),), -sign * value, position, strict)
-
-
-def _split(conjunction: Conjunction) -> tuple[Conjunction, Conjunction]:
-    """Atoms on inputs alone, and the others."""
-    sides: tuple[list[Atom], list[Atom]] = ([], [])
-    for atom in conjunction:
-        sides[not _on_inputs_only(atom)].append(atom)
-    return tuple(sides[0]), tuple(sides[1])
-
-
-def _position(atom: Atom) -> int:
-    return atom.position
-
-
-def _on_inputs(atom: Atom) -> bool:
-    return any(variable >= 0 for variable, _ in atom.terms)
-
-
-def _on_inputs_only(atom: Atom) -> bool:
-    return all(variable >= 0 for variable, _ in atom.terms)
-
-
-def _name(variable: int) -> str:
-    return f"X_{variable}" if variable >= 0 else f"Y_{~variable}"
-
-
-def _exact(number: Number) -> bool:
-    """Whether float64 holds the number exactly."""
-    nearest = _nearest(number)
-    return math.isfinite(nearest) and nearest == number
-
-
-def _nearest(number: Number) -> float:
-    """float64 nearest to a number, infinite beyond the largest."""
-    try:
-        return float(number)
-    except OverflowError:
-        return math.inf if number > 0 else -math.inf
-
-
-def _upward(number: Number) -> float:
-    """Least float64 that is not below the number."""
-    nearest = _nearest(number)
-    return math.nextafter(nearest, math.inf) if math.isfinite(nearest) and nearest < number else nearest
+    if is_version_2(text):
+        return tuple(parse_networks(text, source).networks)
+    formula = parse(text, source)
+    x = Tensor("X", "real", (len(formula.inputs),), 0, True, "real")
+    y = Tensor("Y", "real", (len(formula.outputs),), 0, False, "real")
+    return (Declared("", (x, y)),)

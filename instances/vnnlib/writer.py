@@ -18,7 +18,7 @@ from ..errors import PropertyError
 from ..network import Array
 from ..property import Case, InputSet, Polyhedron, Property
 
-__all__ = ["property_text", "write_property"]
+__all__ = ["forbidden_text", "property_text", "write_property"]
 
 _TRUE, _FALSE = "(<= 0 0)", "(<= 1 0)"
 
@@ -57,6 +57,23 @@ def property_text(prop: Property) -> str:
     else:
         lines += ["(assert (or", *(f"  {_case(case, inputs, names)}" for case in cases), "))"]
     return "\n".join(lines) + "\n"
+
+
+def forbidden_text(prop: Property, case: Case, k: int) -> str:
+    """What polyhedron k of a case says, with the names that the property's own text uses.
+
+    >>> case = Case(InputSet.box(np.zeros(1), np.ones(1)), (Polyhedron(np.array([[1.0, -1.0]]), np.zeros(1)),))
+    >>> forbidden_text(Property((case,), 1, 2), case, 0)
+    '(<= Y_0 Y_1)'
+    """
+    polyhedron = case.forbidden[k]
+    used = np.flatnonzero(polyhedron.rows.any(axis=0)).tolist() if len(polyhedron.rows) else []
+    names = [""] * (prop.output_size + (prop.input_size if prop.joint else 0))
+    for i in used:
+        is_input = i >= prop.output_size
+        names[i] = prop.name_of(i - prop.output_size if is_input else i, is_input)
+    atoms = _rows(polyhedron, names) or ["true"]
+    return atoms[0] if len(atoms) == 1 else _and(atoms)
 
 
 def _case(case: Case, inputs: Sequence[str], names: Sequence[str]) -> str:

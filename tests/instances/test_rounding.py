@@ -25,6 +25,7 @@ from hypersplit.instances.rounding import (
     INVERSE_ERROR,
     LAST_ROUNDINGS,
     LEAST_PRODUCT,
+    LITERALS,
     MOST_PRODUCT,
     RESIDUAL,
     ROUND_UP,
@@ -167,3 +168,8 @@ def test_values_of_curves_are_as_good_as_said(kind: str) -> None:
     wide = z.astype(np.longdouble)
     exact = np.tanh(wide) if kind == "tanh" else (1 + np.tanh(wide / 2)) / 2
     assert np.abs(activate(kind, z) - exact).max() < ELEMENTARY < CURVE_SLACK
+
+
+def test_literals_are_paid_for() -> None:
+    """A product of a literal and a literal, each off by UNIT, and their rounding stay below LITERALS."""
+    assert (1 + Fraction(UNIT)) ** 4 <= 1 + Fraction(LITERALS)

@@ -19,6 +19,7 @@ from hypersplit.heuristics.splits.rules import RULES
 ROOT = Path(__file__).resolve().parents[3]
 NAMES = (
     "verify", "resume", "run-job", "merge", "info", "radius", "robustness", "bench", "study", "demo", "warm",
+    "supports",
 )  # fmt: skip
 COMMANDS = {name: lambda args: 0 for name in NAMES}
 

@@ -10,7 +10,6 @@ import pytest
 from hypersplit.bab.command.cli import main
 from hypersplit.bab.drawing.cells import choose_inputs
 from hypersplit.bab.drawing.picture import Drawing, draw
-from hypersplit.bab.drawing.tree_drawing import spans
 from hypersplit.bab.run.result import Result
 from hypersplit.bab.tree.evidence import Evidence, State
 from hypersplit.bab.tree.trace import SplitTree, Trace
@@ -94,17 +93,6 @@ def test_every_size_of_tree_is_drawn(inputs: int, open_inputs: int, times: int, 
     draw(str(tmp_path / "p.png"), Drawing(query, tree, result if times % 2 else Result("timeout"), "a,  b"))
 
     assert size_of(tmp_path / "p.png")[0] > 1500
-
-
-def test_widths_of_subtrees_are_their_leaves() -> None:
-    """Children share their parent's interval without gap, the lower child to the left; leaves are one wide."""
-    tree = halved(query_of(2, 2), 5, 2)
-    start, count = spans(tree)
-    inner = np.flatnonzero(~tree.leaf)
-    upper, lower = tree.children[inner].T
-
-    assert count[0] == 32 and (count[tree.leaf] == 1).all() and sorted(start[tree.leaf]) == list(range(32))
-    assert (start[lower] == start[inner]).all() and (start[upper] == start[inner] + count[lower]).all()
 
 
 def test_the_inputs_that_show_most_cells_are_drawn() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from carried_inputs import DIGITS, IRIS, digits, flowers, needs_balls
+from carried_inputs import DIGITS, IRIS, digits, flowers
 
 import hypersplit
 from hypersplit import InputError, Network, Radius, Result, Witness, sequential, verify
@@ -193,7 +193,6 @@ def test_wrong_arguments_are_refused(change: dict[str, object], said: str) -> No
         hypersplit.radius(**({"network": network, "x": x} | change))  # type: ignore[arg-type]
 
 
-@needs_balls
 @pytest.mark.parametrize(("norm", "exact"), [(1, 1.0), (2, 2 / np.sqrt(5))])
 def test_other_norms_have_the_radius_of_the_dual_norm(norm: float, exact: float) -> None:
     """gap / ||w||_q of the affine classifier: 2 / 2 in l1, 2 / sqrt(5) in l2."""

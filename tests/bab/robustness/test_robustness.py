@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from carried_inputs import DIGITS, IRIS, digits, flowers, needs_balls
+from carried_inputs import DIGITS, IRIS, digits, flowers
 
 import hypersplit
 from hypersplit import InputError, verify
@@ -225,7 +225,6 @@ def test_scaled_inputs_have_scaled_radii(tmp_path: Path) -> None:
     assert list(statuses(tmp_path / "a.csv").values()) == [a.status for a in expected]
 
 
-@needs_balls
 @pytest.mark.parametrize("norm", [1, 2])
 def test_other_norms_are_certified_too(norm: int) -> None:
     """Their balls lie in that of the maximum norm: what is robust there is robust here."""

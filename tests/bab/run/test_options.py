@@ -31,6 +31,7 @@ WRONG: dict[str, list[Any]] = {
     "batch": [-1, 0.5, 10**20, math.nan, "0", None, True],
     "clip": [0, 1, "true", None, math.nan],
     "trust_scip": [0, 1, "false", None],
+    "strict_types": [0, 1, "false", None],
     "log": [None, 3, b"log", True, "a\0b"],
     "checkpoint": [None, 3, b"file", True, "a\0b"],
     "workers": ["", "fibers", None, 2],

@@ -3,21 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
-from search_steps import FunctionSteps, pace
 
-from hypersplit import verify
 from hypersplit.bab.tree.branching import MOST_CUTS, children
 from hypersplit.bab.tree.frontier import Frontier
-from hypersplit.bab.tree.search import search
-from hypersplit.bab.tree.tree import Tree
-from hypersplit.encodings.linear.bounds import Bounds
 from hypersplit.encodings.linear.clipping import clip_batch
 from hypersplit.encodings.linear.linear_bounds import LinearBoundOptions, bound
 from hypersplit.heuristics.splits.rules import RULES
 from hypersplit.heuristics.splits.splits import Splits, choose_splits
 from hypersplit.instances.batch import Batch, root
-from hypersplit.instances.families.random_networks import random_network, random_property
 from hypersplit.instances.network import sequential
 from hypersplit.instances.property import Case, InputSet, Polyhedron, Property
 from hypersplit.instances.query import Query, queries
@@ -111,44 +104,3 @@ def test_the_frontier_gives_back_what_was_pushed_most_suspicious_first() -> None
     assert frontier.pop(2).margin.tolist() == [-4.0, -5.0]
     assert sorted(frontier.pop(9).margin.tolist()) == [-3.0, -2.0, -1.0]
     assert len(frontier) == 0
-
-
-def test_nodes_that_cannot_be_split_forbid_unsat() -> None:
-    """A search whose nodes are neither closed nor split ends without being `closed`; Ctrl-C keeps the batch."""
-    query = next(q for q in map(random_query, range(50)) if q.worst(bound(q, root(q)).margins)[0] <= 0.0)
-
-    def interrupt(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    tree = Tree(root(query))
-    outcome = search(tree, FunctionSteps(query), pace(4))
-
-    assert not outcome.stopped and not tree.closed and tree.count_stuck == 1
-
-    tree = Tree(root(query))
-    outcome = search(tree, FunctionSteps(query, attacking=interrupt), pace(4))
-
-    assert outcome.stopped == "interrupted" and tree.count_open == 1
-
-
-def test_the_tree_does_not_depend_on_the_workers() -> None:
-    """Closed by one thread or by three: the same nodes."""
-    network = random_network((3, 12, 12, 2), seed=4)
-    prop = random_property(network, seed=6, radius=0.5, slack=0.3)
-    found = [verify(network, prop, method="split", jobs=jobs, batch=4, timeout=60.0) for jobs in (1, 3)]
-    assert found[0].verdict == found[1].verdict == "unsat"
-    assert found[0].statistics["nodes"] == found[1].statistics["nodes"] > 20
-
-
-def test_an_error_in_a_worker_reaches_the_caller() -> None:
-    """And leaves the tree as it was."""
-    query = random_query(0)
-
-    def fail(query: Query, batch: Batch) -> Bounds:
-        raise MemoryError("none left")
-
-    tree = Tree(Batch.concatenate([root(query)] * 40))
-    with pytest.raises(MemoryError, match="none left"):
-        search(tree, FunctionSteps(query, fail), pace(8, workers=3))
-    tree.recall()
-    assert tree.count_open == 40

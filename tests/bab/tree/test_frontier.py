@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import fields
 
 import numpy as np
@@ -10,6 +11,8 @@ import pytest
 from hypersplit.bab.tree.frontier import Frontier
 from hypersplit.instances.batch import Batch, root
 from hypersplit.instances.families.random_networks import random_network, random_property
+from hypersplit.instances.multipliers import Multipliers
+from hypersplit.instances.network import Array
 from hypersplit.instances.query import queries
 
 
@@ -43,13 +46,28 @@ def test_the_closed_share_of_a_tree() -> None:
     assert Frontier(nodes([])).closed_share == 1.0
 
 
-def test_what_stays_keeps_no_memory_of_what_left() -> None:
-    """The arrays of the nodes left behind are their own."""
+@pytest.mark.parametrize("known", [False, True])
+def test_what_stays_keeps_no_memory_of_what_left(known: bool) -> None:
+    """The arrays of the nodes left behind are their own, those of an ascent too."""
+    batch = nodes([-float(i) for i in range(100)])
+    if known:
+        batch.multipliers = Multipliers.none((100, batch.duty.shape[1]), batch.pre_lower.shape[1], 2, 3)
     frontier = Frontier(nodes([]))
-    frontier.push(nodes([-float(i) for i in range(100)]))
+    frontier.push(batch)
     assert len(frontier.pop(98)) == 98
     (left,) = frontier
-    assert len(left) == 2
-    for name in (f.name for f in fields(Batch)):
-        array = getattr(left, name)
+    assert len(left) == 2 and (left.multipliers is not None) == known
+    held = dict(arrays(left))
+    assert len(held) == len(fields(Batch)) - 1 + known * len(fields(Multipliers))
+    for name, array in held.items():
         assert array.base is None or array.base.size <= array.size, name
+
+
+def arrays(record: Batch | Multipliers) -> Iterator[tuple[str, Array]]:
+    """The arrays of a record, those of records in it too, with their names."""
+    for name in (f.name for f in fields(record)):
+        value = getattr(record, name)
+        if isinstance(value, Multipliers):
+            yield from ((f"{name}.{inner}", array) for inner, array in arrays(value))
+        elif value is not None:
+            yield name, value

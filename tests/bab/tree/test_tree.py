@@ -2,140 +2,39 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from dataclasses import replace
 
 import numpy as np
 import pytest
-from changed_efforts import change_efforts
-from random_instances import Instance, Shape, random_instance
+from random_instances import random_instance
+from tree_account import DRAWN, Ledger, account
 
-from hypersplit.bab.jobs import run as running
-from hypersplit.bab.jobs.job import Job
-from hypersplit.bab.jobs.run import candidates_of, run
-from hypersplit.bab.run.limits import Limits
-from hypersplit.bab.run.options import METHODS, Options
-from hypersplit.bab.stages.answer import Answer
-from hypersplit.bab.tree.evidence import Evidence, State, told
-from hypersplit.bab.tree.recorder import Recorder
-from hypersplit.bab.tree.trace import SplitTree, Trace
+from hypersplit.bab.tree.evidence import Evidence
 from hypersplit.bab.tree.tree import Round, Tree
-from hypersplit.heuristics.splits.splits import RULES, Splits
+from hypersplit.heuristics.splits.splits import Splits
 from hypersplit.instances.batch import Batch, root
-from hypersplit.instances.judges.replay import Replay
-from hypersplit.instances.network import Array
-from hypersplit.instances.query import Query, queries
+from hypersplit.instances.query import queries
 
-SHAPES = (
-    Shape(), Shape(scale=1e3), Shape(flat=1.0, halfspaces=1.0), Shape(most_inputs=2, most_hidden=5, most_relus=12),
-)  # fmt: skip
-
-
-class Ledger(Recorder):
-    """Counts what it hears, and that it is in order."""
-
-    def __init__(self) -> None:
-        self.known: set[int] = set()  # open nodes
-        self.gone: Counter[str] = Counter()
-        self.stuck_ones: set[int] = set()
-        self.lemmas: Counter[Evidence] = Counter()
-
-    def planted(self, roots: Batch) -> None:
-        """The roots."""
-        self.known |= set(roots.number.tolist())
-
-    def ended(self, numbers: Array, evidence: Array) -> None:
-        """Each of them was open or stuck."""
-        for number, kind in zip(numbers.tolist(), evidence.tolist(), strict=True):
-            assert Evidence(kind) and number in self.known | self.stuck_ones, number
-            self.known.discard(number)
-            self.stuck_ones.discard(number)
-            self.gone["ended"] += 1
-
-    def lemma(self, refuted: list[int], evidence: Evidence) -> None:
-        """Disjuncts refuted at the root."""
-        self.lemmas[evidence] += len(refuted)
-
-    def stuck(self, numbers: Array) -> None:
-        """Each of them was open."""
-        for number in numbers.tolist():
-            self.known.remove(number)
-            self.stuck_ones.add(number)
-
-    def split(self, parents: Batch, splits: Splits, children: Batch) -> None:
-        """Each of them was open; the children have new numbers."""
-        for number in parents.number.tolist():
-            self.known.remove(number)
-            self.gone["split"] += 1
-        new = set(children.number.tolist())
-        assert len(new) == 2 * len(parents) and not new & self.known
-        self.known |= new
-
-
-def asked(instance: Instance, options: Options) -> list[tuple[Query, Answer, Ledger, SplitTree, Tree]]:
-    """Every query of the instance, with its tree as three of its listeners know it."""
-    replay, limits = Replay(instance.network), Limits(options)
-    trees: list[Tree] = []
-    plant = running.Tree
-
-    def planted(*arguments: object) -> Tree:
-        trees.append(plant(*arguments))  # type: ignore[arg-type]
-        return trees[-1]
-
-    running.Tree = planted  # type: ignore[assignment,misc]
-    try:
-        found = []
-        for k in range(len(instance.prop.cases)):
-            ledger, trace = Ledger(), Trace()
-            candidates = candidates_of(k, replay, instance.prop, limits, np.random.default_rng(0))
-            query = candidates.query
-            outcome = run(Job.fresh(k, query), candidates, listeners=(ledger, trace)).answer
-            found.append((query, outcome, ledger, trace.tree(), trees[-1]))
-        return found
-    finally:
-        running.Tree = plant  # type: ignore[misc]
-
-
-def options_of(seed: int) -> Options:
-    """Methods, rules, workers and node limits by turns: runs that end and runs that are stopped."""
-    return Options(
-        method=METHODS[seed % 3], rule=("auto", *RULES)[seed % (len(RULES) + 1)], jobs=1 + seed % 2,
-        nodes=(3, 40, 5000)[seed // 3 % 3], timeout=20.0, batch=(0, 1, 7)[seed // 2 % 3],
-        trust_scip=seed % 5 == 0, rows=("auto", "always", "never")[seed // 7 % 3],
-    )  # fmt: skip
+BLOCK = 40  # seeds of one test; `scripts/account.py` goes through as many as it is told
 
 
 @pytest.mark.parametrize("block", range(8))
-def test_the_account_is_whole_and_all_agree(block: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nodes = ended + split + open + stuck; each leaf that has ended has evidence; listeners, trace, statistics and
-    tree tell the same; nothing is unreachable from the root; `unsat` is said exactly when nothing is left."""
-    change_efforts(monkeypatch, "phases", quick_ascent=(math.inf, -1.0)[block % 2])
-    kinds: Counter[str] = Counter()
-    for seed in range(1000 * block, 1000 * block + 40):
-        kind = ("near-unsat", "touching", "clear-unsat", "near-unsat", "near-sat")[seed % 5]
-        instance = random_instance(seed, kind, SHAPES[seed % 4])
-        for query, outcome, ledger, drawn, tree in asked(instance, options_of(seed)):
-            where, statistics = f"{instance}, seed {seed}", outcome.statistics
-            leaves = drawn.ended[drawn.leaf]
-            counted = Counter(leaves.tolist())
-            assert statistics["nodes"] == len(drawn) == tree.size, where
-            assert tree.ended.total() + tree.inner + tree.count_open + tree.count_stuck == tree.size, where
-            assert ledger.lemmas == tree.lemmas, where
-            assert ledger.gone["ended"] == tree.ended.total() and ledger.gone["split"] == tree.inner, where
-            assert len(ledger.known) == tree.count_open == statistics["open_nodes"] == counted[State.OPEN], where
-            assert len(ledger.stuck_ones) == tree.count_stuck == counted[State.STUCK], where
-            assert {kind: counted[kind] for kind in tree.ended} == dict(tree.ended), where
-            reached = np.concatenate(drawn.levels)
-            assert sorted(reached.tolist()) == list(range(tree.size)), where
-            assert outcome.holds == (tree.closed and outcome.witness is None), where
-            assert not outcome.holds or outcome.evidence.total(), where
-            batch = [*tree.open, *tree.stuck]
-            assert all((b.margin <= 0.0).all() for b in batch) or outcome.witness is not None, where
-            assert query.disjuncts == tree.root.duty.shape[1], where
-            kinds.update(kind.words for kind in outcome.evidence)
-            kinds.update([("open", "holds", "sat")[2 if outcome.witness else outcome.holds]])
-    assert min(kinds["holds"], kinds["sat"]) > 0, kinds
+def test_the_account_is_whole_and_all_agree(block: int) -> None:
+    """Nodes = ended + split + open + stuck; each leaf that has ended has evidence; listeners, trace, statistics,
+    picture and tree tell the same; all is reached from the root; `unsat` is said exactly when nothing is left."""
+    counts: Counter[str] = Counter()
+    for seed in range(1000 * block, 1000 * block + BLOCK):
+        counts += account(seed, DRAWN[seed % len(DRAWN)], slopes_first=block % 2 == 0)
+    assert min(counts["holds"], counts["sat"]) > 0, counts
+
+
+def test_a_tree_that_lost_a_node_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The account is no tautology: a tree that forgets to say that nodes ended does not pass it."""
+    monkeypatch.setattr(Ledger, "ended", lambda *_: None)
+    with pytest.raises(AssertionError, match="random_instance"):
+        for seed in range(5):
+            account(seed, "clear-unsat", slopes_first=True)
 
 
 def some_tree() -> tuple[Tree, Ledger, Batch]:
@@ -185,11 +84,3 @@ def test_nodes_in_hand_are_open_and_come_back() -> None:
     tree.take(5)
     tree.recall()
     assert len(tree.open) == 1 and not tree.hands and len(ledger.known) == 1
-
-
-def test_what_is_not_rigorous_is_told_first() -> None:
-    """Then the kinds by how many nodes rest on them; kinds that nothing rests on are not told."""
-    assert told(Counter({Evidence.LINEAR: 5, Evidence.CLIPPED: 6, Evidence.LP: 0})) == "clipping, linear bounds"
-    assert told(Counter({Evidence.LINEAR: 5, Evidence.SCIP: 1})) == "scip-float, linear bounds"
-    assert [kind for kind in Evidence if not kind.rigorous] == [Evidence.SCIP]
-    assert max(State) < min(Evidence)

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from operator import attrgetter
 
 import numpy as np
-import oracle
 import pytest
 from random_instances import Shape, random_instance, random_nodes
 
 from hypersplit.encodings.linear.linear_bounds import Bounds, LinearBoundOptions, bound
-from hypersplit.encodings.programs.region_lp import minimise_over_region
-from hypersplit.instances.batch import Batch, Node, root
+from hypersplit.instances.batch import Batch, root
 from hypersplit.instances.families.random_networks import random_network, random_property
-from hypersplit.instances.property import InputSet
 from hypersplit.instances.query import Query, queries
 
 
@@ -37,7 +35,7 @@ def assert_same(query: Query, batch: Batch, options: LinearBoundOptions, label: 
     scale = 1.0 + np.abs(plain.margins[alive]).max(initial=0.0)
 
     def close(name: str, where: np.ndarray) -> None:
-        a, b = getattr(fast, name), getattr(plain, name)
+        a, b = attrgetter(name)(fast), attrgetter(name)(plain)
         where = where.reshape(where.shape + (1,) * (a.ndim - where.ndim)) & np.ones(a.shape, dtype=bool)
         np.testing.assert_allclose(a[where], b[where], 1e-7, 1e-8 * scale, err_msg=f"{label}: {name}")
 
@@ -48,8 +46,8 @@ def assert_same(query: Query, batch: Batch, options: LinearBoundOptions, label: 
         assert plain.means is not None and fast.means is not None
         known = alive[:, None] & np.isfinite(plain.means.spreads)
         np.testing.assert_array_equal(np.isfinite(fast.means.spreads) & alive[:, None], known, err_msg=label)
-        close("means", known)
-        close("spreads", known)
+        close("means.functions", known)
+        close("means.spreads", known)
     return fast
 
 
@@ -83,47 +81,6 @@ def test_narrow_networks(sizes: tuple[int, ...]) -> None:
         one = assert_same(query, batch, OPTIONS[0], f"{sizes}, {radius}")
         two = bound(query, batch, replace(OPTIONS[0], kernel="compiled", threads=2))
         np.testing.assert_array_equal(one.margins, two.margins)
-
-
-@pytest.mark.parametrize("seed", range(0, 240, 60))
-def test_disjuncts_are_refuted_as_far_as_the_lp_says_and_never_wrongly(seed: int) -> None:
-    """The simplex against SoPlex on the same linear functions, and against the oracle where it refutes."""
-    asked = refuted = 0
-    for s in range(seed, seed + 60):
-        instance = random_instance(s)
-        for query in queries(instance.network, instance.prop):
-            batch = nodes_of(s, query, 4)
-            alone = bound(query, batch, LinearBoundOptions(kernel="compiled"))
-            together = bound(query, batch, LinearBoundOptions(kernel="compiled", conjunctions=True))
-            for b in np.flatnonzero(~alone.infeasible):
-                node = batch.node(int(b))
-                for k in range(query.disjuncts):
-                    rows = slice(query.starts[k], query.starts[k + 1])
-                    if alone.margins[b, rows].max() > 0.0:
-                        continue
-                    asked += 1
-                    least, _ = minimise_over_region(
-                        node.lower, node.upper, node.cuts, alone.coefficients[b, rows], alone.constants[b, rows], 1.0
-                    )
-                    best = together.margins[b, rows].max()
-                    scale = 1.0 + np.abs(alone.margins[b]).max()
-                    assert best >= min(least, 0.0) - 1e-7 * scale, f"{instance}, node {b}, disjunct {k}"
-                    if best > 0.0:
-                        refuted += 1
-                        assert not reachable(query, node, rows), f"{instance}, node {b}, disjunct {k}: refuted"
-    assert asked > 40 and refuted > 0
-
-
-def reachable(query: Query, node: Node, rows: slice) -> bool:
-    """Whether some input of the node has all these margins <= 0, exactly."""
-    region = InputSet(node.lower, node.upper, node.cuts[:, :-1], node.cuts[:, -1])
-    for leaf in oracle.leaves(query.network, region, node.phases):
-        polytope = leaf.polytope
-        for row in leaf.pre[-1].rows[rows]:
-            polytope = polytope.cut([-c for c in row])
-        if polytope.vertices:
-            return True
-    return False
 
 
 def test_what_the_kernel_cannot_take_goes_to_numpy() -> None:

@@ -47,7 +47,7 @@ def test_decimals_are_inside_as_written(low: str, high: str, forms: tuple[str, s
     text = prop_text(low, high, forms)
     region = parse_property(text).cases[0].region
     x, rounded = round_into(region, region.lower + share * (region.upper - region.lower))
-    witness = written_inside(Witness(x, np.zeros(1), rounded), region, text, F32)
+    witness = written_inside(Witness(x, np.zeros(1), rounded), region, parse_property(text), F32)
     assert witness.input is x
     decimal = witness.decimal(0)
     if ">=" in "".join(forms):
@@ -63,8 +63,8 @@ def test_inputs_inside_keep_their_repr() -> None:
     """Strictly inside, or where no decimal will do, the replayed number itself is written."""
     text = prop_text("0.1", "0.9")
     region = parse_property(text).cases[0].region
-    inside = written_inside(Witness(np.array([0.5]), np.zeros(1)), region, text, F32)
-    far = written_inside(Witness(np.array([7.0]), np.zeros(1)), region, text, F32)
+    inside = written_inside(Witness(np.array([0.5]), np.zeros(1)), region, parse_property(text), F32)
+    far = written_inside(Witness(np.array([7.0]), np.zeros(1)), region, parse_property(text), F32)
     assert inside.written == far.written == {} and far.decimal(0) == "7.0"
 
 
@@ -72,7 +72,7 @@ def test_literals_of_any_exponent_cost_nothing() -> None:
     """A bound of 1e-999999999 is the float64 0 here too."""
     text = prop_text("1e-999999999", "1")
     region = parse_property(text).cases[0].region
-    assert written_inside(Witness(np.zeros(1), np.zeros(1)), region, text, F32).decimal(0) == "0.0"
+    assert written_inside(Witness(np.zeros(1), np.zeros(1)), region, parse_property(text), F32).decimal(0) == "0.0"
 
 
 def test_fixed_inputs_are_printed_as_the_property_has_them(tmp_path: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from itertools import product
 
 import numpy as np
 import pytest
@@ -11,10 +10,9 @@ from milp_problems import MEMORY, NEAR, SECONDS, assert_honest, bounded, exact_m
 from random_instances import random_instance
 
 from hypersplit.encodings.milp.close import FORMULATIONS, MilpOptions, close
-from hypersplit.encodings.milp.hull_cuts import HullCuts, Rows, most_violated
+from hypersplit.encodings.milp.hull_cuts import HullCuts
 from hypersplit.encodings.milp.margins import MarginModel
 from hypersplit.encodings.milp.model import NetworkModel
-from hypersplit.encodings.milp.partial import important, triangle_scores
 from hypersplit.encodings.milp.partition import Partition
 from hypersplit.encodings.programs.scip import dual_bound
 from hypersplit.instances.batch import Node, root
@@ -74,42 +72,6 @@ def test_starts_are_solutions_of_every_formulation(name: str) -> None:
         assert model.scip.checkSol(solution, original=True)
 
 
-def test_the_most_violated_row_is_the_least_of_all_subsets() -> None:
-    """The linear-time choice gives the smallest right-hand side of all 2^n, for weights of both signs."""
-    rng = np.random.default_rng(0)
-    for _ in range(20):
-        weight, bias = rng.standard_normal(5), rng.standard_normal()
-        lower = rng.uniform(-1.0, 0.0, 5)
-        upper = lower + rng.uniform(0.1, 2.0, 5)
-        x, a = rng.uniform(lower, upper), rng.uniform()
-        low, high = np.where(weight >= 0.0, (lower, upper), (upper, lower))
-        terms = np.array([weight * (x - low * (1.0 - a)), weight * high * a])
-        every = [bias * a + terms[list(subset), range(5)].sum() for subset in product((0, 1), repeat=5)]
-        rows = Rows(np.zeros(5, np.intp), np.arange(5), weight, np.array([bias]))
-        _, rhs = most_violated(rows, x, np.array([a]), lower, upper)
-
-        assert np.isclose(rhs[0], min(every), rtol=1e-12, atol=1e-12)
-
-
-def test_hull_rows_hold_at_the_neuron_itself() -> None:
-    """At integral switches no true (x, y, a) violates any row, wherever it was separated."""
-    rng = np.random.default_rng(1)
-    count = 6
-    weight = rng.standard_normal((3, count))
-    row, column = (index.ravel() for index in np.indices((3, count)))
-    rows = Rows(row, column, weight.ravel(), rng.standard_normal(3))
-    lower, upper = -np.ones(count), np.ones(count)
-    for _ in range(300):
-        x = rng.uniform(lower, upper)
-        z = weight @ x + rows.bias
-        chosen, _ = most_violated(rows, rng.uniform(lower, upper), rng.uniform(size=3), lower, upper)
-        a = (z > 0.0).astype(float)
-        first = np.where(rows.weight >= 0.0, lower[column], upper[column])
-        last = np.where(rows.weight >= 0.0, upper[column], lower[column])
-        terms = np.where(chosen, rows.weight * (x[column] - first * (1.0 - a[row])), rows.weight * last * a[row])
-        assert (np.maximum(z, 0.0) <= np.bincount(row, terms) + rows.bias * a + 1e-12).all()
-
-
 def relaxation(query: Query, node: Node, name: str) -> float:
     """The bound of the formulation's LP, with hull cuts where it has them, and nothing of SCIP's own."""
     from pyscipopt import SCIP_PARAMSETTING
@@ -162,22 +124,6 @@ def test_more_binaries_bound_better() -> None:
     assert answers[0].bound < answers[1].bound < answers[2].bound
     assert [a.binaries for a in answers[:2]] == [0, 8]
     assert all(a.points for a in answers)
-
-
-def test_importance_chooses_and_masks_choose() -> None:
-    """The most important ReLUs win more than the least important ones, given as a mask."""
-    query, node = small(2)
-    scores = triangle_scores(query, node, [0])
-    best = important(query, node, [0], 8)
-    open_ = np.flatnonzero(scores > 0.0)
-    worst = np.zeros(query.neurons, dtype=bool)
-    worst[open_[np.argsort(scores[open_])[:8]]] = True
-    high, low = (close(query, node, 0, SECONDS, MEMORY, MilpOptions(binaries=m, cutoff=1e6, accept=lambda p: False))
-                 for m in (best, worst))  # fmt: skip
-
-    assert best.sum() == 8 and scores[best].min() >= np.sort(scores)[-8]
-    assert high.binaries == low.binaries == 8
-    assert high.root_bound > low.root_bound
 
 
 def test_a_scip_that_lies_is_not_believed(monkeypatch: pytest.MonkeyPatch) -> None:

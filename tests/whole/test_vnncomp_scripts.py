@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+import tomllib
 from pathlib import Path
 
 import numpy as np
@@ -146,3 +147,28 @@ def test_other_versions_are_refused(name: str, tmp_path: Path) -> None:
     """A version of the competition's interface other than v1 ends with an error and says so."""
     run = script(name, tmp_path, "v2", "test", "a", "b")
     assert run.returncode != 0 and "v1" in run.stderr
+
+
+def test_the_solver_database_entry_is_this_release() -> None:
+    """install.sh is an executable bash script that names the version, and solver.toml tells the same as the package."""
+    project = tomllib.loads((SCRIPTS.parents[1] / "pyproject.toml").read_text())["project"]
+    script_path = SCRIPTS / "install.sh"
+    text = script_path.read_text()
+    assert text.startswith("#!/usr/bin/env bash\n") and "\r" not in text and os.access(script_path, os.X_OK)
+    assert f"pip install {project['name']}=={project['version']}" in text
+    assert subprocess.run(["bash", "-n", str(script_path)], check=False).returncode == 0
+    told = tomllib.loads((SCRIPTS / "solver.toml").read_text())
+    assert told == {"name": project["name"], "license": project["license"]}
+
+
+def test_several_networks_are_run(tmp_path: Path) -> None:
+    """A list of names and files in the network's place, as the competition hands it over, reaches the verifier."""
+    network = small_files.absolute(tmp_path / "f.onnx")
+    query = tmp_path / "q.vnnlib"
+    tensors = "(declare-network {0} (declare-input X{0} real [2]) (declare-output Y{0} real [1]))"
+    query.write_text(
+        "(vnnlib-version <2.0>)" + tensors.format("f") + tensors.format("g")
+        + "(assert (and (<= 0 Xf[0] 1) (<= 0 Xf[1] 1) (== Xf[0] Xg[0]) (== Xf[1] Xg[1]) (>= Yf[0] (+ Yg[0] 0.25))))"
+    )  # fmt: skip
+    listed = f"[('f', '{network}'), ('g', '{network}')]"
+    assert run_instance(tmp_path, listed, query) == "unsat\n"  # type: ignore[arg-type]

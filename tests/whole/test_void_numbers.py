@@ -12,7 +12,7 @@ from hypersplit.bab.closers.regions import close_regions
 from hypersplit.bab.tree.evidence import Evidence, State
 from hypersplit.bab.tree.search import Closing, sift
 from hypersplit.bab.tree.tree import Round
-from hypersplit.encodings.linear.bounds import Bounds, LinearBoundOptions, at_least, at_most, norm
+from hypersplit.encodings.linear.bounds import Bounds, LinearBoundOptions, MarginFunctions, at_least, at_most, norm
 from hypersplit.encodings.linear.clipping import clip_batch, shrink_box
 from hypersplit.encodings.linear.first_layer_ball import Ball
 from hypersplit.encodings.linear.halfspaces import cut_is_empty
@@ -45,7 +45,8 @@ def touched(bounds: Bounds, batch: Batch, value: float, rng: np.random.Generator
         if name in ("margins", "pre_lower") and value == np.inf or name == "pre_upper" and value == -np.inf:
             continue
         array[rng.random(array.shape) < 0.4] = value
-    return replace(bounds, **arrays)
+    functions = MarginFunctions(arrays.pop("coefficients"), arrays.pop("constants"))
+    return replace(bounds, functions=functions, **arrays)
 
 
 @pytest.mark.parametrize("value", VOID)

@@ -1,0 +1,151 @@
+"""From files to one network and the property that is asked of it, for one network and for several by their names."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from ..instances.declarations import FLOATS, Declared, Tensor
+from ..instances.errors import InputError, PropertyError, ReplayError
+from ..instances.judges.replay import Replay
+from ..instances.network import Network, Port
+from ..instances.property import Property
+from ..instances.readout import check_rows
+from .run.options import Options, named
+
+__all__ = ["Networks", "hold_types", "read"]
+
+OneNetwork = str | os.PathLike[str] | Network
+Networks = OneNetwork | Mapping[str, OneNetwork]  # one, or several by the names that the property declares
+
+
+def read(network: Networks, prop: str | os.PathLike[str] | Property, options: Options) -> tuple[Network, Property]:
+    """The network (several stand side by side) and the property, both read where they are paths.
+
+    options: `input` and `output` choose among those of one file; `strict_types`.
+    Raises InputError for files that cannot be understood, and where networks and property do not fit each other.
+    """
+    if isinstance(network, Mapping):
+        if options.input or options.output:
+            raise InputError("options input and output choose among those of one file; these are several networks")
+        return _several(network, prop, options.strict_types)
+    net = _network(network, options)
+    if not isinstance(prop, Property):
+        from ..instances.vnnlib.reader import read_property
+
+        several = max(len(net.inputs), len(net.outputs)) > 1
+        sizes = (None, None) if several else (net.input_size, net.output_size)
+        prop = read_property(Path(prop), sizes[0], sizes[1], options.strict_types)
+    if len(prop.networks) > 1:
+        own = [d.name for d in prop.networks if not d.equal_to]
+        if len(own) > 1:
+            raise InputError(
+                f"{prop.source or 'property'}: declares the networks {' and '.join(own)}; expected a file for each: "
+                + " ".join(f"--network {name}=FILE" for name in own)
+            )
+        return _several({own[0]: net}, prop, options.strict_types)
+    return net, _fitting(net, prop)
+
+
+def hold_types(prop: Property, replay: Replay) -> None:
+    """PropertyError where a declared float type is not the file's; `real` fits all."""
+    if replay.model is None or not any(t.kind in FLOATS for d in prop.networks for t in d.tensors):
+        return
+    try:
+        sessions = [session for session, _ in replay.session.pieces(np.zeros(replay.network.input_size))]
+    except ReplayError:
+        return  # no type to compare with; whoever needs the file says why it does not run
+    for declared, session in zip(prop.networks, sessions, strict=True):
+        tensors = [tensor for tensor in declared.tensors if tensor.is_input]
+        kinds = [np.dtype(kind).name for _, kind in sorted(session.grid, key=lambda part: part[0].start)]
+        for tensor, kind in zip(tensors, kinds if len(kinds) > 1 else kinds * len(tensors), strict=True):
+            if tensor.kind not in ("real", kind):
+                raise PropertyError(
+                    f"{prop.source or 'property'}: {tensor.name} is declared {tensor.spelled_kind}, but "
+                    f"{session.name} takes {kind}"
+                )
+
+
+def _several(
+    given: Mapping[str, OneNetwork], prop: str | os.PathLike[str] | Property, strict: bool
+) -> tuple[Network, Property]:
+    from ..instances.rewriting.side_by_side import side_by_side
+
+    if not isinstance(prop, Property):
+        from ..instances.vnnlib.reader import read_property
+
+        prop = read_property(Path(prop), strict_types=strict)
+    where = prop.source or "property"
+    declared = prop.networks or (Declared(next(iter(given), ""), ()),)  # version 1 names no network
+    own = [d.name for d in declared if not d.equal_to]
+    missing, more = [n for n in own if n not in given], [n for n in given if n not in own]
+    if missing or more:
+        what = f"no file for network {missing[0]}" if missing else f"a file for {more[0]}, which needs none"
+        raise InputError(f"{where}: {what}; expected one for each of {', '.join(own)}")
+    read = {name: _network(network) for name, network in given.items()}
+    for d in declared:
+        read.setdefault(d.name, read[d.equal_to or d.name])
+    networks = [read[d.name] for d in declared]
+    for d, net in zip(declared, networks, strict=True):
+        if d.tensors and d.sizes() != (net.input_size, net.output_size):
+            raise PropertyError(
+                f"{where}: network {d.name} has {d.sizes()[0]} inputs and {d.sizes()[1]} outputs there, but "
+                f"{net.input_size} and {net.output_size} in {net.source or 'memory'}"
+            )
+        _hold_ports(d, net, where)
+    whole = side_by_side(networks)
+    return whole, _fitting(whole, prop)
+
+
+def _network(network: OneNetwork, options: Options | None = None) -> Network:
+    chosen = (options.input, options.output) if options else ("", "")
+    if isinstance(network, Network):
+        if any(chosen):
+            raise InputError("options input and output choose among those of a file; this network is no path")
+        return network
+    from ..instances.onnx.reader import read_network
+
+    return read_network(Path(network), *map(named, chosen))
+
+
+def _fitting(network: Network, prop: Property) -> Property:
+    where = prop.source or "property"
+    if (prop.input_size, prop.output_size) != (network.input_size, network.output_size):
+        raise PropertyError(
+            f"{where}: {prop.input_size} inputs and {prop.output_size} outputs, but the network "
+            f"{network.source or ''} has {network.input_size} and {network.output_size}{_choices(network)}"
+        )
+    if len(prop.networks) == 1:
+        _hold_ports(prop.networks[0], network, where)
+    check_rows(network.readout, prop)
+    return prop
+
+
+def _hold_ports(declared: Declared, network: Network, where: str) -> None:
+    """PropertyError unless the declared tensors are the file's inputs and outputs, in order; one that is declared may
+    stand for all of them."""
+    for what, ports in (("input", network.inputs), ("output", network.outputs)):
+        tensors = [tensor for tensor in declared.tensors if tensor.is_input == (what == "input")]
+        sizes = [tensor.size for tensor in tensors], [port.size for port in ports]
+        if len(tensors) > 1 and len(ports) and sizes[0] != sizes[1]:
+            raise PropertyError(
+                f"{where}: declares the {what}s {_told(tensors)}, but {network.source or 'the network'} has "
+                f"{_told(ports)}; expected those of the file, in its order"
+            )
+
+
+def _told(parts: Sequence[Tensor] | Sequence[Port]) -> str:
+    return ", ".join(f"{part.name} ({part.size})" for part in parts)
+
+
+def _choices(network: Network) -> str:
+    """What to do where the property means some of several inputs or outputs."""
+    told = [
+        f"{what}s are {_told(ports)}: choose with --{what} NAME"
+        for what, ports in (("input", network.inputs), ("output", network.outputs))
+        if len(ports) > 1
+    ]
+    return "".join(f"; its {words}" for words in told)

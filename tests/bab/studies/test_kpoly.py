@@ -1,0 +1,37 @@
+"""The study of groups of neurons, in small."""
+
+from __future__ import annotations
+
+import csv
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from hypersplit.bab.command.cli import main
+from hypersplit.bab.studies import partition_rules as partition_rules
+from hypersplit.bab.studies import scaling as scaling
+
+
+def read(path: Path) -> list[dict[str, str]]:
+    """The rows of a csv."""
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_quick_kpoly(tmp_path: Path) -> None:
+    """More neurons at a time prove no less and give no larger boxes; a refuted region is proved by none."""
+    pytest.importorskip("matplotlib")
+    assert 0 == main(["study", "kpoly", "--quick", "--out", str(tmp_path)])
+    rows = read(tmp_path / "kpoly.csv")
+    for name in {row["instance"] for row in rows}:
+        mine = {row["step"]: row for row in rows if row["instance"] == name}
+        volumes = [float(mine[f"volume {k}"]["volume"]) for k in range(4) if f"volume {k}" in mine]
+        assert volumes == sorted(volumes, reverse=True)
+        boxes = [float(mine[f"box {k}"]["volume"]) for k in (1, 2, 3) if f"box {k}" in mine]
+        assert bool(boxes) == bool(volumes)
+        assert all(0.0 < after <= 1.05 * before for before, after in pairwise([*volumes[:1], *boxes]))
+        proved = [mine[step]["verdict"] == "unsat" for step in ("DeepPoly", "slopes", "1-ReLU", "2-ReLU", "3-ReLU")]
+        assert proved == sorted(proved)
+        proved.append(mine["pairs"]["verdict"] == "unsat")
+        assert not (mine["complete"]["verdict"] == "sat" and any(proved))
