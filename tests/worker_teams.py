@@ -99,6 +99,7 @@ def searched(
     """A job's outcome; gather(options) makes the team that helps from the first round on, None for nobody."""
     chosen = Options(**(PLAIN | options))
     candidates = candidates_of(0, Replay(network), prop, Limits(chosen), np.random.default_rng(0))
+    assert candidates is not None
     helpers = None if gather is None else Sharing(lambda: gather(chosen), lambda seconds, node_seconds: True)
     try:
         return run(Job.fresh(0, candidates.query), candidates, helpers=helpers)

@@ -29,11 +29,7 @@ from ..tree.recorder import Recorder
 from ..tree.tree import Tree
 from .job import Job
 
-<<<<<<< HEAD
-__all__ = ["Outcome", "candidates_of", "job_of", "run", "work_of"]
-=======
-__all__ = ["Outcome", "candidates_of", "job_of", "query_of", "run"]
->>>>>>> integ
+__all__ = ["Outcome", "candidates_of", "job_of", "query_of", "run", "work_of"]
 
 
 @dataclass(eq=False)

@@ -36,13 +36,13 @@ def do(question: bytes, frame: bytes, errand: bytes, name: str) -> bytes:
 def _desk(question: bytes) -> Desk:
     told = opened("question", Question, question, "question")
     options = dict(told.options)
-    names = [named(options.pop(side)) for side in ("input", "output")]
+    names = [named(options[side]) for side in ("input", "output")]
     _here.folder = tempfile.TemporaryDirectory(prefix="hypersplit-")  # as long as the thread asks the file
     folder = Path(_here.folder.name)
     (folder / "network.onnx").write_bytes(told.network.tobytes())
     (folder / "property.vnnlib").write_bytes(told.property.tobytes())
     network = read_network(folder / "network.onnx", *names)
-    prop = read_property(folder / "property.vnnlib")
+    prop = read_property(folder / "property.vnnlib", strict_types=options["strict_types"])
     if (digest(network), digest(prop)) != (told.network_digest, told.property_digest):
         raise InputError("question: network or property are read otherwise here; is it another version?")
     return Desk(network, prop, options)

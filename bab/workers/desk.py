@@ -81,6 +81,8 @@ class Desk:
             if not 0 <= job.case < len(self.property.cases) or job.facts is None:
                 raise InputError("frame: of no input set")
             full = candidates_of(job.case, self.replay, self.property, limits, np.random.default_rng(0))
+            if full is None:
+                raise InputError("frame: of an input set that is empty")
             query = full.query if job.kept is None else reduced(full.query, job.kept)
             self._candidates = full, replace(full, query=query)
             self._digest, self._frame = digest_of(frame), job

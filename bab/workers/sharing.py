@@ -246,9 +246,9 @@ class _Shared:
         """The counterexample, replayed here. Raises InputError where it is none."""
         if report.witness is None:
             return None
-        candidates = self.work.candidates
-        if report.witness.shape == (self.query.network.input_size,):
-            if witness := candidates.replay.check(self.query.case, report.witness, candidates.joint):
+        candidates, case = self.work.candidates, self.query.case  # of the inputs as asked
+        if report.witness.shape == (case.region.size,):
+            if witness := candidates.replay.check(case, report.witness, candidates.joint):
                 return witness
         raise InputError("an input that is no counterexample was called one")
 
