@@ -60,6 +60,8 @@ class Place:
         for name, what in (("network", network), ("property", prop)):
             if not what.source:
                 raise InputError(f"option cluster = {self.where}: the {name} was built in memory, and cannot travel")
+        if len(prop.networks) > 1:
+            raise InputError(f"option cluster = {self.where}: the property is of several networks; expected one")
         question = Question(
             _bytes(read_model_bytes(network.source)), _bytes(prop.text.encode()), digest(network), digest(prop), options
         )  # fmt: skip
