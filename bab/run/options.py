@@ -69,8 +69,8 @@ class Options:
         "time, one processor core each", "all cores", "--jobs N",
     )  # fmt: skip
     workers: Workers = _option(
-        "threads", word(*get_args(Workers)), "who takes nodes: threads, processes, or threads first and processes where "
-        "the search lasts and its nodes take long enough (auto)", flag="--workers KIND",
+        "threads", word(*get_args(Workers)), "who takes nodes: threads, processes, or threads first and processes "
+        "where the search lasts and its nodes take long enough (auto)", flag="--workers KIND",
     )  # fmt: skip
     cluster: str = _option(
         "", address(), "Dask workers that take nodes: of this machine, behind a scheduler, or as a file says; see "
