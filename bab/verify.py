@@ -36,9 +36,11 @@ from .stages.answer import Answer
 from .tree.evidence import Evidence, told
 from .tree.progress import progress
 from .tree.tree import Tree
+from .workers.gather import helping
 
 if TYPE_CHECKING:
     from .drawing.picture import Picture
+    from .stages.work import Helpers
 
 __all__ = ["checkpoint_file", "confirmed", "decide", "noted", "under", "verify"]
 
@@ -93,7 +95,8 @@ def decide(network: Network, prop: Property, keeper: Keeper, content: Content = 
     replay, picture = Replay(network, content), _picture(options, network, prop)
     hold_types(prop, replay)
     try:
-        result = _decide(replay, prop, keeper, picture)
+        with helping(options, network, prop) as helpers:
+            result = _decide(replay, prop, keeper, picture, helpers)
     except KeyboardInterrupt as stop:
         reason = cause(stop)
         verdict = "timeout" if reason == "time" else "unknown"
@@ -154,7 +157,9 @@ def _picture(options: Options, network: Network, prop: Property) -> Picture | No
     return Picture(options.picture, options.picture_inputs, network, prop)
 
 
-def _decide(replay: Replay, prop: Property, keeper: Keeper, picture: Picture | None) -> Result:
+def _decide(
+    replay: Replay, prop: Property, keeper: Keeper, picture: Picture | None, helpers: Helpers | None = None
+) -> Result:
     """Many input sets together, the others one after another; the first witness ends it, all must hold for `unsat`."""
     limits, rng = keeper.limits, keeper.rng
     options = limits.options
@@ -205,7 +210,7 @@ def _decide(replay: Replay, prop: Property, keeper: Keeper, picture: Picture | N
                     continue
                 outcome = run(
                     job or Job.fresh(k, candidates.query), candidates, report, (picture.recorder(),) if picture else (),
-                    keeper.stop, partial(keeper.watch, case=k, query=candidates.query),
+                    keeper.stop, partial(keeper.watch, case=k, query=candidates.query), helpers=helpers,
                 )  # fmt: skip
                 found: Answer = outcome.answer
                 keeper.over(k, outcome)

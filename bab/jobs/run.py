@@ -22,14 +22,14 @@ from ...instances.rewriting.reduced import without_equalities
 from ..closers.exact_step import ExactStep
 from ..run.limits import Limits
 from ..stages.answer import Answer, answer
-from ..stages.work import Work
+from ..stages.work import Helpers, Work
 from ..steps.candidates import Candidates
 from ..tree.evidence import Evidence
 from ..tree.recorder import Recorder
 from ..tree.tree import Tree
 from .job import Job
 
-__all__ = ["Outcome", "candidates_of", "job_of", "query_of", "run"]
+__all__ = ["Outcome", "candidates_of", "job_of", "query_of", "run", "work_of"]
 
 
 @dataclass(eq=False)
@@ -77,28 +77,36 @@ def candidates_of(
 def run(
     job: Job, candidates: Candidates, report: Callable[[Tree], None] = lambda tree: None,
     listeners: tuple[Recorder, ...] = (), stop: Callable[[Tree], str] = lambda tree: "",
-    watch: Callable[[Work], None] = lambda work: None, leaves: bool = False,
+    watch: Callable[[Work], None] = lambda work: None, leaves: bool = False, helpers: Helpers | None = None,
 ) -> Outcome:  # fmt: skip
     """Go on with a job within the limits of its candidates.
 
     candidates: see `candidates_of`; stop(tree): a reason to end, "" for none; report(tree): after every round;
-    watch(work): before anything is done; leaves: whether to list the nodes that end.
+    watch(work): before anything is done; leaves: whether to list the nodes that end; helpers: who else works on the
+    tree, asked where nobody listens.
 
     Raises InputError where the job is none of the query's, and ReplayError as `Candidates` do.
     """
     job.check(candidates.query)
     ends = _Ends()
-    work = _work(job, candidates, report, (*listeners, ends) if leaves else listeners)
+    work = work_of(job, candidates, report, (*listeners, ends) if leaves else listeners)
     work.stop = stop
+    if helpers is not None and not work.tree.listeners:
+        work.helpers, work.stop = helpers, lambda tree: helpers.lost or stop(tree)
+        helpers.begin(job.case, candidates.query)
     watch(work)
     found = answer(work, candidates.query)
     return Outcome(found, job_of(work, job.case), ends.joined())
 
 
-def _work(
-    job: Job, candidates: Candidates, report: Callable[[Tree], None], listeners: tuple[Recorder, ...]
+def work_of(
+    job: Job, candidates: Candidates, report: Callable[[Tree], None] = lambda tree: None,
+    listeners: tuple[Recorder, ...] = (),
 ) -> Work:  # fmt: skip
-    """The job's tree and who works on it. Stuck nodes are open again: there may be more time now."""
+    """The job's tree and who works on it. Stuck nodes are open again: there may be more time now.
+
+    candidates: of the query as asked, or of the job's reduced one.
+    """
     limits, query = candidates.limits, candidates.query
     again = job.facts is not None
     if again:
@@ -106,7 +114,7 @@ def _work(
         tree = Tree.again(replace(job.root), nodes, job.ended, job.lemmas, job.inner, job.deepest, listeners)
     else:
         tree = Tree(replace(job.root), listeners)
-    if job.kept is not None:
+    if job.kept is not None and query.neurons == len(job.kept):
         query = reduced(query, job.kept)
         candidates = replace(candidates, query=query)
     return Work(

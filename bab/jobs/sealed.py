@@ -20,7 +20,7 @@ import zlib
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
@@ -29,7 +29,7 @@ from ...instances.errors import InputError
 from ...instances.network import Array
 from .records import KINDS
 
-__all__ = ["BEFORE", "VERSION", "Sealed", "read_sealed", "write_sealed"]
+__all__ = ["BEFORE", "VERSION", "Sealed", "read_sealed", "sealed_bytes", "sealed_of", "write_sealed"]
 
 FORMAT, VERSION = "hypersplit jobs", 1
 HEADER, SEAL = "header", "seal"
@@ -57,18 +57,40 @@ def write_sealed(path: Path, sealed: Sealed) -> None:
     fresh = path.with_name(path.name + NEW)
     try:
         with open(fresh, "wb") as file:
-            with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
-                known = {name: _add(archive, name, array) for name, array in sealed.arrays.items()}
-                told = {"format": FORMAT, "version": VERSION, "kind": sealed.kind, "arrays": known}
-                header = json.dumps(told | {"content": sealed.content}).encode()
-                _add(archive, HEADER, np.frombuffer(header, dtype=np.uint8))
-                _add(archive, SEAL, np.frombuffer(hashlib.sha256(header).digest(), dtype=np.uint8))
+            _write(file, sealed)
             file.flush()
             os.fsync(file.fileno())
         _put(fresh, path)
     finally:
         with suppress(OSError):
             fresh.unlink(missing_ok=True)
+
+
+def _write(file: IO[bytes], sealed: Sealed) -> None:
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
+        known = {name: _add(archive, name, array) for name, array in sealed.arrays.items()}
+        told = {"format": FORMAT, "version": VERSION, "kind": sealed.kind, "arrays": known}
+        header = json.dumps(told | {"content": sealed.content}).encode()
+        _add(archive, HEADER, np.frombuffer(header, dtype=np.uint8))
+        _add(archive, SEAL, np.frombuffer(hashlib.sha256(header).digest(), dtype=np.uint8))
+
+
+def sealed_bytes(sealed: Sealed) -> bytes:
+    """The bytes that its file would have, for what travels without one."""
+    file = io.BytesIO()
+    _write(file, sealed)
+    return file.getvalue()
+
+
+def sealed_of(data: bytes, kind: str, who: str) -> Sealed:
+    """What such bytes hold. who: said of them where they are wrong.
+
+    Raises InputError where they are damaged, of another version, or of another kind.
+    """
+    try:
+        return _read(io.BytesIO(data), len(data), who, (kind,))
+    except DAMAGE as error:
+        raise InputError(f"{who}: damaged ({type(error).__name__}: {error})") from error
 
 
 def _add(archive: zipfile.ZipFile, name: str, array: Array) -> list[Any]:
@@ -107,7 +129,7 @@ def read_sealed(path: Path, kinds: tuple[str, ...]) -> Sealed:
     chosen = path if path.exists() or not before.exists() else before
     try:
         with open(chosen, "rb") as file:
-            return _read(file, chosen, kinds)
+            return _read(file, os.fstat(file.fileno()).st_size, str(chosen), kinds)
     except InputError:
         raise
     except OSError as error:
@@ -116,8 +138,7 @@ def read_sealed(path: Path, kinds: tuple[str, ...]) -> Sealed:
         raise InputError(f"{chosen}: damaged, or no file of jobs ({type(error).__name__}: {error})") from error
 
 
-def _read(file: Any, path: Path, kinds: tuple[str, ...]) -> Sealed:
-    size = os.fstat(file.fileno()).st_size
+def _read(file: IO[bytes], size: int, path: str, kinds: tuple[str, ...]) -> Sealed:
     with zipfile.ZipFile(file) as archive:
         seal, header = (_member(archive, name, size) for name in (SEAL, HEADER))
         text = _array(header).tobytes()

@@ -28,9 +28,10 @@ Command = Callable[[argparse.Namespace], int]  # runs and returns the exit code
 JOBS, COUNT, PARTS = integer(1, MOST_JOBS), integer(1, 10**9), integer(1, 10**5)
 CLASS, ROW, SHARE = integer(0, 10**9), integer(0, 10**9), number(1)
 LISTED = ("partition-rules", "branching-rules", "ladder", "kpoly", "formulations")  # studies that take --instances
-BENCH_FLAGS = ("memory_mb", "seed", "method", "trust_scip")  # options that have their flags there, too
+# options that have their flags with `bench`, too
+BENCH_FLAGS = ("memory_mb", "seed", "method", "trust_scip", "workers", "cluster")
 # options that have their flags with `run-job`
-PART_FLAGS = ("timeout", "memory_mb", "jobs", "seed", "trust_scip", "every", "log")
+PART_FLAGS = ("timeout", "memory_mb", "jobs", "workers", "cluster", "seed", "trust_scip", "every", "log")
 OUTSIDE_PARTS = ("checkpoint", "picture", "picture_inputs")  # options that it refuses
 OUTSIDE_BENCH = {  # options that its instances cannot share, each with what to do instead
     "timeout": "the lists tell each instance's, --timeout-cap lowers them",

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Any
 
-__all__ = ["Kind", "file", "integer", "names", "number", "pair", "shown", "switch", "word"]
+__all__ = ["Kind", "address", "file", "integer", "names", "number", "pair", "shown", "switch", "word"]
 
 MOST_SHOWN = 60  # characters of a value in a message
 
@@ -91,6 +91,16 @@ def file(*endings: str) -> Kind:
 
     ending = f" that ends with {', '.join(endings[:-1])} or {endings[-1]}" if endings else ""
     return Kind(f"a file name{ending}", takes, str)
+
+
+def address() -> Kind:
+    """Where a cluster is; "" for none."""
+    pattern = r"|local(:[1-9]\d{0,3})?|(tcp|tls)://[^\s/:]+:\d{1,5}|[^\0]*\.ya?ml"
+
+    def takes(value: object) -> bool:
+        return isinstance(value, str) and re.fullmatch(pattern, value, re.ASCII) is not None
+
+    return Kind("local, local:N, tcp://HOST:PORT, tls://HOST:PORT or a file that ends with .yaml", takes, str)
 
 
 def names() -> Kind:

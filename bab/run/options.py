@@ -13,7 +13,7 @@ from typing import Any, Literal, TypedDict, get_args
 
 from ...heuristics.splits.rules import RULES, Rule
 from ...instances.errors import InputError
-from .kinds import Kind, file, integer, names, number, pair, shown, switch, word
+from .kinds import Kind, address, file, integer, names, number, pair, shown, switch, word
 
 __all__ = [
     "ABOUT", "KERNELS", "METHODS", "PICTURES", "About", "Kernel", "Method", "OptionValues", "Options", "about",
@@ -25,6 +25,7 @@ Kernel = Literal["auto", "compiled", "plain"]
 Rows = Literal["auto", "never", "always"]
 Probes = Literal["auto", "never", "always"]
 Certificates = Literal["never", "always"]
+Workers = Literal["auto", "threads", "processes"]
 METHODS: tuple[Method, ...] = get_args(Method)
 KERNELS: tuple[Kernel, ...] = get_args(Kernel)
 PICTURES = (".png", ".svg", ".pdf")
@@ -64,8 +65,16 @@ class Options:
     )  # fmt: skip
     nodes: int = _option(10**9, integer(1, MOST_NODES), "nodes at which the search gives up")
     jobs: int = _option(
-        os.cpu_count() or 1, integer(1, MOST_JOBS), "threads that take nodes, and MILPs of SCIP at a time, one "
-        "processor core each", "all cores", "--jobs N",
+        os.cpu_count() or 1, integer(1, MOST_JOBS), "threads or processes that take nodes, and MILPs of SCIP at a "
+        "time, one processor core each", "all cores", "--jobs N",
+    )  # fmt: skip
+    workers: Workers = _option(
+        "threads", word(*get_args(Workers)), "who takes nodes: threads, processes, or threads first and processes "
+        "where the search lasts and its nodes take long enough (auto)", flag="--workers KIND",
+    )  # fmt: skip
+    cluster: str = _option(
+        "", address(), "Dask workers that take nodes: of this machine, behind a scheduler, or as a file says; see "
+        "docs/big-runs.md", "none", "--cluster WHERE",
     )  # fmt: skip
     seed: int = _option(
         0, integer(0, MOST_SEED), "of every random choice; with one job equal seeds give equal runs up to time limits",
@@ -141,6 +150,8 @@ class Options:
                 raise InputError(f"option {name} = {told.kind.expected(value)}")
         if self.picture_inputs and not self.picture:
             raise InputError(f"option picture_inputs = {self.picture_inputs}: there is no picture to choose inputs for")
+        if self.picture and self.cluster:
+            raise InputError(f"option picture = {self.picture}: nodes of a cluster cannot be drawn")
 
 
 class OptionValues(TypedDict, total=False):
@@ -150,6 +161,8 @@ class OptionValues(TypedDict, total=False):
     memory_mb: float
     nodes: int
     jobs: int
+    workers: Workers
+    cluster: str
     seed: int
     method: Method
     rule: Literal["auto"] | Rule

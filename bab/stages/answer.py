@@ -30,7 +30,7 @@ from ..tree.tree import Round
 from .attack import attack_everywhere, attack_quickly
 from .work import Work
 
-__all__ = ["Answer", "answer"]
+__all__ = ["Answer", "answer", "stage_of"]
 
 LOG = logging.getLogger(__name__)
 
@@ -78,7 +78,7 @@ def _decide(work: Work) -> None:
             LOG.info("stage %s %s left out: %.3g of the tree is closed", stage.name, stage.rule, share)
             continue
         started, work.stage = time.monotonic(), number
-        _stage(stage, known)(work, stage, Budget(work.limits).part(stage.share, stage.most))
+        stage_of(stage, known)(work, stage, Budget(work.limits).part(stage.share, stage.most))
         LOG.info("stage %s %s (%s): %.2f s, %s", stage.name, stage.rule, stage.why, time.monotonic() - started,
                  "decided" if work.decided else f"open, {work.stopped}")  # fmt: skip
         work.report(work.tree)
@@ -103,7 +103,7 @@ def _begun(work: Work) -> bool:
     return True
 
 
-def _stage(stage: Stage, known: Facts) -> Callable[[Work, Stage, Budget], None]:
+def stage_of(stage: Stage, known: Facts) -> Callable[[Work, Stage, Budget], None]:
     """The function of a stage, imported now."""
     if stage.name == "attack":
         from .attack import attack as run

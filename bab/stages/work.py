@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from typing import Protocol
 
 import numpy as np
 
@@ -26,10 +27,24 @@ from ..steps.candidates import Candidates
 from ..steps.inputs import InputSteps
 from ..steps.phases import PhaseSteps
 from ..tree.evidence import Evidence
-from ..tree.search import Pace, Steps, search
+from ..tree.search import Outcome, Pace, Steps, search
 from ..tree.tree import Tree
 
-__all__ = ["Work"]
+__all__ = ["Helpers", "Work"]
+
+
+class Helpers(Protocol):
+    """Who else works on a tree: processes of this machine or of others."""
+
+    lost: str  # why they cannot be reached any more, and the run must end; "" as long as it need not
+
+    def begin(self, case: int, query: Query) -> None:
+        """A query is begun, or gone on with. case: of the property's; query: as it was asked."""
+        ...
+
+    def search(self, work: Work, steps: Steps, pace: Pace) -> Outcome:
+        """See `tree.search.search`; the stage at work is `work.stage`."""
+        ...
 
 
 @dataclass(eq=False)
@@ -53,6 +68,7 @@ class Work:
     rows: GroupRows | None = None  # multi-neuron rows of the root that nodes may use
     root_seconds: float = 0.0  # that bounding the root took
     ascent_seconds: float = 0.0  # that the hidden neurons' slopes took at the root
+    helpers: Helpers | None = None
     witness: Witness | None = None
     found_by: str = ""  # what brought the witness
     stopped: str = ""  # why the last stage ended
@@ -110,7 +126,7 @@ class Work:
             return self.exact.found or self.stop(self.tree)
 
         pace = Pace(budget, batch, self.options.jobs, node_mb, stop, self.report)
-        outcome = search(self.tree, seams, pace)
+        outcome = self.helpers.search(self, seams, pace) if self.helpers else search(self.tree, seams, pace)
         self.stopped = outcome.stopped
         if self.tree.count_stuck and not self.stopped:
             why = f"; {self.exact.left}" if self.exact.left else ""

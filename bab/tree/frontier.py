@@ -62,3 +62,19 @@ class Frontier:
             batch = batch[len(batch) - count :]
         self._stack = rest  # last: what fails before has changed nothing
         return batch
+
+    def pop_largest(self, count: int) -> Batch:
+        """Take up to `count` nodes with the largest shares of the tree. Raises IndexError when empty."""
+        if not self._stack:
+            raise IndexError("no open nodes")
+        stack, taken = list(self._stack), []
+        for i in sorted(range(len(stack)), key=lambda i: int(self._stack[i].depth.min())):
+            if count <= 0:
+                break
+            order = np.argsort(stack[i].depth, kind="stable")
+            taken.append(stack[i][order[:count]])
+            stack[i] = stack[i][np.sort(order[count:])]
+            count -= len(taken[-1])
+        batch = Batch.concatenate(taken)
+        self._stack = [b for b in stack if len(b)]
+        return batch

@@ -23,7 +23,7 @@ from .evidence import Evidence
 from .frontier import Frontier
 from .recorder import Recorder
 
-__all__ = ["Round", "Tree"]
+__all__ = ["Grown", "Round", "Tree"]
 
 
 @dataclass(eq=False)
@@ -41,6 +41,18 @@ class Round:
         if which.any():
             kinds = np.broadcast_to(np.asarray(evidence, dtype=np.int8), (len(batch),))
             self.ended.append((batch.number[which], kinds[which]))
+
+
+@dataclass(eq=False)
+class Grown:
+    """What a tree of its own, over n roots numbered from 0, has become: nodes = ended + split + open + stuck."""
+
+    size: int  # nodes, the roots included: n + 2 inner
+    inner: int
+    deepest: int
+    ended: Counter[Evidence]
+    open: list[Batch]  # as the frontier stacks them
+    stuck: list[Batch]
 
 
 class Tree:
@@ -159,6 +171,32 @@ class Tree:
                 listener.split(parents, splits, children)
             self.open.push(children)
         self._out_of_hands(batch)
+
+    def adopt(self, batch: Batch, grown: Grown) -> None:
+        """Nodes taken, below which a tree of its own has grown elsewhere.
+
+        Node i < n of it is the batch's node i, the others are new. Raises ValueError where its account is wrong, and
+        where somebody listens: nobody could tell what happened there.
+        """
+        new, waiting = grown.size - len(batch), (*grown.open, *grown.stuck)
+        left = sum(map(len, waiting))
+        if new != 2 * grown.inner or grown.size != grown.inner + grown.ended.total() + left or self.listeners:
+            raise ValueError(f"{len(batch)} nodes became {grown.size}, {grown.inner} split, {left} left")
+        numbers = np.concatenate([batch.number, self.size + np.arange(new)])
+        opened, stuck = ([replace(b, number=numbers[b.number]) for b in part] for part in (grown.open, grown.stuck))
+        self.size, self.inner = self.size + new, self.inner + grown.inner
+        self.deepest = max(self.deepest, grown.deepest)
+        for some in opened:
+            self.open.push(some)
+        self.stuck.extend(stuck)
+        self.ended.update(grown.ended)
+        self._out_of_hands(batch)
+
+    def take_shares(self, count: int) -> Batch:
+        """The same as `take`, of the largest shares of the tree: nodes to be worked on elsewhere."""
+        batch = self.open.pop_largest(count)
+        self.hands.append(batch)
+        return batch
 
     def learn(
         self, evidence: Evidence, refuted: Iterable[int] = (), lower: Array | None = None, upper: Array | None = None

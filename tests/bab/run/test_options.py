@@ -34,6 +34,8 @@ WRONG: dict[str, list[Any]] = {
     "strict_types": [0, 1, "false", None],
     "log": [None, 3, b"log", True, "a\0b"],
     "checkpoint": [None, 3, b"file", True, "a\0b"],
+    "workers": ["", "fibers", None, 2],
+    "cluster": ["here", "local:0", "local:", "tcp://host", "http://host:80", "c.json", "a\0.yaml", None, 3, b"local"],
     "every": [0, -1.0, math.nan, math.inf, "60", None, True],
     "progress": [0, "yes", None],
     "picture": ["p.jpg", "p", None, 3, b"p.png"],
@@ -73,6 +75,15 @@ def test_wrong_values_are_refused_in_one_line(name: str) -> None:
 def test_right_values_are_taken(name: str, value: Any) -> None:
     """Numbers of numpy and paths among them."""
     assert getattr(Options(**{name: value}), name) == value
+
+
+@pytest.mark.parametrize("where", ["", "local", "local:12", "tcp://10.0.0.1:8786", "tls://head:8786", "a b/c.yaml"])
+def test_places_of_clusters(where: str) -> None:
+    """This machine, a scheduler, or a file; pictures are drawn by one process."""
+    assert Options(cluster=where).cluster == where
+    if where:
+        with pytest.raises(InputError, match="nodes of a cluster cannot be drawn"):
+            Options(cluster=where, picture="p.png")
 
 
 def test_inputs_of_no_picture_are_refused() -> None:
