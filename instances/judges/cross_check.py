@@ -20,7 +20,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -31,7 +30,7 @@ from ..property import InputSet
 from ..query import Query
 from ..rounding import DOUBLE_NOISE, NOISE
 from .replay import Replay, round_into
-from .runtime import load_model
+from .runtime import Float, Grid, load_model
 from .witness import Witness
 
 __all__ = ["Findings", "cross_check"]
@@ -60,11 +59,11 @@ def cross_check(replay: Replay, queries: Sequence[Query], joint: bool, rng: np.r
 
     Raises ReplayError where the file cannot be run, DisagreementError where the network is not the file's.
     """
-    network, dtype = replay.network, replay.session.grid
+    network, session = replay.network, replay.session
     chosen, count = _shares(network, queries)
     findings = Findings()
     for query in chosen:
-        points = _points(query.region, count, dtype, rng)
+        points = _points(query.region, count, session.grid, session.dtype, rng)
         points = points[np.isfinite(points).all(axis=1)]  # without those that would have to be integers
         if not len(points):
             continue
@@ -89,11 +88,11 @@ def _shares(network: Network, queries: Sequence[Query]) -> tuple[Sequence[Query]
     return [queries[i] for i in np.linspace(0, len(queries) - 1, most).astype(int)], count
 
 
-def _points(region: InputSet, count: int, dtype: Any, rng: np.random.Generator) -> Array:
-    """[<= count, n] values of `dtype`: the middle, the two extreme corners, then other corners and random inputs.
+def _points(region: InputSet, count: int, grid: Grid, narrowest: Float, rng: np.random.Generator) -> Array:
+    """[<= count, n] values of the grid: the middle, the two extreme corners, then other corners and random inputs.
 
-    All are moved into the norm ball, if there is one. Half-spaces are not minded: a file and its network agree outside
-    them too, and a witness is tested for them.
+    All are moved into the norm ball, if there is one, far enough for the narrowest of the grid's types. Half-spaces are
+    not minded: a file and its network agree outside them too, and a witness is tested for them.
     """
     lower, upper = region.lower, region.upper
     if np.array_equal(lower, upper):
@@ -104,8 +103,8 @@ def _points(region: InputSet, count: int, dtype: Any, rng: np.random.Generator) 
     share[corners] = np.round(share[corners])
     points = lower * (1.0 - share) + upper * share  # their difference may overflow
     if region.ball is not None:
-        points = region.ball.inward(points, lower, upper, dtype)
-    return np.array([round_into(region, x, dtype)[0] for x in np.clip(points, lower, upper)])
+        points = region.ball.inward(points, lower, upper, narrowest)
+    return np.array([round_into(region, x, grid)[0] for x in np.clip(points, lower, upper)])
 
 
 def _margins(query: Query, x: Array, y: Array) -> Array:
