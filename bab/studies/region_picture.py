@@ -22,10 +22,10 @@ from .frame import new_figure
 
 __all__ = ["cells", "class_parts", "draw_regions"]
 
-SIZES, SEED = (2, 12, 8, 3), 11  # of the network that is drawn
+SIZES, SEED = (2, 12, 8, 3), 10  # of the network that is drawn
 CENTRE = (0.3, -0.2)
-WINDOW = 2.2  # least distances from the centre to the sides
-STAGES = (1, 4)  # regions after which the walk's ball is drawn
+WINDOW = 1.5  # least distortions from the centre to the sides
+STAGES = (3, 11)  # regions after which the walk's ball is drawn
 COLOURS = ("#fde9c9", "#cfe3f5", "#d8efd3")  # of classes
 SECONDS = 60.0
 
@@ -64,7 +64,7 @@ def draw_regions() -> tuple[Any, str]:
             region_walk(network, x[None], label, seconds=SECONDS, regions=count).lower[0]
         )
     radii[f"least distortion, {whole.regions[0]} regions"] = float(whole.lower[0])
-    half = max(WINDOW, 1.2 * float(whole.lower[0]))
+    half = WINDOW * float(whole.lower[0])
     figure, (axes,) = new_figure(1)
     figure.set_size_inches(7.0, 7.0)
     _fill(axes, network, x + half * np.array([[-1.0, -1.0], [1.0, -1.0], [1.0, 1.0], [-1.0, 1.0]]), whole.graphs[0])
