@@ -7,7 +7,8 @@ rest. OUT gets, for inputs in [0, 1] and with uniform noise in the training:
     mnist_1024_2.onnx        784-1024-2        is the digit 5 or more?
     mnist_1024_512_10.onnx   784-1024-512-10   which digit is it?
 
-Both are wide: they are for measurements, not for the package.
+Both are wide: they are for measurements, not for the package. `hypersplit study polyhedral-certificates --instances
+LIST.csv` takes them from a list with lines such as mnist_1024_2.onnx,samples.npz,10 (images as trained on, in [0, 1]).
 """
 
 from __future__ import annotations

@@ -27,7 +27,8 @@ Command = Callable[[argparse.Namespace], int]  # runs and returns the exit code
 
 JOBS, COUNT, PARTS = integer(1, MOST_JOBS), integer(1, 10**9), integer(1, 10**5)
 CLASS, ROW, SHARE = integer(0, 10**9), integer(0, 10**9), number(1)
-LISTED = ("partition-rules", "branching-rules", "ladder", "kpoly", "formulations")  # studies that take --instances
+# studies that take --instances
+LISTED = ("partition-rules", "branching-rules", "ladder", "kpoly", "formulations", "polyhedral-certificates")
 # options that have their flags with `bench`, too
 BENCH_FLAGS = ("memory_mb", "seed", "method", "trust_scip", "workers", "cluster")
 # options that have their flags with `run-job`

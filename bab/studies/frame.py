@@ -2,7 +2,8 @@
 
 A study is a generator of rows (dicts of plain values) and a function that makes sentences, tables and figures of them.
 The frame does the rest: each row is appended to NAME.csv at once, so that an interrupted study keeps what it has and
-`--resume` goes on behind it; at the end come the figures (png) and one HTML page that holds everything but the csv.
+`--resume` goes on behind it; at the end come the figures (png, svg) and one HTML page with all of that, of a long csv
+the first rows.
 A new study is a file `NAME.py` of this folder with a constant STUDY, and a line in STUDIES.
 """
 
@@ -15,7 +16,7 @@ import os
 import platform
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from importlib import import_module
 from importlib.metadata import version
 from importlib.util import find_spec
@@ -44,10 +45,12 @@ STUDIES = {  # name: what it asks; the module is NAME
     "ladder": "the steps of bounding a root, from parallel lines to partial MILPs, side by side",
     "max-subproblems": "subproblems for the maximum of d inputs, with single- and multi-neuron relaxations",
     "convex-barrier": "what relaxations from layer to layer cannot see, and where they are exact",
+    "polyhedral-certificates": "certified distances from activation regions, attacks, and walks over regions",
     "kpoly": "regions verified and output boxes with one, two and three ReLUs at a time",
     "formulations": "the formulations of the MILP, side by side on the same questions",
 }
 DECIDED = ("unsat", "sat")
+MOST_ROWS = 1000  # of the csv that the page shows
 
 
 @dataclass(frozen=True)
@@ -69,6 +72,7 @@ class Findings:
     summary: Sequence[str]  # sentences: what came out; printed too
     tables: Mapping[str, Sequence[Row]]  # by their captions
     figures: Mapping[str, Any]  # matplotlib Figures by their names, as in NAME-figure.png
+    drawings: Mapping[str, Any] = field(default_factory=dict)  # the same, kept as lines: NAME-figure.svg
 
 
 @dataclass(frozen=True)
@@ -155,8 +159,9 @@ def _counted(rows: Iterable[Row]) -> Iterator[Row]:
     yield from tqdm(rows, unit="row", disable=None, leave=False)
 
 
+METAS = '<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
 STYLE = """body { font: 16px/1.5 system-ui, sans-serif; max-width: 70em; margin: 2em auto; padding: 0 1em; color: #222 }
-img { max-width: 100% } table { border-collapse: collapse; font-size: 14px; margin: .5em 0 }
+img { max-width: 100% } .wide { overflow-x: auto } table { border-collapse: collapse; font-size: 14px; margin: .5em 0 }
 td, th { padding: .15em .7em; border-bottom: 1px solid #ddd; text-align: right }
 td:first-child, th:first-child { text-align: left } figure { margin: 1em 0 }"""
 
@@ -168,19 +173,26 @@ def _write_page(
     said = ", ".join(f"{k} {v}" for k, v in asdict(settings).items() if v not in ("", ()))
     body = [f"<p>{html.escape(line)}</p>" for line in (*findings.text, f"Options: {said}. {_machine()}")]
     body += ["<h2>What came out</h2>", "<ul>", *(f"<li>{html.escape(line)}</li>" for line in findings.summary), "</ul>"]
-    for title, figure in findings.figures.items():
-        png = folder / f"{name}-{title}.png"
-        figure.savefig(png, dpi=130)
-        data = base64.b64encode(png.read_bytes()).decode("ascii")
-        body.append(f'<figure><img alt="{html.escape(title)}" src="data:image/png;base64,{data}"></figure>')
+    body += [_image(folder / f"{name}-{title}.svg", figure) for title, figure in findings.drawings.items()]
+    body += [_image(folder / f"{name}-{title}.png", figure) for title, figure in findings.figures.items()]
     for caption, table in findings.tables.items():
         body += [f"<h2>{html.escape(caption)}</h2>", _table(table)]
-    body.append(f"<details><summary>All {len(rows)} rows of {name}.csv</summary>{_table(rows)}</details>")
+    how_many = "All" if len(rows) <= MOST_ROWS else f"The first {MOST_ROWS} of"
+    said = f"{how_many} {len(rows)} rows of {name}.csv"
+    body.append(f"<details><summary>{said}</summary>{_table(rows[:MOST_ROWS])}</details>")
     page = folder / f"{name}.html"
-    head = f'<meta charset="utf-8"><title>{html.escape(chosen.title)}</title><style>{STYLE}</style>'
+    head = f"{METAS}<title>{html.escape(chosen.title)}</title><style>{STYLE}</style>"
     text = "\n".join([f"<h1>{html.escape(chosen.title)}</h1>", *body])
     page.write_text(f'<!doctype html>\n<html lang="en"><head>{head}</head><body>\n{text}\n</body></html>\n', "utf-8")
     return page
+
+
+def _image(path: Path, figure: Any) -> str:
+    """The figure, written to a .png or .svg, as a part of the page."""
+    kind = {".png": "image/png", ".svg": "image/svg+xml"}[path.suffix]
+    figure.savefig(path, dpi=130)
+    data = base64.b64encode(path.read_bytes()).decode("ascii")
+    return f'<figure><img alt="{html.escape(path.stem)}" src="data:{kind};base64,{data}"></figure>'
 
 
 def _table(rows: Sequence[Row]) -> str:
@@ -188,7 +200,8 @@ def _table(rows: Sequence[Row]) -> str:
     lines = ["".join(f"<th>{html.escape(name)}</th>" for name in rows[0])] if rows else []
     for row in rows:
         lines.append("".join(f"<td>{html.escape(_cell(value))}</td>" for value in row.values()))
-    return "<table>" + "\n".join(f"<tr>{line}</tr>" for line in lines) + "</table>"
+    whole = "\n".join(f"<tr>{line}</tr>" for line in lines)
+    return f'<div class="wide"><table>{whole}</table></div>'
 
 
 def _cell(value: object) -> str:

@@ -72,6 +72,18 @@ def test_digits_have_radii_between_both_sides(i: int) -> None:
     holds_both_sides(network, x, found, 0.0, 1.0)
 
 
+@pytest.mark.parametrize("norm", [1, 2])
+def test_files_have_radii_in_norm_balls(norm: float) -> None:
+    """Of a network read from its file the sides meet in l1 and l2, too: refutations survive the file's own outputs."""
+    x = flowers()[0][0]
+    found = hypersplit.radius(IRIS, x, norm=norm, tolerance=0.02, jobs=1, timeout=60)
+    assert found.closed and 0.98 * found.attacked <= found.certified <= found.attacked
+    near = found.counterexample
+    assert near is not None and np.linalg.norm(near - x, ord=norm) <= found.attacked
+    y = read_network(IRIS).evaluate(near)
+    assert found.other is not None and y[found.other] >= y[found.label] - 1e-4  # float32 in the file
+
+
 def test_flowers_have_radii_to_every_class() -> None:
     """The least of them is the radius; the class itself has none."""
     x, species = flowers()[0][1], int(flowers()[1][1])
