@@ -31,9 +31,11 @@ class Lift(Protocol):
 
     def lifted(self, z: Array) -> Array:
         """x [n] in float64, nearly, for free inputs z."""
+        ...
 
     def exactly(self, z: Sequence[Fraction]) -> list[Fraction]:
         """The same in rational numbers."""
+        ...
 
 
 @dataclass(frozen=True, eq=False)

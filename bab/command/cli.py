@@ -78,7 +78,7 @@ def _verify(args: argparse.Namespace) -> int:
     options = options_from(args, progress=not args.json)
     args.network = _by_names(args) if args.named else _networks(args)
     networks = list(args.network.values()) if isinstance(args.network, dict) else [args.network]
-    _spare_outputs([*map(Path, networks), args.property], args.result, options)
+    _spare_outputs([*(Path(str(name)) for name in networks), args.property], args.result, options)
     if args.export is None:
         if args.parts is not None:
             raise InputError("--parts: there is no --export to divide")

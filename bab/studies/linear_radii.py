@@ -31,7 +31,7 @@ def linear_radii(network: Network, x: Array, label: int, questions: int) -> Row:
     """Radii of x [n] in l2 and seconds: of the certificate, and of linear bounds asked at so many radii."""
     point, own = x[None], np.array([label])
     simplex_certificate(network, point, own)  # what is the same for all inputs
-    began = time.process_time()
+    began, certified = time.process_time(), 0.0
     for _ in range(REPEATS):
         certified = float(simplex_certificate(network, point, own)[0])
     row: Row = {"simplex": certified, "simplex seconds": (time.process_time() - began) / REPEATS}

@@ -39,7 +39,7 @@ class Asked:
             return _local(self.workers, loopback)
         if not self.jobqueue:
             return None
-        import dask_jobqueue
+        import dask_jobqueue  # pyright: ignore[reportMissingImports]
 
         security = {"security": self.security_of()} if self.security else {}
         cluster = getattr(dask_jobqueue, self.jobqueue)(**self.options, **security)
@@ -82,7 +82,7 @@ def _check(asked: Asked, path: Path) -> None:
     """What libraries would refuse later, or not at all."""
     if asked.jobqueue:
         try:
-            import dask_jobqueue
+            import dask_jobqueue  # pyright: ignore[reportMissingImports]
         except ImportError as error:
             raise InputError(f"{path}: jobqueue needs dask_jobqueue: {error}") from error
         if not (asked.jobqueue.endswith("Cluster") and hasattr(dask_jobqueue, asked.jobqueue)):
@@ -105,6 +105,6 @@ def _local(workers: int, loopback: str) -> Any:
         {"distributed.scheduler.allowed-failures": 0, "distributed.nanny.pre-spawn-environ": ONE_THREAD}
     ):
         return LocalCluster(
-            n_workers=workers, threads_per_worker=1, processes=True, host=loopback, dashboard_address=None,
+            n_workers=workers, threads_per_worker=1, processes=True, host=loopback, dashboard_address=None,  # pyright: ignore[reportArgumentType]
             memory_limit=0, silence_logs=50,
         )  # fmt: skip

@@ -61,5 +61,5 @@ class _Asked:
         """Whether the errand shall come back."""
         if not self.asked and time.monotonic() >= self.next:
             self.next = time.monotonic() + EVERY
-            self.asked = self.event.is_set()
+            self.asked = bool(self.event.is_set())
         return self.asked

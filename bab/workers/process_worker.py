@@ -14,6 +14,7 @@ from threading import Thread
 from typing import Any
 
 from ...instances.memory import confine, resident_mb
+from ..run.exit_codes import DONE, INTERNAL
 from .desk import Desk
 
 __all__ = ["main"]
@@ -40,7 +41,7 @@ def main(number: int, parent: int) -> None:
         pipe.send(("ready", 0, None))
         _work(pipe, desk)
     except (EOFError, OSError):  # nobody is there any more
-        os._exit(0)
+        os._exit(DONE)
 
 
 def _work(pipe: Connection, desk: Desk) -> None:
@@ -87,7 +88,7 @@ def _outlive_nobody(parent: int) -> None:
     """End the process once its parent is gone, whatever ended that."""
     while os.getppid() == parent:
         time.sleep(ORPHAN)
-    os._exit(1)
+    os._exit(INTERNAL)
 
 
 def _words(error: Exception) -> str:

@@ -27,7 +27,8 @@ class Nearest:
 
     def __init__(self, question: Question, low: Array, high: Array) -> None:
         self.question, self.low, self.high = question, low, high
-        self.distance, self.point = np.inf, None  # type: tuple[float, Array | None]
+        self.distance = np.inf
+        self.point: Array | None = None
 
     def try_at(self, points: Array) -> None:
         """Keep the nearest of points [P, n] that lie in the range and have another answer for sure."""

@@ -223,7 +223,7 @@ class PairPass(Backward):
             self._add_layer(line, kind, part, numbers[:, part].astype(np.float64))
 
     @cached_property
-    def batch(self) -> Batch:
+    def batch(self) -> Batch:  # pyright: ignore[reportIncompatibleMethodOverride]
         """Every pair's node: these arrays are large, and only some walks need them."""
         return self.walked.nodes[self.pairs.node]
 

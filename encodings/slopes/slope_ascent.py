@@ -149,7 +149,7 @@ class Ascent:
         self.fresh: dict[int, Array] = {}  # layer -> [P, n] bool, phases split since `start`: slopes to be translated
         self.numbers = [self._start(k, line, start) for k, line in enumerate(self.chosen, start=1)]
         self.gammas = np.zeros(self.cut.shape[:2], dtype=FLOAT)
-        self.slope_at_input = np.zeros_like(self.box[0])
+        self.slope_at_input: Array = np.zeros_like(self.box[0])
         self.best, self.sure = np.full(len(node), -np.inf), np.zeros(len(node))  # values; float32's error in them
         self.best_numbers = [None if a is None else a.copy() for a in self.numbers]
         self.best_gammas = self.gammas.copy()
@@ -245,8 +245,7 @@ class Ascent:
 
     def _minimum(self, a: Array | None, constants: Array) -> tuple[Array, Array]:
         """Values [P] and minimisers [P, inputs] of a'x + constants over the box, half-spaces weighed in; None: 0."""
-        if a is None:
-            a = np.zeros_like(self.box[0])
+        a = np.zeros_like(self.box[0]) if a is None else a
         if self.gammas.size:
             a = a - np.einsum("pk,pkn->pn", self.gammas, self.cut[:, :, :-1])
             constants -= np.einsum("pk,pk->p", self.gammas, self.cut[:, :, -1])

@@ -41,7 +41,7 @@ def sparse_constant(tensor: Any, source: str) -> Constant:
     shape = [int(n) for n in tensor.dims]
     check_size(float(np.prod(shape, dtype=float)) if min(shape, default=0) >= 0 else -1.0)
     try:
-        flat = index if index.ndim == 1 else np.ravel_multi_index(tuple(index.T), shape)
+        flat = index if index.ndim == 1 else np.asarray(np.ravel_multi_index(tuple(index.T), shape))
         dense = np.zeros(int(np.prod(shape)), dtype=values.array.dtype)
         if flat.shape != values.shape or len(flat) and int(flat.min()) < 0:
             raise ValueError("as many indices as values are expected, none negative")

@@ -9,7 +9,7 @@ import pytest
 from milp_problems import bounded
 from random_instances import Shape, random_query
 
-from hypersplit.heuristics.neuron_groups import GROUPINGS, groups_of_layer, groups_with_inputs, subsets
+from hypersplit.heuristics.neuron_groups import GROUPINGS, Grouping, groups_of_layer, groups_with_inputs, subsets
 from hypersplit.instances.batch import Node, root
 from hypersplit.instances.network import Layer, Network
 from hypersplit.instances.property import Case, InputSet, Polyhedron, Property
@@ -33,7 +33,7 @@ def test_members_are_what_the_grouping_takes(size: int, grouping: str) -> None:
             continue
         query, node = found
         for k, part in enumerate(query.slices, start=1):
-            groups = groups_of_layer(query, node, k, size, 4, grouping=grouping)
+            groups = groups_of_layer(query, node, k, Grouping(size, 4, grouping))
             low, high = node.pre_lower[part], node.pre_upper[part]
             unstable, active = (low < 0.0) & (high > 0.0), (low >= 0.0) & (high > low)
             takes = unstable | active if grouping == "correlation" else unstable
@@ -53,9 +53,9 @@ def test_partners_point_the_same_or_the_opposite_way() -> None:
     query = queries(network, Property((case,), 2, 1))[0]
     node = bounded(query, root(query).node(0))
     assert node is not None
-    assert groups_of_layer(query, node, 1, 2, 9).tolist() == [[0, 1], [2, 3]]
+    assert groups_of_layer(query, node, 1, Grouping(2, 9)).tolist() == [[0, 1], [2, 3]]
     with pytest.raises(ValueError, match="grouping 'likeness'"):
-        groups_of_layer(query, node, 1, 2, 9, grouping="likeness")
+        groups_of_layer(query, node, 1, Grouping(2, 9, "likeness"))
 
 
 def test_inputs_that_go_past_a_neuron_meet_it_again() -> None:

@@ -10,8 +10,8 @@ from changed_efforts import change_efforts
 from random_instances import random_instance
 
 import hypersplit
-from hypersplit.bab import answer
 from hypersplit.bab.run.options import METHODS
+from hypersplit.bab.stages import answer
 from hypersplit.bab.steps import phases
 from hypersplit.encodings.slopes.phase_bounds import bound_phases
 from hypersplit.encodings.slopes.row_multipliers import RowPool

@@ -14,13 +14,13 @@ from hypersplit.instances.files import open_text, read_model_bytes, spare
 
 def test_a_name_is_the_file_or_its_packed_twin(tmp_path: Path) -> None:
     """The plain file wins; without it the gzipped one is unpacked, by either name."""
-    (tmp_path / "a.gz").write_bytes(gzip.compress(b"packed"))
+    (tmp_path / "a.gz").write_bytes(gzip.compress(b"packed", mtime=0))
     assert read_model_bytes(tmp_path / "a") == read_model_bytes(tmp_path / "a.gz") == b"packed"
     (tmp_path / "a").write_bytes(b"plain")
     assert read_model_bytes(tmp_path / "a") == b"plain"
 
 
-@pytest.mark.parametrize("content", [b"no gzip", gzip.compress(b"x" * 99)[:-9], b""])
+@pytest.mark.parametrize("content", [b"no gzip", gzip.compress(b"x" * 99, mtime=0)[:-9], b""])
 def test_damaged_archives_are_named(content: bytes, tmp_path: Path) -> None:
     """One line with the path; an empty file unpacks to nothing or is refused, too."""
     path = tmp_path / "b.onnx.gz"

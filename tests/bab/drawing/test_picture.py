@@ -134,7 +134,7 @@ def test_bad_options_are_one_line_and_2(
         raise AssertionError
 
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("hypersplit.bab.verify.answer", fail)
+    monkeypatch.setattr("hypersplit.bab.verify.run", fail)
     options = arguments.replace("--picture-inputs ", "--picture-inputs=").split()
     assert main(["verify", NETWORK, HOLDS, *options]) == 2
     out, err = capsys.readouterr()

@@ -12,7 +12,7 @@ from random_instances import Shape, random_points, random_query
 
 from hypersplit.encodings.neuron_groups.group_ascent import refine_by_ascent
 from hypersplit.encodings.slopes.optimised_bounds import OptimiseOptions
-from hypersplit.heuristics.neuron_groups import groups_of_layer
+from hypersplit.heuristics.neuron_groups import Grouping, groups_of_layer
 from hypersplit.instances.batch import root
 
 OPTIONS = OptimiseOptions(iterations=5)
@@ -30,7 +30,7 @@ def test_refined_bounds_hold_exactly(shape: Shape) -> None:
         given = node.batch
         before = given.pre_lower.copy()
         refined, pool = refine_by_ascent(
-            query, given, lambda k, n, q=query: [groups_of_layer(q, n, k, 2, 6)], OPTIONS, math.inf
+            query, given, lambda k, n, q=query: [groups_of_layer(q, n, k, Grouping(2, 6))], OPTIONS, math.inf
         )
         assert np.array_equal(given.pre_lower, before)
         assert (refined.pre_lower >= given.pre_lower).all() and (refined.pre_upper <= given.pre_upper).all()
@@ -57,6 +57,6 @@ def test_after_the_deadline_nothing_changes() -> None:
     node = bounded(query, root(query).node(0))
     assert node is not None
     refined, pool = refine_by_ascent(
-        query, node.batch, lambda k, n: [groups_of_layer(query, n, k, 2, 6)], OPTIONS, -math.inf
+        query, node.batch, lambda k, n: [groups_of_layer(query, n, k, Grouping(2, 6))], OPTIONS, -math.inf
     )
     assert np.array_equal(refined.pre_lower, node.batch.pre_lower) and len(pool.rows) == 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 
 import numpy as np
 import pytest
@@ -11,11 +12,17 @@ from random_instances import Shape, random_points, random_query
 
 from hypersplit.encodings.neuron_groups.group_lp import GroupLP, directions_for, group_rows
 from hypersplit.encodings.programs.lp import TriangleLP
-from hypersplit.heuristics.neuron_groups import groups_of_layer
+from hypersplit.heuristics.neuron_groups import Grouping, groups_of_layer
 from hypersplit.instances.batch import Node, root
+from hypersplit.instances.network import Array
 from hypersplit.instances.query import Query
 
 SHAPE = Shape(identity=0.0, halfspaces=0.0)
+
+
+def _pairs(query: Query, node: Node, k: int) -> list[Array]:
+    """Groups of two of layer k."""
+    return [groups_of_layer(query, node, k, Grouping(2, 9))]
 
 
 def grouped(seed: int) -> tuple[Query, Node]:
@@ -32,7 +39,8 @@ def test_rows_hold_at_the_networks_values(exact: int) -> None:
     rows_seen = 0
     for seed in range(10):
         query, node = grouped(seed)
-        rows = group_rows(query, node, lambda k, q=query, n=node: [groups_of_layer(q, n, k, 2, 9)], exact=exact)
+        pairs = partial(_pairs, query, node)
+        rows = group_rows(query, node, pairs, exact=exact)
         points = random_points(np.random.default_rng(seed), query.region, 40)
         values, pre = query.network.values(points)
         for p in range(len(points)):
@@ -48,7 +56,7 @@ def test_bounds_lie_between_the_triangles_and_the_truth() -> None:
     better = 0
     for seed in range(14):
         query, node = grouped(seed)
-        rows = group_rows(query, node, lambda k, q=query, n=node: [groups_of_layer(q, n, k, 2, 9)])
+        rows = group_rows(query, node, lambda k, q=query, n=node: [groups_of_layer(q, n, k, Grouping(2, 9))])
         model = GroupLP(query, node, rows)
         for k in range(query.disjuncts):
             plain = TriangleLP(query, node).minimise(k, 10.0).bound
@@ -64,7 +72,7 @@ def test_without_groups_or_time_there_are_no_rows() -> None:
     """Later layers get none after the deadline."""
     query, node = grouped(0)
     assert len(group_rows(query, node, lambda k: [])) == 0
-    late = group_rows(query, node, lambda k: [groups_of_layer(query, node, k, 2, 9)], deadline=time.monotonic() - 1.0)
+    late = group_rows(query, node, partial(_pairs, query, node), deadline=time.monotonic() - 1.0)
     assert len(late) == 0
 
 

@@ -52,7 +52,7 @@ def probed(query: Query, node: Node, disjunct: int = 0, kernel: str = "plain") -
 def test_what_is_found_is_true_of_every_counterexample(shape: int) -> None:
     """At all vertices of their sets, by the oracle, and at sampled points; an empty root has none."""
     empty = implied = fixed = compared = 0
-    for seed in range(24):
+    for seed in range(60):
         instance = random_instance(seed, shape=SHAPES[shape])
         for query in queries(instance.network, instance.prop):
             node = bounded(query, root(query).node(0))

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
+from hypersplit.instances.expressions import matrices as m
 from hypersplit.instances.network import Matrix
-from hypersplit.instances.onnx import matrices as m
 
 
 def dense(a: Matrix) -> np.ndarray:

@@ -9,7 +9,8 @@ import pytest
 
 from hypersplit.instances.errors import PropertyError
 from hypersplit.instances.vnnlib import formula
-from hypersplit.instances.vnnlib.formula import Atom, Conjunction, Linear, Text, add, compare, conjoin, scale
+from hypersplit.instances.vnnlib.formula import Atom, Conjunction, Linear, Text, add, conjoin, scale
+from hypersplit.instances.vnnlib.trees import compare, multiplied_out
 
 TEXT = Text("(first)\n(second)\n", "p.vnnlib")
 GRID = [Fraction(n, 2) for n in range(-4, 5)]
@@ -37,7 +38,7 @@ def test_comparisons_are_what_they_say(operator: str) -> None:
     told = {"<": lambda p, q: p < q, "<=": lambda p, q: p <= q, ">": lambda p, q: p > q, ">=": lambda p, q: p >= q,
             "=": lambda p, q: p == q}[operator]  # fmt: skip
     for a, b, c in product((-1, 0, 2), (-1, 0, 1), (Fraction(-1), Fraction(0), Fraction(1, 2))):
-        found = compare(operator, linear(a, b, c), linear(1, 0, Fraction(1, 3)), 0)
+        found = multiplied_out(compare(operator, [linear(a, b, c), linear(1, 0, Fraction(1, 3))], 0, TEXT), TEXT)
         for x, y in product(GRID, GRID):
             truth = told(a * x + b * y + c, x + Fraction(1, 3))
             assert true(found, {0: x, ~0: y}) == truth, (operator, a, b, c, x, y)
@@ -66,7 +67,7 @@ def test_terms_add_and_scale_exactly() -> None:
     third = Fraction(1, 3)
     total = add(linear(1, 1, third), scale(linear(1, -1, third), Fraction(2, 3)), -1)
     assert total == ({0: third, ~0: Fraction(5, 3)}, Fraction(1, 9))
-    ((atom,),) = compare("<=", linear(1, 1, third), linear(1, 0, Fraction(0)), 5)
+    ((atom,),) = multiplied_out(compare("<=", [linear(1, 1, third), linear(1, 0, Fraction(0))], 5, TEXT), TEXT)
     assert atom == Atom(((~0, Fraction(1)),), third, 5)
 
 
