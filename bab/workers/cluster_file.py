@@ -39,7 +39,7 @@ class Asked:
             return _local(self.workers, loopback)
         if not self.jobqueue:
             return None
-        import dask_jobqueue  # pyright: ignore[reportMissingImports]
+        import dask_jobqueue
 
         security = {"security": self.security_of()} if self.security else {}
         cluster = getattr(dask_jobqueue, self.jobqueue)(**self.options, **security)
@@ -82,7 +82,7 @@ def _check(asked: Asked, path: Path) -> None:
     """What libraries would refuse later, or not at all."""
     if asked.jobqueue:
         try:
-            import dask_jobqueue  # pyright: ignore[reportMissingImports]
+            import dask_jobqueue
         except ImportError as error:
             raise InputError(f"{path}: jobqueue needs dask_jobqueue: {error}") from error
         if not (asked.jobqueue.endswith("Cluster") and hasattr(dask_jobqueue, asked.jobqueue)):

@@ -269,5 +269,5 @@ def test_a_milp_that_fails_anywhere_leaves_the_node_open(name: str, monkeypatch:
     monkeypatch.setattr(MarginModel, name, fail)
     query, node = wide_query()
     middle = 0.5 * node.lower + 0.5 * node.upper
-    answer = milp_close.close(query, node, 0, SECONDS, MEMORY, start=middle)
+    answer = milp_close.close(query, node, 0, SECONDS, MEMORY, milp_close.MilpOptions(start=middle))
     assert (answer.status, answer.bound) == ("open", -np.inf) and "unspecified error" in answer.reason
