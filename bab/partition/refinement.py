@@ -62,7 +62,7 @@ def partitioned_bound(
     >>> net = sequential([np.array([[1.0, 1.0], [1.0, -1.0]]), np.array([[1.0, 2.0]])], [np.zeros(2), np.zeros(1)])
     >>> box = InputSet.box(-np.ones(2), np.ones(2))
     >>> [round(partitioned_bound(net, box, np.ones(1), rows).value, 6) for rows in (0, 1, 2)]
-    [5.0, 4.0, 4.0]
+    [5.0, 5.0, 4.0]
     """
     query = objective_query(network, region, objective)
     if isinstance(rows, int):

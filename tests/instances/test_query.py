@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
@@ -10,7 +9,6 @@ import oracle
 import pytest
 from random_instances import is_counterexample, random_instance, random_points
 
-from hypersplit.instances.errors import PropertyError
 from hypersplit.instances.network import sequential
 from hypersplit.instances.property import Case, InputSet, Polyhedron, Property
 from hypersplit.instances.query import queries
@@ -77,13 +75,3 @@ def test_slices_cover_the_hidden_neurons_in_order() -> None:
         assert [s.stop - s.start for s in query.slices] == [layer.size for layer in hidden]
         assert np.concatenate([np.arange(s.start, s.stop) for s in query.slices]).tolist() == list(range(query.neurons))
         assert query.relu.tolist() == [layer.kind == "relu" for layer in hidden for _ in range(layer.size)]
-
-
-def test_balls_are_refused() -> None:
-    """A search bounds boxes and half-spaces only."""
-    region = InputSet.around(np.zeros(2), 1.0, 2)
-    prop = Property((Case(region, (Polyhedron(np.eye(2), np.zeros(2)),)),), 2, 2)
-    with pytest.raises(PropertyError, match="norm ball"):
-        queries(sequential([np.eye(2)], [np.zeros(2)]), prop)
-    boxed = replace(prop.cases[0], region=InputSet.box(-np.ones(2), np.ones(2)))
-    assert queries(sequential([np.eye(2)], [np.zeros(2)]), replace(prop, cases=(boxed,)))
