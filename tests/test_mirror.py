@@ -14,7 +14,11 @@ FOLDERS = ("instances", "encodings", "heuristics", "bab")
 # Rooms whose modules are parts of one thing, and are tested together by these files as well as by files of their own.
 TOGETHER: dict[str, tuple[str, ...]] = {
     "bab/jobs": ("bab/jobs/test_checkpoint.py", "bab/jobs/test_run.py", "bab/jobs/test_sealed.py", "bab/test_parts.py"),
+    "bab/partition": ("bab/partition/test_partition.py",),
     "bab/robustness": ("bab/robustness/test_robustness.py", "bab/robustness/test_radius.py"),
+    "bab/workers": (
+        "bab/workers/test_sharing.py", "bab/workers/test_processes.py", "bab/workers/test_cluster.py",
+    ),
     "encodings/certificates": ("encodings/certificates/test_certificates.py", "bab/steps/test_certified.py"),
     "heuristics/boundaries": ("heuristics/boundaries/test_nearest_boundary.py",),
     "instances/expressions": ("instances/operators/test_operators.py", "instances/onnx/test_reader.py"),
@@ -48,6 +52,10 @@ ELSEWHERE: dict[str, tuple[str, ...]] = {
     "bab/steps/inputs.py": ("bab/tree/test_trace.py", "whole/test_verdicts.py"),
     "bab/steps/phases.py": ("bab/stages/test_split_phases.py", "heuristics/test_policy.py"),
     "bab/studies/contest.py": ("bab/studies/test_frame.py", "bab/studies/test_partition_rules.py"),
+    "bab/run/result.py": ("bab/run/test_exit_codes.py", "whole/test_verdicts.py"),
+    "bab/studies/linear_radii.py": ("bab/studies/test_polyhedral_certificates.py",),
+    "bab/studies/region_picture.py": ("bab/studies/test_polyhedral_certificates.py",),
+    "bab/studies/sample_distances.py": ("bab/studies/test_polyhedral_certificates.py",),
     "bab/verify.py": ("whole/test_verdicts.py", "whole/test_interruptions.py"),
     "heuristics/attacks/frank_wolfe.py": ("whole/test_norm_balls.py",),
     "heuristics/attacks/lengths.py": ("heuristics/boundaries/test_nearest_boundary.py",),
@@ -80,6 +88,9 @@ BY_ANOTHER_DOOR = {
     "instances/operators/sequences.py",
     "instances/onnx/ports.py",
     "instances/vnnlib/networks.py",
+    "instances/models/kinds.py",
+    "bab/assertion.py",
+    "bab/workers/sharing.py",
 }  # fmt: skip
 
 
