@@ -30,6 +30,7 @@ __all__ = ["without_twins"]
 DIGITS = 12  # of the numbers by which rows are found that may be multiples of each other
 MOST_EXACT = 4096  # products that are added as rational numbers
 PASSES = 3  # what one pass leaves unread the next one drops
+SMALL = 2**16  # numbers of a matrix up to which it is dense: scipy takes longer to load than these to multiply
 
 _Group = tuple[Array, Array]  # neurons, and their multiples of the first one's row
 
@@ -104,6 +105,10 @@ def _used_columns(w: Matrix) -> Array:
 
 
 def _placed(data: Array, rows: Array, columns: Array, shape: tuple[int, int]) -> Matrix:
+    if shape[0] * shape[1] <= SMALL:
+        dense = np.zeros(shape)
+        dense[rows, columns] = data
+        return dense
     return sp.csr_array(sp.coo_array((data, (rows, columns)), shape=shape))
 
 

@@ -86,7 +86,7 @@ def test_the_bound_knows_of_sets_that_were_not_asked(monkeypatch: pytest.MonkeyP
     network, prop = violated(2)
     over = False
 
-    def run(*_: object) -> Outcome:
+    def run(*_: object, **__: object) -> Outcome:
         nonlocal over
         over = True
         return Outcome(Answer(holds=True, bound=5.0), None, (np.zeros(0), np.zeros(0)))
