@@ -243,9 +243,9 @@ class Ascent:
         values, x = self._minimum(pending.get(0), constants)
         return values, coefficients, x
 
-    def _minimum(self, a: Array | None, constants: Array) -> tuple[Array, Array]:
-        """Values [P] and minimisers [P, inputs] of a'x + constants over the box, half-spaces weighed in; None: 0."""
-        a = np.zeros_like(self.box[0]) if a is None else a
+    def _minimum(self, given: Array | None, constants: Array) -> tuple[Array, Array]:
+        """Values [P] and minimisers [P, inputs] of a'x + constants over the box, half-spaces weighed in; a None: 0."""
+        a: Array = np.zeros_like(self.box[0]) if given is None else given
         if self.gammas.size:
             a = a - np.einsum("pk,pkn->pn", self.gammas, self.cut[:, :, :-1])
             constants -= np.einsum("pk,pk->p", self.gammas, self.cut[:, :, -1])
