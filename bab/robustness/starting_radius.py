@@ -21,4 +21,5 @@ def starting_radius(network: Network, x: Array, label: int, norm: float) -> floa
         made = [c(network, x[None], np.array([label]), norm) for c in (simplex_certificate, lipschitz_certificate)]
     except InputError:  # sigmoid or tanh
         return 0.0
-    return float(np.nextafter(max(radius[0] for radius in made), 0.0))  # both speak of smaller distances
+    radius = max(float(radius[0]) for radius in made)  # all smaller distances are certified
+    return radius if np.isinf(radius) else float(np.nextafter(radius, 0.0))

@@ -30,9 +30,30 @@ __all__ = ["without_twins"]
 DIGITS = 12  # of the numbers by which rows are found that may be multiples of each other
 MOST_EXACT = 4096  # products that are added as rational numbers
 PASSES = 3  # what one pass leaves unread the next one drops
-SMALL = 2**16  # numbers of a matrix up to which it is dense: scipy takes longer to load than these to multiply
 
 _Group = tuple[Array, Array]  # neurons, and their multiples of the first one's row
+
+
+@dataclass(frozen=True, eq=False)
+class _Share:
+    """A matrix with at most one number in a row."""
+
+    data: Array
+    rows: Array  # ascending
+    columns: Array
+    shape: tuple[int, int]
+
+    def gathered(self, w: Matrix) -> Matrix:
+        """w @ the matrix, its columns added one after another as `_exact_sum` has them; a BLAS may take another order.
+
+        w: [m, n]. Returns [m, width].
+        """
+        if is_sparse(w):
+            share = sp.csr_array((self.data, (self.rows, self.columns)), shape=self.shape)
+            return sp.csr_array(w.sorted_indices() @ share)
+        total = np.zeros((self.shape[1], len(w)))
+        np.add.at(total, self.columns, (w[:, self.rows] * self.data).T)
+        return np.ascontiguousarray(total.T)
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,8 +62,8 @@ class _Plan:
 
     kept: Array  # neurons that stay ReLUs, [k]
     moved: Array  # neurons whose pre-activations become an identity layer, [m]
-    of_kept: Matrix  # [n, k] zeros and powers of two
-    of_moved: Matrix  # [n, m] zeros and negative powers of two
+    of_kept: _Share  # [n, k] zeros and powers of two
+    of_moved: _Share  # [n, m] zeros and negative powers of two
     constant: Array  # [n]
 
 
@@ -90,8 +111,8 @@ def _plan(layer: Layer, readers: Sequence[tuple[Layer, Matrix]]) -> _Plan | None
     kept, moved = np.unique(first[used]), np.unique(first[turned])
     return _Plan(
         kept, moved,
-        _placed(factor[used], used, np.searchsorted(kept, first[used]), (n, len(kept))),
-        _placed(-factor[turned], turned, np.searchsorted(moved, first[turned]), (n, len(moved))),
+        _Share(factor[used], used, np.searchsorted(kept, first[used]), (n, len(kept))),
+        _Share(-factor[turned], turned, np.searchsorted(moved, first[turned]), (n, len(moved))),
         np.where(read & ~full, np.maximum(layer.bias, 0.0), 0.0),
     )  # fmt: skip
 
@@ -102,14 +123,6 @@ def _used_columns(w: Matrix) -> Array:
     used = np.zeros(w.shape[1], dtype=bool)
     used[w.indices[w.data != 0.0]] = True
     return used
-
-
-def _placed(data: Array, rows: Array, columns: Array, shape: tuple[int, int]) -> Matrix:
-    if shape[0] * shape[1] <= SMALL:
-        dense = np.zeros(shape)
-        dense[rows, columns] = data
-        return dense
-    return sp.csr_array(sp.coo_array((data, (rows, columns)), shape=shape))
 
 
 def _groups(layer: Layer, wanted: Array) -> list[_Group]:
@@ -197,7 +210,7 @@ def _exact_sum(terms: Array) -> bool:
 def _carried_out(network: Network, plans: dict[int, _Plan]) -> Network:
     """The network with its layers made smaller, and identity layers for what moved."""
     layers: list[Layer] = []
-    places: dict[int, list[tuple[int, Matrix | None]]] = {0: [(0, None)]}  # old value -> new values, and their share
+    places: dict[int, list[tuple[int, _Share | None]]] = {0: [(0, None)]}  # old value -> new values, and their share
     for k, old in enumerate(network.layers, start=1):
         layer = _reading_anew(old, places, plans, network.input_size)
         plan = plans.get(k)
@@ -235,7 +248,7 @@ def _with_constants(bias: Array, w: Matrix, constant: Array, roundings: int) -> 
 
 
 def _reading_anew(
-    layer: Layer, places: dict[int, list[tuple[int, Matrix | None]]], plans: dict[int, _Plan], inputs: int
+    layer: Layer, places: dict[int, list[tuple[int, _Share | None]]], plans: dict[int, _Plan], inputs: int
 ) -> Layer:
     """The layer with what it read in its new place, and constants in its bias."""
     if not any(s in plans for s in layer.sources) and all(places[s] == [(s, None)] for s in layer.sources):
@@ -244,7 +257,7 @@ def _reading_anew(
     bias, error = layer.bias, layer.bias_error
     for s, w in zip(layer.sources, layer.weights, strict=True):
         for place, share in places[s]:
-            weights = w if share is None else compact(w @ share if is_sparse(w) else (share.T @ w.T).T)
+            weights = w if share is None else compact(share.gathered(w))
             if share is None or (weights != 0.0).sum():
                 read[place] = weights
         if s in plans and plans[s].constant.any():

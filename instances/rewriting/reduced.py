@@ -56,7 +56,7 @@ def _region(region: InputSet, solution: Solution) -> InputSet | None:
     above, below = region.strict_lower[kept].copy(), region.strict_upper[kept].copy()
     reach = np.maximum(np.abs(lower), np.abs(upper))
     rows: list[tuple[dict[int, Fraction], Fraction]] = []
-    for (terms, constant), plain, strict in _needed(region, solution):
+    for (terms, constant), size, plain, strict in _needed(region, solution, reach):
         if plain is not None:
             at, value, is_lower = plain
             ends, masks = (lower, above) if is_lower else (upper, below)
@@ -65,7 +65,7 @@ def _region(region: InputSet, solution: Solution) -> InputSet | None:
             elif (value > ends[at]) == is_lower:
                 ends[at], masks[at] = value, strict
             continue
-        constant += SLACK * (abs(constant) + sum(abs(c) * _number(reach[solution.place[j]]) for j, c in terms.items()))
+        constant += SLACK * size
         if not terms:
             if constant < 0:
                 return None
@@ -85,10 +85,17 @@ def _region(region: InputSet, solution: Solution) -> InputSet | None:
 
 
 def _needed(
-    region: InputSet, solution: Solution
-) -> Iterator[tuple[Affine, tuple[int, float, bool] | None, bool]]:
-    """Functions of z that are >= 0 (> 0 if strict) in the input set; those that are plain bounds also as (place in z,
-    value, whether it is a lower bound)."""
+    region: InputSet, solution: Solution, reach: Array
+) -> Iterator[tuple[Affine, Fraction, tuple[int, float, bool] | None, bool]]:
+    """Functions of z that are >= 0 (> 0 if strict) in the input set, the size of their terms before any cancel, and
+    those that are plain bounds also as (place in z, value, whether it is a lower bound).
+
+    reach: [k] largest absolute value of each free input.
+    """
+
+    def size(terms: dict[int, Fraction], constant: Fraction) -> Fraction:
+        return abs(constant) + sum((abs(c) * _number(reach[solution.place[j]]) for j, c in terms.items()), Fraction(0))
+
     for i, (terms, constant) in solution.solved.items():
         for is_lower in (True, False):
             end = float((region.lower if is_lower else region.upper)[i])
@@ -98,16 +105,18 @@ def _needed(
             plain = None
             if constant == 0 and len(terms) == 1 and abs(c := next(iter(terms.values()))) == 1:
                 plain = solution.place[next(iter(terms))], float(c) * end, is_lower == (c > 0)
-            yield moved, plain, strict
+            yield moved, size(terms, constant) + abs(_number(end)), plain, strict
     for row, offset, strict in zip(region.rows, region.offsets, region.strict, strict=True):
         total: dict[int, Fraction] = {}
         constant = Fraction(float(offset))
+        taken = abs(constant)
         for i in np.flatnonzero(row).tolist():
             terms, more = solution.solved.get(i, ({i: Fraction(1)}, Fraction(0)))
             constant += Fraction(float(row[i])) * more
+            taken += abs(_number(row[i])) * size(terms, more)
             for j, c in terms.items():
                 total[j] = total.get(j, Fraction(0)) + Fraction(float(row[i])) * c
-        yield ({j: c for j, c in total.items() if c != 0}, constant), None, bool(strict)
+        yield ({j: c for j, c in total.items() if c != 0}, constant), taken, None, bool(strict)
 
 
 def _tighten(

@@ -27,6 +27,7 @@ import numpy as np
 from ..errors import PropertyError
 from ..network import Array
 from ..property import Case, Equality, InputSet, Polyhedron
+from ..rounding import LITERALS
 from .formula import MAX_CONJUNCTIONS, Atom, Bound, Conjunction, Formula, Number, conjoin
 from .implied_bounds import bound_the_unbounded
 
@@ -45,10 +46,10 @@ class _Contradiction:
 
 
 class Normaliser:
-    """Formula -> cases."""
+    """Formula -> cases. as_written: whether its literals are the decimals themselves, not the float64s next to them."""
 
-    def __init__(self, formula: Formula) -> None:
-        self.formula = formula
+    def __init__(self, formula: Formula, as_written: bool = False) -> None:
+        self.formula, self.as_written = formula, as_written
         self.inputs, self.outputs = len(formula.inputs), len(formula.outputs)
         self.base = _plain_box(formula)
         self.contradiction = ""  # why no input satisfies the formula
@@ -107,14 +108,19 @@ class Normaliser:
         """The input set of plain bounds and of one conjunction of atoms on inputs."""
         lower, upper, above, below = (a.copy() for a in self.base)
         rows, offsets, strict = [], [], []
+        derived = np.zeros((2, len(lower)), dtype=bool)  # lower and upper ends that are no literal by itself
+        open_by = np.array([above, below])  # ends that an assertion excludes, not their rounding alone
         for atom in sorted(atoms, key=_position) if len(atoms) > 1 else atoms:
             if len(atom.terms) == 1:
                 variable, is_upper, value, open_end = self.bound(atom)
                 ends, masks = (upper, below) if is_upper else (lower, above)
+                at = int(is_upper), variable
                 if value == ends[variable]:
                     masks[variable] |= open_end
+                    derived[at], open_by[at] = derived[at] | (not _plain(atom)), open_by[at] | atom.strict
                 elif (value < ends[variable]) == is_upper:
                     ends[variable], masks[variable] = value, open_end
+                    derived[at], open_by[at] = not _plain(atom), atom.strict
             else:
                 row, rhs, open_row = self.row(atom, self.inputs)
                 rows.append(0.0 - row)  # not -row: that would make zeros negative
@@ -123,6 +129,11 @@ class Normaliser:
         if rows and (np.isinf(lower).any() or np.isinf(upper).any()):
             bound_the_unbounded(lower, upper, atoms)
         crossed = (lower > upper) | ((lower == upper) & (above | below))
+        # literals next to each other's float64s are no contradiction
+        near = crossed & derived.any(axis=0) & ((lower > upper) | ~open_by.any(axis=0))
+        near &= lower - upper <= LITERALS * np.maximum(np.abs(lower), np.abs(upper))
+        lower[near], upper[near], above[near], below[near] = upper[near], lower[near], False, False
+        crossed &= ~near
         if crossed.any():
             return _Contradiction(int(crossed.argmax()), atoms)
         matrix = np.array(rows).reshape(len(rows), self.inputs)
@@ -133,10 +144,8 @@ class Normaliser:
         """An atom in one variable as (variable, is an upper bound, value rounded outward, strict)."""
         ((variable, coefficient),) = atom.terms
         is_upper = coefficient > 0
-        if isinstance(coefficient, int) and isinstance(
-            atom.constant, float
-        ):  # plain_atom's: 1 or -1, and exact
-            return variable, is_upper, -coefficient * atom.constant, atom.strict
+        if _plain(atom) or (self.as_written and abs(coefficient) == 1):  # a literal that stands alone is its float64
+            return variable, is_upper, float(-coefficient * atom.constant), atom.strict
         exact = -Fraction(atom.constant) / Fraction(coefficient)
         value = _upward(exact) if is_upper else -_upward(-exact)
         if math.isinf(value):
@@ -183,7 +192,7 @@ class Normaliser:
         The row is exact, if need be by multiplying the atom by the common denominator; rhs is rounded upward.
         """
         numbers = [c for _, c in atom.terms]
-        rhs = -atom.constant
+        rhs = float(-atom.constant) if all(isinstance(c, int) for c in numbers) else -atom.constant
         if not all(map(_exact, (*numbers, rhs))):
             scale = math.lcm(*(Fraction(c).denominator for c in (*numbers, rhs)))
             scaled = [Fraction(c) * scale for c in (*numbers, rhs)]
@@ -297,6 +306,11 @@ def _on_inputs(atom: Atom) -> bool:
 def on_inputs_only(atom: Atom) -> bool:
     """Whether it tells of inputs alone."""
     return all(variable >= 0 for variable, _ in atom.terms)
+
+
+def _plain(atom: Atom) -> bool:
+    """Whether a comparison of one variable is with a literal, its bound: `plain_atom`'s coefficients are 1 and -1."""
+    return isinstance(atom.terms[0][1], int)
 
 
 def _exact(number: Number) -> bool:

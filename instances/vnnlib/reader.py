@@ -1,7 +1,7 @@
 """VNN-LIB files -> Property: a list of input sets, each with its union of forbidden polyhedra.
 
 parser.py and networks.py read the text, of version 1 and 2, normal_form.py makes cases of what it says. Literals are
-the float64 nearest to them.
+the float64 nearest to them, save in the comparisons of a text that states equalities among its inputs.
 """
 
 from __future__ import annotations
@@ -11,13 +11,15 @@ from pathlib import Path
 from ..declarations import Declared, Tensor
 from ..errors import PropertyError
 from ..files import open_text
-from ..property import Property
+from ..property import Case, Property
 from .formula import Formula
 from .networks import is_version_2, parse_networks
 from .normal_form import Normaliser
 from .parser import parse
 
 __all__ = ["declarations", "parse_any", "parse_property", "read_property"]
+
+_Read = tuple[Normaliser, tuple[Case, ...], bool]  # who read it, its cases, whether polyhedra are over (y, x)
 
 
 def read_property(
@@ -58,9 +60,24 @@ def parse_property(
         )
     normaliser = Normaliser(formula)
     cases, joint = normaliser.cases()
+    if any(case.region.equal for case in cases):
+        normaliser, cases, joint = _as_written(text, formula, (normaliser, cases, joint))
     return Property(
         cases, *sizes, source, joint, text, normaliser.contradiction, tuple(formula.networks), tuple(formula.notes)
     )
+
+
+def _as_written(text: str, formula: Formula, read: _Read) -> _Read:
+    """The normal form with the literals of comparisons as they are written, 0.1 a tenth: what follows from equalities
+    depends on their last digits. As it was read where float64 cannot hold their rows."""
+    try:
+        exact = Normaliser(parse_any(text, formula.text.name, exact=True), as_written=True)
+        # bounds by themselves are what they are elsewhere
+        exact.formula.bounds = formula.bounds
+        exact.base = read[0].base
+        return exact, *exact.cases()
+    except PropertyError:
+        return read
 
 
 def parse_any(text: str, name: str, exact: bool = False, strict: bool = False) -> Formula:

@@ -15,6 +15,7 @@ from hypersplit.instances.families.random_networks import random_network
 from hypersplit.instances.judges.real_points import inside
 from hypersplit.instances.network import sequential
 from hypersplit.instances.property import Case, InputSet, Polyhedron, Property
+from hypersplit.instances.vnnlib.reader import parse_property
 
 TWINS = np.array([[1.0, 0.0, -1.0, 0.0], [0.0, 1.0, 0.0, 1.0]])  # x_0 = x_2, x_1 = -x_3
 
@@ -107,3 +108,52 @@ def test_twins_split_no_more_than_one_copy() -> None:
         assert result.verdict == "unsat"
         nodes.append(result.statistics["nodes"])
     assert nodes[0] == nodes[1]
+
+
+DECLARED = """(declare-const X_0 Real) (declare-const X_1 Real) (declare-const Y_0 Real)
+(assert (>= X_0 0)) (assert (<= X_0 1)) (assert (>= X_1 0)) (assert (<= X_1 2)) (assert (>= Y_0 -5))
+"""
+SUM, DIFFERENCE = sequential([np.ones((1, 2))], [np.zeros(1)]), "(assert (= (- X_0 X_1) 0.1)) (assert (= X_1 0.2))"
+
+
+@pytest.mark.parametrize(
+    "asserted",
+    [
+        "(assert (= (+ (* 0.1 X_0) (* 0.2 X_1)) 0.3)) (assert (= (+ (* 0.3 X_0) (* 0.6 X_1)) 0.9))",
+        "(assert (= (+ (* 0.1 X_0) (* 0.2 X_1)) 0.3)) (assert (<= (* 0.3 X_0) (- 0.9 (* 0.6 X_1))))",
+        "(assert (= (* 3 X_0) 0.3)) (assert (= X_0 0.1))",
+        "(assert (<= (* 3 X_0) 0.3)) (assert (>= (* 7 X_0) 0.7))",
+        "(assert (= X_0 0.1)) (assert (= X_1 0.2)) (assert (= (+ X_0 X_1) 0.3))",
+        f"{DIFFERENCE} (assert (<= X_0 0.3)) (assert (>= X_0 0.3))",
+    ],
+)
+def test_decimals_that_agree_are_no_contradiction(asserted: str) -> None:
+    """As float64s the numbers of these texts contradict each other; as they are written they do not."""
+    result = verify(SUM, parse_property(DECLARED + asserted), timeout=2, jobs=1)
+    assert result.verdict != "unsat", result.reason
+
+
+def test_decimals_that_disagree_are_a_contradiction() -> None:
+    """A thousandth is no rounding."""
+    for asserted in ("(assert (= (* 3 X_0) 0.3)) (assert (= X_0 0.101))", f"{DIFFERENCE} (assert (>= X_0 0.301))"):
+        assert verify(SUM, parse_property(DECLARED + asserted), timeout=10, jobs=1).verdict == "unsat", asserted
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_systems_of_decimals_with_a_solution_are_not_empty(seed: int) -> None:
+    """Dependent equalities with decimal coefficients through a decimal point, everything forbidden."""
+    rng = np.random.default_rng(seed)
+    point = [Fraction(int(v), 10) for v in rng.integers(1, 10, 3)]
+    rows = [[Fraction(int(c), 10) for c in rng.integers(-30, 31, 3)] for _ in range(2)]
+    factor = int(rng.integers(2, 8))
+    rows.append([factor * a + 3 * b for a, b in zip(*rows, strict=True)])
+    asserted = []
+    for row in rows:
+        terms = " ".join(f"(* {float(c)} X_{i})" for i, c in enumerate(row))
+        value = sum((c * x for c, x in zip(row, point, strict=True)), Fraction(0))
+        asserted.append(f"(assert (= (+ {terms}) {float(value)}))")
+    ends = "".join(f"(assert (>= X_{i} 0.1)) (assert (<= X_{i} 0.9))" for i in range(3))
+    names = "".join(f"(declare-const {n} Real)" for n in ("X_0", "X_1", "X_2", "Y_0"))
+    text = f"{names}{ends}{''.join(asserted)}(assert (>= Y_0 -100))"
+    result = verify(sequential([np.ones((1, 3))], [np.zeros(1)]), parse_property(text), timeout=0.5, jobs=1)
+    assert result.verdict != "unsat", (result.verdict, result.reason, text)

@@ -123,9 +123,12 @@ def test_no_counterexample_in_the_range_is_an_infinite_radius() -> None:
     assert (found.certified, found.attacked, found.other, found.reason) == (np.inf, np.inf, None, "")
 
 
-def test_no_counterexample_anywhere_ends_at_a_large_distance() -> None:
+def test_no_counterexample_anywhere_ends_at_a_large_distance(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without a range the search for one goes on to a million times the input's size, and says so."""
     network = sequential([np.zeros((2, 2))], [np.array([1.0, 0.0])])
+    found = hypersplit.radius(network, np.ones(2), jobs=1)
+    assert (found.certified, found.attacked, found.reason) == (np.inf, np.inf, "")  # a certificate knows
+    monkeypatch.setattr("hypersplit.bab.robustness.radius.starting_radius", lambda *_: 0.0)
     found = hypersplit.radius(network, np.ones(2), jobs=1)
     assert found.certified > 1e6 and found.attacked == np.inf
     assert found.reason == "no counterexample is known"
