@@ -16,6 +16,7 @@ Cost per node: for each layer k, (rows still unstable) x (weights of all earlier
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 
 import numpy as np
@@ -54,7 +55,7 @@ def back_substitute(query: Query, batch: Batch, options: LinearBoundOptions) -> 
     return bounds
 
 
-class Backward:
+class Backward(ABC):
     """Walks from rows of a layer back to the input, by lines and magnitudes that some forward walk has found."""
 
     def __init__(self, prepared: Prepared, ball: Ball | None) -> None:
@@ -66,9 +67,9 @@ class Backward:
         self.sums = 2 * len(prepared.layers)  # additions that a constant or a coefficient goes through on its way
 
     @property
+    @abstractmethod
     def batch(self) -> Batch:
         """The nodes on which rows are minimised, one for each first index of the rows' coefficients."""
-        raise NotImplementedError
 
     def walk_to_first(
         self, k: int, pending: dict[int, Array], constants: Array, error: Array, sensitivities: Array | None

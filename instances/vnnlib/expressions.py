@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 import re
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -55,7 +56,7 @@ class _Frame:
     binding: bool = False  # whether a let still reads its bindings
 
 
-class Expressions:
+class Expressions(ABC):
     """Reader of expressions of one text; the commands around them are read by its two children."""
 
     token_form: re.Pattern[str]  # group 1: the token, behind what is skipped
@@ -70,9 +71,9 @@ class Expressions:
         self.definitions: dict[str, Term | Tree] = {}
         self.scopes: list[dict[str, Term | Tree]] = []  # of lets, the innermost last
 
+    @abstractmethod
     def variable(self, name: str, position: int) -> int:
         """Number of a variable. Raises PropertyError where it is not declared."""
-        raise NotImplementedError
 
     def formula(self, position: int) -> tuple[list[Conjunction], int]:
         """Read one formula; returns its disjunction of conjunctions, and where it ends."""

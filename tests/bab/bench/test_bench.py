@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import gzip
 import signal
 import sys
 import threading
@@ -27,22 +26,6 @@ from hypersplit.bab.command.cli import main
 Captured = pytest.CaptureFixture[str]
 PACK = Path(__file__).resolve().parents[3] / ".." / "shared" / "benchmarks"
 ROW = Row("toy", "a.onnx", "p.vnnlib", "unsat", 1.0, 0.5, 80.0, 7, "linear bounds", 10.0, "")
-
-
-@pytest.fixture
-def family(tmp_path: Path) -> Path:
-    """A family of two instances, the network and one property gzipped as VNN-COMP does."""
-    folder = tmp_path / "toy"
-    folder.mkdir()
-    network = small_files.absolute(folder / "net.onnx")
-    (folder / "net.onnx.gz").write_bytes(gzip.compress(network.read_bytes()))
-    network.unlink()
-    holds = small_files.holds(folder / "holds.vnnlib")
-    (folder / "holds.vnnlib.gz").write_bytes(gzip.compress(holds.read_bytes()))
-    holds.unlink()
-    small_files.violated(folder / "violated.vnnlib")
-    (folder / "instances.csv").write_text("net.onnx,holds.vnnlib,60\r\nnet.onnx,violated.vnnlib,60.5\r\n")
-    return folder
 
 
 def truth_file(path: Path, holds: str, violated: str) -> str:
