@@ -23,6 +23,7 @@ from hypersplit.bab.command.cli import main
 from hypersplit.bab.robustness.answer_file import COLUMNS
 from hypersplit.bab.robustness.question import question, whole_range
 from hypersplit.bab.robustness.robustness_page import png
+from hypersplit.bab.run.result import Result
 from hypersplit.instances.carried import carried
 from hypersplit.instances.network import Array
 from hypersplit.instances.onnx.reader import read_network
@@ -82,15 +83,19 @@ def test_what_no_attack_finds_the_search_does(monkeypatch: pytest.MonkeyPatch) -
     assert a.status == "attacked" and a.distance <= 0.11 and a.other >= 0
 
 
-def test_a_short_time_leaves_inputs_unknown() -> None:
+def test_a_limit_leaves_inputs_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
     """At larger distances nothing is searched for then, and the reason says so."""
+    asked = []
+
+    def limited(*_: object) -> Result:
+        asked.append(1)
+        return Result("timeout", reason="time")
+
+    monkeypatch.setattr("hypersplit.bab.robustness.question.verify", limited)
     x, y = digits()
-    network = read_network(DIGITS)
-    found = hypersplit.robustness(
-        network, x[:1], y[:1], [0.1, 0.12], low=0.0, high=1.0, jobs=1, nodes=1, timeout=0.01
-    )
-    assert [a.status for a in found] == ["unknown", "unknown"]
-    assert found[1].reason == "it is at 0.1, too"
+    found = hypersplit.robustness(read_network(DIGITS), x[:1], y[:1], [0.1, 0.12], low=0.0, high=1.0, jobs=1)
+    assert [(a.status, a.reason) for a in found] == [("unknown", "time"), ("unknown", "it is at 0.1, too")]
+    assert len(asked) == 1
 
 
 def test_the_command_counts_and_writes_every_answer(tmp_path: Path, capsys: Captured) -> None:
