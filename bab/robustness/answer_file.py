@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import os
-import signal
 import sys
-import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import nullcontext
 from dataclasses import fields
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from ...instances.network import Array
-from ..run.exit_codes import UNDECIDED
 from ..run.row_file import Row, appending, former_rows
+from ..run.side_by_side import side_by_side
 from .samples import Answer, Samples
 
 __all__ = ["COLUMNS", "all_answers"]
@@ -60,42 +56,17 @@ _Asked = tuple[int, Array, int, frozenset[float]]
 
 
 def _answered(samples: Samples, asked: Sequence[_Asked], jobs: int) -> Iterator[Answer]:
-    if jobs == 1 or len(asked) < 2:
+    if jobs == 1:
         for index, x, label, done in asked:
             yield from samples.answers(index, x, label, done.__contains__)
         return
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(jobs, context, _begin, (samples,)) as pool:
-        futures = [pool.submit(_answer, *one) for one in asked]
-        try:
-            for future in as_completed(futures):
-                yield from future.result()
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            for process in multiprocessing.active_children():
-                process.terminate()
-            raise
+    for answers in side_by_side(partial(_answers, samples), asked, jobs):
+        yield from answers
 
 
-_SAMPLES: list[Samples] = []  # of a worker
-
-
-def _begin(samples: Samples) -> None:
-    """In a worker: Ctrl-C is the parent's to hear, and without a parent there is nothing to do."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _SAMPLES[:] = [samples]
-    parent = multiprocessing.parent_process()
-
-    def watch() -> None:
-        if parent is not None:
-            parent.join()
-            os._exit(UNDECIDED)
-
-    threading.Thread(target=watch, daemon=True).start()
-
-
-def _answer(index: int, x: Array, label: int, done: frozenset[float]) -> list[Answer]:
-    return list(_SAMPLES[0].answers(index, x, label, done.__contains__))
+def _answers(samples: Samples, asked: _Asked) -> list[Answer]:
+    index, x, label, done = asked
+    return list(samples.answers(index, x, label, done.__contains__))
 
 
 def _counted(answers: Iterator[Answer], total: int, done: int) -> Iterator[Answer]:

@@ -28,7 +28,10 @@ Command = Callable[[argparse.Namespace], int]  # runs and returns the exit code
 JOBS, COUNT, PARTS = integer(1, MOST_JOBS), integer(1, 10**9), integer(1, 10**5)
 CLASS, ROW, SHARE = integer(0, 10**9), integer(0, 10**9), number(1)
 # studies that take --instances
-LISTED = ("partition-rules", "branching-rules", "ladder", "kpoly", "formulations", "polyhedral-certificates")
+LISTED = (
+    "partition-rules", "branching-rules", "ladder", "kpoly", "formulations", "polyhedral-certificates",
+    "barrier-robust-error", "barrier-eps",
+)  # fmt: skip
 # options that have their flags with `bench`, too
 BENCH_FLAGS = ("memory_mb", "seed", "method", "trust_scip", "workers", "cluster")
 # options that have their flags with `run-job`
@@ -231,9 +234,12 @@ def _study(add: Callable[..., object]) -> None:
     add("--seed", type=_read("seed"), default=0, metavar="N", help="first of the random networks (default: 0)")
     add("--resume", action="store_true", help="keep the rows that DIR holds, run the others")
     listed = ", ".join(LISTED)
-    help_list = f"a list onnx,vnnlib,timeout in place of the study's own instances (of {listed})"
-    add("--instances", type=_path, metavar="FILE.csv", help=help_list)
+    help_list = "a list onnx,vnnlib,timeout, for barrier studies the folder of the paper's networks, in place of the "
+    add("--instances", type=_path, metavar="PATH", help=f"{help_list}study's own instances (of {listed})")
     add("--only", type=_name, action="append", default=[], metavar="GLOB", help="instances to run (same studies)")
+    help_jobs = "inputs at a time, in barrier studies (default: 1)"
+    add("--jobs", dest="processes", type=_typed(JOBS), default=1, metavar="N", help=help_jobs)
+    add("--limit", type=_typed(COUNT), metavar="N", help="the first N inputs of a network, in barrier studies")
 
 
 def _demo(add: Callable[..., object]) -> None:

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 __all__ = ["DECIDED", "STUDIES", "Findings", "Row", "Settings", "Study", "decide", "new_figure", "run", "study"]
 
-STUDIES = {  # name: what it asks; the module is NAME
+STUDIES = {  # name: what it asks; the module is NAME, or told by MODULES
     "scaling": "how nodes and seconds grow with inputs, depth and width of random ReLU networks",
     "partition-rules": "the rules that split the input set, side by side on the same instances",
     "partition-iris": "splits along single rows and along all of them, bound against truth, on Iris networks",
@@ -48,7 +48,12 @@ STUDIES = {  # name: what it asks; the module is NAME
     "polyhedral-certificates": "certified distances from activation regions, attacks, and walks over regions",
     "kpoly": "regions verified and output boxes with one, two and three ReLUs at a time",
     "formulations": "the formulations of the MILP, side by side on the same questions",
+    "barrier-robust-error": "robust errors by attacks, relaxations of single layers, rows and the complete search",
+    "barrier-eps": "smallest distortions by the same, hulls of nonlinearities, and times of LPs by layer",
 }
+MODULES = {"barrier-robust-error": "..barrier.robust_error", "barrier-eps": "..barrier.smallest_distortion"}
+SIDE_BY_SIDE = tuple(MODULES)  # studies that ask several inputs at a time, and as many as are wanted
+HOW = ("jobs", "limit")  # settings that no row depends on
 DECIDED = ("unsat", "sat")
 MOST_ROWS = 1000  # of the csv that the page shows
 
@@ -60,8 +65,15 @@ class Settings:
     timeout: float  # seconds an instance
     quick: bool = False  # a version of a few seconds
     seed: int = 0
-    instances: str = ""  # VNN-COMP list; "" for the study's own instances
+    instances: str = ""  # VNN-COMP list, or the folder of a paper's networks; "" for the study's own instances
     only: tuple[str, ...] = ()  # globs that choose among them; () for all
+    jobs: int = 1  # inputs at a time
+    limit: int | None = None  # inputs of a network; None for the study's own number
+
+    @property
+    def kept(self) -> Row:
+        """What rows depend on."""
+        return {name: value for name, value in asdict(self).items() if name not in HOW}
 
 
 @dataclass(frozen=True)
@@ -100,12 +112,14 @@ def study(args: argparse.Namespace) -> int:
         raise InputError(f"study {name!r}: expected one of {', '.join(STUDIES)}")
     if find_spec("matplotlib") is None:  # said before the work, not after it
         raise InputError('a study draws figures with matplotlib: pip install "hypersplit[plot]"')
-    chosen: Study = import_module(f".{name.replace('-', '_')}", __package__).STUDY
+    chosen: Study = import_module(MODULES.get(name, f".{name.replace('-', '_')}"), __package__).STUDY
     for option in ("instances", "only"):
         if getattr(args, option) and name not in LISTED:
             raise InputError(f"study {name}: takes no --{option}; {', '.join(LISTED)} do")
-    timeout = args.timeout or chosen.timeout
-    settings = Settings(timeout, args.quick, args.seed, str(args.instances or ""), tuple(args.only))
+    if name not in SIDE_BY_SIDE and (args.processes > 1 or args.limit):
+        raise InputError(f"study {name}: takes no --jobs and no --limit; {', '.join(SIDE_BY_SIDE)} do")
+    timeout, given = args.timeout or chosen.timeout, str(args.instances or "")
+    settings = Settings(timeout, args.quick, args.seed, given, tuple(args.only), args.processes, args.limit)
     folder = args.out or Path(f"hypersplit-study-{name}")
     rows = run(chosen, settings, folder / f"{name}.csv", args.resume)
     findings = chosen.findings(settings, rows)
@@ -119,7 +133,7 @@ def run(chosen: Study, settings: Settings, path: Path, resume: bool = False) -> 
 
     Raises InputError where the csv is there already and `resume` is not asked for, or has other settings.
     """
-    rows = former_rows(path, chosen.columns, asdict(settings), resume)
+    rows = former_rows(path, chosen.columns, settings.kept, resume)
     with appending(path, tuple(chosen.columns), rows) as append:
         try:
             for row in _counted(chosen.rows(settings, tuple(rows))):
@@ -170,7 +184,7 @@ def _write_page(
     folder: Path, name: str, chosen: Study, settings: Settings, findings: Findings, rows: Sequence[Row]
 ) -> Path:
     """NAME-figure.png of each figure, and NAME.html with all of them in it; returns the page's path."""
-    said = ", ".join(f"{k} {v}" for k, v in asdict(settings).items() if v not in ("", ()))
+    said = ", ".join(f"{k} {v}" for k, v in asdict(settings).items() if v not in ("", (), None))
     body = [f"<p>{html.escape(line)}</p>" for line in (*findings.text, f"Options: {said}. {_machine()}")]
     body += ["<h2>What came out</h2>", "<ul>", *(f"<li>{html.escape(line)}</li>" for line in findings.summary), "</ul>"]
     body += [_image(folder / f"{name}-{title}.svg", figure) for title, figure in findings.drawings.items()]
