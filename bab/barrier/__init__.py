@@ -1,1 +1,1 @@
-"""What do relaxations of single layers leave between attack and certificate? Studies of robust errors and distortions."""
+"""What do relaxations of single layers leave between attack and proof? Robust errors and smallest distortions."""

@@ -165,9 +165,10 @@ def _printed(trial: Trial) -> list[Row]:
 
 def _sentence(found: Row) -> str:
     above = ", ".join(f"{name} {found[name]:.1f}" for name in reversed(RELAXATIONS))
+    sides = f"{found['search, attacked']:.1f} to {found['search, not robust']:.1f} %"
     return (
-        f"{found['network']}, {found['inputs']} inputs: descents {found['descent']:.1f} %, complete search "
-        f"{found['search, attacked']:.1f} to {found['search, not robust']:.1f} % ({found['undecided']} undecided), {above}"
+        f"{found['network']}, {found['inputs']} inputs: descents {found['descent']:.1f} %, complete search {sides} "
+        f"({found['undecided']} undecided), {above}"
     )
 
 

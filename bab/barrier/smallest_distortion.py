@@ -1,0 +1,137 @@
+"""Study `barrier-eps`: the smallest distortion of an input, from below by relaxations and a search, from above by PGD.
+
+After Salman, Yang, Zhang, Hsieh and Zhang (2019), Tables 2 to 4, Figures 2 and 3, Appendices K and L. For each network
+and input the largest distance at which LP-GREEDY, LP-LAST, LP-ALL and rows of several neurons prove that the network
+keeps its own class, that the complete search certifies (`robustness.radius`), and the least at which projected
+gradient descent finds another class. What a relaxation leaves is its gap,
+
+    100 (e_PGD - e) / e_PGD   per cent; medians over the inputs.
+
+Two ranges of the perturbed inputs: the whole space, which is what the printed distances are of, and [0, 1].
+The printed LP-LAST and LP-ALL are multiples of a twentieth of LP-GREEDY's distance: `grid` is the largest such multiple
+that is proved, and what the printed means are compared with; `epsilon` goes on from there in eightieths.
+
+Times: processor seconds of LP-ALL an unstable neuron, layer by layer, at LP-GREEDY's distance.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ...instances.judges.replay import Replay
+from ...instances.network import Array
+from ..robustness.question import whole_range
+from ..robustness.radius import radius
+from ..robustness.upper_side import UpperSide
+from ..run.side_by_side import side_by_side
+from ..studies.contest import Contradiction
+from ..studies.frame import Row, Settings, Study
+from .descents import least_attacked
+from .distances import Distances
+from .distortion_findings import findings
+from .relaxations import RELAXATIONS, tightened
+from .trials import Trial, chosen, distortion_trials
+
+__all__ = ["COLUMNS", "STUDY"]
+
+COLUMNS: dict[str, Callable[[str], Any]] = {
+    "network": str, "range": str, "input": int, "label": int, "method": str, "epsilon": float, "grid": float,
+    "above": float, "questions": int, "stopped": int, "layer": int, "neurons": int, "seconds": float,
+}  # fmt: skip
+RANGES = {"whole space": (-np.inf, np.inf), "[0, 1]": (0.0, 1.0)}
+INPUTS, QUICK_INPUTS = 10, 2
+QUICK_SECONDS = 10.0  # of a relaxation or the search
+FIRST, TOLERANCE, MOST = 0.01, 1e-5, 16.0  # of descents and of LP-GREEDY: first distance, of bisections, farthest
+SEARCH_TOLERANCE = 0.01  # share of the attacked radius that the search may leave open
+ROUNDED = 1.0 + 1e-4  # by which a certificate of the real-valued network may exceed an attack on the file
+
+
+@dataclass(frozen=True, eq=False)
+class _Input:
+    """One input in one range, as a process gets it."""
+
+    trial: Trial
+    range: str
+    number: int
+    point: Array
+    seconds: float
+    seed: int
+
+
+def _rows(settings: Settings, former: Sequence[Row]) -> Iterator[Row]:
+    """The rows of inputs that `former` does not have whole; raises Contradiction."""
+    done = {(row["network"], row["range"], row["input"]) for row in former if row["method"] == "search"}
+    written = {_key(row) for row in former}
+    count = settings.limit or (QUICK_INPUTS if settings.quick else INPUTS)
+    seconds = min(settings.timeout, QUICK_SECONDS) if settings.quick else settings.timeout
+    tasks = []
+    for trial in chosen(distortion_trials(settings), settings):
+        trial.load()  # what is missing is said before the work
+        inputs = trial.inputs(count)
+        tasks += [
+            _Input(trial, name, i, x, seconds, settings.seed)
+            for name in RANGES for i, x in zip(inputs.numbers, inputs.points, strict=True)
+            if (trial.network, name, i) not in done
+        ]  # fmt: skip
+    for rows in side_by_side(_asked, tasks, settings.jobs):
+        agreed(rows)
+        yield from (row for row in rows if _key(row) not in written)
+
+
+def _key(row: Row) -> tuple[Any, ...]:
+    return tuple(row[name] for name in ("network", "range", "input", "method", "layer"))
+
+
+def _asked(task: _Input) -> list[Row]:
+    """The rows of one input, the search's last."""
+    network, x = task.trial.load(), task.point
+    limits = whole_range(len(x), *RANGES[task.range])
+    output = network.evaluate(x[None])[0]
+    label = int(output.argmax())
+    others = [j for j in range(len(output)) if j != label]
+    empty: Row = {name: np.nan if kind is float else "" if kind is str else -1 for name, kind in COLUMNS.items()}
+    empty |= {"network": task.trial.network, "range": task.range, "input": task.number, "label": label}
+    began = time.monotonic()
+    upper = UpperSide(Replay(network), x, label, np.inf, limits, np.random.default_rng(task.seed))
+    above = least_attacked(upper, others, FIRST, TOLERANCE, MOST)
+    rows = [empty | {"method": "PGD", "above": above, "seconds": time.monotonic() - began}]
+    distances = Distances(network, x, label, limits)
+    for name in RELAXATIONS:
+        found = distances.largest(name, time.monotonic() + task.seconds)
+        rows.append(empty | {"method": name, **found})
+    query, node = distances.at(distances.greedy)
+    for layer in tightened(query, node, time.monotonic() + task.seconds)[1]:
+        rows.append(empty | {
+            "method": "times", "epsilon": distances.greedy, "layer": layer.layer, "neurons": layer.neurons,
+            "seconds": layer.seconds,
+        })  # fmt: skip
+    low, high = RANGES[task.range]
+    both = radius(
+        network, x, np.inf, label, low, high, SEARCH_TOLERANCE, timeout=task.seconds, jobs=1, seed=task.seed
+    )  # fmt: skip
+    rows.append(empty | {
+        "method": "search", "epsilon": both.certified, "above": both.attacked, "questions": both.questions,
+        "stopped": int(not both.closed), "seconds": both.seconds,
+    })  # fmt: skip
+    return [row | {"seconds": round(row["seconds"], 4)} for row in rows]
+
+
+def agreed(rows: Sequence[Row]) -> None:
+    """Raise Contradiction where a certificate of an input is above an attack on it."""
+    below = [row for row in rows if row["method"] in (*RELAXATIONS, "search")]
+    above = [row for row in rows if row["method"] in ("PGD", "search")]
+    for low in below:
+        for high in above:
+            if low["epsilon"] > ROUNDED * high["above"]:
+                raise Contradiction(
+                    f"{low['network']}, {low['range']}, input {low['input']}: {low['method']} certifies "
+                    f"{low['epsilon']:.6g}, {high['method']} attacks at {high['above']:.6g}"
+                )
+
+
+STUDY = Study("The smallest distortion, from below and from above", 120.0, COLUMNS, _rows, findings)
