@@ -123,7 +123,7 @@ def tightened(query: Query, node: Node, deadline: float = np.inf) -> tuple[Node,
     node: with finite bounds, which are exact for layers that read the input alone: those get no LPs.
     """
     times = []
-    for k, (layer, part) in enumerate(zip(query.network.layers, query.slices, strict=False), start=1):
+    for k, (layer, part) in enumerate(zip(query.network.layers[:-1], query.slices, strict=False), start=1):
         if layer.sources == (0,) or not (node.pre_lower <= node.pre_upper).all():
             continue
         found = bound(query, node.batch, LinearBoundOptions(first_layer=k, kernel="plain"))
