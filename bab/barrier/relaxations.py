@@ -120,11 +120,11 @@ class Relaxations:
 def tightened(query: Query, node: Node, deadline: float = np.inf) -> tuple[Node, list[LayerTime]]:
     """The node with the bounds of its unstable neurons by LPs, layer by layer, and the times of finished layers.
 
-    node: with finite bounds, which are exact for layers that read the input alone: those get no LPs.
+    node: with finite bounds, which are exact for layers that read the input alone: those get no LPs, nor do identities.
     """
     times = []
-    for k, (layer, part) in enumerate(zip(query.network.layers[:-1], query.slices, strict=False), start=1):
-        if layer.sources == (0,) or not (node.pre_lower <= node.pre_upper).all():
+    for k, (layer, part) in enumerate(zip(query.network.layers[:-1], query.slices, strict=True), start=1):
+        if layer.kind == "identity" or layer.sources == (0,) or not (node.pre_lower <= node.pre_upper).all():
             continue
         found = bound(query, node.batch, LinearBoundOptions(first_layer=k, kernel="plain"))
         node = replace(node, pre_lower=found.pre_lower[0], pre_upper=found.pre_upper[0])

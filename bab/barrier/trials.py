@@ -70,24 +70,25 @@ def error_trials(settings: Settings) -> list[Trial]:
     """The networks and distances of the first table. Raises InputError for a file that is missing or no such file."""
     if not settings.instances:
         return [_own(name, settings.seed, e) for name in OWN for e in OWN_EPSILONS]
-    folder = _folder(settings)
-    return [
-        Trial(row.pop("network"), partial(_read, folder, name), partial(_first, folder), float(row.pop("eps")),
-              _numbers(row, folder / TABLE_1))
-        for row in _table(folder / TABLE_1, ("network", "eps")) for name in [row["network"]]
-    ]  # fmt: skip
+    folder, found = _folder(settings), []
+    for row in _table(folder / TABLE_1, ("network", "eps")):
+        name = row.pop("network")
+        numbers = _numbers(row, folder / TABLE_1)
+        epsilon = numbers.pop("eps")
+        found.append(Trial(name, partial(_read, folder, name), partial(_first, folder), epsilon, numbers))
+    return found
 
 
 def distortion_trials(settings: Settings) -> list[Trial]:
     """The networks of the second table. Raises InputError for a file that is missing or no such file."""
     if not settings.instances:
         return [_own(name, settings.seed) for name in OWN]
-    folder = _folder(settings)
-    return [
-        Trial(row.pop("network"), partial(_read, folder, name), partial(_ten, folder),
-              printed=_numbers(row, folder / TABLE_2))
-        for row in _table(folder / TABLE_2, ("network",)) for name in [row["network"]]
-    ]  # fmt: skip
+    folder, found = _folder(settings), []
+    for row in _table(folder / TABLE_2, ("network",)):
+        name = row.pop("network")
+        numbers = _numbers(row, folder / TABLE_2)
+        found.append(Trial(name, partial(_read, folder, name), partial(_ten, folder), printed=numbers))
+    return found
 
 
 def chosen(trials: Sequence[Trial], settings: Settings) -> list[Trial]:

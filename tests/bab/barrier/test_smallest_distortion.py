@@ -1,0 +1,51 @@
+"""The study `barrier-eps`: certified distances in order and below attacked ones, on small networks of our own."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import pytest
+from barrier_pack import pack
+
+from hypersplit.bab.barrier.relaxations import RELAXATIONS
+from hypersplit.bab.barrier.smallest_distortion import COLUMNS, agreed
+from hypersplit.bab.command.cli import main
+from hypersplit.bab.studies.contest import Contradiction
+
+
+def read(folder: Path) -> list[dict[str, str]]:
+    """The rows of the study's csv."""
+    with (folder / "barrier-eps.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_certified_below_attacked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """LP-GREEDY <= LP-LAST <= LP-ALL <= rows <= search <= PGD on every input and in both ranges; resuming adds none."""
+    pytest.importorskip("matplotlib")
+    words = ["study", "barrier-eps", "--instances", str(pack(tmp_path)), "--out", str(tmp_path / "out")]
+    words += ["--only", "DEEP", "--limit", "1", "--timeout", "20"]
+    assert 0 == main(words)
+    rows, said = read(tmp_path / "out"), capsys.readouterr().out
+    for name in ("whole space", "[0, 1]"):
+        mine = {row["method"]: row for row in rows if row["range"] == name}
+        assert {*RELAXATIONS, "search", "PGD", "times"} == set(mine)
+        below = [float(mine[method]["epsilon"]) for method in RELAXATIONS]
+        above = [float(mine[method]["above"]) for method in ("search", "PGD")]
+        assert below == sorted(below) and below[0] < below[-1] <= 1.0001 * min(above)
+        assert below[-1] <= 1.02 * float(mine["search"]["epsilon"])
+        assert ("2", "0") == (mine["times"]["layer"], mine["search"]["stopped"])
+    assert "DEEP, whole space: LP-GREEDY on the grid" in said and "printed 10" in said
+    page = (tmp_path / "out" / "barrier-eps.html").read_text()
+    assert 3 == page.count("data:image/png") and "LP-ALL by layers" in page
+    assert 0 == main([*words, "--resume"])
+    assert rows == read(tmp_path / "out")
+
+
+def test_a_certificate_above_an_attack() -> None:
+    """It ends the study, both sides named."""
+    empty = dict.fromkeys(COLUMNS, -1) | {"network": "one", "range": "[0, 1]", "epsilon": float("nan")}
+    attack = empty | {"method": "PGD", "above": 0.1}
+    agreed([attack, empty | {"method": "LP-ALL", "epsilon": 0.1, "above": float("nan")}])
+    with pytest.raises(Contradiction, match=r"LP-ALL certifies 0.11, PGD attacks at 0.1"):
+        agreed([attack, empty | {"method": "LP-ALL", "epsilon": 0.11, "above": float("nan")}])
