@@ -9,6 +9,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from .neuron_groups import Wanted
+
 __all__ = [
     "DESCENT_STEPS", "FEW_UNSTABLE", "GROWTH", "LP_SECONDS", "MOST_SCIP", "REGION_LP_SECONDS", "AscentEffort",
     "AttackEffort", "BranchingEffort", "CandidateEffort", "ConflictEffort", "Efforts", "ExactEffort", "GroupEffort",
@@ -140,6 +142,7 @@ class GroupEffort:
     variants: int = 3  # groups that a neuron begins, where every layer gets LPs
     ascent: AscentEffort = SHORT_ASCENT  # behind octahedral bounds
     rows_share: float = 0.6  # of the time, for making rows
+    wanted: Wanted = Wanted()
 
 
 @dataclass(frozen=True)
@@ -155,6 +158,10 @@ class RootRowsEffort:
     margins: AscentEffort = AscentEffort(60)
     rows_share: float = 0.6  # of the time, for all but the margins
     kept: int = 512  # rows that the search's nodes inherit: those with the largest multipliers
+    # rounds for a disjunct that stays open, behind the half-spaces of its own bounds; none where the network has a
+    # single hidden layer, whose groups are many
+    rounds: int = 10
+    wanted: Wanted = Wanted()
 
 
 @dataclass(frozen=True)

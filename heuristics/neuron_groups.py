@@ -5,13 +5,16 @@ Candidates are the unstable ReLUs, scored by multiplier times (-u l)/(u - l) (`h
 triangle's area, as kPoly does), and the active ones, which have no triangle of their own but may tie others down: for
 max(a, b) = b + ReLU(a - b) the row a - b + b <= 1 is what makes the bound exact, and b is stable. Each of the best
 neurons takes in the k - 1 partners whose rows point most nearly the same or the opposite way: their sums or differences
-are narrow. Groups overlap. For k > 3 rows of all directions are dear; `subsets` cuts large groups into small ones.
+are narrow. Groups overlap. For k > 3 rows of all directions are dear; `subsets` cuts large groups into small ones: the
+rows of all l-subsets of a group of k stand for its hull, which lies in the intersection of theirs (formula 7 of kPoly;
+Singh, Ganvir, Pueschel and Vechev 2019). `Wanted` is what a user may ask for, k by a budget of subsets included.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import combinations
+from math import comb
 
 import numpy as np
 
@@ -22,9 +25,14 @@ from ..instances.rounding import TINY
 from ..instances.sparse import is_sparse, sp
 from .splits.hyperplanes import optimal_partition_scores
 
-__all__ = ["GROUPINGS", "Grouping", "groups_of_layer", "groups_with_inputs", "subsets"]
+__all__ = [
+    "GROUPINGS", "SIZES", "Grouping", "Wanted", "adaptive_size", "groups_of_layer", "groups_with_inputs", "subsets",
+]  # fmt: skip
 
-GROUPINGS = ("correlation", "area", "random")
+GROUPINGS = ("correlation", "area", "multipliers", "random")
+SIZES = ("auto", "adaptive", "1", "2", "3", "4", "5")
+LARGEST = 5  # neurons of a group
+BUDGET = 500  # subsets of a layer's groups up to which `adaptive_size` takes larger groups, as kPoly does
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,8 +41,8 @@ class Grouping:
 
     size: int  # neurons of a group
     most: int  # groups
-    # "correlation" as the module says; "area": neighbours in the order of scores, overlapping by all but one;
-    # "random": the baseline, unstable neurons only
+    # "correlation" as the module says; "area": neighbours in the order of the triangles' areas, overlapping by all but
+    # one, "multipliers": in the order of scores; "random": the baseline, unstable neurons only
     way: str = "correlation"
     variants: int = 1  # groups that a neuron begins, the second one with the partners after the nearest, and so on
     seed: int = 0  # of "random"
@@ -42,6 +50,60 @@ class Grouping:
     def __post_init__(self) -> None:
         if self.way not in GROUPINGS:
             raise ValueError(f"grouping {self.way!r}: expected one of {', '.join(GROUPINGS)}")
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Which groups of which sizes a run takes.
+
+    k: neurons of a group at most, "1" for no groups; "adaptive": the largest up to 5 whose subsets are within a budget;
+    "auto": what the stage takes by itself. Groups of more than `subset` neurons are cut into all their subsets of that
+    size. Raises ValueError for other values.
+    """
+
+    way: str = "correlation"  # one of GROUPINGS
+    k: str = "auto"  # one of SIZES
+    subset: int = 3
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for value, values in ((self.way, GROUPINGS), (self.k, SIZES), (self.subset, (2, 3))):
+            if value not in values:
+                raise ValueError(f"groups: {value!r}, expected one of {', '.join(map(str, values))}")
+
+    def of_layer(
+        self, query: Query, node: Node, k: int, sizes: tuple[int, ...], most: int, multipliers: Array | None = None,
+        variants: int = 1,
+    ) -> list[Array]:  # fmt: skip
+        """Arrays [G, K] of rows of layer k, one for each size K.
+
+        sizes: with k = "auto"; most: groups of a size; multipliers: [neurons] >= 0 or None; variants: see `Grouping`.
+        """
+        found: dict[int, list[Array]] = {}
+        for size in sizes if self.k == "auto" else range(2, self._largest(query, node, k) + 1):
+            grouping = Grouping(size, most, self.way, variants, self.seed)
+            groups = groups_of_layer(query, node, k, grouping, multipliers)
+            cut = size > self.subset and self.k != "auto"
+            small = subsets(groups, self.subset) if cut else groups
+            found.setdefault(small.shape[1], []).append(small)
+        return [np.unique(np.concatenate(parts), axis=0) for parts in found.values()]
+
+    def _largest(self, query: Query, node: Node, k: int) -> int:
+        """Neurons of layer k's groups at most."""
+        if self.k != "adaptive":
+            return int(self.k)
+        part = query.slices[k - 1]
+        unstable = (node.pre_lower[part] < 0.0) & (node.pre_upper[part] > 0.0)
+        return adaptive_size(int(unstable.sum()), self.subset)
+
+
+def adaptive_size(neurons: int, subset: int = 3, budget: int = BUDGET) -> int:
+    """The largest k, `subset` <= k <= 5, for which groups of k that share no neuron have at most `budget` subsets.
+
+    ceil(neurons / k) comb(k, subset) <= budget; `subset` where no k is within it.
+    """
+    within = [k for k in range(subset, LARGEST + 1) if -(-neurons // k) * comb(k, subset) <= budget]
+    return max(within, default=subset)
 
 
 def groups_of_layer(
@@ -58,13 +120,14 @@ def groups_of_layer(
         return np.zeros((0, size), dtype=np.intp)
     unstable = np.flatnonzero((lower < 0.0) & (upper > 0.0))
     active = np.flatnonzero((lower >= 0.0) & (upper > lower))
+    multipliers = None if wanted.way == "area" else multipliers
     weight = np.ones(len(lower)) if multipliers is None else multipliers[part] + 1e-9 * multipliers.max(initial=1e-9)
     score = optimal_partition_scores(weight, lower, upper)
     order = unstable[np.argsort(-score[unstable], kind="stable")]
     if wanted.way == "random":
         rng, drawn = np.random.default_rng(wanted.seed), most if len(unstable) >= size else 0
         return _distinct([rng.choice(unstable, size, replace=False) for _ in range(drawn)], size)
-    if wanted.way == "area":
+    if wanted.way in ("area", "multipliers"):
         return _distinct([order[i : i + size] for i in range(min(most, len(order) - size + 1))], size)
     candidates = np.concatenate([order, active])
     if len(candidates) < size:

@@ -23,6 +23,8 @@ __all__ = [
 Method = Literal["auto", "split", "milp"]
 Kernel = Literal["auto", "compiled", "plain"]
 Rows = Literal["auto", "never", "always"]
+Groups = Literal["correlation", "area", "multipliers", "random"]
+GroupSize = Literal["auto", "adaptive", "1", "2", "3", "4", "5"]
 Probes = Literal["auto", "never", "always"]
 Certificates = Literal["never", "always"]
 Workers = Literal["auto", "threads", "processes"]
@@ -91,6 +93,18 @@ class Options:
         "auto", word(*get_args(Rows)), "rows of several neurons at the root of ReLU networks: on small deep ones and "
         "wide ones of one hidden layer (auto), on none, or on all; trees of phases use them in their nodes, too",
     )  # fmt: skip
+    groups: Groups = _option(
+        "correlation", word(*get_args(Groups)), "neurons whose rows are made together: those with similar weights "
+        "(correlation), neighbours in the order of their triangles' areas (area) or of what these cost the margins "
+        "(multipliers), or any (random)",
+    )  # fmt: skip
+    k: GroupSize = _option(
+        "auto", word(*get_args(GroupSize)), "neurons of such a group at most: 1 for none, by the stage (auto), or the "
+        "largest k up to 5 whose subsets are at most 500 a layer (adaptive)",
+    )  # fmt: skip
+    subsets: int = _option(
+        3, integer(2, 3), "neurons of the subsets that larger groups are cut into; where k is given"
+    )
     probing: Probes = _option(
         "auto", word(*get_args(Probes)), "contract both phases of ReLUs, and keep what both say and what each forces: "
         "of active ones now and then in long conflict searches (auto), of none, or of all, from the beginning, and at "
@@ -167,6 +181,9 @@ class OptionValues(TypedDict, total=False):
     method: Method
     rule: Literal["auto"] | Rule
     rows: Rows
+    groups: Groups
+    k: GroupSize
+    subsets: int
     probing: Probes
     certificates: Certificates
     kernel: Kernel

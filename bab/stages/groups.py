@@ -19,7 +19,7 @@ from ...encodings.neuron_groups.group_lp import GroupLP, group_rows
 from ...encodings.neuron_groups.group_refinement import refine_by_groups
 from ...encodings.slopes.group_rows import GroupRows
 from ...heuristics.efforts import GroupEffort
-from ...heuristics.neuron_groups import Grouping, groups_of_layer, groups_with_inputs
+from ...heuristics.neuron_groups import groups_with_inputs
 from ...instances.batch import Node
 from ...instances.network import Array
 from ...instances.query import Query
@@ -81,8 +81,7 @@ def rows_for(
     unstable = (node.pre_lower < 0.0) & (node.pre_upper > 0.0) & query.relu
 
     def within(k: int, known: Node, most: int, variants: int = 1) -> list[Array]:
-        wanted = [Grouping(size, most, variants=variants) for size in effort.sizes]
-        return [groups_of_layer(query, known, k, one, multipliers) for one in wanted]
+        return effort.wanted.of_layer(query, known, k, effort.sizes, most, multipliers, variants)
 
     if unstable.sum() <= effort.layerwise:
 

@@ -41,7 +41,7 @@ ALL_DIRECTIONS = 3  # neurons of a group up to which all octahedral directions a
 AT_ONCE = 200  # rows added a round
 ROUNDS = 30
 VIOLATED = 1e-6  # of a row's largest coefficient: what counts as violated
-WORTH = 1e-4  # least gain of a round, as a share of what is missing to 0
+WORTH = 1e-3  # least gain of a round, as a share of what all rounds have won: no shift of the margins changes it
 Groups = Callable[[int], Iterable[Array]]  # of a layer: arrays [G, K] of its rows
 
 
@@ -104,7 +104,7 @@ class GroupLP:
 
     def minimise(self, disjunct: int, deadline: float) -> LPBound:
         """Bound the disjunct's largest margin from below, adding rows until none is violated or it is refuted."""
-        best = self.model.minimise(disjunct, max(deadline - time.monotonic(), 0.01))
+        first = best = self.model.minimise(disjunct, max(deadline - time.monotonic(), 0.01))
         for _ in range(ROUNDS):
             if best.bound > 0.0 or best.status != "optimal" or time.monotonic() > deadline:
                 break
@@ -115,7 +115,7 @@ class GroupLP:
             now = self.model.minimise(disjunct, max(deadline - time.monotonic(), 0.01))
             gain = now.bound - best.bound
             best = now if now.bound >= best.bound else best
-            if now.status != "optimal" or not gain > WORTH * abs(best.bound):
+            if now.status != "optimal" or not gain > WORTH * (best.bound - first.bound):
                 break
         return best
 

@@ -128,13 +128,18 @@ class DisjunctPass(PairPass):
         super().__init__(InheritedPass(query, batch), pairs, numbers.signed, cuts, numbers.mus, pool)
 
     def minima(self, k: int) -> Array:
-        """[P] lower bounds of the largest margin: its sum with the weights w is at most (sum of w) times the largest.
+        """[P] lower bounds of the largest margin."""
+        with np.errstate(over="ignore", invalid="ignore"):  # what is not finite proves nothing
+            return self.shared(super().minima(k))
+
+    def shared(self, least: Array) -> Array:
+        """[P] the same, from bounds of the weighted sums: a sum is at most (sum of w) times the largest margin.
 
         The weights are rounded, so their sum S is 1 up to that; what was bounded is divided by it, rounded down.
         """
         total, rows = self.shares.sum(axis=1), self.shares.shape[1]
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # what is not finite proves nothing
-            share = super().minima(k) / total
+            share = least / total
             return at_least(share - gamma(rows + 2) * np.abs(share) - TINY)
 
     def objective(self, k: int) -> tuple[dict[int, Array], Array, Array]:

@@ -32,8 +32,8 @@ from .skeleton import Skeleton
 from .slope_ascent import Ascent, Pairs, Single
 
 __all__ = [
-    "bound_phases", "disjunct_minima", "hidden_minima", "largest_magnitudes", "phase_node_mb", "refresh_phases",
-    "skeleton_of",
+    "bound_phases", "disjunct_functions", "disjunct_minima", "hidden_minima", "largest_magnitudes", "phase_node_mb",
+    "refresh_phases", "skeleton_of",
 ]  # fmt: skip
 
 ASCENT_ARRAYS = 16  # float32 arrays of a pair that an ascent holds: numbers, moments, lines, coefficients and copies
@@ -89,15 +89,34 @@ def phase_node_mb(query: Query) -> float:
     return 1e-6 * width * (query.disjuncts * ASCENT_ARRAYS * 4 + query.rows * BOUND_ARRAYS * 8)
 
 
-@np.errstate(over="ignore", invalid="ignore")  # what is not finite in the end proves nothing
 def disjunct_minima(query: Query, batch: Batch, options: OptimiseOptions, pool: RowPool | None = None) -> Array:
     """[disjuncts] rigorous lower bounds of all disjuncts' margins on one node, whether they refute or not."""
-    disjunct = np.arange(query.disjuncts)
+    return _raised(query, batch, np.arange(query.disjuncts), options, pool).minima(len(query.kinds) + 1)
+
+
+@np.errstate(over="ignore", invalid="ignore")  # what is not finite in the end proves nothing
+def disjunct_functions(
+    query: Query, batch: Batch, disjunct: Array, options: OptimiseOptions, pool: RowPool | None = None
+) -> tuple[Array, Array, Array]:
+    """Linear functions below weighted sums (weights >= 0, not all 0) of the margins of some disjuncts [P] on one node.
+
+    Returns (coefficients [P, inputs], constants [P] less all rounding errors, rigorous lower bounds [P] of the largest
+    margins, half-spaces of the node taken in). An input with all margins <= 0 has coefficients @ x + constants <= 0.
+    """
+    proving = _raised(query, batch, disjunct, options, pool)
+    coefficients, constants, least, _ = proving.evaluate(len(query.kinds) + 1)
+    return coefficients, constants, proving.shared(least)
+
+
+@np.errstate(over="ignore", invalid="ignore")  # what is not finite in the end proves nothing
+def _raised(
+    query: Query, batch: Batch, disjunct: Array, options: OptimiseOptions, pool: RowPool | None
+) -> DisjunctPass:
+    """The rigorous pass of these disjuncts of one node, with the numbers of an ascent."""
     node = np.zeros_like(disjunct)
     ascent = DisjunctAscent(Single(skeleton_of(query, batch), batch), node, disjunct, None, pool)
     ascent.run(options.steps(warm=False))
-    proving = DisjunctPass(query, batch, node, disjunct, ascent.found(), pool)
-    return proving.minima(len(query.kinds) + 1)
+    return DisjunctPass(query, batch, node, disjunct, ascent.found(), pool)
 
 
 @np.errstate(over="ignore", invalid="ignore")  # what is not finite in the end proves nothing

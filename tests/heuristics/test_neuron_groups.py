@@ -9,7 +9,15 @@ import pytest
 from milp_problems import bounded
 from random_instances import Shape, random_query
 
-from hypersplit.heuristics.neuron_groups import GROUPINGS, Grouping, groups_of_layer, groups_with_inputs, subsets
+from hypersplit.heuristics.neuron_groups import (
+    GROUPINGS,
+    Grouping,
+    Wanted,
+    adaptive_size,
+    groups_of_layer,
+    groups_with_inputs,
+    subsets,
+)  # fmt: skip
 from hypersplit.instances.batch import Node, root
 from hypersplit.instances.network import Layer, Network
 from hypersplit.instances.property import Case, InputSet, Polyhedron, Property
@@ -91,3 +99,58 @@ def test_subsets_are_all_subsets_once() -> None:
         found = [tuple(s) for s in subsets(groups, size).tolist()]
         assert set(found) == truth and len(found) == len(truth)
     assert subsets(groups[:0], 2).shape == (0, 2)
+
+
+def test_k_goes_up_to_what_is_wanted() -> None:
+    """Groups of 2 to k, larger ones cut into subsets that are each there once; k = 1 has none."""
+    sizes = set()
+    for seed in range(12):
+        if (found := made(seed)) is None:
+            continue
+        query, node = found
+        for k in range(1, len(query.slices) + 1):
+            assert Wanted(k="1").of_layer(query, node, k, (2, 3), 4) == []
+            auto = Wanted().of_layer(query, node, k, (2, 3), 4)
+            assert [g.shape[1] for g in auto] == [2, 3]
+            assert [g.tolist() for g in auto] == [
+                groups_of_layer(query, node, k, Grouping(size, 4)).tolist() for size in (2, 3)
+            ]
+            for subset in (2, 3):
+                some = Wanted("area", "5", subset).of_layer(query, node, k, (2,), 4)
+                assert [g.shape[1] for g in some] == list(range(2, subset + 1))
+                large = groups_of_layer(query, node, k, Grouping(5, 4, "area"))
+                last = {tuple(g) for g in some[-1].tolist()}
+                assert len(last) == len(some[-1]) and {tuple(g) for g in subsets(large, subset).tolist()} <= last
+                sizes |= {len(large) > 0}
+    assert sizes == {True, False}
+
+
+def test_areas_do_not_ask_the_multipliers() -> None:
+    """Grouped by area the same neurons meet whatever they cost the margins; by multipliers others do."""
+    differ = 0
+    for seed in range(12):
+        if (found := made(seed)) is None:
+            continue
+        query, node = found
+        costs = np.random.default_rng(seed).random(query.neurons)
+        for k in range(1, len(query.slices) + 1):
+            area, same, other = (
+                groups_of_layer(query, node, k, Grouping(2, 1, way), given).tolist()
+                for way, given in (("area", None), ("area", costs), ("multipliers", costs))
+            )
+            assert area == same
+            differ += area != other
+    assert differ > 0
+
+
+@pytest.mark.parametrize(("neurons", "k"), [(3, 5), (250, 5), (251, 4), (500, 4), (501, 3), (5000, 3)])
+def test_the_budget_chooses_k(neurons: int, k: int) -> None:
+    """Disjoint groups of k have ceil(n / k) comb(k, 3) subsets, of which 500 are allowed."""
+    assert adaptive_size(neurons) == k
+
+
+def test_wrong_wishes_are_refused() -> None:
+    """Ways, sizes and subsets that do not exist."""
+    for wrong in ({"way": "likeness"}, {"k": "6"}, {"subset": 4}):
+        with pytest.raises(ValueError, match="groups: "):
+            Wanted(**wrong)  # type: ignore[arg-type]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 from milp_problems import bounded, exact_minimum
 from random_instances import Shape, random_points, random_query
 
+from hypersplit.encodings.neuron_groups import group_lp
 from hypersplit.encodings.neuron_groups.group_lp import GroupLP, directions_for, group_rows
 from hypersplit.encodings.programs.lp import TriangleLP
 from hypersplit.heuristics.neuron_groups import Grouping, groups_of_layer
@@ -18,6 +20,8 @@ from hypersplit.instances.network import Array
 from hypersplit.instances.query import Query
 
 SHAPE = Shape(identity=0.0, halfspaces=0.0)
+WIDE = replace(SHAPE, most_width=12, most_relus=30)
+FAR = 1e4
 
 
 def _pairs(query: Query, node: Node, k: int) -> list[Array]:
@@ -25,9 +29,9 @@ def _pairs(query: Query, node: Node, k: int) -> list[Array]:
     return [groups_of_layer(query, node, k, Grouping(2, 9))]
 
 
-def grouped(seed: int) -> tuple[Query, Node]:
+def grouped(seed: int, shape: Shape = SHAPE) -> tuple[Query, Node]:
     """A random query's root with linear bounds."""
-    query = random_query(seed, SHAPE)
+    query = random_query(seed, shape)
     node = bounded(query, root(query).node(0))
     assert node is not None
     return query, node
@@ -80,3 +84,26 @@ def test_large_groups_have_the_directions_of_pairs() -> None:
     """All 3^k - 1 up to three neurons, two entries at most beyond."""
     assert [len(directions_for(k)) for k in (1, 2, 3)] == [2, 8, 26]
     assert len(directions_for(5)) == 2 * 25 and np.abs(directions_for(5)).sum(axis=1).max() == 2
+
+
+def _lowered(query: Query, less: float) -> Query:
+    """The query with that much less for every margin."""
+    *hidden, margins = query.network.layers
+    lowered = replace(margins, bias=margins.bias - less)
+    return replace(query, network=replace(query.network, layers=(*hidden, lowered)))
+
+
+def test_separation_does_not_depend_on_where_zero_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Margins less 10,000 have bounds less 10,000: rounds go on for what rows win, not for what is missing to 0."""
+    monkeypatch.setattr(group_lp, "AT_ONCE", 1)  # so that there are several rounds
+    rounds = 0
+    for seed in range(4):
+        query, node = grouped(seed, WIDE)
+        rows = group_rows(query, node, partial(_pairs, query, node))
+        found = []
+        for less in (50.0, FAR):  # either way nothing is refuted early
+            model = GroupLP(_lowered(query, less), node, rows)
+            found.append(model.minimise(0, time.monotonic() + 60.0).bound + less)
+        assert found[0] == pytest.approx(found[1], abs=1e-3), f"seed {seed}"
+        rounds = max(rounds, model.rounds)
+    assert rounds > 2
