@@ -14,7 +14,7 @@ from hypersplit.bab.robustness.question import whole_range
 
 @pytest.mark.parametrize("bounds", [(-np.inf, np.inf), (0.0, 1.0)])
 def test_distances_are_proved_and_in_order(bounds: tuple[float, float]) -> None:
-    """Each relaxation proves its distance and not the next step's, the next one goes on there, none passes the truth."""
+    """Each relaxation proves its distance and not the next step's, the next one goes on there, none beats the truth."""
     network, x = pack_network("DEEP"), pack_images()[0].reshape(-1) / 255.0
     label = int(network.evaluate(x[None])[0].argmax())
     distances = Distances(network, x, label, whole_range(len(x), *bounds))
