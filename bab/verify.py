@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 import numpy as np
 
 from ..instances import memory
+from ..instances.distinct import distinct
 from ..instances.errors import InputError, ReplayError
 from ..instances.judges.cross_check import Findings, cross_check
 from ..instances.judges.real_points import inside
@@ -269,7 +270,7 @@ def confirmed(
     """What becomes of an `unsat` once the file itself has been run at a few inputs of each input set."""
     findings, unmodelled = Findings(), replay.network.unmodelled
     cases = [case for case in prop.cases if case.forbidden]
-    some = [cases[i] for i in np.unique(np.linspace(0, len(cases) - 1, min(len(cases), MOST_CHECKED)).astype(int))]
+    some = [cases[i] for i in distinct(np.linspace(0, len(cases) - 1, min(len(cases), MOST_CHECKED)).astype(int))]
     asked = queries(replay.network, replace(prop, cases=tuple(some)))
     if replay.model is not None and asked:
         try:

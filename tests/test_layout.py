@@ -12,6 +12,7 @@ from dataclasses import fields
 from pathlib import Path
 
 import pytest
+from small_files import absolute, holds
 
 from hypersplit.bab.run.options import Options
 
@@ -194,6 +195,19 @@ def test_slow_libraries_wait_until_they_are_needed() -> None:
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.splitlines()[-1] == "[]"
+
+
+def test_an_easy_query_loads_little(tmp_path: Path) -> None:
+    """What linear bounds decide at the root loads neither onnx nor compilers, solvers, masked arrays or mail."""
+    network, prop = absolute(tmp_path / "net.onnx"), holds(tmp_path / "prop.vnnlib")
+    slow = (*(name for name in SLOW if name != "onnxruntime"), "scipy", "numpy.ma", "email", "zipfile")
+    code = (
+        "import sys; from hypersplit.bab.command.cli import main\n"
+        f"code = main(['verify', {str(network)!r}, {str(prop)!r}])\n"
+        f"print(code, [name for name in {slow} if name in sys.modules])"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.splitlines()[-1] == "0 []"
 
 
 def test_scripts_can_be_run() -> None:

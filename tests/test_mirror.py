@@ -66,7 +66,6 @@ ELSEWHERE: dict[str, tuple[str, ...]] = {
     "instances/judges/runtime.py": ("instances/judges/test_replay.py",),
     "instances/onnx/missing.py": ("instances/onnx/test_reader.py",),
     "instances/onnx/outline.py": ("bab/command/test_info.py",),
-    "instances/onnx/stored.py": ("instances/onnx/test_ports.py", "instances/onnx/test_reader.py"),
     "instances/readout.py": ("instances/operators/test_softmax.py",),
     "instances/rewriting/elimination.py": ("instances/rewriting/test_reduced.py", "whole/test_equalities.py"),
     "instances/models/arrays.py": MODELS,

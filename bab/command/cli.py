@@ -48,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         words = sys.argv[1:] if arguments is None else list(arguments)
         by_name = any(word.partition("=")[0] == "--network" for word in words)
-        args = parser(COMMANDS, by_name).parse_args(words)
+        args = parser(COMMANDS, by_name, words[0] if words else "").parse_args(words)
     except SystemExit as stop:  # --help, --version, or a usage error, already printed
         return int(stop.code or 0)
     args.started, args.own_process = started, arguments is None

@@ -18,6 +18,7 @@ from ...encodings.slopes.group_rows import GroupRows
 from ...encodings.slopes.implications import Implications
 from ...heuristics.policy import Facts
 from ...instances.batch import Batch, root
+from ...instances.distinct import distinct
 from ...instances.errors import InputError
 from ...instances.network import Array
 from ...instances.query import Query
@@ -88,7 +89,7 @@ class Job:
         account = self.inner + self.ended.total() + sum(map(len, waiting))
         _expect(self.size == account and self.size > 2 * self.inner, "nodes", f"{account}, as many as the account has")
         numbers = np.concatenate([b.number for b in waiting]) if waiting else np.zeros(0, dtype=np.int64)
-        known = len(np.unique(numbers)) == len(numbers) and bool(((numbers >= 0) & (numbers < self.size)).all())
+        known = len(distinct(numbers)) == len(numbers) and bool(((numbers >= 0) & (numbers < self.size)).all())
         _expect(known, "number", f"different ones below {self.size}")
         _expect(self.facts is not None or self.size == 1, "facts", "those of the root")
         self._check_tables(int(kept.sum()), query.network.input_size)

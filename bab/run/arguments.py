@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import math
-import textwrap
 from collections.abc import Callable, Collection, Mapping
 from functools import partial
 from pathlib import Path
@@ -75,10 +74,11 @@ class _Parser(argparse.ArgumentParser):
         self.exit(BAD_INPUT, f"hypersplit: error: {line}; see `{self.prog} --help`\n")
 
 
-def parser(commands: Mapping[str, Command], by_name: bool = False) -> argparse.ArgumentParser:
+def parser(commands: Mapping[str, Command], by_name: bool = False, asked: str = "") -> argparse.ArgumentParser:
     """The parser; `run` of what it parses is the command of that name, one of `told`.
 
-    by_name: whether `verify` is given its networks by `--network NAME=FILE`, as the VNN-LIB standard has it.
+    by_name: whether `verify` is given its networks by `--network NAME=FILE`, as the VNN-LIB standard has it;
+    asked: the first word. Where it is a command, the others are named only, without their flags: these take a while.
     """
     pages = "All options: docs/options.md. What a verdict rests on: docs/verdicts.md."
     top = _Parser(
@@ -116,6 +116,8 @@ def parser(commands: Mapping[str, Command], by_name: bool = False) -> argparse.A
         command = names.add_parser(
             name, help=told[name], description=told[name], formatter_class=argparse.RawDescriptionHelpFormatter
         )
+        if asked in words and asked != name:
+            continue
         command.end = ends.get(name)
         add_words(command.add_argument)
         command.add_argument("-v", "--verbose", action="store_true", help="tell more, and where an error came from")
@@ -276,6 +278,8 @@ def _options(add: Callable[..., object], flagged: tuple[str, ...]) -> None:
 
 def _by_name(flagged: tuple[str, ...], refused: Collection[str] = ()) -> str:
     """The list behind the help: the options that have no flag there."""
+    import textwrap
+
     lines = ["options by their names, for --option (docs/options.md tells more):"]
     for name, told in ABOUT.items():
         if name not in refused and not (told.flag and name in flagged):

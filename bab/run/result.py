@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from fractions import Fraction
-from html import escape
 
 from ...instances.judges.replay import Witness
 from ...instances.network import Array
@@ -53,6 +52,8 @@ class Result:
         >>> "<b>unsat</b>" in Result("unsat", reason="linear bounds")._repr_html_()
         True
         """
+        from html import escape
+
         rows = [("reason", self.reason), ("time", f"{self.seconds:.2f} s")]
         if "nodes" in self.statistics:
             rows.append(("nodes", f"{self.statistics['nodes']:.0f}"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
@@ -25,10 +25,12 @@ from ..run.limits import Limits
 from ..run.options import Options
 from ..steps.candidates import Candidates
 from ..steps.inputs import InputSteps
-from ..steps.phases import PhaseSteps
 from ..tree.evidence import Evidence
 from ..tree.search import Outcome, Pace, Steps, search
 from ..tree.tree import Tree
+
+if TYPE_CHECKING:
+    from ..steps.phases import PhaseSteps
 
 __all__ = ["Helpers", "Work"]
 

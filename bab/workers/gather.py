@@ -9,13 +9,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import fields
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ...instances.network import Network
 from ...instances.property import Property
 from ..run.options import Options
-from .sharing import Sharing
-from .team import Team
+
+if TYPE_CHECKING:
+    from .sharing import Sharing
+    from .team import Team
 
 __all__ = ["helping", "options_of_workers"]
 
@@ -47,11 +49,13 @@ def options_of_workers(options: Options, memory_mb: float) -> dict[str, Any]:
 def _sharing(options: Options, network: Network, prop: Property) -> Sharing | None:
     if options.cluster:
         from .cluster import Place
+        from .sharing import Sharing
 
         place = Place(options.cluster, options.jobs)
         return Sharing(lambda: place.gather(network, prop, options_of_workers(options, options.memory_mb)), _at_once)
     if options.workers == "threads" or (options.workers == "auto" and options.jobs == 1) or options.picture:
         return None
+    from .sharing import Sharing
 
     def processes() -> Team:
         from .processes import Processes

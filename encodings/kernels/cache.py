@@ -12,11 +12,9 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-import platform
 import sys
 from collections.abc import Iterator
 from functools import cache
-from importlib.metadata import version
 from pathlib import Path
 from typing import Literal
 
@@ -31,6 +29,8 @@ Family = Literal["narrow", "contraction", "wide"]  # what is compiled, and wante
 @cache
 def kernel_folder() -> Path:
     """The folder of this version's compiled kernels; NUMBA_CACHE_DIR, then XDG_CACHE_HOME move it."""
+    from importlib.metadata import version
+
     digest = hashlib.sha256()
     for path in (*sorted(Path(__file__).parent.glob("*.py")), *SHARED):
         digest.update(path.read_bytes())
@@ -45,6 +45,8 @@ def kernel_folder() -> Path:
 
 def _processor() -> str:
     """What instructions the code may use."""
+    import platform
+
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:

@@ -30,8 +30,6 @@ from ...instances.rounding import FEW_ROUNDINGS_32, LAST_ROUNDINGS, ROUND_UP, TI
 from ..linear.back_substitution import Pass
 from ..linear.bounds import LinearBoundOptions, middle_and_radius
 from ..linear.prepared_layers import prepared_of
-from .optimised_bounds import PAIR_FLOATS, PairPass
-from .slope_ascent import Pairs
 
 __all__ = ["Implications", "Literal", "implications"]
 
@@ -231,6 +229,9 @@ def linear_functions(query: Query, batch: Batch, neurons: Array) -> tuple[Array,
     By back-substitution with adaptive slopes from the node's own bounds. neurons: [U] flat indices. Returns
     (coefficients [2U, inputs], constants [2U]).
     """
+    from .optimised_bounds import PAIR_FLOATS, PairPass
+    from .slope_ascent import Pairs
+
     count, inputs = len(neurons), query.network.input_size
     coefficients, constants = np.zeros((2 * count, inputs)), np.zeros(2 * count)
     walked = Pass(prepared_of(query), batch, LinearBoundOptions(hidden=False))

@@ -11,6 +11,7 @@ from typing import Any
 from ..errors import NetworkError
 from ..expressions.element_types import type_name
 from ..files import read_model_bytes
+from .messages import model_class
 from .missing import kind_of
 from .one_type import without_functions
 from .stored import DAMAGE, line
@@ -31,10 +32,9 @@ class Outline:
 def outline(path: str | os.PathLike[str]) -> Outline:
     """Of an ONNX file, or `path`.gz. Raises InputError where there is none, NetworkError where it is not a model."""
     from google.protobuf.message import DecodeError
-    from onnx import ModelProto
 
     try:
-        model = without_functions(ModelProto.FromString(read_model_bytes(Path(path))))
+        model = without_functions(model_class().FromString(read_model_bytes(Path(path))))
         graph = model.graph
         stored = {t.name for t in graph.initializer}
         operators = Counter(kind_of(node) for node in graph.node)

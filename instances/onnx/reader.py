@@ -25,6 +25,7 @@ from ..files import read_model_bytes
 from ..network import Network, Port
 from ..operators.softmax import readout_of
 from ..operators.table import run
+from .messages import model_class
 from .missing import check_operators, kind_of
 from .one_type import without_functions
 from .order import needed_in_order, title
@@ -54,11 +55,10 @@ def network_from_bytes(
 ) -> Network:
     """The network of an ONNX model in memory; `source` names it in messages. Raises as `read_network`."""
     from google.protobuf.message import DecodeError
-    from onnx import ModelProto
 
     try:
         with np.errstate(all="ignore"):  # what is not finite is found, and named, where it is used
-            model = without_functions(ModelProto.FromString(data))
+            model = without_functions(model_class().FromString(data))
             return without_twins(_Reader(model, source).network(inputs, outputs))
     except NetworkError as error:
         raise type(error)(f"{source}: {_printable(str(error))}") from error

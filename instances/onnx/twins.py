@@ -20,6 +20,7 @@ from functools import cache
 
 import numpy as np
 
+from ..distinct import distinct
 from ..expressions.matrices import compact, entry_range, row_counts
 from ..network import Array, Layer, Matrix, Network
 from ..rounding import EPS, LEAST_PRODUCT, MOST_PRODUCT, SMALLEST
@@ -108,7 +109,7 @@ def _plan(layer: Layer, readers: Sequence[tuple[Layer, Matrix]]) -> _Plan | None
         first[members] = members[0]
         factor[members], negative[members] = np.abs(scales), scales < 0.0
     used, turned = np.flatnonzero(read & full), np.flatnonzero(negative)
-    kept, moved = np.unique(first[used]), np.unique(first[turned])
+    kept, moved = distinct(first[used]), distinct(first[turned])
     return _Plan(
         kept, moved,
         _Share(factor[used], used, np.searchsorted(kept, first[used]), (n, len(kept))),

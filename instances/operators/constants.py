@@ -123,8 +123,6 @@ def _range(node: Node) -> Constant:
 
 def _cast(node: Node) -> Constant:
     """What the cast makes of a constant: rounded to the target type, truncated, or compared with zero."""
-    from onnx import helper
-
     a, source, target = node.constant(0), node.type(0), int(node.attributes["to"])
     if target in INTEGERS:
         return Constant(_truncated(_unrounded(node, 0), target))
@@ -133,6 +131,8 @@ def _cast(node: Node) -> Constant:
     if target not in FLOATS:
         known = "supported are floats, integers and truth values"
         raise UnsupportedOperatorError(f"a cast to {type_name(target)}; {known}")
+    from onnx import helper
+
     kind = np.dtype(helper.tensor_dtype_to_np_dtype(target))
     if not a.roundings:
         return Constant(a.array.astype(kind).astype(np.float64), 0, a.name)

@@ -22,23 +22,17 @@ from .expressions import NUMBER, SKIP, Expressions, shown
 from .formula import Bound, Formula, Text
 from .trees import Term, Tree, compare
 
-__all__ = ["is_version_2", "parse_networks"]
+__all__ = ["parse_networks"]
 
 _NAME = r"[A-Za-z][A-Za-z0-9_]*+"
 _ELEMENT = rf"{_NAME}(?:\s*+\[[^\]()]*+\])?+"
 _COMPARE = r"(<=|>=|<|>)"
 _SIDE = rf"({_ELEMENT}|{NUMBER})"
-_START = re.compile(rf"{SKIP}\({SKIP}(?:vnnlib-version{SKIP}<?\s*+2\b|declare-network\b)")
 _BOUND = re.compile(rf"{SKIP}\(\s*+assert\s*+\(\s*+{_COMPARE}\s++({_ELEMENT})\s++({NUMBER})\s*+\)\s*+\)")
 _INFIX = re.compile(rf"\s*+{_SIDE}\s*+(<=|>=|==|!=|<|>)\s*+{_SIDE}\s*+\)")
 _SHAPE = re.compile(rf"{SKIP}(\[[^\]()]*+\])")
 _PARTS = {"declare-input": 0, "declare-hidden": 1, "declare-output": 2}
 MOST_ELEMENTS = 10**7
-
-
-def is_version_2(text: str) -> bool:
-    """Whether a text is VNN-LIB 2: it says so, or begins with a network."""
-    return _START.match(text, text.startswith("\ufeff")) is not None
 
 
 def parse_networks(text: str, name: str = "property", exact: bool = False, strict: bool = False) -> Formula:

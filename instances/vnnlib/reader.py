@@ -13,9 +13,9 @@ from ..errors import PropertyError
 from ..files import open_text
 from ..property import Case, Property
 from .formula import Formula
-from .networks import is_version_2, parse_networks
 from .normal_form import Normaliser
 from .parser import parse
+from .version import is_version_2
 
 __all__ = ["declarations", "parse_any", "parse_property", "read_property"]
 
@@ -82,7 +82,11 @@ def _as_written(text: str, formula: Formula, read: _Read) -> _Read:
 
 def parse_any(text: str, name: str, exact: bool = False, strict: bool = False) -> Formula:
     """What a text of either version says; see `parse` and `parse_networks`, for `exact` and `strict`, too."""
-    return parse_networks(text, name, exact, strict) if is_version_2(text) else parse(text, name, exact)
+    if not is_version_2(text):
+        return parse(text, name, exact)
+    from .networks import parse_networks
+
+    return parse_networks(text, name, exact, strict)
 
 
 def declarations(text: str, source: str = "property") -> tuple[Declared, ...]:
@@ -90,9 +94,9 @@ def declarations(text: str, source: str = "property") -> tuple[Declared, ...]:
 
     Raises PropertyError, as `parse_property`, as far as the text alone tells.
     """
+    formula = parse_any(text, source)
     if is_version_2(text):
-        return tuple(parse_networks(text, source).networks)
-    formula = parse(text, source)
+        return tuple(formula.networks)
     x = Tensor("X", "real", (len(formula.inputs),), 0, True, "real")
     y = Tensor("Y", "real", (len(formula.outputs),), 0, False, "real")
     return (Declared("", (x, y)),)
