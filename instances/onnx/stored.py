@@ -1,7 +1,7 @@
 """What an ONNX file stores: tensors and attributes as constants. Floats become float64, which holds them exactly.
 
-The commonest kinds are taken from their messages here; for the others, and for whatever is irregular, onnx's helpers are
-asked: their import takes as long as numpy's.
+The commonest kinds are taken from their messages here; for the others, and for whatever is irregular, onnx's helpers
+are asked: their import takes as long as numpy's.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ __all__ = ["DAMAGE", "attribute", "constant", "constant_node", "line", "sparse_c
 DAMAGE = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RuntimeError, MemoryError)
 TENSOR, GRAPHS = 4, (5, 10)  # of onnx.AttributeProto
 _NUMBERS, _LISTS = {1: "f", 2: "i", 3: "s"}, {6: "floats", 7: "ints", 8: "strings"}  # fields by the attribute's type
-_PLAIN: dict[int, tuple[np.dtype[Any], str]] = {  # by onnx.TensorProto's type: the numbers, and the field where they are not raw bytes
+_PLAIN: dict[int, tuple[np.dtype[Any], str]] = {  # by their type: the numbers, and the field where they are not raw
     1: (np.dtype(np.float32), "float_data"), 11: (np.dtype(np.float64), "double_data"),
     6: (np.dtype(np.int32), "int32_data"), 7: (np.dtype(np.int64), "int64_data"),
 }  # fmt: skip
