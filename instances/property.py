@@ -185,6 +185,12 @@ class Case:
         if len(widths) > 1:
             raise PropertyError(f"case: polyhedra over {' and '.join(map(str, widths))} outputs, expected one number")
 
+    @staticmethod
+    def of_checked(region: InputSet, forbidden: tuple[Polyhedron, ...]) -> Case:
+        """The case of polyhedra that are known to have as many columns; nothing is checked."""
+        case: Case = _of_checked(Case, region=region, forbidden=forbidden)
+        return case
+
 
 @dataclass(frozen=True, eq=False)
 class Property:

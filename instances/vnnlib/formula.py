@@ -11,12 +11,15 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import NamedTuple, NoReturn
 
+import numpy as np
+
 from ..declarations import Declared
 from ..errors import PropertyError
+from ..network import Array
 
 __all__ = [
-    "MAX_ATOMS", "MAX_CONJUNCTIONS", "Atom", "Bound", "Conjunction", "Formula", "Linear", "Number", "Text",
-    "add", "conjoin", "scale", "spelled_flat",
+    "MAX_ATOMS", "MAX_CONJUNCTIONS", "Atom", "Bound", "Conjunction", "Formula", "Linear", "Number", "Shape", "Table",
+    "Text", "add", "conjoin", "scale", "spelled_flat",
 ]  # fmt: skip
 
 MAX_CONJUNCTIONS = 500_000  # of a disjunctive normal form; more is a blow-up that no search would survive
@@ -62,6 +65,47 @@ def spelled_flat(variable: int) -> str:
     return f"X_{variable}" if variable >= 0 else f"Y_{~variable}"
 
 
+@dataclass(frozen=True, eq=False)
+class Shape:
+    """The m disjuncts with the same words; their A atoms differ in constants and positions only."""
+
+    disjuncts: Array  # [m] which they are, from 0, in the order of the text
+    atoms: Conjunction  # of one of them
+    columns: Array  # [A] which number an atom compares with, -1 for a comparison of two variables
+    numbers: Array  # [m, numbers] literals in the order of the text
+    places: Array  # [m, A] positions in the text
+
+    def constants(self, k: int) -> Array:
+        """[m] constants of atom k: the literal, with the sign that the atom's variable has not."""
+        column = int(self.columns[k])
+        if column < 0:
+            return np.zeros(len(self.disjuncts))
+        return -int(self.atoms[k].terms[0][1]) * self.numbers[:, column]
+
+
+@dataclass(frozen=True, eq=False)
+class Table:
+    """A disjunction of `count` conjunctions."""
+
+    count: int
+    shapes: tuple[Shape, ...]
+
+    def conjunctions(self) -> list[Conjunction]:
+        """The same as the ordinary reader gives."""
+        found: list[Conjunction] = [()] * self.count
+        for shape in self.shapes:
+            columns = []
+            for k, atom in enumerate(shape.atoms):
+                values: Sequence[float] = [0] * len(shape.disjuncts)
+                if shape.columns[k] >= 0:
+                    values = shape.constants(k).tolist()
+                pairs = zip(values, shape.places[:, k].tolist(), strict=True)
+                columns.append([Atom(atom.terms, value, place, atom.strict) for value, place in pairs])
+            for i, conjunction in zip(shape.disjuncts.tolist(), zip(*columns, strict=True), strict=True):
+                found[i] = conjunction
+        return found
+
+
 @dataclass(eq=False)
 class Formula:
     """What a file says. All of `bounds` and all of `assertions` hold together."""
@@ -74,6 +118,14 @@ class Formula:
     spelled: Callable[[int], str] = spelled_flat  # how a variable is written; i is an input, ~i an output
     networks: list[Declared] = field(default_factory=list)  # of VNN-LIB 2
     notes: list[str] = field(default_factory=list)  # what a reader of the verdict must know besides
+    # further assertions, each with how many of `assertions` stand before it; see tables.py
+    tables: list[tuple[int, Table]] = field(default_factory=list)
+
+    def write_out(self) -> None:
+        """Put the tables among the assertions."""
+        for before, table in reversed(self.tables):
+            self.assertions.insert(before, table.conjunctions())
+        self.tables = []
 
 
 def conjoin(parts: Sequence[list[Conjunction]], text: Text, position: int = 0) -> list[Conjunction]:

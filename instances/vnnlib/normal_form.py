@@ -21,6 +21,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import chain
 
 import numpy as np
 
@@ -30,6 +31,7 @@ from ..property import Case, Equality, InputSet, Polyhedron
 from ..rounding import LITERALS
 from .formula import MAX_CONJUNCTIONS, Atom, Bound, Conjunction, Formula, Number, conjoin
 from .implied_bounds import bound_the_unbounded
+from .table_cases import table_cases
 
 __all__ = ["Normaliser", "equalities_of", "on_inputs_only"]
 
@@ -54,11 +56,17 @@ class Normaliser:
         self.base = _plain_box(formula)
         self.contradiction = ""  # why no input satisfies the formula
         self.rows_of: dict[tuple[tuple[int, Number], ...], Array] = {}  # of atoms on outputs, by their terms
-        atoms = (a for part in formula.assertions for conjunction in part for a in conjunction)
+        atoms = chain(
+            (a for part in formula.assertions for conjunction in part for a in conjunction),
+            (a for _, table in formula.tables for shape in table.shapes for a in shape.atoms),
+        )
         self.joint = any(_on_inputs(a) and not on_inputs_only(a) for a in atoms)
 
     def cases(self) -> tuple[tuple[Case, ...], bool]:
         """All cases, and whether polyhedra are over (y, x)."""
+        if (found := self.cases_of_table()) is not None:
+            return found, self.joint
+        self.formula.write_out()
         text = self.formula.text
         sides: tuple[list[list[Conjunction]], list[list[Conjunction]]] = ([], [])
         for part in self.formula.assertions:
@@ -78,6 +86,13 @@ class Normaliser:
         shared = {c: self.polyhedron(c) for c in forbidden}  # most cases demand nothing besides
         cases = tuple(Case(_input_set(ends), self.union(residuals, shared)) for ends, residuals in regions)
         return cases, self.joint
+
+    def cases_of_table(self) -> tuple[Case, ...] | None:
+        """All cases where a table and bounds of inputs are all there is, and it is plain; see table_cases.py."""
+        formula = self.formula
+        if len(formula.tables) != 1 or formula.assertions or any(bound[0] < 0 for bound in formula.bounds):
+            return None
+        return table_cases(formula.tables[0][1], self.base, self.polyhedron)
 
     def regions(self, conjunctions: list[Conjunction]) -> list[tuple[_Ends, list[Conjunction]]]:
         """Input sets that differ, each with what its conjunctions demand besides; missing bounds are infinite.

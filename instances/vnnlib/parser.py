@@ -13,6 +13,7 @@ import re
 
 from .expressions import GAP, NUMBER, SKIP, Expressions, shown
 from .formula import Bound, Formula, Text
+from .tables import read_table
 from .trees import is_tree
 
 __all__ = ["parse"]
@@ -30,10 +31,11 @@ _EXPECTED = "expected (declare-const X_i Real) or (declare-fun X_i () Real), X o
 _STATEMENTS = ("assert", "declare-const", "declare-fun", "define-fun", "define-const")
 
 
-def parse(text: str, name: str = "property", exact: bool = False) -> Formula:
+def parse(text: str, name: str = "property", exact: bool = False, tables: bool = False) -> Formula:
     """Read a whole VNN-LIB 1 text.
 
-    exact: literals are the numbers that are written, not the float64s nearest to them.
+    exact: literals are the numbers that are written, not the float64s nearest to them;
+    tables: long disjunctions of few shapes may become a Table, see tables.py; not with `exact`.
 
     >>> declarations = "(declare-const X_0 Real)(declare-const Y_0 Real)"
     >>> formula = parse(declarations + "(assert (<= X_0 2))(assert (<= Y_0 X_0))")
@@ -42,7 +44,7 @@ def parse(text: str, name: str = "property", exact: bool = False) -> Formula:
 
     Raises PropertyError, with the line, for anything that is not VNN-LIB 1 with linear terms.
     """
-    return _Parser(Text(text, name), exact).run()
+    return _Parser(Text(text, name), exact, tables and not exact).run()
 
 
 class _Parser(Expressions):
@@ -54,8 +56,9 @@ class _Parser(Expressions):
     same_as: dict[str, str] = {}
     variables_are = "X_0, X_1, ... and Y_0, Y_1, ..."
 
-    def __init__(self, text: Text, exact: bool) -> None:
+    def __init__(self, text: Text, exact: bool, tables: bool) -> None:
         super().__init__(text, exact)
+        self.tables = tables
         self.names: dict[str, int] = {}
         self.asked = False  # whether check-sat has been met
         self.formula_read = Formula(text, [], [], [], [])
@@ -104,6 +107,9 @@ class _Parser(Expressions):
 
     def command(self, position: int) -> int:
         """Read a command that the fast paths did not take; returns where it ends."""
+        if self.tables and not self.asked and (found := read_table(self.text.text, position, self.formula)):
+            self.formula_read.tables.append((len(self.formula_read.assertions), found[0]))
+            return found[1]
         token, start, position = self.token(position)
         if token != "(":
             self.text.fail(

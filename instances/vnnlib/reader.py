@@ -47,7 +47,7 @@ def parse_property(
     >>> prop.cases[0].region.lower, prop.cases[0].forbidden[0].rhs
     (array([-1.]), array([-100.]))
     """
-    formula = parse_any(text, source or "property", strict=strict_types)
+    formula = parse_any(text, source or "property", strict=strict_types, tables=True)
     sizes, expected = (len(formula.inputs), len(formula.outputs)), (input_size, output_size)
     unfit = any(e is not None and e != s for s, e in zip(sizes, expected, strict=True))
     if unfit and len(formula.networks) < 2:
@@ -80,10 +80,10 @@ def _as_written(text: str, formula: Formula, read: _Read) -> _Read:
         return read
 
 
-def parse_any(text: str, name: str, exact: bool = False, strict: bool = False) -> Formula:
-    """What a text of either version says; see `parse` and `parse_networks`, for `exact` and `strict`, too."""
+def parse_any(text: str, name: str, exact: bool = False, strict: bool = False, tables: bool = False) -> Formula:
+    """What a text of either version says; see `parse` and `parse_networks`, for the switches, too."""
     if not is_version_2(text):
-        return parse(text, name, exact)
+        return parse(text, name, exact, tables)
     from .networks import parse_networks
 
     return parse_networks(text, name, exact, strict)
