@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..instances.collector import paused
 from ..instances.declarations import FLOATS, Declared, Tensor
 from ..instances.errors import InputError, PropertyError, ReplayError
 from ..instances.judges.replay import Content, Replay
@@ -33,6 +34,7 @@ class Asked(NamedTuple):
     content: Content = None  # Replay's `model`: the ONNX models of objects; None for files and for what has none
 
 
+@paused()
 def read(
     network: Networks, prop: Properties, options: Options, input_shape: tuple[int, ...] | None = None
 ) -> Asked:
