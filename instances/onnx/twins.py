@@ -101,7 +101,8 @@ def _plan(layer: Layer, readers: Sequence[tuple[Layer, Matrix]]) -> _Plan | None
     for w in layer.weights:
         full |= row_counts(w) > 0
     groups = _groups(layer, np.flatnonzero(read & full))
-    groups = [group for group in groups if _adds_exactly(group, readers)]
+    by_column = [(reader, w.tocsc() if groups and is_sparse(w) else w) for reader, w in readers]
+    groups = [group for group in groups if _adds_exactly(group, by_column)]
     if not groups and (read & full).all():
         return None
     first, factor, negative = np.arange(n), np.ones(n), np.zeros(n, dtype=bool)
@@ -182,11 +183,13 @@ def _row(layer: Layer, i: int) -> tuple[Array, Array]:
 
 
 def _adds_exactly(group: _Group, readers: Sequence[tuple[Layer, Matrix]]) -> bool:
-    """Whether the readers' weights of the neurons can be added, with and without those of positive scale, exactly."""
+    """Whether the readers' weights of the neurons can be added, with and without those of positive scale, exactly.
+
+    Sparse weights are given by columns (csc).
+    """
     members, scales = group
     for layer, w in readers:
-        columns = w[:, members]
-        columns = columns.toarray() if is_sparse(columns) else columns
+        columns = _columns(w, members) if is_sparse(w) else w[:, members]
         terms = columns * np.abs(scales)
         if not columns.any():
             continue
@@ -194,6 +197,16 @@ def _adds_exactly(group: _Group, readers: Sequence[tuple[Layer, Matrix]]) -> boo
         if layer.roundings or not (exact and _exact_sum(terms[:, scales < 0.0])):
             return False
     return True
+
+
+def _columns(w: Matrix, members: Array) -> Array:
+    """Some columns of a csc matrix [m, n], dense, without the rows that have nothing there: [rows, members]."""
+    parts = [slice(w.indptr[i], w.indptr[i + 1]) for i in members.tolist()]
+    used = distinct(np.concatenate([w.indices[part] for part in parts]))
+    columns = np.zeros((len(used), len(parts)))
+    for k, part in enumerate(parts):
+        np.add.at(columns[:, k], np.searchsorted(used, w.indices[part]), w.data[part])
+    return columns
 
 
 def _exact_sum(terms: Array) -> bool:
