@@ -16,7 +16,7 @@ WEIGHTS = np.array([[1.0, -2.0], [-1.0, 0.0]])
 
 def upper_side(low: float = -np.inf, high: float = np.inf) -> UpperSide:
     """y = W x at (1, 0.25): the margin 2 x_0 - 2 x_1 = 1.5 reaches 0 at a distance of 0.375 in the maximum norm."""
-    network = Network((Layer((WEIGHTS,), (0,), np.zeros(2), "identity", "y"),), 2)
+    network = Network(2, (Layer((0,), (WEIGHTS,), np.zeros(2), "identity", "y"),))
     x = np.array([1.0, 0.25])
     return UpperSide(Replay(network), x, 0, np.inf, whole_range(2, low, high), np.random.default_rng(0))
 

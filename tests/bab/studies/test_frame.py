@@ -118,7 +118,8 @@ def test_without_a_name_the_studies_are_listed(capsys: Captured) -> None:
     lines = capsys.readouterr().out.splitlines()
     assert list(module.STUDIES) == [line.split()[0] for line in lines]
     for name in module.STUDIES:
-        assert isinstance(import_module(f"hypersplit.bab.studies.{name.replace('-', '_')}").STUDY, Study)
+        home = module.MODULES.get(name, f".{name.replace('-', '_')}")
+        assert isinstance(import_module(home, "hypersplit.bab.studies").STUDY, Study)
 
 
 @pytest.mark.parametrize(
