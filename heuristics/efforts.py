@@ -12,7 +12,7 @@ from dataclasses import dataclass
 __all__ = [
     "DESCENT_STEPS", "FEW_UNSTABLE", "GROWTH", "LP_SECONDS", "MOST_SCIP", "REGION_LP_SECONDS", "AscentEffort",
     "AttackEffort", "BranchingEffort", "CandidateEffort", "ConflictEffort", "Efforts", "ExactEffort", "GroupEffort",
-    "InputEffort", "MilpEffort", "NodeLPEffort", "NodeMilpEffort", "PhaseEffort", "RootRowsEffort",
+    "InputEffort", "MilpEffort", "NodeLPEffort", "NodeMilpEffort", "PhaseEffort", "RootRowsEffort", "StuckEffort",
 ]  # fmt: skip
 
 LP_SECONDS = 5.0  # of a node's triangle LP, wherever one is solved; most take some ten milliseconds
@@ -179,6 +179,14 @@ class NodeMilpEffort:
 
 
 @dataclass(frozen=True)
+class StuckEffort:
+    """SCIP and the conflict search on nodes that can be neither closed nor split."""
+
+    share: float = 0.5  # of the time that is left, where other stages follow
+    least: float = 0.05  # seconds below which nobody is asked
+
+
+@dataclass(frozen=True)
 class NodeLPEffort:
     """Triangle LPs of phase nodes."""
 
@@ -246,5 +254,6 @@ class Efforts:
     milp: MilpEffort = MilpEffort()
     node_milp: NodeMilpEffort = NodeMilpEffort()
     node_lp: NodeLPEffort = NodeLPEffort()
+    stuck: StuckEffort = StuckEffort()
     conflicts: ConflictEffort = ConflictEffort()
     exact: ExactEffort = ExactEffort()

@@ -25,12 +25,15 @@ Kernel = Literal["auto", "compiled", "plain"]
 Rows = Literal["auto", "never", "always"]
 Probes = Literal["auto", "never", "always"]
 Certificates = Literal["never", "always"]
+NodeBounds = Literal["auto", "linear", "slopes", "lp", "rows", "partial-milp"]
+Closing = Literal["never", "stuck", "auto", "always"]
 Workers = Literal["auto", "threads", "processes"]
 METHODS: tuple[Method, ...] = get_args(Method)
 KERNELS: tuple[Kernel, ...] = get_args(Kernel)
 PICTURES = (".png", ".svg", ".pdf")
 # far beyond what any run needs, and within what clocks, threads and arrays can hold
 MOST_SECONDS, MOST_MB, MOST_JOBS, MOST_NODES, MOST_BATCH, MOST_SEED = 1e9, 1e9, 1024, 10**18, 10**6, 2**63 - 1
+MOST_K = 5  # neurons of a group: the pairs' directions of larger ones say nothing new
 
 
 @dataclass(frozen=True)
@@ -91,6 +94,17 @@ class Options:
         "auto", word(*get_args(Rows)), "rows of several neurons at the root of ReLU networks: on small deep ones and "
         "wide ones of one hidden layer (auto), on none, or on all; trees of phases use them in their nodes, too",
     )  # fmt: skip
+    node_bounds: NodeBounds = _option(
+        "auto", word(*get_args(NodeBounds)), "what nodes that cheaper bounds leave open are bounded by: what pays, as "
+        "far as it pays (auto), linear bounds alone, optimised slopes, or an LP, an LP with rows of several neurons or "
+        "a MILP with few binaries in every node",
+    )  # fmt: skip
+    closing: Closing = _option(
+        "auto", word(*get_args(Closing)), "which nodes go to SCIP, whose word is then proved: none, those that can be "
+        "neither closed nor split (stuck), also others as far as it pays (auto; none with method=split), or all that "
+        "their bounds leave open",
+    )  # fmt: skip
+    k: int = _option(3, integer(1, MOST_K), "most neurons of a group whose rows an LP gets; with 1 it gets none")
     probing: Probes = _option(
         "auto", word(*get_args(Probes)), "contract both phases of ReLUs, and keep what both say and what each forces: "
         "of active ones now and then in long conflict searches (auto), of none, or of all, from the beginning, and at "
@@ -167,6 +181,9 @@ class OptionValues(TypedDict, total=False):
     method: Method
     rule: Literal["auto"] | Rule
     rows: Rows
+    node_bounds: NodeBounds
+    closing: Closing
+    k: int
     probing: Probes
     certificates: Certificates
     kernel: Kernel

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from ...heuristics.policy import Stage
@@ -23,7 +25,8 @@ def rows(work: Work, stage: Stage, budget: Budget) -> None:
         return
     efforts = work.efforts
     if work.unstable(root.pre_lower, root.pre_upper) <= efforts.groups.layerwise:
-        outcome = close_by_groups(query, root.node(0), bounds, budget.left, efforts.groups)
+        sizes = tuple(range(2, work.options.k + 1))
+        outcome = close_by_groups(query, root.node(0), bounds, budget.left, replace(efforts.groups, sizes=sizes))
     else:
         outcome = refine_root(query, root, bounds, budget.left, efforts.root_rows)
     asked = open_disjuncts(query, bounds.margins[0], root.duty[0])
