@@ -23,6 +23,7 @@ from ..closers.exact_step import ExactStep
 from ..run.budget import Budget
 from ..run.limits import INTERRUPTIONS, Limits
 from ..run.options import Options
+from ..rungs.ladder import Ladder
 from ..steps.candidates import Candidates
 from ..steps.inputs import InputSteps
 from ..steps.phases import PhaseSteps
@@ -65,6 +66,7 @@ class Work:
     stop: Callable[[Tree], str] = lambda tree: ""  # a reason to end the run, "" for none
     phases: PhaseSteps | None = None  # once phases are split
     implied: Implications | None = None  # what phases force, in the tree as it is
+    ladder: Ladder | None = None  # of the search at work
     rows: GroupRows | None = None  # multi-neuron rows of the root that nodes may use
     root_seconds: float = 0.0  # that bounding the root took
     ascent_seconds: float = 0.0  # that the hidden neurons' slopes took at the root
