@@ -28,7 +28,9 @@ Command = Callable[[argparse.Namespace], int]  # runs and returns the exit code
 JOBS, COUNT, PARTS = integer(1, MOST_JOBS), integer(1, 10**9), integer(1, 10**5)
 CLASS, ROW, SHARE = integer(0, 10**9), integer(0, 10**9), number(1)
 # studies that take --instances
-LISTED = ("partition-rules", "branching-rules", "ladder", "kpoly", "formulations", "polyhedral-certificates")
+LISTED = (
+    "partition-rules", "branching-rules", "ladder", "kpoly", "formulations", "node-bounds", "polyhedral-certificates",
+)  # fmt: skip
 # options that have their flags with `bench`, too
 BENCH_FLAGS = ("memory_mb", "seed", "method", "trust_scip", "workers", "cluster")
 # options that have their flags with `run-job`

@@ -19,7 +19,7 @@ from ..rungs.triangle import TriangleRung
 from ..steps.closing import Closer
 from .work import Work
 
-__all__ = ["closers_of", "tell"]
+__all__ = ["RUNGS", "closers_of", "tell"]
 
 RUNGS = {
     "linear": (), "slopes": ("slopes",), "lp": ("lp",), "rows": ("lp", "rows"), "partial-milp": ("lp", "partial-milp"),
