@@ -7,14 +7,15 @@ stands beside it or in docs/performance.md. Tolerances and formats stay where th
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from .neuron_groups import Wanted
 
 __all__ = [
     "DESCENT_STEPS", "FEW_UNSTABLE", "GROWTH", "LP_SECONDS", "MOST_SCIP", "REGION_LP_SECONDS", "AscentEffort",
     "AttackEffort", "BranchingEffort", "CandidateEffort", "ConflictEffort", "Efforts", "ExactEffort", "GroupEffort",
-    "InputEffort", "MilpEffort", "NodeLPEffort", "NodeMilpEffort", "PhaseEffort", "RootRowsEffort",
+    "InputEffort", "KeptRowsEffort", "LadderEffort", "MilpEffort", "MilpRungEffort", "NodeLPEffort", "NodeMilpEffort",
+    "PhaseEffort", "RootRowsEffort", "RowRungEffort", "SlopeRungEffort", "StuckEffort",
 ]  # fmt: skip
 
 LP_SECONDS = 5.0  # of a node's triangle LP, wherever one is solved; most take some ten milliseconds
@@ -111,6 +112,10 @@ class PhaseEffort:
     hidden: AscentEffort = SHORT_ASCENT  # of hidden neurons, in nodes that the margins leave open
     most_numbers: int = 131072  # of a waiting node's multipliers, 256 kB; beyond that its children begin without them
 
+    def plain(self) -> PhaseEffort:
+        """The same without ascents: linear bounds by plain slopes."""
+        return replace(self, margins=AscentEffort(0), hidden=AscentEffort(0))
+
     def refreshes(self, ascent_seconds: float, hidden_layers: int) -> bool:
         """Whether open nodes bound their hidden neurons anew.
 
@@ -186,6 +191,66 @@ class NodeMilpEffort:
 
 
 @dataclass(frozen=True)
+class SlopeRungEffort:
+    """Optimised slopes of nodes of input splits."""
+
+    hidden: int = 5  # iterations for hidden neurons
+    margins: int = 20
+
+
+@dataclass(frozen=True)
+class KeptRowsEffort:
+    """Rows of several neurons that nodes hand down."""
+
+    regions: int = 64  # whose rows are kept
+    rows: int = 400  # that a node takes, or those of one more region
+    idle: int = 16  # nodes in a row, for which none of a region's rows bound, after which these are dropped
+
+
+@dataclass(frozen=True)
+class RowRungEffort:
+    """LPs with rows of several neurons in nodes."""
+
+    k: int = 3  # neurons of a group at most, unless the option says
+    groups: int = 20  # of a layer and size
+    ascent: AscentEffort = SHORT_ASCENT  # behind octahedra
+    seconds: float = LP_SECONDS
+
+
+@dataclass(frozen=True)
+class MilpRungEffort:
+    """SCIP on nodes that their bounds leave open: every one, or as the ladder says."""
+
+    binaries: int = 12  # of a partial MILP
+    seconds: float = 1.0  # of a node; as much again for the proof
+    largest: int = MOST_SCIP  # unstable ReLUs of a node
+
+
+@dataclass(frozen=True)
+class LadderEffort:
+    """How often a rung is tried, and from when on it is used, where it is left to what pays."""
+
+    after: float  # seconds that the search is given first
+    share: float = 0.005  # of the time for it to show what it can
+    most: float = 0.3  # of the time where it is faster than the tree
+    faster: float = 2.0  # by how many times it has to be
+    few: int = 4  # nodes of a trial
+    least: int = 4  # nodes tried from which on it may be used
+    deeper: int = 3  # levels from one trial that closed nothing to the next one
+    slice: float = 0.02  # seconds that a trial is expected to take at first
+    moves: float = 0.1  # share of the way to 0 that it must move what it does not close; else trials get rarer
+    neurons: int = 3000  # of a network up to which it is tried: a model of a larger one takes its time to be built
+
+
+@dataclass(frozen=True)
+class StuckEffort:
+    """SCIP and the conflict search on nodes that can be neither closed nor split."""
+
+    share: float = 0.5  # of the time that is left, where other stages follow
+    least: float = 0.05  # seconds below which nobody is asked
+
+
+@dataclass(frozen=True)
 class NodeLPEffort:
     """Triangle LPs of phase nodes."""
 
@@ -252,6 +317,16 @@ class Efforts:
     root_rows: RootRowsEffort = RootRowsEffort()
     milp: MilpEffort = MilpEffort()
     node_milp: NodeMilpEffort = NodeMilpEffort()
+    part_milp: NodeMilpEffort = NodeMilpEffort(after=20.0, trials=0.01, most=0.3)  # of input splits, quick to search
     node_lp: NodeLPEffort = NodeLPEffort()
+    stuck: StuckEffort = StuckEffort()
+    kept_rows: KeptRowsEffort = KeptRowsEffort()
+    slope_rung: SlopeRungEffort = SlopeRungEffort()
+    row_rung: RowRungEffort = RowRungEffort()
+    milp_rung: MilpRungEffort = MilpRungEffort()
+    slopes_pay: LadderEffort = LadderEffort(after=1.0)
+    lp_pays: LadderEffort = LadderEffort(after=2.0)
+    rows_pay: LadderEffort = LadderEffort(after=4.0)
+    partial_pays: LadderEffort = LadderEffort(after=10.0, slice=0.5)
     conflicts: ConflictEffort = ConflictEffort()
     exact: ExactEffort = ExactEffort()

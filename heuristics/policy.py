@@ -21,7 +21,9 @@ from ..instances.query import Query
 from .efforts import FEW_UNSTABLE, MOST_SCIP, Efforts
 from .splits.rules import PHASE_RULES
 
-__all__ = ["EFFORTS", "STAGES", "Facts", "Stage", "batch_size", "begin_again", "facts", "node_mb", "plan"]
+__all__ = [
+    "EFFORTS", "STAGES", "Facts", "Stage", "asks_scip", "batch_size", "begin_again", "facts", "node_mb", "plan",
+]  # fmt: skip
 
 EFFORTS = Efforts()  # of every stage and step
 
@@ -151,6 +153,11 @@ def probes_root(probing: str = "auto") -> bool:
     than these cost; on 256x4 it fixes nothing.
     """
     return probing == "always"
+
+
+def asks_scip(closing: str, method: str = "auto") -> bool:
+    """Whether SCIP is asked about nodes that can be neither closed nor split: not where no MILP is wanted."""
+    return closing != "never" and not (closing == "auto" and method == "split")
 
 
 def begin_again(stages: list[Stage], reached: int, reduced: bool) -> int:

@@ -19,6 +19,7 @@ TOGETHER: dict[str, tuple[str, ...]] = {
     "bab/workers": (
         "bab/workers/test_sharing.py", "bab/workers/test_processes.py", "bab/workers/test_cluster.py",
     ),
+    "bab/rungs": ("bab/rungs/test_rung.py",),
     "encodings/certificates": ("encodings/certificates/test_certificates.py", "bab/steps/test_certified.py"),
     "heuristics/boundaries": ("heuristics/boundaries/test_nearest_boundary.py",),
     "instances/expressions": ("instances/operators/test_operators.py", "instances/onnx/test_reader.py"),
@@ -32,6 +33,7 @@ STAGES = ("whole/test_verdicts.py", "bab/tree/test_tree.py")  # every stage by e
 MODELS = ("instances/models/test_kinds.py",)  # every kind of model, by `verify` and `load_model`
 # Modules whose promises are held elsewhere, and where: what they do shows in what others make of it.
 ELSEWHERE: dict[str, tuple[str, ...]] = {
+    "bab/closers/asking.py": ("bab/closers/test_node_milp.py", "bab/stages/test_stuck.py"),
     "bab/closers/restarts.py": ("bab/closers/test_search_limits.py",),
     "bab/closers/exact_step.py": ("bab/closers/test_exact_closing.py",),
     "bab/reading.py": ("instances/vnnlib/test_networks.py", "bab/command/test_standard.py"),

@@ -27,7 +27,7 @@ from hypersplit.instances.judges.replay import Replay
 from hypersplit.instances.network import Array
 from hypersplit.instances.query import Query
 
-__all__ = ["DRAWN", "Ledger", "account", "options_of"]
+__all__ = ["DRAWN", "Ledger", "account", "agree", "asked", "options_of"]
 
 DRAWN = ("near-unsat", "touching", "clear-unsat", "near-unsat", "near-sat")  # kinds by turns: hard ones twice
 SHAPES = (
@@ -120,13 +120,14 @@ def account(seed: int, kind: str, slopes_first: bool) -> Counter[str]:
         change_efforts(patch, "phases", quick_ascent=math.inf if slopes_first else -1.0)
         found = asked(instance, options_of(seed))
     for query, outcome, ledger, drawn, tree in found:
-        _agree(f"{instance}, kind {kind}, slopes first {slopes_first}", query, outcome, ledger, drawn, tree)
+        agree(f"{instance}, kind {kind}, slopes first {slopes_first}", query, outcome, ledger, drawn, tree)
         counts.update(kind.words for kind in outcome.evidence)
         counts[("open", "holds", "sat")[2 if outcome.witness else outcome.holds]] += 1
     return counts
 
 
-def _agree(where: str, query: Query, outcome: Answer, ledger: Ledger, drawn: SplitTree, tree: Tree) -> None:
+def agree(where: str, query: Query, outcome: Answer, ledger: Ledger, drawn: SplitTree, tree: Tree) -> None:
+    """Hold a query's tree against its listeners and its statistics; AssertionError names `where`."""
     statistics, leaves = outcome.statistics, drawn.ended[drawn.leaf]
     counted = Counter(leaves.tolist())
     assert statistics["nodes"] == len(drawn) == tree.size, where

@@ -1,4 +1,4 @@
-"""SCIP on open phase nodes while the search goes on, as long as it closes them faster than the tree does.
+"""SCIP on open nodes while the search goes on, as long as it closes them faster than the tree does.
 
 One node of a round goes to SCIP, the shallowest, with the disjuncts that it still has to refute and the best known
 point of each as a start; other threads go on with the tree, for SCIP has a process of its own. A node at depth d is
@@ -14,7 +14,6 @@ faster than the tree. SCIPs that fail, crash or lie cost their slice only. Measu
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from collections import Counter
@@ -22,23 +21,19 @@ from collections import Counter
 import numpy as np
 
 from ...heuristics.efforts import NodeMilpEffort
-from ...instances.batch import Batch, Node
+from ...instances.batch import Batch
 from ...instances.judges.replay import Witness
-from ...instances.memory import room_mb
 from ...instances.network import Array
 from ...instances.query import Query
 from ..run.options import Options
 from ..tree.evidence import Evidence, State
 from ..tree.search import Closing
 from ..tree.tree import Tree
-from .conflict_search import Refutation
+from .asking import Asking
 from .exact_step import ExactStep
-from .refutation import refute_apart
 from .regions import Check
 
 __all__ = ["NodeMilp"]
-
-LOG = logging.getLogger(__name__)
 
 
 class NodeMilp:
@@ -49,7 +44,8 @@ class NodeMilp:
         effort: NodeMilpEffort | None = None,
     ) -> None:  # fmt: skip
         self.query, self.options, self.deadline = query, options, deadline
-        self.tree, self.exact, self.effort = tree, exact, effort or NodeMilpEffort()
+        self.asking = Asking(query, options, exact, deadline)
+        self.tree, self.effort = tree, effort or NodeMilpEffort()
         self.started, self.seconds, self.slice = time.monotonic(), 0.0, self.effort.first_slice
         self.share = 0.0  # of the tree that SCIP refuted
         self.counts: Counter[str] = Counter()  # of the conflict searches
@@ -83,42 +79,18 @@ class NodeMilp:
 
     def _node(self, batch: Batch, b: int, margins: Array, check: Check) -> tuple[int, Witness | None]:
         """Ask about the node's duties, worst first, until one is left open."""
-        from ...encodings.milp.close import MilpOptions
-        from ...encodings.milp.process import close_apart
-
-        began, node, query = time.monotonic(), batch.node(b), self.query
+        began, node = time.monotonic(), batch.node(b)
         duties = np.flatnonzero(node.duty)
-        refuted, asked = False, MilpOptions(seed=self.options.seed)
-        for k in duties[np.argsort(query.per_disjunct(margins[None])[0, duties], kind="stable")].tolist():
-            left = self.slice - (time.monotonic() - began)
-            answer = close_apart(query, node, k, max(left, 0.0), self.options.memory_mb / 2, asked)
-            LOG.info("milp at depth %d, disjunct %d: %s, bound %.6g, %d nodes, %.2f s of %.2f s %s", node.depth, k,
-                     answer.status, answer.bound, answer.nodes, answer.seconds, left, answer.reason)  # fmt: skip
-            refuted = answer.status == "refuted"
-            if refuted and not self.options.trust_scip:
-                proof = self._prove(node, k) if query.network.piecewise_linear else Refutation()
-                LOG.info("conflict search at depth %d, disjunct %d: %s, %s", node.depth, k, proof.status,
-                         dict(proof.counts))  # fmt: skip
-                self.counts += proof.counts
-                refuted = proof.status == "refuted"
-                if proof.exact is not None:
-                    witness = self.exact.take(query, proof.exact, check, self.deadline)
-                    return (State.OPEN if witness else State.STUCK), witness
-                if proof.points and (witness := check(np.asarray(proof.points))):
-                    return State.OPEN, witness
-            if len(answer.points) and (witness := check(np.asarray(answer.points))):
-                return State.OPEN, witness
-            if not refuted:
-                break
+        duties = duties[np.argsort(self.query.per_disjunct(margins[None])[0, duties], kind="stable")]
+        asked = self.asking(node, duties.tolist(), check, self.slice, self.slice)
+        self.counts += asked.counts
+        if asked.witness or asked.exact:
+            return (State.STUCK if asked.exact else State.OPEN), asked.witness
         self.seconds += time.monotonic() - began
-        if not refuted:
+        if asked.left:
             self.slice *= self.effort.growth
             return State.OPEN, None
         self.share += 0.5**node.depth
         if not self.options.trust_scip:
             return Evidence.CONFLICTS, None
         return (Evidence.SCIP if self._faster() else State.OPEN), None
-
-    def _prove(self, node: Node, k: int) -> Refutation:
-        """The conflict search, with half of the memory that is left."""
-        return refute_apart(self.query, node, k, self.slice, probing=self.options.probing, memory_mb=room_mb() / 2)

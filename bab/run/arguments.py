@@ -28,7 +28,7 @@ JOBS, COUNT, PARTS = integer(1, MOST_JOBS), integer(1, 10**9), integer(1, 10**5)
 CLASS, ROW, SHARE = integer(0, 10**9), integer(0, 10**9), number(1)
 # studies that take --instances
 LISTED = (
-    "partition-rules", "branching-rules", "ladder", "kpoly", "formulations", "polyhedral-certificates",
+    "partition-rules", "branching-rules", "ladder", "kpoly", "formulations", "node-bounds", "polyhedral-certificates",
     "barrier-robust-error", "barrier-eps",
 )  # fmt: skip
 # options that have their flags with `bench`, too

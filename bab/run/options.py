@@ -27,6 +27,8 @@ Groups = Literal["correlation", "area", "multipliers", "random"]
 GroupSize = Literal["auto", "adaptive", "1", "2", "3", "4", "5"]
 Probes = Literal["auto", "never", "always"]
 Certificates = Literal["never", "always"]
+NodeBounds = Literal["auto", "linear", "slopes", "lp", "rows", "partial-milp"]
+Closing = Literal["never", "stuck", "auto", "always"]
 Workers = Literal["auto", "threads", "processes"]
 METHODS: tuple[Method, ...] = get_args(Method)
 KERNELS: tuple[Kernel, ...] = get_args(Kernel)
@@ -105,6 +107,16 @@ class Options:
     subsets: int = _option(
         3, integer(2, 3), "neurons of the subsets that larger groups are cut into; where k is given"
     )
+    node_bounds: NodeBounds = _option(
+        "auto", word(*get_args(NodeBounds)), "what nodes that cheaper bounds leave open are bounded by: what pays, as "
+        "far as it pays (auto), linear bounds alone, optimised slopes, or an LP, an LP with rows of several neurons or "
+        "a MILP with few binaries in every node",
+    )  # fmt: skip
+    closing: Closing = _option(
+        "auto", word(*get_args(Closing)), "which nodes go to SCIP, whose word is then proved: none, those that can be "
+        "neither closed nor split (stuck), also others as far as it pays (auto; none with method=split), or all that "
+        "their bounds leave open",
+    )  # fmt: skip
     probing: Probes = _option(
         "auto", word(*get_args(Probes)), "contract both phases of ReLUs, and keep what both say and what each forces: "
         "of active ones now and then in long conflict searches (auto), of none, or of all, from the beginning, and at "
@@ -184,6 +196,8 @@ class OptionValues(TypedDict, total=False):
     groups: Groups
     k: GroupSize
     subsets: int
+    node_bounds: NodeBounds
+    closing: Closing
     probing: Probes
     certificates: Certificates
     kernel: Kernel

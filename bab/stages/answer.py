@@ -16,7 +16,7 @@ import numpy as np
 
 from ...encodings.linear.linear_bounds import smallest_margins
 from ...encodings.linear.number_range import BEYOND, in_range
-from ...heuristics.policy import Facts, Stage, begin_again, facts, plan
+from ...heuristics.policy import Facts, Stage, asks_scip, begin_again, facts, plan
 from ...heuristics.splits.rules import PHASE_RULES
 from ...instances.judges.replay import Witness
 from ...instances.query import Query
@@ -79,6 +79,11 @@ def _decide(work: Work) -> None:
             continue
         started, work.stage = time.monotonic(), number
         stage_of(stage, known)(work, stage, Budget(work.limits).part(stage.share, stage.most))
+        if work.only_stuck and asks_scip(options.closing, options.method):
+            from .stuck import close_stuck
+
+            last = number == len(stages) - 1
+            close_stuck(work, Budget(work.limits).part(1.0 if last else work.efforts.stuck.share))
         LOG.info("stage %s %s (%s): %.2f s, %s", stage.name, stage.rule, stage.why, time.monotonic() - started,
                  "decided" if work.decided else f"open, {work.stopped}")  # fmt: skip
         work.report(work.tree)

@@ -15,12 +15,11 @@ from ...encodings.slopes.implications import Implications, implications
 from ...encodings.slopes.phase_bounds import phase_node_mb
 from ...encodings.slopes.row_multipliers import RowPool
 from ...heuristics.policy import Stage, probes_root
-from ..closers.node_lp import NodeLP
-from ..closers.node_milp import NodeMilp
 from ..run.budget import Budget
 from ..steps.phase_branching import EVALUATED, PhaseBranching
-from ..steps.phases import Closer, PhaseSteps
+from ..steps.phases import PhaseSteps
 from ..tree.evidence import Evidence
+from .ladders import closers_of, tell
 from .work import Work
 
 __all__ = ["split_phases"]
@@ -50,6 +49,7 @@ def split_phases(work: Work, stage: Stage, budget: Budget) -> None:
     kind = "refreshed" if work.phases.refresh else "inherited"
     LOG.info("phases, %s bounds: %d nodes, depth %d, %d open", kind, work.tree.size, work.tree.deepest,
              work.tree.count_open)  # fmt: skip
+    tell(work)
 
 
 def _imply(work: Work) -> Implications:
@@ -62,16 +62,15 @@ def _imply(work: Work) -> Implications:
 
 
 def _steps(work: Work, implied: Implications, rule: str) -> PhaseSteps:
-    query, tree, limits, efforts = work.query, work.tree, work.limits, work.efforts
+    query, efforts = work.query, work.efforts
     hidden = sum(kind != "identity" for kind in query.kinds)
-    refresh = efforts.phases.refreshes(work.ascent_seconds, hidden)
-    closers: list[Closer] = []
-    if efforts.phases.wants_lps(refresh, hidden):
-        closers.append(NodeLP(query, limits.deadline, work.candidates.rng, efforts.node_lp).close)
-    if work.options.method == "auto":
-        closers.append(NodeMilp(query, work.options, limits.deadline, tree, work.exact, efforts.node_milp).close)
+    refresh = efforts.phases.refreshes(work.ascent_seconds, hidden) and work.options.node_bounds != "linear"
+    closers = closers_of(work, phases=True, refreshed=refresh)
+    effort, evidence = efforts.phases, Evidence.SLOPES
+    if work.options.node_bounds == "linear":
+        effort, evidence = effort.plain(), Evidence.LINEAR
     return PhaseSteps(
         query, work.candidates, work.exact, rule, refresh, implied,
         RowPool(query, work.rows) if work.rows is not None else None,
-        PhaseBranching(query, rule, efforts.branching) if rule in EVALUATED else None, closers, effort=efforts.phases,
+        PhaseBranching(query, rule, efforts.branching) if rule in EVALUATED else None, closers, evidence, effort,
     )  # fmt: skip

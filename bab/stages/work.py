@@ -21,8 +21,9 @@ from ...instances.network import Array
 from ...instances.query import Query
 from ..closers.exact_step import ExactStep
 from ..run.budget import Budget
-from ..run.limits import Limits
+from ..run.limits import INTERRUPTIONS, Limits
 from ..run.options import Options
+from ..rungs.ladder import Ladder
 from ..steps.candidates import Candidates
 from ..steps.inputs import InputSteps
 from ..tree.evidence import Evidence
@@ -67,6 +68,7 @@ class Work:
     stop: Callable[[Tree], str] = lambda tree: ""  # a reason to end the run, "" for none
     phases: PhaseSteps | None = None  # once phases are split
     implied: Implications | None = None  # what phases force, in the tree as it is
+    ladder: Ladder | None = None  # of the search at work
     rows: GroupRows | None = None  # multi-neuron rows of the root that nodes may use
     root_seconds: float = 0.0  # that bounding the root took
     ascent_seconds: float = 0.0  # that the hidden neurons' slopes took at the root
@@ -81,6 +83,13 @@ class Work:
     def decided(self) -> bool:
         """Whether there is a witness, or nothing is left to refute."""
         return self.witness is not None or self.tree.closed
+
+    @property
+    def only_stuck(self) -> bool:
+        """Whether nothing is left but nodes that can be neither closed nor split, and nobody wants the run to end."""
+        if self.decided or self.exact.found or self.stopped in INTERRUPTIONS or self.stop(self.tree):
+            return False
+        return self.tree.count_stuck > 0 and self.tree.count_open == 0
 
     def found(self, witness: Witness | None, by: str) -> bool:
         """Take note of a witness, if it is one."""
@@ -120,6 +129,10 @@ class Work:
             self.rows = self.rows.renamed(np.where(kept, np.cumsum(kept) - 1, -1))
         self.kept, self.implied = whole, None
 
+    def numerics(self, why: str) -> str:
+        """The reason where nothing but stuck nodes is left. why: nothing decided the last of them, "" where unknown."""
+        return f"numerics: {self.tree.count_stuck} nodes that no float decides{'; ' if why else ''}{why}"
+
     def search(self, steps: InputSteps | PhaseSteps, budget: Budget, batch: int, node_mb: float) -> None:
         """Grow the tree by these steps."""
         seams: Steps = steps
@@ -131,6 +144,5 @@ class Work:
         outcome = self.helpers.search(self, seams, pace) if self.helpers else search(self.tree, seams, pace)
         self.stopped = outcome.stopped
         if self.tree.count_stuck and not self.stopped:
-            why = f"; {self.exact.left}" if self.exact.left else ""
-            self.stopped = f"numerics: {self.tree.count_stuck} nodes that no float decides{why}"
+            self.stopped = self.numerics(self.exact.left)
         self.found(outcome.witness, "search")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -21,6 +21,7 @@ from ..tree.evidence import Evidence
 from ..tree.search import Closing
 from .candidates import Candidates
 from .certified import bound_uncertified
+from .closing import Closer, close_by
 
 __all__ = ["InputSteps"]
 
@@ -40,6 +41,7 @@ class InputSteps:
     kernel: str = "auto"  # see LinearBoundOptions
     certificates: bool = False  # whether boxes are certified before they are bounded
     evidence: Evidence = Evidence.LINEAR
+    closers: list[Closer] = field(default_factory=list)  # LPs and MILPs of nodes, in order
     half_spaces: bool = True
     effort: InputEffort = InputEffort()
 
@@ -62,9 +64,10 @@ class InputSteps:
         return clip_batch(self.query, batch, bounds)
 
     def close(self, batch: Batch, bounds: Bounds) -> Closing:
-        """Activation regions are decided by LPs."""
-        closing = Closing.nothing(batch)
-        close_regions(self.query, batch, bounds, self.candidates.check, self.exact, closing)
+        """Activation regions are decided by LPs; then the closers, as far as nodes are left."""
+        closing, check = Closing.nothing(batch), self.candidates.check
+        close_regions(self.query, batch, bounds, check, self.exact, closing)
+        close_by(self.closers, batch, bounds.margins, check, closing)
         return closing
 
     def settle(self, batch: Batch, bounds: Bounds) -> Closing:

@@ -5,7 +5,6 @@ A node that its first bounds leave open gets hidden bounds of its own (*refreshe
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -22,17 +21,15 @@ from ...instances.judges.replay import Witness
 from ...instances.network import Array
 from ...instances.query import Query
 from ..closers.exact_step import ExactStep
-from ..closers.regions import Check, close_regions
-from ..tree.evidence import Evidence, State
+from ..closers.regions import close_regions
+from ..tree.evidence import Evidence
 from ..tree.search import Closing
 from .ascents import ascent
 from .candidates import Candidates
+from .closing import Closer, close_by
 from .phase_branching import PhaseBranching
 
-__all__ = ["Closer", "PhaseSteps"]
-
-Closer = Callable[[Batch, Array, Check, Closing], None]  # (nodes, margins, replay, what is told): see `node_lp`
-
+__all__ = ["PhaseSteps"]
 
 @dataclass(eq=False)
 class PhaseSteps:
@@ -101,13 +98,7 @@ class PhaseSteps:
         """Activation regions by LPs, then the closers, as far as nodes are left."""
         closing, check = Closing.nothing(batch), self.candidates.check
         close_regions(self.query, batch, bounds, check, self.exact, closing, half_spaces=False)
-        for closer in self.closers:
-            left = np.flatnonzero(closing.kinds == State.OPEN)
-            if closing.witness or not len(left):
-                break
-            part = Closing(closing.kinds[left], closing.duty[left])
-            closer(replace(batch[left], duty=part.duty.copy()), bounds.margins[left], check, part)
-            closing.kinds[left], closing.duty[left], closing.witness = part.kinds, part.duty, part.witness
+        close_by(self.closers, batch, bounds.margins, check, closing)
         return closing
 
     def settle(self, batch: Batch, bounds: Bounds) -> Closing:

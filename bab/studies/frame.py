@@ -43,6 +43,7 @@ STUDIES = {  # name: what it asks; the module is NAME, or told by MODULES
     "partition-iris": "splits along single rows and along all of them, bound against truth, on Iris networks",
     "branching-rules": "the rules that split phases of ReLUs, side by side on the same instances",
     "ladder": "the steps of bounding a root, from parallel lines to partial MILPs, side by side",
+    "node-bounds": "relaxations in every node of the tree, from linear bounds to SCIP, and the default beside them",
     "max-subproblems": "subproblems for the maximum of d inputs, with single- and multi-neuron relaxations",
     "convex-barrier": "what relaxations from layer to layer cannot see, and where they are exact",
     "polyhedral-certificates": "certified distances from activation regions, attacks, and walks over regions",

@@ -213,6 +213,16 @@ class Tree:
         self.open = Frontier.of(self._kept(self.open, evidence, refuted, lower, upper))
         self.stuck = self._kept(self.stuck, evidence, refuted, lower, upper)
 
+    def resolve(self, place: int, kinds: Array, duty: Array) -> None:
+        """What became of the stuck nodes `stuck[place]` after all: those with an `Evidence` in kinds [B] have ended.
+
+        duty: [B, disjuncts] bool, what is left to refute of the others.
+        """
+        batch = replace(self.stuck[place], duty=duty)
+        done = kinds >= min(Evidence)
+        self._end(batch.number[done], kinds[done])
+        self.stuck[place] = batch[~done]
+
     def lift(self, margin: Array) -> None:
         """Take in a proved lower bound [1] of the root's worst margin."""
         self.root = replace(self.root, margin=np.fmax(self.root.margin, margin))

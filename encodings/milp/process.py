@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from importlib import import_module
 from threading import Lock, Thread
 from typing import Any
 
@@ -68,6 +69,7 @@ def apart(task: Callable[[], Any], seconds: float, stop: Callable[[], bool] = la
     the task raises. Where processes cannot be forked safely the task runs here, and keeps its time by itself.
     """
     library()  # before the fork, once for all
+    import_module("scipy.sparse")  # the same: every task would load it anew
     return _Child(task).wait(seconds, stop) if FORKS else task()
 
 

@@ -12,7 +12,7 @@ from changed_efforts import change_efforts
 from random_instances import random_instance
 
 import hypersplit
-from hypersplit.bab.closers import node_milp
+from hypersplit.bab.closers import asking
 from hypersplit.bab.closers.conflict_search import Refutation
 from hypersplit.bab.closers.exact_step import ExactStep
 from hypersplit.bab.closers.node_milp import NodeMilp
@@ -33,7 +33,7 @@ from hypersplit.instances.property import Case, InputSet, Polyhedron, Property
 from hypersplit.instances.query import Query, queries
 
 
-def asking(thresholds: np.ndarray) -> tuple[Query, Batch, np.ndarray]:
+def problem(thresholds: np.ndarray) -> tuple[Query, Batch, np.ndarray]:
     """Two outputs, each forbidden at its threshold or below; the root with plain bounds, and its margins."""
     network = random_network([4, 8, 8, 2], 1)
     region = InputSet.box(np.full(4, -1.0), np.full(4, 1.0))
@@ -47,10 +47,10 @@ def asking(thresholds: np.ndarray) -> tuple[Query, Batch, np.ndarray]:
 
 def open_root() -> tuple[Query, Batch, np.ndarray]:
     """Both disjuncts hold, and plain bounds leave both open."""
-    query, _, floor = asking(np.zeros(2))
+    query, _, floor = problem(np.zeros(2))
     points = np.random.default_rng(0).uniform(-1.0, 1.0, (20000, 4))
     met = np.asarray(query.network.evaluate(points).min(axis=0))
-    query, batch, margins = asking(0.5 * met + 0.5 * floor[0])
+    query, batch, margins = problem(0.5 * met + 0.5 * floor[0])
     assert (margins < 0.0).all()
     return query, batch, margins
 
@@ -95,7 +95,7 @@ def test_what_is_not_proved_again_stays_open(monkeypatch: pytest.MonkeyPatch) ->
     asks = asker(query, batch)
     lie = MilpResult("refuted", np.inf, [], 1, 0.1, "")
     monkeypatch.setattr("hypersplit.encodings.milp.process.close_apart", lambda *_, **__: lie)
-    monkeypatch.setattr(node_milp, "refute_apart", lambda *_, **__: Refutation("open", "time"))
+    monkeypatch.setattr(asking, "refute_apart", lambda *_, **__: Refutation("open", "time"))
     assert told(asks, batch, margins) == State.OPEN
 
 
@@ -108,13 +108,13 @@ def test_an_exact_counterexample_ends_the_node(replays: bool, monkeypatch: pytes
         "hypersplit.encodings.milp.process.close_apart", lambda *_, **__: MilpResult("refuted", 1.0, [], 1, 0.1, "")
     )
     point = (Fraction(1, 3),) * 4
-    monkeypatch.setattr(node_milp, "refute_apart", lambda *_, **__: Refutation("point", exact=point))
+    monkeypatch.setattr(asking, "refute_apart", lambda *_, **__: Refutation("point", exact=point))
     found = Witness(np.zeros(4), np.zeros(2), False)
     closing = Closing.nothing(batch)
     asks.close(batch, margins, lambda points: found if replays else None, closing)
     assert (closing.witness is found) == replays
     assert closing.kinds.tolist() == [State.OPEN if replays else State.STUCK]
-    assert asks.exact.counterexample == (None if replays else point)
+    assert asks.asking.exact.counterexample == (None if replays else point)
 
 
 def test_a_failed_slice_leaves_the_node_and_grows(monkeypatch: pytest.MonkeyPatch) -> None:

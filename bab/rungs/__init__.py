@@ -1,0 +1,1 @@
+"""Which relaxation bounds a node further, and which of them pay?"""

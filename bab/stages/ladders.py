@@ -1,0 +1,90 @@
+"""Which rungs and other closers the nodes of a search get, by the options: see `rungs.ladder`.
+
+node_bounds and closing say which rungs are asked about every node; what they leave to itself is tried as far as it pays
+on networks of several hidden layers, whose relaxations differ. Trees of phases whose hidden bounds are inherited have
+LPs every few levels (`closers.node_lp`) as long as nothing else is asked for.
+"""
+
+from __future__ import annotations
+
+from ..closers.asking import Asking
+from ..closers.node_lp import NodeLP
+from ..closers.node_milp import NodeMilp
+from ..rungs.kept_rows import KeptRows
+from ..rungs.ladder import Ladder, Step
+from ..rungs.milp import MilpRung
+from ..rungs.rows import RowRung
+from ..rungs.slopes import SlopeRung
+from ..rungs.triangle import TriangleRung
+from ..steps.closing import Closer
+from .work import Work
+
+__all__ = ["RUNGS", "closers_of", "tell"]
+
+RUNGS = {
+    "linear": (), "slopes": ("slopes",), "lp": ("lp",), "rows": ("lp", "rows"), "partial-milp": ("lp", "partial-milp"),
+    "auto": ("slopes", "lp", "rows", "partial-milp"),
+}  # fmt: skip
+
+
+def closers_of(work: Work, phases: bool, refreshed: bool = True) -> list[Closer]:
+    """The closers of a search that splits phases or inputs. refreshed: whether its nodes bound hidden neurons anew."""
+    query, options, efforts, deadline = work.query, work.options, work.efforts, work.limits.deadline
+    hidden = sum(kind != "identity" for kind in query.kinds)
+    closers: list[Closer] = []
+    lps = phases and options.node_bounds == "auto" and efforts.phases.wants_lps(refreshed, hidden)
+    if lps:
+        closers.append(NodeLP(query, deadline, work.candidates.rng, efforts.node_lp).close)
+    kept = KeptRows(query, work.rows, efforts.kept_rows)
+    steps = [_step(work, name, kept) for name in _names(work, phases, lps, hidden)]
+    work.ladder = Ladder(query, work.tree, steps, deadline, options.jobs)
+    if steps:
+        closers.append(work.ladder.close)
+    if options.closing == "auto" and options.method == "auto" and (phases or hidden > 1):
+        effort = efforts.node_milp if phases else efforts.part_milp
+        closers.append(NodeMilp(query, options, deadline, work.tree, work.exact, effort).close)
+    return closers
+
+
+def tell(work: Work) -> None:
+    """The rungs' accounts, in the log and among the counts."""
+    if work.ladder is not None:
+        work.counts += work.ladder.take_counts()
+
+
+def _names(work: Work, phases: bool, lps: bool, hidden: int) -> list[str]:
+    """Rungs in order."""
+    options, query = work.options, work.query
+    names = list(RUNGS[options.node_bounds]) if hidden else []
+    if options.node_bounds == "auto":
+        left_out = {
+            "slopes": phases, "lp": lps, "rows": options.rows == "never" or not query.network.piecewise_linear,
+            "partial-milp": options.method == "split" or options.closing == "never"
+            or not query.network.piecewise_linear,
+        }  # fmt: skip
+        small = hidden > 1 and query.neurons <= work.efforts.lp_pays.neurons
+        names = [name for name in names if small and not left_out[name]]
+    if phases:
+        names = [name for name in names if name != "slopes"]  # all of their bounds have them
+    if options.k == "1":
+        names = [name for name in names if name != "rows"]
+    return [*names, *(["milp"] if options.closing == "always" else [])]
+
+
+def _step(work: Work, name: str, kept: KeptRows) -> Step:
+    query, options, efforts = work.query, work.options, work.efforts
+    auto = options.node_bounds == "auto"
+    if name == "slopes":
+        return Step.of(SlopeRung(query, efforts.slope_rung), efforts.slopes_pay if auto else None)
+    if name == "lp":
+        return Step.of(TriangleRung(query), efforts.lp_pays if auto else None)
+    if name == "rows":
+        most = int(options.k) if options.k.isdecimal() else efforts.row_rung.k
+        rung = RowRung(query, kept, most, efforts.row_rung)
+        return Step.of(rung, efforts.rows_pay if auto else None)
+    asking = Asking(query, options, work.exact, work.limits.deadline)
+    if name == "partial-milp":
+        partial = MilpRung(query, asking, kept, efforts.milp_rung)
+        return Step.of(partial, efforts.partial_pays if auto else None)
+    return Step.of(MilpRung(query, asking, None, efforts.milp_rung))
+
