@@ -29,6 +29,8 @@ JOBS, COUNT, PARTS = integer(1, MOST_JOBS), integer(1, 10**9), integer(1, 10**5)
 CLASS, ROW, SHARE = integer(0, 10**9), integer(0, 10**9), number(1)
 # studies that take --instances
 LISTED = ("partition-rules", "branching-rules", "ladder", "kpoly", "formulations", "polyhedral-certificates")
+# studies that take --jobs
+SIDE_BY_SIDE = ("partition-rules", "subproblems")
 # options that have their flags with `bench`, too
 BENCH_FLAGS = ("memory_mb", "seed", "method", "trust_scip", "workers", "cluster")
 # options that have their flags with `run-job`
@@ -230,6 +232,8 @@ def _study(add: Callable[..., object]) -> None:
     add("--quick", action="store_true", help="a small version of a few seconds")
     add("--seed", type=_read("seed"), default=0, metavar="N", help="first of the random networks (default: 0)")
     add("--resume", action="store_true", help="keep the rows that DIR holds, run the others")
+    help_jobs = f"instances at a time (default: 1; of {', '.join(SIDE_BY_SIDE)})"
+    add("--jobs", type=_typed(JOBS), default=1, metavar="N", help=help_jobs)
     listed = ", ".join(LISTED)
     help_list = f"a list onnx,vnnlib,timeout in place of the study's own instances (of {listed})"
     add("--instances", type=_path, metavar="FILE.csv", help=help_list)

@@ -205,7 +205,7 @@ def _findings(settings: Settings, rows: Sequence[Row]) -> Findings:
     tables |= {"Certificates as shares of the exact distortion (medians)": tight} if tight else {}
     figures = {f"distances-{name}": _curves(name, mine) for name, mine in of.items()}
     figures |= {"tightness": _histograms(parts["random"])} if tight else {}
-    return Findings(_text(settings), summary, tables, figures, {"regions": picture})
+    return Findings(_text(settings), summary, tables, {"regions": picture, **figures})
 
 
 def _of_network(name: str, mine: Sequence[Row]) -> Row:
