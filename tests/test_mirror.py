@@ -34,6 +34,7 @@ MODELS = ("instances/models/test_kinds.py",)  # every kind of model, by `verify`
 ELSEWHERE: dict[str, tuple[str, ...]] = {
     "bab/closers/restarts.py": ("bab/closers/test_search_limits.py",),
     "bab/closers/exact_step.py": ("bab/closers/test_exact_closing.py",),
+    "bab/drawing/region_picture.py": ("bab/studies/test_polyhedral_certificates.py",),
     "bab/reading.py": ("instances/vnnlib/test_networks.py", "bab/command/test_standard.py"),
     "bab/resume.py": ("bab/jobs/test_checkpoint.py",),
     "bab/run/networks.py": ("bab/command/test_standard.py",),
@@ -54,7 +55,6 @@ ELSEWHERE: dict[str, tuple[str, ...]] = {
     "bab/studies/contest.py": ("bab/studies/test_frame.py", "bab/studies/test_partition_rules.py"),
     "bab/run/result.py": ("bab/run/test_exit_codes.py", "whole/test_verdicts.py"),
     "bab/studies/linear_radii.py": ("bab/studies/test_polyhedral_certificates.py",),
-    "bab/studies/region_picture.py": ("bab/studies/test_polyhedral_certificates.py",),
     "bab/studies/sample_distances.py": ("bab/studies/test_polyhedral_certificates.py",),
     "bab/verify.py": ("whole/test_verdicts.py", "whole/test_interruptions.py"),
     "heuristics/attacks/frank_wolfe.py": ("whole/test_norm_balls.py",),

@@ -15,12 +15,14 @@ import platform
 import shlex
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from importlib import import_module
 from importlib.metadata import version
 from importlib.util import find_spec
+from multiprocessing import get_context
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import TYPE_CHECKING, Any, TypeVar, Unpack
 
 from ...instances.errors import InputError, UnsupportedOperatorError
 from ..pages.figures import new_figure
@@ -36,7 +38,13 @@ if TYPE_CHECKING:
     from ...instances.network import Network
     from ...instances.property import Property
 
-__all__ = ["DECIDED", "STUDIES", "Findings", "Row", "Settings", "Study", "decide", "new_figure", "run", "study"]
+__all__ = [
+    "DECIDED", "QUESTIONS", "STUDIES", "Findings", "Row", "Settings", "Study", "decide", "mapped", "new_figure", "run",
+    "study",
+]  # fmt: skip
+
+Task = TypeVar("Task")
+Answer = TypeVar("Answer")
 
 STUDIES = {  # name: what it asks; the module is NAME
     "scaling": "how nodes and seconds grow with inputs, depth and width of random ReLU networks",
@@ -45,6 +53,7 @@ STUDIES = {  # name: what it asks; the module is NAME
     "branching-rules": "the rules that split phases of ReLUs, side by side on the same instances",
     "ladder": "the steps of bounding a root, from parallel lines to partial MILPs, side by side",
     "max-subproblems": "subproblems for the maximum of d inputs, with single- and multi-neuron relaxations",
+    "subproblems": "parts of branch and bound against activation patterns, on hundreds of small networks",
     "convex-barrier": "what relaxations from layer to layer cannot see, and where they are exact",
     "polyhedral-certificates": "certified distances from activation regions, attacks, and walks over regions",
     "kpoly": "regions verified and output boxes with one, two and three ReLUs at a time",
@@ -65,6 +74,9 @@ QUESTIONS = {  # name: what the page begins with
     "max-subproblems":
         "How many subproblems does branch and bound need for the maximum of d inputs, with relaxations of single "
         "neurons and with relaxations of several?",
+    "subproblems":
+        "Is the number of parts that branch and bound needs at most that of activation patterns with multi-neuron "
+        "relaxations, and at least that with relaxations of single neurons?",
     "convex-barrier": "What can no relaxation from layer to layer see, and for which networks is it exact?",
     "polyhedral-certificates":
         "How much of the distance to another class do certificates from activation regions prove, held against "
@@ -172,6 +184,15 @@ def decide(
     if result.reason == "interrupted":
         raise KeyboardInterrupt
     return result
+
+
+def mapped(of: Callable[[Task], Answer], tasks: Sequence[Task], jobs: int) -> Iterator[Answer]:
+    """of(task) for each task, in order; so many at a time, then each in a process of its own started afresh."""
+    if jobs == 1:
+        yield from map(of, tasks)
+        return
+    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
+        yield from pool.map(of, tasks)
 
 
 def _counted(rows: Iterable[Row]) -> Iterator[Row]:

@@ -31,11 +31,11 @@ from ...instances.families.random_networks import random_network
 from ...instances.network import Array, Network
 from ...instances.onnx.reader import read_network
 from ..bench.bench_instances import read_instances
+from ..drawing.region_picture import draw_regions
 from ..robustness.inputs import load_array, read_table
 from ..robustness.preparation import flat
 from .frame import Findings, Row, Settings, Study, new_figure
 from .linear_radii import SLOPES, linear_radii
-from .region_picture import draw_regions
 from .sample_distances import ABOVE, BELOW, CERTIFICATES, attacks, certificates, compare, walk
 
 __all__ = ["NORMS", "PAPER", "QUICK_RANDOM", "STUDY"]

@@ -108,8 +108,8 @@ def test_the_page_holds_everything(tmp_path: Path) -> None:
     text = write_page(tmp_path, "scaling", page).read_text()
 
     asked = html.escape(module.QUESTIONS["scaling"])
-    said = ("<h1>Squares</h1>", asked, "How it was run.", "They grow.", "timeout 1.5", " cores, ", "2 instances at a time")
-    for words in (*said, ">9</td>", "is 3, &lt;b&gt;", "All 3 rows of scaling.csv"):
+    said = ("<h1>Squares</h1>", asked, "How it was run.", "They grow.", "timeout 1.5", " cores, ")
+    for words in (*said, "2 instances at a time", ">9</td>", "is 3, &lt;b&gt;", "All 3 rows of scaling.csv"):
         assert words in text
     command = "hypersplit study scaling --timeout 1.5 --seed 7 --quick --jobs 2 --instances 'my list.csv'"
     assert page.command == f"{command} --only 'a*' --only b"
@@ -189,3 +189,8 @@ def test_opposite_verdicts_stop_the_study(
     (line,) = capsys.readouterr().err.splitlines()
     assert "rule inputs says unsat, rule axes says sat" in line
     assert {"inputs"} == {row["rule"] for row in read(tmp_path / "partition-rules.csv")}
+
+
+def test_tasks_run_side_by_side_in_order() -> None:
+    """With two processes at a time the answers are the same and come in the order of the tasks."""
+    assert [3, 1, 2] == list(module.mapped(abs, [-3, 1, -2], 1)) == list(module.mapped(abs, [-3, 1, -2], 2))
