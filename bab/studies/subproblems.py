@@ -211,9 +211,9 @@ def _figure(rows: Sequence[Row]) -> Any:
 def _text(count: int) -> list[str]:
     return [
         f"{count} networks: random ones (sizes: inputs, then hidden layers) on [-1, 1]^n, maxima, the second largest "
-        "of n inputs, sums of absolute values, and random continuous piecewise-linear functions as networks of minima and "
-        f"maxima. The largest output is to be proved, {ABOVE:g} of the output's range above its true value. A part is "
-        "a leaf of a tree that splits the first undecided phase, layer by layer; triangles: hidden bounds and outputs "
+        "of n inputs, sums of absolute values, and random continuous piecewise-linear functions as networks of minima "
+        f"and maxima. The largest output is to be proved, {ABOVE:g} of the output's range above its true value. A part "
+        "is a leaf of a tree that splits the first undecided phase, layer by layer; triangles: hidden bounds and outputs "
         "by LPs with single neurons; multi: with rows of all pairs and triples of a layer as well.",
         "decided: the same tree with triangles where no leaf may end before all phases are decided or the LP is "
         "infeasible, the worst case over thresholds.",
