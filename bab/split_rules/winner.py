@@ -7,7 +7,7 @@ earn its keep by LEAST_GAIN on every instance's average, so that noise makes no 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -82,25 +82,33 @@ def _aligned(query: Query, rows: Array) -> float:
 
 def grown(known: Sequence[Mapping[str, float]], costs: Array, rules: Sequence[str], depth: int = 2) -> Tree:
     """The best tree for instances with these facts; costs: [instances, rules] > 0."""
-    logs = np.log(costs)
-    best = Tree(rules[int(logs.sum(axis=0).argmin())])
-    least = float(logs.sum(axis=0).min()) - LEAST_GAIN * len(logs)
-    for fact in FACTS if depth else ():
-        values = np.array([one[fact] for one in known])
-        ends = np.unique(values)
-        for threshold in (0.5 * ends[:-1] + 0.5 * ends[1:]).tolist():
-            left = values < threshold
-            if min(left.sum(), (~left).sum()) < FEWEST:
-                continue
-            halves = [
-                grown([one for one, mine in zip(known, side, strict=True) if mine], costs[side], rules, depth - 1)
-                for side in (left, ~left)
-            ]
-            tree = Tree("", fact, threshold, *halves)
-            value = float(sum(row[rules.index(tree.choose(one))] for one, row in zip(known, logs, strict=True)))
-            if value < least:
-                best, least = tree, value
-    return best
+    table = np.array([[one[fact] for fact in FACTS] for one in known])
+    return _grown(table, np.log(costs), rules, depth, LEAST_GAIN * len(costs))[0]
+
+
+def _grown(table: Array, logs: Array, rules: Sequence[str], depth: int, gain: float) -> tuple[Tree, float]:
+    """(best tree, its sum of log costs). table: [instances, FACTS]; gain: what a question has to bring."""
+    totals = logs.sum(axis=0)
+    best, least = Tree(rules[int(totals.argmin())]), float(totals.min())
+    for k, threshold in _questions(table, logs, least - gain, depth) if depth else ():
+        left = table[:, k] < threshold
+        (below, one), (above, other) = (_grown(table[m], logs[m], rules, depth - 1, gain) for m in (left, ~left))
+        if one + other < least - gain:
+            best, least = Tree("", FACTS[k], threshold, below, above), one + other + gain
+    return best, least
+
+
+def _questions(table: Array, logs: Array, most: float, depth: int) -> Iterator[tuple[int, float]]:
+    """(fact, threshold) of the questions worth asking: at the last one, those whose leaves cost less than `most`."""
+    for k in range(table.shape[1]):
+        order = np.argsort(table[:, k], kind="stable")
+        values, sums = table[order, k], np.cumsum(logs[order], axis=0)
+        ends = np.flatnonzero(values[1:] > values[:-1])  # the last place left of each threshold
+        ends = ends[(ends + 1 >= FEWEST) & (len(values) - ends - 1 >= FEWEST)]
+        if depth == 1 and len(ends):
+            costs = sums[ends].min(axis=1) + (sums[-1] - sums[ends]).min(axis=1)
+            ends = ends[[costs.argmin()]] if costs.min() < most else ends[:0]
+        yield from ((k, float(0.5 * values[i] + 0.5 * values[i + 1])) for i in ends)
 
 
 def held_out(

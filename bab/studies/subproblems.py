@@ -103,25 +103,28 @@ def _counted(timeout: float, task: tuple[str, str, int]) -> Row:
     """One network by all ways."""
     began, (family, size, seed) = time.monotonic(), task
     network, region = _network(family, size, seed)
-    query = objective_query(network, region, np.ones(1))
     known = patterns(network, region, np.ones(1))
     truth = max(one.highest for one in known)
     level = truth + ABOVE * max(truth - min(one.lowest for one in known), 1e-6)
-    found = {way: leaves(query, level, way, time.monotonic() + timeout) for way in WAYS}
+    found = {way: leaves(network, region, level, way, time.monotonic() + timeout) for way in WAYS}
     return {
-        "family": family, "size": size, "seed": seed, "neurons": int(query.relu.sum()), "patterns": len(known),
+        "family": family, "size": size, "seed": seed, "neurons": len(known[0].signs), "patterns": len(known),
         **{way: count for way, (count, _) in found.items()},
         "finished": " ".join(way for way, (_, ended) in found.items() if ended), "truth": truth,
         "seconds": round(time.monotonic() - began, 3),
     }  # fmt: skip
 
 
-def leaves(query: Query, level: float, way: str, deadline: float) -> tuple[int, bool]:
+def leaves(network: Network, region: InputSet, level: float, way: str, deadline: float) -> tuple[int, bool]:
     """(leaves of the tree, whether it was finished). level: what the output has to stay below; way: one of WAYS."""
+    query, asked = (objective_query(network, region, np.ones(1), end) for end in (0.0, level))
     stack, count = [whole(query).node], 0
     while stack:
-        node = stack.pop()
-        value, node = _by_groups(query, node, deadline) if way == "multi" else _by_triangles(query, node, deadline)
+        part = relax(query, stack.pop(), deadline)
+        value, node = part.value, part.node
+        if way == "multi" and value >= level:
+            least, node = _by_groups(asked, node, deadline)
+            value = level - least
         open_phases = np.flatnonzero((node.pre_lower < 0.0) & (node.pre_upper > 0.0) & query.relu)
         proved = value == -np.inf if way == "decided" else value < level
         if proved or not len(open_phases):
@@ -133,19 +136,12 @@ def leaves(query: Query, level: float, way: str, deadline: float) -> tuple[int, 
     return count, True
 
 
-def _by_triangles(query: Query, node: Node, deadline: float) -> tuple[float, Node]:
-    part = relax(query, node, deadline)
-    return part.value, part.node
-
-
 def _by_groups(query: Query, node: Node, deadline: float) -> tuple[float, Node]:
-    """Bound of the output over the node, and the node with tighter hidden bounds; -inf where it is proved empty."""
-    if (node.pre_lower > node.pre_upper).any():
-        return -np.inf, node
+    """Lower bound of the margin over the node, infinite where it is proved empty, and the node with tighter bounds."""
     fine, pool = refine_by_groups(query, node, lambda k, known: _all_groups(query, k, known), deadline)
     if (fine.pre_lower > fine.pre_upper).any():
-        return -np.inf, fine
-    return -GroupLP(query, fine, pool).minimise(0, deadline).bound, fine
+        return np.inf, fine
+    return GroupLP(query, fine, pool).minimise(0, deadline).bound, fine
 
 
 def _all_groups(query: Query, k: int, node: Node) -> Iterable[Array]:
@@ -213,8 +209,8 @@ def _text(count: int) -> list[str]:
         f"{count} networks: random ones (sizes: inputs, then hidden layers) on [-1, 1]^n, maxima, the second largest "
         "of n inputs, sums of absolute values, and random continuous piecewise-linear functions as networks of minima "
         f"and maxima. The largest output is to be proved, {ABOVE:g} of the output's range above its true value. A part "
-        "is a leaf of a tree that splits the first undecided phase, layer by layer; triangles: hidden bounds and outputs "
-        "by LPs with single neurons; multi: with rows of all pairs and triples of a layer as well.",
+        "is a leaf of a tree that splits the first undecided phase, layer by layer; triangles: hidden bounds and "
+        "outputs by LPs with single neurons; multi: with rows of all pairs and triples of a layer as well.",
         "decided: the same tree with triangles where no leaf may end before all phases are decided or the LP is "
         "infeasible, the worst case over thresholds.",
     ]

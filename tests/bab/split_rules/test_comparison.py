@@ -37,16 +37,16 @@ def test_rules_named_beforehand() -> None:
     """Where inputs decide the winner, the tree of the other families names it, the best single rule cannot."""
     rows, known, groups = [], {}, {}
     for i in range(40):
-        name, inputs = f"i{i}", float(1 + i % 20)
+        name, inputs = f"i{i}", float(1 + i % 10 + 20 * (i >= 20))
         known[name] = {**dict.fromkeys(FACTS, 1.0), "inputs": inputs}
         groups[name] = f"family {i % 4}"
         for rule in RULES:
-            best = (rule == "axes") == (inputs < 10.5)
+            best = (rule == "axes") == (inputs < 15.5)
             rows.append({"instance": name, "rule": rule, "verdict": "unsat", "nodes": 10 if best else 40})
     lines, tables, _ = of_search(rows, known, groups)
     (table,) = tables.values()
     assert all(row["named"] == row["best"] for row in table)
-    assert "(axes where inputs < 10.5, else rows)" in lines[-2]
+    assert "(axes where inputs < 15.5, else rows)" in lines[-2]
     assert "takes 1.00 times the nodes" in lines[-1] and "2.00 times" in lines[-1]
 
 

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from hypersplit.bab.partition.patterns import patterns
-from hypersplit.bab.partition.relaxation import objective_query
 from hypersplit.bab.studies import subproblems as module
 from hypersplit.bab.studies.frame import Settings
 from hypersplit.instances.families.max_networks import tree_max
@@ -20,9 +19,8 @@ SECONDS = 600.0  # never reached
 def test_the_maximum_needs_one_part_or_one_for_each_pattern() -> None:
     """Of three inputs: one part with several neurons, as many as patterns and more without."""
     region = InputSet.box(np.zeros(3), np.ones(3))
-    query = objective_query(tree_max(3), region, np.ones(1))
     deadline = time.monotonic() + SECONDS
-    found = {way: module.leaves(query, 1.001, way, deadline) for way in module.WAYS}
+    found = {way: module.leaves(tree_max(3), region, 1.001, way, deadline) for way in module.WAYS}
 
     assert found["multi"] == (1, True)
     assert found["single"][0] == 4 == len(patterns(tree_max(3), region, np.ones(1)))
