@@ -33,9 +33,9 @@ def polygon(part: Part) -> Array:
 
 
 def side_by_side(parts: Mapping[str, Sequence[Part]], lower: Array, upper: Array) -> Any:
-    """A panel a rule over the box lower, upper [2]: refuted parts filled in another colour.
+    """A panel a rule over the box lower, upper [2]: refuted parts blue, others orange.
 
-    What is empty was clipped off, that is, refuted too.
+    Of splits by axes and hyperplanes, which leave polygons; what is empty was clipped off, that is, refuted too.
     """
     from matplotlib.patches import Polygon
 

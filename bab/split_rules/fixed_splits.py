@@ -50,10 +50,12 @@ def first_bounds(query: Query) -> Part:
     return _parts(query, root(query))[0]
 
 
-def after_splits(query: Query, rule: str, most: int, seed: int = 0) -> tuple[list[float], list[Part]]:
+def after_splits(
+    query: Query, rule: str, most: int, seed: int = 0, clip: bool = True
+) -> tuple[list[float], list[Part]]:
     """(lower bounds of the worst margin after 0, 1, ..., most splits, the parts at the end).
 
-    rule: one of TRIED. A bound above 0 refutes the query, and stays. Raises ValueError for another rule.
+    rule: one of TRIED. Without `clip` the parts cover the whole input set, else what is not clipped off as refuted. A bound above 0 refutes the query, and stays. Raises ValueError for another rule.
     """
     if rule not in TRIED:
         raise ValueError(f"rule {rule!r}: expected one of {', '.join(TRIED)}")
@@ -61,7 +63,7 @@ def after_splits(query: Query, rule: str, most: int, seed: int = 0) -> tuple[lis
     values = [parts[0].value]
     while len(values) <= most:
         worst = min(range(len(parts)), key=lambda i: parts[i].value)
-        halves = [] if parts[worst].value > 0.0 else _halves(query, parts[worst], rule, rng)
+        halves = [] if parts[worst].value > 0.0 else _halves(query, parts[worst], rule, rng, clip)
         if not halves:  # refuted, or the worst part is a point
             values.append(values[-1])
             continue
@@ -79,9 +81,9 @@ def _parts(query: Query, batch: Batch) -> list[Part]:
     return [Part(batch[numbers == i], found[numbers == i], float(least[i])) for i in numbers]
 
 
-def _halves(query: Query, part: Part, rule: str, rng: np.random.Generator) -> list[Part]:
-    """Both parts of a split by the rule, clipped; none where nothing can be split."""
-    node, gone = clip_batch(query, part.node, part.bounds)
+def _halves(query: Query, part: Part, rule: str, rng: np.random.Generator, clip: bool) -> list[Part]:
+    """Both parts of a split by the rule; none where nothing can be split."""
+    node, gone = clip_batch(query, part.node, part.bounds) if clip else (part.node, np.zeros(1, dtype=bool))
     if gone.any():
         return [replace(part, value=np.inf)]
     if rule == "look-ahead":

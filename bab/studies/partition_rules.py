@@ -37,8 +37,8 @@ DEFAULT = "inputs"
 RULES: tuple[Rule, ...] = (*INPUT_RULES, "phases", "phases-babsr")  # of the searches
 COLUMNS = {"part": str, **SEARCHED, "bounds": str}  # bounds: of fixed splits; of facts their values
 SPLITS, QUICK_SPLITS = 12, 6
-DRAWN = ("longest-edge", "axes", "rows-1", "rows", "inputs", "random")  # of the picture, on two inputs
-PICTURE, PICTURE_SPLITS = ((2, 30, 30, 1), 4), 12
+DRAWN = ("longest-edge", "axes", "rows-1", "rows", "rows-composed", "inputs")  # of the picture, on two inputs
+PICTURE, PICTURE_RADIUS, PICTURE_SPLITS = (2, 30, 30, 1), 0.5, 12
 # (inputs, hidden layers, width): trees of some dozen to some ten thousand nodes
 GENERATED = ((4, 4, 50), (6, 1, 200), (6, 2, 50), (6, 4, 50), (8, 3, 30), (8, 4, 30), (10, 2, 50), (12, 2, 50))
 SEEDS = 3  # networks a size
@@ -86,6 +86,7 @@ def _text(settings: Settings, count: int) -> list[str]:
         "refuted; instances whose roots are all refuted are left out. Rules not of the search: rows-plain (rows by the "
         "optimal-partition score as if a cut left nothing of a neuron's term), look-ahead (both halves of five rules' "
         "splits bounded), random (an axis or a phase).",
+        f"Partitions: a random network of two inputs, up to {PICTURE_SPLITS} splits; refuted parts are blue.",
         *([] if settings.quick else [COMPILED]),
         "Seconds are those of a run where everything is loaded already. An unsolved instance counts with the seconds "
         "and nodes that it used. Where some rule needs no split, the instance says nothing about rules: it counts as "
@@ -154,9 +155,8 @@ def _family(name: str) -> str:
 
 def _picture(settings: Settings) -> Any:
     """What the rules' first splits make of one box of two inputs."""
-    sizes, seed = PICTURE
-    query = queries(*near_maximum(sizes, seed))[0]
-    parts = {rule: after_splits(query, rule, PICTURE_SPLITS, settings.seed)[1] for rule in DRAWN}
+    query = queries(*near_maximum(PICTURE, settings.seed, radius=PICTURE_RADIUS))[0]
+    parts = {rule: after_splits(query, rule, PICTURE_SPLITS, settings.seed, clip=False)[1] for rule in DRAWN}
     return side_by_side(parts, query.region.lower, query.region.upper)
 
 

@@ -47,10 +47,11 @@ def test_looking_ahead_never_loses_the_first_split() -> None:
         assert all(best >= after_splits(query, rule, 1)[0][-1] for rule in ("longest-edge", "axes", "rows-1", "phases"))
 
 
-def test_parts_cover_the_box() -> None:
-    """An input that no part holds has a positive margin: it was clipped off as refuted."""
+@pytest.mark.parametrize("clip", [True, False])
+def test_parts_cover_the_box(clip: bool) -> None:
+    """An input that no part holds has a positive margin: it was clipped off as refuted. Without clipping there is none."""
     query = question()
-    _, parts = after_splits(query, "inputs", 8)
+    _, parts = after_splits(query, "inputs", 8, clip=clip)
     x = np.random.default_rng(0).uniform(query.region.lower, query.region.upper, (2000, 2))
     held = np.zeros(len(x), dtype=bool)
     for part in parts:
@@ -58,3 +59,4 @@ def test_parts_cover_the_box() -> None:
         inside = ((x >= node.lower[0]) & (x <= node.upper[0])).all(axis=1)
         held |= inside & (x @ node.cuts[0, :, :2].T + node.cuts[0, :, 2] >= -1e-9).all(axis=1)
     assert (query.worst(query.network.evaluate(x))[~held] > 0.0).all()
+    assert clip or held.all()
