@@ -161,12 +161,15 @@ class _Shared:
 
     def _over(self) -> bool:
         outcome, tree = self.outcome, self.tree
+        tree.open.cool()
         if not outcome.witness and not outcome.stopped:
             waits = len(tree.open) or self.given or self.again
             if waits:
                 outcome.stopped = self.pace.budget.exceeded(tree.size) or self.pace.stop()
             elif self.kept:
                 outcome.stopped = f"{sum(map(len, self.kept))} nodes given {TRIES} times: {self.why}"
+            else:
+                outcome.stopped = tree.open.lost_nodes
             return bool(outcome.stopped) or not waits
         return True
 
@@ -177,7 +180,10 @@ class _Shared:
                 batch, tries = self.again.pop()
             elif count := len(self.tree.open):
                 fair = -(-count // max(free, PARTS * self.team.size()))
-                batch, tries = self.tree.take_shares(min(fair, self._most())), 0
+                try:
+                    batch, tries = self.tree.take_shares(min(fair, self._most())), 0
+                except IndexError:  # what was there is lost
+                    return
             else:
                 return
             self._send(batch, tries)
