@@ -160,7 +160,8 @@ def _read(file: IO[bytes], size: int, path: str, kinds: tuple[str, ...]) -> Seal
             raise InputError(f"{path}: holds a {told['kind']}, expected a {' or a '.join(kinds)}")
         for name in told["pieces"]:
             _piece(archive, name, size)
-        pieces: dict[str, Callable[[], bytes]] = {name: partial(read_piece, Path(path), name) for name in told["pieces"]}
+        pieces: dict[str, Callable[[], bytes]] = {}
+        pieces.update((name, partial(read_piece, Path(path), name)) for name in told["pieces"])
         return Sealed(told["kind"], told["content"], dict(_arrays(archive, told["arrays"], size)), pieces)
 
 
