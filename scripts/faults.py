@@ -114,14 +114,16 @@ def kill(args: argparse.Namespace, folder: Path, rng: np.random.Generator) -> Co
     for number in range(args.count):
         problem, path = known[number % len(known)], folder / f"run-{number}.job"
         options = problem.options | {"jobs": 1 + number % 2, "every": EVERY}
-        for _ in range(4):  # then it is left alone
+        for attempt in range(4):  # then it is left alone
             if path.exists():
                 child = Child(folder, lambda path=path, jobs=options["jobs"]: hypersplit.resume(
                     path, every=EVERY, jobs=jobs))  # fmt: skip
             else:
                 child = Child(folder, lambda path=path, problem=problem, options=options: hypersplit.verify(
                     problem.network, problem.prop, checkpoint=path, **options))  # fmt: skip
-            if _ == 3 or not child.killed_after(rng.uniform(0.0, problem.seconds)):
+            while attempt % 2 and not path.exists() and child.process.is_alive():
+                time.sleep(0.01)  # every other time there is a file to go on with
+            if attempt == 3 or not child.killed_after(rng.uniform(0.0, problem.seconds)):
                 break
             counts["kills"] += 1
             if path.exists():

@@ -1,4 +1,4 @@
-"""One question searched in many ways, and the leaves that each of them ends: for tests, and for `scripts/same_leaves.py`.
+"""One question searched in many ways, and the leaves of each: for tests, and for `scripts/same_leaves.py`.
 
 A leaf is its path from the root, a letter a split (the first or the second child), with the evidence that ended it.
 Processes number their nodes by themselves; of them the numbers of nodes by their evidence are compared, and the depth.
@@ -55,10 +55,10 @@ class Paths(Recorder):
 
 
 def question(seed: int) -> tuple[Network, Property, dict[str, Any]]:
-    """A property that holds, and how it is split."""
+    """A property that holds, and how it is split: by one rule, for `auto` goes from one to another by the clock."""
     rng = np.random.default_rng(seed)
     network, prop = problem(float(rng.uniform(0.02, 0.15)), seed=seed)
-    return network, prop, {"rule": RULES[seed % len(RULES)], "batch": int(rng.integers(1, 9)), "seed": seed}
+    return network, prop, {"rule": RULES[1 + seed % 2], "batch": int(rng.integers(1, 9)), "seed": seed}
 
 
 def ways(seed: int, real: bool = False) -> Iterator[tuple[str, Leaves, Outcome]]:
