@@ -143,7 +143,7 @@ def _write(saved: Saved, network: Network, prop: Property, folder: Path, most: i
             jobs[k] = Job.fresh(k, query)
     ordered = [jobs[k] for k in sorted(jobs)]
     files = _divided(saved, ordered, most)
-    closed = [replace(job, open=[], stuck=[]) for job in ordered]
+    closed = [replace(job, open=[], stuck=[], cold=[]) for job in ordered]
     manifest = replace(saved, jobs=closed, parts=[file.parts[0] for file in files])
     try:
         for file in files:

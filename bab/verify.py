@@ -212,6 +212,7 @@ def _decide(
                 outcome = run(
                     job or Job.fresh(k, candidates.query), candidates, report, (picture.recorder(),) if picture else (),
                     keeper.stop, partial(keeper.watch, case=k, query=candidates.query), helpers=helpers,
+                    shelf=keeper.shelf,
                 )  # fmt: skip
                 found: Answer = outcome.answer
                 keeper.over(k, outcome)

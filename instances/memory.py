@@ -11,9 +11,9 @@ import math
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
-__all__ = ["SMALL", "ceiling", "claim", "confine", "peak_mb", "resident_mb", "room_mb"]
+__all__ = ["SMALL", "ceiling", "claim", "confine", "peak_mb", "resident_mb", "room_mb", "trim"]
 
 _KB = 1024 / 1e6  # the system counts in units of 1024 bytes, we in MB of 10^6
 SMALL = 1.0  # MB below which a claim is not worth a look
@@ -90,3 +90,11 @@ def claim(mb: float) -> None:
     """Raise MemoryError where another `mb` would not stay under the ceiling."""
     if mb >= SMALL and mb > (room := room_mb()):
         raise MemoryError(f"a step needs {mb:.0f} MB, {room:.0f} MB are left")
+
+
+def trim() -> None:
+    """Give the system back what was freed and is kept for later, where the C library can."""
+    import ctypes
+
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).malloc_trim(0)

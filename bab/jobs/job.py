@@ -22,7 +22,9 @@ from ...instances.distinct import distinct
 from ...instances.errors import InputError
 from ...instances.network import Array
 from ...instances.query import Query
+from ..tree.cold import Cold
 from ..tree.evidence import Evidence
+from .shelf import batch_of
 
 __all__ = ["Job"]
 
@@ -50,6 +52,7 @@ class Job:
     root_seconds: float = 0.0  # see `stages.work.Work`
     ascent_seconds: float = 0.0
     counts: Counter[str] = field(default_factory=Counter)  # of what is no node
+    cold: list[Cold] = field(default_factory=list)  # open nodes below those in `open`, which wait on the disk
 
     @staticmethod
     def fresh(case: int, query: Query) -> Job:
@@ -59,7 +62,7 @@ class Job:
     @property
     def closed(self) -> bool:
         """Whether nothing is left to do."""
-        return not self.open and not self.stuck
+        return not self.open and not self.stuck and not self.cold
 
     @property
     def evidence(self) -> Counter[Evidence]:
@@ -70,12 +73,16 @@ class Job:
     def statistics(self) -> Counter[str]:
         """The same numbers as of an answer."""
         stuck = sum(map(len, self.stuck))
-        numbers = Counter(nodes=self.size, open_nodes=sum(map(len, self.open)), stuck_nodes=stuck, depth=self.deepest)
+        waiting = sum(map(len, self.open)) + sum(map(len, self.cold))
+        numbers = Counter(nodes=self.size, open_nodes=waiting, stuck_nodes=stuck, depth=self.deepest)
         numbers.update(self.counts)
         return numbers
 
-    def check(self, query: Query) -> None:
-        """Raise InputError where the account is wrong, or a node is none of the query's."""
+    def check(self, query: Query, cold: bool = True) -> None:
+        """Raise InputError where the account is wrong, or a node is none of the query's.
+
+        cold: whether to read the nodes on the disk, too; their numbers are looked at in any case.
+        """
         kept = np.ones(query.neurons, dtype=bool) if self.kept is None else self.kept
         _expect(kept.shape == (query.neurons,) and kept.dtype == bool, "kept", f"{query.neurons} truth values")
         _expect(all(kept[part].any() for part in query.slices), "kept", "a neuron of every layer")
@@ -83,12 +90,15 @@ class Job:
         like = restrict(root(query), kept)
         for batch in batches:
             _check_batch(batch, like)
+        for away in self.cold if cold else ():
+            _check_batch(batch_of(away), like)
         _expect(len(self.root) == 1, "root", "one node")
         counts = (self.size, self.inner, self.deepest, self.stage, *self.ended.values(), *self.lemmas.values())
         _expect(all(type(n) is int and n >= 0 for n in counts), "counts", "numbers of nodes")
-        account = self.inner + self.ended.total() + sum(map(len, waiting))
+        account = self.inner + self.ended.total() + sum(map(len, waiting)) + sum(map(len, self.cold))
         _expect(self.size == account and self.size > 2 * self.inner, "nodes", f"{account}, as many as the account has")
-        numbers = np.concatenate([b.number for b in waiting]) if waiting else np.zeros(0, dtype=np.int64)
+        parts = [b.number for b in waiting] + [c.number for c in self.cold]
+        numbers = np.concatenate([np.zeros(0, dtype=np.int64), *parts])
         known = len(distinct(numbers)) == len(numbers) and bool(((numbers >= 0) & (numbers < self.size)).all())
         _expect(known, "number", f"different ones below {self.size}")
         _expect(self.facts is not None or self.size == 1, "facts", "those of the root")
@@ -111,12 +121,15 @@ class Job:
         nodes = self.waiting[which]
         nodes = replace(nodes, number=np.arange(len(nodes)))
         return replace(self, open=[nodes], stuck=[], ended=Counter(), lemmas=Counter(), size=len(nodes), inner=0,
-                       stage=0, counts=Counter())  # fmt: skip
+                       stage=0, counts=Counter(), cold=[])  # fmt: skip
 
     @property
     def waiting(self) -> Batch:
-        """Open and stuck nodes as one batch, the least margins first; there must be one."""
-        nodes = Batch.concatenate([*self.open, *self.stuck])
+        """Open and stuck nodes as one batch, the least margins first; there must be one.
+
+        Raises InputError where nodes on the disk cannot be read.
+        """
+        nodes = Batch.concatenate([*self.open, *self.stuck, *map(batch_of, self.cold)])
         return nodes[np.argsort(nodes.margin, kind="stable")]
 
 

@@ -25,6 +25,7 @@ from ..tree.tree import Tree
 from .job import Job
 from .run import Outcome, job_of
 from .saved import Decided, Saved, add, save, with_job
+from .shelf import Shelf
 
 __all__ = ["Keeper"]
 
@@ -43,11 +44,13 @@ class Keeper:
         self.before = saved.seconds
         self.rng = saved.generator
         self.note = ""
+        self.shelf = Shelf(limits.options.spill)  # for all queries of the run
         self.stop: Callable[[Tree], str] = lambda tree: ""  # see `stages.work.Work`
         self.wanted = path is not None  # whether jobs are needed; else their nodes' memory is
         self._work: Work | None = None
         self._query: Query | None = None  # as asked
         self._case = -1
+        self._incomplete = False  # whether nodes of a query that is over are missing: the file knows more of them
         self._settled: Callable[[], tuple[list[int], Counter[Evidence], Counter[str]]] | None = None
         first = min(limits.options.every, FIRST * limits.options.timeout)
         self._due = time.monotonic() + first
@@ -74,6 +77,8 @@ class Keeper:
         self._work = None
         if outcome.answer.holds:
             _hold(self.saved, [case], outcome.answer.bound, outcome.answer.evidence, outcome.answer.statistics)
+        elif outcome.job is None and not outcome.answer.witness:
+            self._incomplete = True
         self.saved = with_job(self.saved, None if outcome.answer.holds or not self.wanted else outcome.job, case)
 
     def over_empty(self, case: int) -> None:
@@ -93,7 +98,7 @@ class Keeper:
         if self.path is None:
             return
         if result and result.verdict in ("sat", "unsat"):
-            self._work = None
+            self._work, self._incomplete = None, False
             self.saved = replace(self.saved, decided=Decided.of(result), jobs=[])
         elif self._work:
             self._work.tree.recall()
@@ -102,12 +107,15 @@ class Keeper:
     def write(self) -> None:
         """Write the file, if every node is there; a failure is noted."""
         assert self.path is not None
+        if self._incomplete and self.path.exists():
+            self.note = f"{self.path}: not written, and stays what it was: not every open node is there"
+            return
         began = time.monotonic()
         try:
             if (now := self.now()) is not None:
                 save(self.path, self.kind, now)
                 self.note = ""
-        except (OSError, MemoryError) as error:
+        except (OSError, MemoryError, InputError) as error:
             why = getattr(error, "strerror", None) or error
             self.note = f"{self.path}: not written: {why}"
             LOG.warning("%s", self.note)
@@ -130,7 +138,7 @@ class Keeper:
         if job is None or self._query is None:
             return None
         try:
-            job.check(self._query)
+            job.check(self._query, cold=False)  # they were read or written here
         except InputError as error:
             LOG.info("nothing to write: %s", error)
             return None

@@ -1,7 +1,8 @@
 """Records as plain data: what JSON says of a tree of dataclasses, and its arrays in columns.
 
 A record is a dataclass whose fields are arrays, numbers, texts, other records, lists or counters of these, or None.
-Its shape is taken from its type hints, so a field that is added to `Batch` is kept without a word here. All arrays of
+Its shape is taken from its type hints, so a field that is added to `Batch` is kept without a word here; one that is
+marked `here` belongs to the process and is left out. All arrays of
 one field, over all records of a list, lie one after another in one column: a stack of a thousand small batches makes
 as many columns as one.
 """
@@ -50,8 +51,9 @@ def packed(record: Any, columns: Columns, name: str = "") -> Any:
         if record.dtype.kind not in KINDS:
             raise TypeError(f"{name}: an array of {record.dtype}")
         return columns.append(name, record)
-    if is_dataclass(record):
-        return {f.name: packed(getattr(record, f.name), columns, f"{name}.{f.name}".strip(".")) for f in fields(record)}
+    if is_dataclass(record) and not isinstance(record, type):
+        kept = _hints(type(record))
+        return {key: packed(getattr(record, key), columns, f"{name}.{key}".strip(".")) for key in kept}
     if isinstance(record, Counter):
         return {(key.name if isinstance(key, IntEnum) else str(key)): value for key, value in record.items()}
     if isinstance(record, (list, tuple)):
@@ -122,7 +124,7 @@ class _Reader:
 @cache
 def _hints(kind: type) -> dict[str, Any]:
     hints = typing.get_type_hints(kind)
-    return {f.name: hints[f.name] for f in fields(kind)}
+    return {f.name: hints[f.name] for f in fields(kind) if not f.metadata.get("here")}
 
 
 def _expect(holds: bool, name: str, wanted: str) -> None:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ...encodings.linear.reduction import reduced
+from ...instances.batch import Batch
 from ...instances.judges.replay import Replay
 from ...instances.network import Array, Network
 from ...instances.property import Property
@@ -24,10 +25,12 @@ from ..run.limits import Limits
 from ..stages.answer import Answer, answer
 from ..stages.work import Helpers, Work
 from ..steps.candidates import Candidates
+from ..tree.cold import Cold
 from ..tree.evidence import Evidence
 from ..tree.recorder import Recorder
 from ..tree.tree import Tree
 from .job import Job
+from .shelf import Shelf
 
 __all__ = ["Outcome", "candidates_of", "job_of", "query_of", "run", "work_of"]
 
@@ -78,18 +81,19 @@ def run(
     job: Job, candidates: Candidates, report: Callable[[Tree], None] = lambda tree: None,
     listeners: tuple[Recorder, ...] = (), stop: Callable[[Tree], str] = lambda tree: "",
     watch: Callable[[Work], None] = lambda work: None, leaves: bool = False, helpers: Helpers | None = None,
+    shelf: Shelf | None = None,
 ) -> Outcome:  # fmt: skip
     """Go on with a job within the limits of its candidates.
 
     candidates: see `candidates_of`; stop(tree): a reason to end, "" for none; report(tree): after every round;
     watch(work): before anything is done; leaves: whether to list the nodes that end; helpers: who else works on the
-    tree, asked where nobody listens.
+    tree, asked where nobody listens; shelf: where open nodes go when memory gets short, None for the system's folder.
 
     Raises InputError where the job is none of the query's, and ReplayError as `Candidates` do.
     """
     job.check(candidates.query)
     ends = _Ends()
-    work = work_of(job, candidates, report, (*listeners, ends) if leaves else listeners)
+    work = work_of(job, candidates, report, (*listeners, ends) if leaves else listeners, shelf or Shelf())
     work.stop = stop
     if helpers is not None and not work.tree.listeners:
         work.helpers, work.stop = helpers, lambda tree: helpers.lost or stop(tree)
@@ -101,19 +105,21 @@ def run(
 
 def work_of(
     job: Job, candidates: Candidates, report: Callable[[Tree], None] = lambda tree: None,
-    listeners: tuple[Recorder, ...] = (),
+    listeners: tuple[Recorder, ...] = (), shelf: Shelf | None = None,
 ) -> Work:  # fmt: skip
     """The job's tree and who works on it. Stuck nodes are open again: there may be more time now.
+
+    shelf: None keeps all nodes in memory.
 
     candidates: of the query as asked, or of the job's reduced one.
     """
     limits, query = candidates.limits, candidates.query
     again = job.facts is not None
     if again:
-        nodes = [replace(b) for b in (*job.stuck, *job.open)]
-        tree = Tree.again(replace(job.root), nodes, job.ended, job.lemmas, job.inner, job.deepest, listeners)
+        nodes: list[Batch | Cold] = [*job.cold, *(replace(b) for b in (*job.stuck, *job.open))]
+        tree = Tree.again(replace(job.root), nodes, job.ended, job.lemmas, job.inner, job.deepest, listeners, shelf)
     else:
-        tree = Tree(replace(job.root), listeners)
+        tree = Tree(replace(job.root), listeners, shelf)
     if job.kept is not None and query.neurons == len(job.kept):
         query = reduced(query, job.kept)
         candidates = replace(candidates, query=query)
@@ -135,9 +141,9 @@ def job_of(work: Work, case: int) -> Job | None:
     counts = Counter(work.counts)
     counts.update(work.exact.statistics)
     return Job(
-        case, tree.root, [*tree.open, *tree.hands], list(tree.stuck), Counter(tree.ended), _used(tree.lemmas),
+        case, tree.root, [*tree.open.hot, *tree.hands], list(tree.stuck), Counter(tree.ended), _used(tree.lemmas),
         tree.size, tree.inner, tree.deepest, work.kept, work.rows, work.implied, work.facts, work.stage,
-        work.root_seconds, work.ascent_seconds, counts,
+        work.root_seconds, work.ascent_seconds, counts, tree.open.cold,
     )  # fmt: skip
 
 

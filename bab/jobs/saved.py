@@ -27,6 +27,7 @@ from ..run.result import VERDICTS, Result
 from ..tree.evidence import Evidence
 from .job import Job
 from .records import Columns, packed, unpacked
+from .shelf import InFile
 
 __all__ = ["Decided", "KEPT", "Part", "Saved", "add", "load", "save", "with_job"]
 
@@ -159,12 +160,17 @@ def _places(network: Network, prop: Property) -> str:
 
 
 def save(path: Path, kind: str, saved: Saved) -> None:
-    """Put it into a file. Raises OSError where that fails; what was there before stays, then."""
+    """Put it into a file; what was there before stays where that fails.
+
+    Raises OSError, and InputError where nodes that wait on the disk cannot be read.
+    """
     from .sealed import Sealed, write_sealed
 
     columns = Columns()
     content = packed(saved, columns)
-    write_sealed(path, Sealed(kind, content, columns.joined()))
+    cold = [nodes for job in saved.jobs for nodes in job.cold]
+    pieces = {nodes.name: nodes.source.data for nodes in cold if nodes.source}
+    write_sealed(path, Sealed(kind, content, columns.joined(), pieces))
 
 
 def load(path: Path, *kinds: str) -> tuple[str, Saved]:
@@ -175,6 +181,10 @@ def load(path: Path, *kinds: str) -> tuple[str, Saved]:
     try:
         saved: Saved = unpacked(Saved, sealed.content, sealed.arrays)
         _check(saved)
+        for nodes in (nodes for job in saved.jobs for nodes in job.cold):
+            if nodes.name not in sealed.pieces:
+                raise InputError("cold: expected a piece for all nodes that wait on the disk")
+            nodes.source = InFile(path, nodes.name)
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
     return sealed.kind, saved

@@ -2,6 +2,7 @@
 
     header   bytes of JSON: format, version, kind, content, and of every array its SHA-256 and its size
     seal     the header's SHA-256
+    pieces   files of their own, of nodes that wait on the disk, by their SHA-256; read one by one
     others   columns of numbers, stored as they are
 
 Nothing is unpickled, and nothing is unpacked: what is read is never more than the file is long. A file is written
@@ -17,8 +18,10 @@ import os
 import struct
 import zipfile
 import zlib
+from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
@@ -29,10 +32,10 @@ from ...instances.errors import InputError
 from ...instances.network import Array
 from .records import KINDS
 
-__all__ = ["BEFORE", "VERSION", "Sealed", "read_sealed", "sealed_bytes", "sealed_of", "write_sealed"]
+__all__ = ["BEFORE", "VERSION", "Sealed", "read_piece", "read_sealed", "sealed_bytes", "sealed_of", "write_sealed"]
 
-FORMAT, VERSION = "hypersplit jobs", 1
-HEADER, SEAL = "header", "seal"
+FORMAT, VERSION = "hypersplit jobs", 2
+HEADER, SEAL, PIECE = "header", "seal", ".job"
 BEFORE, NEW = ".before", ".new"  # behind a file's name: the one that it replaces, the one that is being written
 MOST_HEADER = 2**30  # bytes
 # what reading a damaged file may raise on the way
@@ -49,10 +52,14 @@ class Sealed:
     kind: str
     content: Any  # plain data of JSON
     arrays: dict[str, Array]  # [numbers] each
+    pieces: dict[str, Callable[[], bytes]] = field(default_factory=dict)  # by their SHA-256
 
 
 def write_sealed(path: Path, sealed: Sealed) -> None:
-    """Put a file in its place. Raises OSError where that fails; what was there before is still there, then."""
+    """Put a file in its place; what was there before is still there where that fails.
+
+    Raises OSError, and InputError where a piece is missing or damaged.
+    """
     path = path.resolve()  # a link stays one
     fresh = path.with_name(path.name + NEW)
     try:
@@ -69,7 +76,9 @@ def write_sealed(path: Path, sealed: Sealed) -> None:
 def _write(file: IO[bytes], sealed: Sealed) -> None:
     with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
         known = {name: _add(archive, name, array) for name, array in sealed.arrays.items()}
-        told = {"format": FORMAT, "version": VERSION, "kind": sealed.kind, "arrays": known}
+        for name, piece in sealed.pieces.items():
+            archive.writestr(zipfile.ZipInfo(name + PIECE), piece())
+        told = {"format": FORMAT, "version": VERSION, "kind": sealed.kind, "arrays": known, "pieces": [*sealed.pieces]}
         header = json.dumps(told | {"content": sealed.content}).encode()
         _add(archive, HEADER, np.frombuffer(header, dtype=np.uint8))
         _add(archive, SEAL, np.frombuffer(hashlib.sha256(header).digest(), dtype=np.uint8))
@@ -140,7 +149,7 @@ def read_sealed(path: Path, kinds: tuple[str, ...]) -> Sealed:
 
 def _read(file: IO[bytes], size: int, path: str, kinds: tuple[str, ...]) -> Sealed:
     with zipfile.ZipFile(file) as archive:
-        seal, header = (_member(archive, name, size) for name in (SEAL, HEADER))
+        seal, header = (_member(archive, f"{name}.npy", size) for name in (SEAL, HEADER))
         text = _array(header).tobytes()
         if len(text) > MOST_HEADER or _array(seal).tobytes() != hashlib.sha256(text).digest():
             raise ValueError("the header is not what its seal says")
@@ -149,15 +158,37 @@ def _read(file: IO[bytes], size: int, path: str, kinds: tuple[str, ...]) -> Seal
             raise InputError(f"{path}: {told['format']}, version {told['version']}; expected {FORMAT}, {VERSION}")
         if told["kind"] not in kinds:
             raise InputError(f"{path}: holds a {told['kind']}, expected a {' or a '.join(kinds)}")
-        return Sealed(told["kind"], told["content"], dict(_arrays(archive, told["arrays"], size)))
+        for name in told["pieces"]:
+            _piece(archive, name, size)
+        pieces: dict[str, Callable[[], bytes]] = {}
+        pieces.update((name, partial(read_piece, Path(path), name)) for name in told["pieces"])
+        return Sealed(told["kind"], told["content"], dict(_arrays(archive, told["arrays"], size)), pieces)
+
+
+def read_piece(path: Path, name: str) -> bytes:
+    """One of a file's pieces. Raises InputError where it is not there, or damaged."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return _piece(archive, name, os.fstat(archive.fp.fileno()).st_size if archive.fp else 0)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror or error}") from error
+    except DAMAGE as error:
+        raise InputError(f"{path}: damaged, or without some nodes ({type(error).__name__}: {error})") from error
+
+
+def _piece(archive: zipfile.ZipFile, name: str, size: int) -> bytes:
+    data = _member(archive, name + PIECE, size)
+    if hashlib.sha256(data).hexdigest() != name:
+        raise ValueError(f"{name} is not what its checksum says")
+    return data
 
 
 def _arrays(archive: zipfile.ZipFile, known: dict[str, list[Any]], size: int) -> Any:
     if sum(count for _, count in known.values()) > size:
         raise ValueError("more is announced than the file is long")
-    memory.claim(2e-6 * size)
+    memory.claim(2e-6 * sum(count for _, count in known.values()))
     for name, (digest, count) in known.items():
-        data = _member(archive, name, size)
+        data = _member(archive, f"{name}.npy", size)
         if len(data) != count or hashlib.sha256(data).hexdigest() != digest:
             raise ValueError(f"{name} is not what its checksum says")
         yield name, _array(data)
@@ -165,7 +196,7 @@ def _arrays(archive: zipfile.ZipFile, known: dict[str, list[Any]], size: int) ->
 
 def _member(archive: zipfile.ZipFile, name: str, size: int) -> bytes:
     """A member's bytes, which are no more than the file's."""
-    info = archive.getinfo(f"{name}.npy")
+    info = archive.getinfo(name)
     if info.compress_type != zipfile.ZIP_STORED or info.file_size != info.compress_size or info.file_size > size:
         raise ValueError(f"{name} is not stored as it is")
     return archive.read(info)

@@ -37,7 +37,7 @@ SIDE_BY_SIDE = ("partition-rules", "subproblems", *LIMITED)
 # options that have their flags with `bench`, too
 BENCH_FLAGS = ("memory_mb", "seed", "method", "trust_scip", "workers", "cluster")
 # options that have their flags with `run-job`
-PART_FLAGS = ("timeout", "memory_mb", "jobs", "workers", "cluster", "seed", "trust_scip", "every", "log")
+PART_FLAGS = ("timeout", "memory_mb", "jobs", "workers", "cluster", "seed", "trust_scip", "every", "spill", "log")
 OUTSIDE_PARTS = ("checkpoint", "picture", "picture_inputs")  # options that it refuses
 OUTSIDE_BENCH = {  # options that its instances cannot share, each with what to do instead
     "timeout": "the lists tell each instance's, --timeout-cap lowers them",

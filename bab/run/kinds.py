@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Any
 
-__all__ = ["Kind", "address", "file", "integer", "names", "number", "pair", "shown", "switch", "word"]
+__all__ = ["Kind", "address", "file", "folder", "integer", "names", "number", "pair", "shown", "switch", "word"]
 
 MOST_SHOWN = 60  # characters of a value in a message
 
@@ -91,6 +91,11 @@ def file(*endings: str) -> Kind:
 
     ending = f" that ends with {', '.join(endings[:-1])} or {endings[-1]}" if endings else ""
     return Kind(f"a file name{ending}", takes, str)
+
+
+def folder() -> Kind:
+    """The name of a folder; "" for none."""
+    return Kind("the name of a folder", file().takes, str)
 
 
 def address() -> Kind:

@@ -13,7 +13,7 @@ from typing import Any, Literal, TypedDict, get_args
 
 from ...heuristics.splits.rules import RULES, Rule
 from ...instances.errors import InputError
-from .kinds import Kind, address, file, integer, names, number, pair, shown, switch, word
+from .kinds import Kind, address, file, folder, integer, names, number, pair, shown, switch, word
 
 __all__ = [
     "ABOUT", "KERNELS", "METHODS", "PICTURES", "About", "Kernel", "Method", "OptionValues", "Options", "about",
@@ -157,6 +157,10 @@ class Options:
     every: float = _option(
         60.0, number(MOST_SECONDS), "seconds from one writing of the checkpoint to the next", "60", "--every S"
     )
+    spill: str | os.PathLike[str] = _option(
+        "", folder(), "folder for open nodes that memory has no room for, in files that go with the run",
+        "the system's folder for temporary files", "--spill DIR",
+    )  # fmt: skip
     progress: bool = _option(
         False, switch(), "show a bar on the terminal", "false; on the command line true without --json"
     )
@@ -210,6 +214,7 @@ class OptionValues(TypedDict, total=False):
     log: str | os.PathLike[str]
     checkpoint: str | os.PathLike[str]
     every: float
+    spill: str | os.PathLike[str]
     progress: bool
     picture: str | os.PathLike[str]
     picture_inputs: str

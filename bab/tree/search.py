@@ -114,6 +114,7 @@ def search(tree: Tree, steps: Steps, pace: Pace) -> Outcome:
     except KeyboardInterrupt as stop:
         tree.recall()
         source.outcome.stopped = cause(stop)
+    source.outcome.stopped = source.outcome.stopped or tree.open.lost_nodes
     return source.outcome
 
 
@@ -129,6 +130,7 @@ class _Nodes:
     def over(self) -> bool:
         """A reason to stop, if there is anything to do."""
         outcome, pace = self.outcome, self.pace
+        self.tree.open.cool()
         if not (outcome.witness or outcome.stopped) and len(self.tree.open):
             foreseen = self.least if self.rounds >= ROUNDS else 0.0
             outcome.stopped = pace.budget.exceeded(self.tree.size, foreseen) or pace.stop()
@@ -138,9 +140,10 @@ class _Nodes:
 
     def take(self) -> Batch | None:
         """As many nodes as are fair, fit, and have time; near the end a round gets fewer."""
+        pace = self.pace
+        self.tree.open.warm(1)  # what is lost is no work
         if not len(self.tree.open):
             return None
-        pace = self.pace
         fit = memory.room_mb() / (pace.node_mb * pace.workers + 1e-9)
         fair = -(-len(self.tree.open) // pace.workers)
         quick = max(pace.budget.left, LEAST_ROUND) / max(self.seconds, 1e-9)

@@ -19,6 +19,7 @@ from ...heuristics.splits.splits import Splits
 from ...instances.batch import Batch
 from ...instances.judges.replay import Witness
 from ...instances.network import Array
+from .cold import Cold, Shelf
 from .evidence import Evidence
 from .frontier import Frontier
 from .recorder import Recorder
@@ -58,13 +59,14 @@ class Grown:
 class Tree:
     """Nodes of one query from its roots on.
 
-    roots: a batch of nodes with nothing known, or with what is; listeners: hear of every change.
+    roots: a batch of nodes with nothing known, or with what is; listeners: hear of every change; shelf: where open
+    nodes go when memory gets short.
     """
 
-    def __init__(self, roots: Batch, listeners: Iterable[Recorder] = ()) -> None:
+    def __init__(self, roots: Batch, listeners: Iterable[Recorder] = (), shelf: Shelf | None = None) -> None:
         roots.number = np.arange(len(roots))
         self.root = roots  # with all that is proved of them
-        self.open = Frontier(replace(roots))
+        self.open = Frontier(replace(roots), shelf=shelf)
         self.stuck: list[Batch] = []
         self.ended: Counter[Evidence] = Counter()  # nodes
         self.lemmas: Counter[Evidence] = Counter()  # disjuncts refuted at the root
@@ -76,15 +78,15 @@ class Tree:
 
     @classmethod
     def again(
-        cls, root: Batch, nodes: Iterable[Batch], ended: Counter[Evidence], lemmas: Counter[Evidence], inner: int,
-        deepest: int, listeners: Iterable[Recorder] = (),
+        cls, root: Batch, nodes: Iterable[Batch | Cold], ended: Counter[Evidence], lemmas: Counter[Evidence],
+        inner: int, deepest: int, listeners: Iterable[Recorder] = (), shelf: Shelf | None = None,
     ) -> Tree:  # fmt: skip
         """A tree as it was left: `root` with all that is proved of it, its open nodes as a stack, the topmost last.
 
         Its size follows from the account. Listeners hear of what comes, not of what was.
         """
         tree = cls.__new__(cls)
-        tree.root, tree.open, tree.stuck, tree.hands = root, Frontier.of(nodes), [], []
+        tree.root, tree.open, tree.stuck, tree.hands = root, Frontier.of(nodes, shelf), [], []
         tree.ended, tree.lemmas, tree.inner, tree.deepest = Counter(ended), Counter(lemmas), inner, deepest
         tree.size = inner + tree.ended.total() + len(tree.open)
         tree.listeners = tuple(listeners)
@@ -127,8 +129,8 @@ class Tree:
         """Proved lower bound of the worst margin where it may be <= 0; +inf where nothing is left."""
         if not self.whole:
             return -np.inf
-        left = [*self.open, *self.hands, *self.stuck]
-        return min((float(b.margin.min()) for b in left if len(b)), default=np.inf)
+        left = [*self.hands, *self.stuck]
+        return min([self.open.margin, *(float(b.margin.min()) for b in left if len(b))])
 
     @property
     def evidence(self) -> Counter[Evidence]:
@@ -210,8 +212,12 @@ class Tree:
             listener.lemma(refuted, evidence)
         self.lemmas[evidence] += len(refuted)
         self.root = self._told(self.root, refuted, lower, upper)
-        self.open = Frontier.of(self._kept(self.open, evidence, refuted, lower, upper))
-        self.stuck = self._kept(self.stuck, evidence, refuted, lower, upper)
+
+        def kept(batch: Batch) -> Batch:
+            return self._kept(batch, evidence, refuted, lower, upper)
+
+        self.open = self.open.changed(kept)
+        self.stuck = [left for left in map(kept, self.stuck) if len(left)]
 
     def resolve(self, place: int, kinds: Array, duty: Array) -> None:
         """What became of the stuck nodes `stuck[place]` after all: those with an `Evidence` in kinds [B] have ended.
@@ -237,24 +243,21 @@ class Tree:
             return restrict(replace(batch, cuts=batch.cuts[:, :cuts]), kept)
 
         self.root = without(self.root)
-        self.open = Frontier.of([without(b) for b in self.open])
+        self.open = self.open.changed(without)
         self.stuck = [without(b) for b in self.stuck]
         for listener in self.listeners:
             listener.renamed(np.flatnonzero(kept))
 
     def _kept(
-        self, batches: Iterable[Batch], evidence: Evidence, refuted: list[int], lower: Array | None,
-        upper: Array | None,
-    ) -> list[Batch]:  # fmt: skip
-        left = []
-        for batch in batches:
-            batch = self._told(batch, refuted, lower, upper)
-            done = np.asarray(~batch.duty.any(axis=1) | (batch.pre_lower > batch.pre_upper).any(axis=1))
-            if done.any():
-                self._end(batch.number[done], np.full(int(done.sum()), evidence, dtype=np.int8))
-            if not done.all():
-                left.append(batch[~done])
-        return left
+        self, batch: Batch, evidence: Evidence, refuted: list[int], lower: Array | None, upper: Array | None
+    ) -> Batch:
+        """What is left of a batch when this is known; the others end."""
+        batch = self._told(batch, refuted, lower, upper)
+        done = np.asarray(~batch.duty.any(axis=1) | (batch.pre_lower > batch.pre_upper).any(axis=1))
+        if not done.any():
+            return batch
+        self._end(batch.number[done], np.full(int(done.sum()), evidence, dtype=np.int8))
+        return batch[~done]
 
     @staticmethod
     def _told(batch: Batch, refuted: list[int], lower: Array | None, upper: Array | None) -> Batch:

@@ -100,7 +100,8 @@ def digest_of(data: bytes) -> str:
 
 def frame_of(job: Job) -> Job:
     """The job without its nodes."""
-    return replace(job, open=[], stuck=[], ended=Counter(), lemmas=Counter(), size=0, inner=0, counts=Counter())
+    return replace(job, open=[], stuck=[], ended=Counter(), lemmas=Counter(), size=0, inner=0, counts=Counter(),
+                   cold=[])  # fmt: skip
 
 
 def with_nodes(frame: Job, nodes: Batch) -> Job:

@@ -24,8 +24,8 @@ __all__ = ["helping", "options_of_workers"]
 AFTER = 4.0  # seconds of search from which on processes repay their start
 LEAST_NODE = 5e-4  # seconds of a node, from which on its journey is little
 HERE = (  # options of the process that was asked: files, limits that are told with each errand, who helps
-    "timeout", "nodes", "log", "checkpoint", "every", "progress", "picture", "picture_inputs", "jobs", "workers",
-    "cluster", "memory_mb",
+    "timeout", "nodes", "log", "checkpoint", "every", "spill", "progress", "picture", "picture_inputs", "jobs",
+    "workers", "cluster", "memory_mb",
 )  # fmt: skip
 
 

@@ -40,6 +40,7 @@ TRIES = 3  # times that nodes are given to somebody before they are kept
 SLICE = 5.0  # seconds of an errand: what a checkpoint, or a worker that dies, may lose
 LEAST = 0.25  # seconds that an errand works before it is asked to come back: else nodes only travel
 PARTS = 2  # errands' worth of open nodes, for each of the team, from which on there is enough to share
+FIRST = 16  # members for whom there must be enough, where a team has more: a stack of nodes may never hold more
 LOOK = 0.1  # seconds between two looks at the limits
 SHARED = "others go on"  # why the search in this process ends
 
@@ -111,7 +112,7 @@ class Sharing:
                 self.team = self.gather()
                 LOG.info("workers: %s, after %.1f s of %.3g s a node", self.team.name, seconds, node_seconds)
             self.team.wait(0.0)
-            return self.team.free() > 0 and count >= PARTS * self.team.free()
+            return self.team.free() > 0 and count >= PARTS * min(self.team.free(), FIRST)
         except TeamError as error:
             self._give_up(str(error))
             return False
@@ -161,12 +162,15 @@ class _Shared:
 
     def _over(self) -> bool:
         outcome, tree = self.outcome, self.tree
+        tree.open.cool()
         if not outcome.witness and not outcome.stopped:
             waits = len(tree.open) or self.given or self.again
             if waits:
                 outcome.stopped = self.pace.budget.exceeded(tree.size) or self.pace.stop()
             elif self.kept:
                 outcome.stopped = f"{sum(map(len, self.kept))} nodes given {TRIES} times: {self.why}"
+            else:
+                outcome.stopped = tree.open.lost_nodes
             return bool(outcome.stopped) or not waits
         return True
 
@@ -177,7 +181,10 @@ class _Shared:
                 batch, tries = self.again.pop()
             elif count := len(self.tree.open):
                 fair = -(-count // max(free, PARTS * self.team.size()))
-                batch, tries = self.tree.take_shares(min(fair, self._most())), 0
+                try:
+                    batch, tries = self.tree.take_shares(min(fair, self._most())), 0
+                except IndexError:  # what was there is lost
+                    return
             else:
                 return
             self._send(batch, tries)

@@ -40,6 +40,7 @@ WRONG: dict[str, list[Any]] = {
     "workers": ["", "fibers", None, 2],
     "cluster": ["here", "local:0", "local:", "tcp://host", "http://host:80", "c.json", "a\0.yaml", None, 3, b"local"],
     "every": [0, -1.0, math.nan, math.inf, "60", None, True],
+    "spill": [None, 3, b"folder", True, "a\0b"],
     "progress": [0, "yes", None],
     "picture": ["p.jpg", "p", None, 3, b"p.png"],
     "input": [",", "a,", " ", None, 3, ("a",)],
