@@ -31,7 +31,7 @@ from .records import KINDS
 
 __all__ = ["BEFORE", "VERSION", "Sealed", "read_sealed", "sealed_bytes", "sealed_of", "write_sealed"]
 
-FORMAT, VERSION = "hypersplit jobs", 1
+FORMAT, VERSION = "hypersplit jobs", 2
 HEADER, SEAL = "header", "seal"
 BEFORE, NEW = ".before", ".new"  # behind a file's name: the one that it replaces, the one that is being written
 MOST_HEADER = 2**30  # bytes
