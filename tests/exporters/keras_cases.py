@@ -45,7 +45,8 @@ def _dense() -> list[tuple[str, Callable[[], Any], str]]:
 
     read = {
         "relu": layers.ReLU, "relu6": lambda: layers.ReLU(max_value=6.0), "leaky-relu": layers.LeakyReLU,
-        "relu-slope": lambda: layers.ReLU(negative_slope=0.2), "prelu": layers.PReLU, "dropout": layers.Dropout,
+        "relu-slope": lambda: layers.ReLU(negative_slope=0.2), "prelu": layers.PReLU,
+        "dropout": lambda: layers.Dropout(0.2),
         "tanh": lambda: layers.Activation("tanh"), "sigmoid": lambda: layers.Activation("sigmoid"),
         "hard-sigmoid": lambda: layers.Activation("hard_sigmoid"), "batchnorm": layers.BatchNormalization,
         "rescaling": lambda: layers.Rescaling(0.5, 0.1), "noise": lambda: layers.GaussianNoise(0.1),
@@ -58,7 +59,6 @@ def _dense() -> list[tuple[str, Callable[[], Any], str]]:
         "elu": (layers.ELU, "piecewise linear|jumps"), "gelu": (lambda: layers.Activation("gelu"), "piecewise|depend"),
         "silu": (lambda: layers.Activation("silu"), "depend"), "softplus": (lambda: layers.Activation("softplus"),
                                                                             "piecewise linear|Softplus"),
-        "layer-norm": (layers.LayerNormalization, "spread|depend"),
         "softmax-inside": (layers.Softmax, "last operator"),
     }  # fmt: skip
     rows = [*((n, around(m), "") for n, m in read.items()), *((n, around(m), why) for n, (m, why) in refused.items())]
@@ -80,9 +80,7 @@ def _images() -> list[tuple[str, Callable[[], Any], str]]:
         "conv-dilated": lambda: layers.Conv2D(2, 2, dilation_rate=2),
         "depthwise": lambda: layers.DepthwiseConv2D(3), "separable": lambda: layers.SeparableConv2D(3, 3),
         "conv-transposed": lambda: layers.Conv2DTranspose(2, 3, strides=2),
-        "maxpool": lambda: layers.MaxPooling2D(2), "maxpool-same": lambda: layers.MaxPooling2D(4, padding="same"),
-        "avgpool": lambda: layers.AveragePooling2D(2),
-        "avgpool-same": lambda: layers.AveragePooling2D(4, padding="same"),
+        "maxpool": lambda: layers.MaxPooling2D(2), "avgpool": lambda: layers.AveragePooling2D(2),
         "zero-pad": lambda: layers.ZeroPadding2D(1), "cropping": lambda: layers.Cropping2D(1),
         "upsampling": lambda: layers.UpSampling2D(2),
         "upsampling-bilinear": lambda: layers.UpSampling2D(2, interpolation="bilinear"),

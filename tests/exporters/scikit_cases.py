@@ -49,7 +49,9 @@ def _regressors() -> list[tuple[str, Callable[[], Any], str]]:
     from sklearn import decomposition, linear_model, neural_network, pipeline, preprocessing, tree
 
     def mlp(activation: str = "relu") -> Any:
-        return neural_network.MLPRegressor((6, 5), activation=activation, max_iter=40, random_state=7)
+        return neural_network.MLPRegressor(
+            hidden_layer_sizes=(6, 5), activation=activation, max_iter=40, random_state=7
+        )
 
     def behind(*steps: Any) -> Callable[[], Any]:
         return lambda: pipeline.make_pipeline(*steps, mlp())
@@ -66,7 +68,7 @@ def _regressors() -> list[tuple[str, Callable[[], Any], str]]:
         ("two-scalers", behind(preprocessing.StandardScaler(), preprocessing.MinMaxScaler()), ""),
         ("linear", linear_model.LinearRegression, ""), ("ridge", linear_model.Ridge, ""),
         ("normalizer", behind(preprocessing.Normalizer()), "Normalizer|depend"),
-        ("polynomial", behind(preprocessing.PolynomialFeatures()), "depend"),
+        ("polynomial", behind(preprocessing.PolynomialFeatures()), "ArrayFeatureExtractor|depend"),
         ("tree", tree.DecisionTreeRegressor, "TreeEnsemble"),
     ]
 
@@ -75,11 +77,11 @@ def _classifiers() -> list[tuple[str, Callable[[], Any], str]]:
     from sklearn import ensemble, linear_model, neural_network, pipeline, preprocessing
 
     def mlp(activation: str = "relu") -> Any:
-        return neural_network.MLPClassifier((6,), activation=activation, max_iter=40, random_state=7)
+        return neural_network.MLPClassifier(hidden_layer_sizes=(6,), activation=activation, max_iter=40, random_state=7)
 
     return [
         ("mlp-classifier-relu", mlp, ""), ("mlp-classifier-tanh", lambda: mlp("tanh"), ""),
         ("pipeline-classifier", lambda: pipeline.make_pipeline(preprocessing.StandardScaler(), mlp()), ""),
-        ("logistic-regression", linear_model.LogisticRegression, ""),
+        ("logistic-regression", linear_model.LogisticRegression, "LinearClassifier"),
         ("forest", lambda: ensemble.RandomForestClassifier(3, max_depth=2), "TreeEnsemble"),
     ]  # fmt: skip

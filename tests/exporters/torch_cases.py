@@ -25,11 +25,17 @@ def torch_cases() -> list[Case]:
         return []
     rows = [*_activations(), *_images(), *_chains(), *_forms()]
     cases = [
-        Case(f"torch-{'dynamo' if dynamo else 'traced'}-{name}", _maker(module, shape, dynamo), refused)
+        Case(f"torch-{'dynamo' if dynamo else 'traced'}-{name}", _maker(module, shape, dynamo), _by(refused, dynamo))
         for name, module, shape, refused in rows
         for dynamo in (True, False)
     ]
     return [case for case in cases if case.name not in NOT_EXPORTED]
+
+
+def _by(refused: str, dynamo: bool) -> str:
+    """Why a network is refused, which the word before a colon may say of one exporter alone."""
+    exporter, _, why = refused.rpartition(": ")
+    return why if exporter in ("", "dynamo" if dynamo else "traced") else ""
 
 
 def _maker(make: Callable[[], Any], shape: tuple[int, ...], dynamo: bool) -> Callable[[], Export]:
@@ -163,7 +169,8 @@ def _chains() -> list[Row]:
          VECTOR, ""),
         ("sequence-mlp", lambda: nn.Sequential(nn.Linear(3, 5), nn.ReLU(), nn.Flatten(), nn.Linear(10, 2)), (1, 2, 3),
          ""),
-        ("rnn", recurrent(nn.RNN), (1, 2, 3), "RNN"), ("lstm", recurrent(nn.LSTM), (1, 2, 3), "LSTM|Sigmoid|depend"),
+        ("rnn", recurrent(nn.RNN), (1, 2, 3), "traced: RNN"),
+        ("lstm", recurrent(nn.LSTM), (1, 2, 3), "LSTM|Sigmoid|depend"),
         ("gru", recurrent(nn.GRU), (1, 2, 3), "GRU|depend"),
         ("transformer", lambda: nn.TransformerEncoderLayer(4, 2, 6, batch_first=True), (1, 3, 4), "depend|spread"),
         ("bilinear", lambda: _Form(lambda x: nn.functional.bilinear(x, x, _ramp(2, 4, 4))), VECTOR, PRODUCT),
