@@ -78,12 +78,13 @@ def _activations() -> list[Row]:
 
     read = {
         "relu": nn.ReLU, "leaky-relu": nn.LeakyReLU, "prelu": lambda: nn.PReLU(8), "relu6": nn.ReLU6,
-        "hardtanh": nn.Hardtanh, "hardsigmoid": nn.Hardsigmoid, "threshold": lambda: nn.Threshold(0.0, 0.0),
-        "softshrink": nn.Softshrink, "rrelu": nn.RReLU, "tanh": nn.Tanh, "sigmoid": nn.Sigmoid,
+        "hardtanh": nn.Hardtanh, "hardsigmoid": nn.Hardsigmoid, "rrelu": nn.RReLU, "tanh": nn.Tanh,
+        "sigmoid": nn.Sigmoid,
         "tanhshrink": nn.Tanhshrink, "identity": nn.Identity, "dropout": nn.Dropout,
         "batchnorm1d": lambda: nn.BatchNorm1d(8),
     }  # fmt: skip
     refused = {
+        "threshold": (lambda: nn.Threshold(0.0, 0.0), f"dynamo: {JUMPS}"), "softshrink": (nn.Softshrink, ""),
         "hardshrink": (nn.Hardshrink, ""), "elu": (nn.ELU, CURVED), "selu": (nn.SELU, CURVED),
         "celu": (nn.CELU, CURVED), "gelu": (nn.GELU, CURVED), "softplus": (nn.Softplus, CURVED),
         "softsign": (nn.Softsign, CURVED), "logsigmoid": (nn.LogSigmoid, CURVED), "mish": (nn.Mish, CURVED),
@@ -200,13 +201,13 @@ def _forms() -> list[Row]:
         "assigned": lambda x: _assigned(x), "where-constant": lambda x: torch.where(_ramp(1, 4) > 0, f.relu(x), x),
         "masked": lambda x: x.masked_fill(_ramp(1, 4) > 0, 0.5).abs(), "power-1": lambda x: f.relu(x).pow(1.0),
         "split-sizes": lambda x: torch.cat([p.abs() for p in x.split([1, 3], 1)][::-1], 1), "neg": lambda x: -x.abs(),
-        "where-relu": lambda x: torch.where(x > 0, x, 0.1 * x), "mask-product": lambda x: x * (x > 0),
     }  # fmt: skip
     refused = {
         "square": (lambda x: x * x, PRODUCT), "power-2": (lambda x: x**2, "power|depend"), "exp": (torch.exp, CURVED),
         "argmax": (lambda x: x.argmax(1), "jumps|integer|becomes"), "sort": (lambda x: x.sort(1).values, "TopK"),
         "normalize": (lambda x: f.normalize(x), "depend|ReduceL2"), "where": (lambda x: torch.where(x > 0, x, x + 1),
                                                                              "jumps"),
+        "where-relu": (lambda x: torch.where(x > 0, x, 0.1 * x), JUMPS), "mask": (lambda x: x * (x > 0), JUMPS),
         "sign": (lambda x: x.sign(), JUMPS), "round": (lambda x: x.round(), JUMPS), "sin": (torch.sin, CURVED),
     }  # fmt: skip
     rows = [*((n, form, "") for n, form in forms.items()), *((n, form, why) for n, (form, why) in refused.items())]
