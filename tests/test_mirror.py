@@ -1,6 +1,7 @@
 """Tests mirror the modules: FOLDER/ROOM/name.py is tested by tests/FOLDER/ROOM/test_name.py.
 
-What is about many modules at once stands in `tests/whole/`, what is about the checkout in `tests/` itself.
+What is about many modules at once stands in `tests/whole/`, what is about the checkout in `tests/` itself, and what
+needs frameworks that export networks in `tests/exporters/`.
 """
 
 from __future__ import annotations
@@ -85,6 +86,7 @@ BY_ANOTHER_DOOR = {
     "bab/studies/kpoly.py", "bab/studies/max_subproblems.py",
     "instances/judges/real_points.py",
     "instances/expressions/matrices.py",
+    "instances/operators/learned.py",
     "instances/operators/softmax.py",
     "instances/operators/sequences.py",
     "instances/onnx/ports.py",
@@ -133,7 +135,7 @@ def test_every_test_file_has_its_module() -> None:
         and path.relative_to(TESTS).as_posix() not in {*sum(ELSEWHERE.values(), ()), *sum(TOGETHER.values(), ())}
     ]
     assert strays == []
-    assert all(path.parent in (TESTS, TESTS / "whole") or path.relative_to(TESTS).parts[0] in FOLDERS
+    assert all(path.parent in (TESTS, TESTS / "whole") or path.relative_to(TESTS).parts[0] in (*FOLDERS, "exporters")
                for path in TESTS.rglob("*.py"))  # fmt: skip
 
 

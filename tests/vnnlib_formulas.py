@@ -116,6 +116,22 @@ def random_commands(rng: np.random.Generator, inputs: int, outputs: int, depth: 
     return blank(rng).join(parts)
 
 
+def in_version_2(text: str, shape: tuple[int, ...] = ()) -> str:
+    """A VNN-LIB 1 text with one network's tensors in place of its variables; `shape` is the input's."""
+    counts = [len(re.findall(rf"\(\s*declare-const\s+{letter}_", text)) for letter in "XY"]
+    shape = shape or (counts[0],)
+
+    def element(match: re.Match[str]) -> str:
+        if match[1] == "Y":
+            return f"Y[{match[2]}]"
+        return f"X[{','.join(map(str, np.unravel_index(int(match[2]), shape)))}]"
+
+    body = re.sub(r"\(\s*declare-const\s+[XY]_[0-9]+\s+Real\s*\)", "", text)
+    body = re.sub(r"\(=(?=\s)", "(==", re.sub(r"\b([XY])_([0-9]+)\b", element, body))
+    tensors = f"(declare-input X real [{','.join(map(str, shape))}])(declare-output Y Real [{counts[1]}])"
+    return f"(vnnlib-version <2.0>)(declare-network f {tensors})\n{body}"
+
+
 EXACT: list[bool] = []  # whether literals are the numbers that their digits are
 
 

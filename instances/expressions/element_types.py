@@ -23,7 +23,7 @@ from .affine import Expression
 from .node import Constant, Value
 
 __all__ = [
-    "FLOATS", "INTEGERS", "check_constant", "check_integers", "in_int64", "narrows", "result_type", "rounding",
+    "FLOAT", "FLOATS", "INTEGERS", "check_constant", "check_integers", "in_int64", "narrows", "result_type", "rounding",
     "type_name", "widens",
 ]  # fmt: skip
 

@@ -36,6 +36,7 @@ from .indices import (
     triangle,
     where,
 )
+from .learned import linear_regressor, scaler
 from .linear import average_pool, batch_normalization, conv, gemm, global_average_pool, matmul, reduce
 from .maxima import extremum, global_max_pool, max_pool, reduce_extremum
 from .moves import concat, cut, expand, flatten, pad, reshape, split, squeeze, tile, transpose, unsqueeze
@@ -154,6 +155,8 @@ OPERATORS: dict[str, Operator] = {
     "Unsqueeze": unsqueeze,
     "Upsample": resize,
     "Where": where,
+    "ai.onnx.ml.LinearRegressor": linear_regressor,
+    "ai.onnx.ml.Scaler": scaler,
 }
 
 _JUMPS = "it jumps, and no sum of ReLUs does"

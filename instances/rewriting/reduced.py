@@ -1,8 +1,9 @@
 """A query without its equalities: the same question over the free inputs z alone, x = T z + c (`elimination`).
 
 The network. Where every solved input is a free one or its negative, the columns of the layers that read x are added,
-as long as no sum rounds: two copies of a network with equal inputs cost what their free inputs cost. Otherwise a layer
-x = T z + c stands before the first one, which declares what its coefficients round.
+as long as no sum rounds: two copies of a network with equal inputs cost what their free inputs cost, and neurons that
+compute the same from them are kept once (`merged`). Otherwise a layer x = T z + c stands before the first one, which
+declares what its coefficients round.
 
 The input set. Bounds of solved inputs become rows over z, or bounds of z where they have one term; half-spaces are
 rewritten in rational numbers. What floats cannot hold is rounded outward, by SLACK besides: an input set of thin
@@ -17,6 +18,7 @@ from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..network import Array, Layer, Matrix, Network
 from ..property import InputSet
@@ -24,6 +26,7 @@ from ..query import Query
 from ..rounding import LITERALS
 from ..sparse import is_sparse, sp
 from .elimination import Affine, Solution, solved
+from .merged import without_copies
 
 __all__ = ["without_equalities"]
 
@@ -43,10 +46,20 @@ def without_equalities(query: Query) -> Query | None:
         region = _region(query.region, solution)
         if region is None:
             return None
-        network = _folded(query.network, solution) or _before(query.network, solution)
+        merged = without_copies(query.network, _alike(solution, query.region.size))
+        network = _folded(merged, solution) or _before(merged, solution)
     except OverflowError:  # a rational number beyond float64: the rows of the input set do as well
         return query
     return replace(query, network=network, region=region, lift=solution)
+
+
+def _alike(solution: Solution, size: int) -> NDArray[np.int64]:
+    """[size] for each input the free one that it equals, itself where it is free or equals none."""
+    alike = np.arange(size)
+    for i, (terms, constant) in solution.solved.items():
+        if constant == 0 and list(terms.values()) == [1]:
+            alike[i] = next(iter(terms))
+    return alike
 
 
 def _region(region: InputSet, solution: Solution) -> InputSet | None:
@@ -142,7 +155,8 @@ def _folded(network: Network, solution: Solution) -> Network | None:
         signs[i] = solution.place[next(iter(terms))], float(c)
     layers = []
     for layer in network.layers:
-        weights = [w if s else _columns(w, solution, signs) for s, w in zip(layer.sources, layer.weights, strict=True)]
+        pairs, rounded = zip(layer.sources, layer.weights, strict=True), layer.roundings > 0
+        weights = [w if s else _columns(w, solution, signs, rounded) for s, w in pairs]
         if any(w is None for w in weights):
             return None
         layers.append(replace(layer, weights=tuple(weights)))
@@ -150,8 +164,8 @@ def _folded(network: Network, solution: Solution) -> Network | None:
     return replace(network, input_size=size, layers=tuple(layers), input_shape=(size,), parts=())
 
 
-def _columns(w: Matrix, solution: Solution, signs: dict[int, tuple[int, float]]) -> Matrix | None:
-    """w T for a T of signs, None where a sum of its columns rounds."""
+def _columns(w: Matrix, solution: Solution, signs: dict[int, tuple[int, float]], rounded: bool) -> Matrix | None:
+    """w T for a T of signs, None where a sum of its columns rounds, or where weights that were rounded cancel."""
     if is_sparse(w):
         place, sign = np.zeros(w.shape[1], dtype=np.int64), np.ones(w.shape[1])
         place[solution.kept] = np.arange(len(solution.kept))
@@ -165,6 +179,8 @@ def _columns(w: Matrix, solution: Solution, signs: dict[int, tuple[int, float]])
         old, more = total[:, at].copy(), factor * w[:, i]
         new = old + more
         part = new - old
+        if rounded and np.any(old * more < 0.0):  # what they were rounded by is no part of the little that is left
+            return None
         if np.any((old - (new - part)) + (more - part)):  # what Knuth's sum of two rounds off
             return None
         total[:, at] = new

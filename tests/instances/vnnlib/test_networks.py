@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from vnnlib_formulas import random_text
+from vnnlib_formulas import in_version_2, random_text
 
 from hypersplit.instances.errors import PropertyError
 from hypersplit.instances.property import Property
@@ -18,22 +17,6 @@ from hypersplit.instances.vnnlib.reader import parse_property, read_property
 BENCHMARKS = Path(__file__).resolve().parents[3] / ".." / "shared" / "benchmarks"
 F = "(vnnlib-version <2.0>)\n(declare-network f (declare-input X real [1,2]) (declare-output Y real [2]))\n"
 BOX = "(assert (and (<= X[0,0] 1) (>= X[0,0] -1) (<= X[0,1] 1) (>= X[0,1] -1)))\n"
-
-
-def in_version_2(text: str, shape: tuple[int, ...] = ()) -> str:
-    """A VNN-LIB 1 text with one network's tensors in place of its variables; `shape` is the input's."""
-    counts = [len(re.findall(rf"\(\s*declare-const\s+{letter}_", text)) for letter in "XY"]
-    shape = shape or (counts[0],)
-
-    def element(match: re.Match[str]) -> str:
-        if match[1] == "Y":
-            return f"Y[{match[2]}]"
-        return f"X[{','.join(map(str, np.unravel_index(int(match[2]), shape)))}]"
-
-    body = re.sub(r"\(\s*declare-const\s+[XY]_[0-9]+\s+Real\s*\)", "", text)
-    body = re.sub(r"\(=(?=\s)", "(==", re.sub(r"\b([XY])_([0-9]+)\b", element, body))
-    tensors = f"(declare-input X real [{','.join(map(str, shape))}])(declare-output Y Real [{counts[1]}])"
-    return f"(vnnlib-version <2.0>)(declare-network f {tensors})\n{body}"
 
 
 def same(a: Property, b: Property) -> bool:
