@@ -3,38 +3,31 @@
 ReLU: the triangle relaxation's upper line through (l, 0) and (u, u); below, any slope in [0, 1] through the origin:
 *adaptive* (1 where u > -l, else 0; CROWN, Zhang et al. 2018; DeepPoly, Singh et al. 2019) or *parallel* (u / (u - l);
 Fast-Lin, Weng et al. 2018, and DeepZ). Sigmoid and tanh: the line of a chosen slope, moved out until it
-touches the curve.
+touches the curve. Other curves: the pair of lines with the least area between them (`relaxations/envelopes.py`).
 
 Slopes may be any floats; intercepts are rounded outward, so every line is valid for real numbers, not only for floats.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 
+from ...instances.curves.names import is_curve
 from ...instances.network import Array, activate, derivative
 from ...instances.rounding import CURVE_SLACK, ROUND_UP, TINY, UNIT
+from ..relaxations.envelopes import supports
+from ..relaxations.lines import Lines
 
 __all__ = ["Lines", "lines"]
 
 FLATTEST = 1e-9  # below this slope the touching point is ill-conditioned: a horizontal line is used
 
 
-class Lines(NamedTuple):
-    """Per neuron, shapes as the bounds': lower and upper slope and intercept."""
-
-    lower_slope: Array
-    lower_intercept: Array
-    upper_slope: Array
-    upper_intercept: Array
-
-
 def lines(kind: str, lower: Array, upper: Array, slopes: str = "adaptive") -> Lines:
     """Valid lines for act on [lower, upper], elementwise.
 
-    kind: a member of ACTIVATIONS; lower <= upper, finite, any equal shapes; slopes: "adaptive" or "parallel".
+    kind: of a layer (`instances/network.py`); lower <= upper, finite, of equal shapes; slopes: "adaptive" or
+    "parallel".
     Raises ValueError for an unknown kind or slope rule.
     """
     if slopes not in ("adaptive", "parallel"):
@@ -46,6 +39,8 @@ def lines(kind: str, lower: Array, upper: Array, slopes: str = "adaptive") -> Li
         return _relu(lower, upper, slopes)
     if kind in ("sigmoid", "tanh"):
         return _s_shaped(kind, lower, upper)
+    if is_curve(kind):
+        return supports(kind, lower, upper, 0.5 * lower + 0.5 * upper)
     raise ValueError(f"no relaxation for activation {kind!r}")
 
 

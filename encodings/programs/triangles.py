@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...instances.batch import Node
-from ...instances.network import Array, Matrix, activate
+from ...instances.network import Array, Matrix, curved, value_range
 from ...instances.query import Query
 from ...instances.rounding import CURVE_SLACK, ROUND_UP, TINY
 from ...instances.sparse import sp
@@ -68,7 +68,7 @@ class Triangles:
             )
         columns = [self.lp.add_columns(*ends) for ends in column_boxes(layer.kind, low, high)]
         self.first[flat], self.second[flat] = columns[0], columns[-1]
-        self.value_column[k][index] = columns[-1] if layer.kind in ("sigmoid", "tanh") else columns[0]
+        self.value_column[k][index] = columns[-1] if curved(layer.kind) else columns[0]
         signs = (1.0, -1.0) if layer.kind == "relu" else (1.0,)
         block = -self.affine(k, index)
         for sign, column in zip(signs, columns, strict=False):
@@ -187,7 +187,9 @@ def column_boxes(kind: str, low: Array, high: Array) -> list[tuple[Array, Array]
         ]
     if kind == "identity":
         return [(low, high)]
-    return [(low, high), (activate(kind, low) - CURVE_SLACK, activate(kind, high) + CURVE_SLACK)]
+    least, most = value_range(kind, low, high)
+    slack = CURVE_SLACK * (1.0 + np.maximum(np.abs(least), np.abs(most)))
+    return [(low, high), (least - slack, most + slack)]
 
 
 def _triangle(low: Array, high: Array, old: Array) -> tuple[Array, Array, Array]:
