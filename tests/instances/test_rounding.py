@@ -11,13 +11,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from wide_curves import wide_curve
 
 from hypersplit.encodings.linear.number_range import LARGEST
 from hypersplit.instances import rounding
+from hypersplit.instances.curves.names import CURVES
 from hypersplit.instances.expressions.affine import MAX_ENTRIES
-from hypersplit.instances.network import activate
+from hypersplit.instances.network import activate, derivative
 from hypersplit.instances.rounding import (
     CURVE_SLACK,
+    CURVE_VALUE,
     ELEMENTARY,
     EPS,
     EPS_32,
