@@ -5,9 +5,11 @@ A question is the disjunct of an instance that optimised root bounds leave most 
     linear         the lower line that is nearer (CROWN, DeepPoly)
     slopes-last    optimised slopes for the margins, hidden bounds linear
     slopes         optimised slopes for hidden bounds and margins
-    LP-LAST        triangle LP for the margins, hidden bounds linear
+    LP-LAST        triangle LP for the margins, hidden bounds greedy
+    linear+LP      triangle LP for the margins, hidden bounds linear
     slopes+LP      triangle LP for the margins, hidden bounds by slopes
-    LP-ALL         triangle LPs for every hidden bound that slopes leave loose, then for the margins
+    LP-ALL         triangle LPs for every hidden bound, from those by slopes on, and then for the margins; no limit of
+                   time cuts it off unless the user gives one
     pairs          rows of pairs of ReLUs with multipliers in back-substitution, for hidden bounds too
     partial-N      MILP with the N most important ReLUs binary, hidden bounds by slopes; SCIP's word, nothing rigorous
 Per step: the share that it wins of the gap between the linear bound and the lowest value that an attack finds, and what
@@ -16,6 +18,7 @@ it costs, the steps before it that it builds on included.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -24,11 +27,11 @@ from typing import Any
 
 import numpy as np
 
+from ...encodings.layerwise.lp_steps import lp_all_node
 from ...encodings.linear.bounds import Bounds
 from ...encodings.linear.linear_bounds import LinearBoundOptions, bound
 from ...encodings.milp.close import MilpOptions, close
 from ...encodings.programs.lp import TriangleLP
-from ...encodings.programs.lp import tighten as tighten_by_lp
 from ...encodings.slopes.optimised_bounds import OptimiseOptions, optimise, tighten
 from ...encodings.slopes.phase_bounds import disjunct_minima
 from ...heuristics.attacks.attacks import points_in, projected_gradient
@@ -42,7 +45,8 @@ from .frame import Findings, Row, Settings, Study, new_figure
 __all__ = ["STEPS", "STUDY"]
 
 STEPS = (
-    "greedy", "linear", "slopes-last", "slopes", "LP-LAST", "slopes+LP", "LP-ALL", "pairs", "partial-16", "partial-48",
+    "greedy", "linear", "slopes-last", "slopes", "LP-LAST", "linear+LP", "slopes+LP", "LP-ALL", "pairs", "partial-16",
+    "partial-48",
 )  # fmt: skip
 COLUMNS = {
     "instance": str, "family": str, "step": str, "unstable": int, "bound": float, "upper": float, "seconds": float,
@@ -59,8 +63,11 @@ class _Root:
     batch: Batch
     seconds: float  # an LP's or a MILP's
     seed: int
+    cut: float = math.inf  # seconds for the hidden bounds of LP-ALL
 
     def __post_init__(self) -> None:
+        greedy = LinearBoundOptions(slopes="parallel")
+        self.greedy, self.greedy_seconds = _timed(lambda: bound(self.query, self.batch, greedy))
         self.linear, self.linear_seconds = _timed(lambda: bound(self.query, self.batch, LinearBoundOptions()))
         options = OptimiseOptions(iterations=HIDDEN_ITERATIONS)
         self.slopes, spent = _timed(lambda: tighten(self.query, self.batch, self.linear, options))
@@ -79,14 +86,10 @@ class _Root:
     def step(self, name: str) -> tuple[float, float, int]:
         """(bound, seconds, unstable ReLUs) of one step."""
         if name == "greedy":
-            found, seconds = _timed(lambda: bound(self.query, self.batch, LinearBoundOptions(slopes="parallel")))
-            return self._margin(found), seconds, self._unstable(found)
+            return self._margin(self.greedy), self.greedy_seconds, self._unstable(self.greedy)
         if name == "linear":
             return self._margin(self.linear), self.linear_seconds, self._unstable(self.linear)
-        hidden, before = (
-            (self.linear, self.linear_seconds) if name in ("slopes-last", "LP-LAST")
-            else (self.slopes, self.slopes_seconds)
-        )  # fmt: skip
+        hidden, before = self._hidden(name)
         known = replace(self.batch, pre_lower=hidden.pre_lower, pre_upper=hidden.pre_upper)
         unstable = self._unstable(hidden)
         if name.startswith("slopes") and name != "slopes+LP":
@@ -107,10 +110,17 @@ class _Root:
         lp, spent = _timed(lambda: TriangleLP(self.query, known.node(0)).minimise(self.disjunct, self.seconds))
         return lp.bound, before + spent, unstable
 
+    def _hidden(self, name: str) -> tuple[Bounds, float]:
+        """The hidden bounds that a step begins with, and what they cost."""
+        if name == "LP-LAST":
+            return self.greedy, self.greedy_seconds
+        if name in ("slopes-last", "linear+LP"):
+            return self.linear, self.linear_seconds
+        return self.slopes, self.slopes_seconds
+
     def _all_by_lp(self, batch: Batch) -> Batch:
-        unstable = np.flatnonzero((batch.pre_lower[0] < 0.0) & (batch.pre_upper[0] > 0.0) & self.query.relu)
-        lower, upper = tighten_by_lp(self.query, batch.node(0), unstable, time.monotonic() + self.seconds)
-        return replace(batch, pre_lower=lower[None], pre_upper=upper[None])
+        found = lp_all_node(self.query, batch.node(0), self.cut)
+        return replace(batch, pre_lower=found.pre_lower[None], pre_upper=found.pre_upper[None])
 
     def _by_pairs(self, batch: Batch) -> tuple[float, int]:
         plain = bound(self.query, batch, LinearBoundOptions(hidden=False))
@@ -138,11 +148,12 @@ def _rows(settings: Settings, former: Sequence[Row]) -> Iterator[Row]:
     for problem in problems(settings):
         missing = [name for name in STEPS if (problem.name, name) not in done]
         if missing:
-            yield from _of_problem(problem, missing, settings.seed)
+            yield from _of_problem(problem, missing, settings)
 
 
-def _of_problem(problem: Problem, missing: Sequence[str], seed: int) -> Iterator[Row]:
-    asked = [_Root(query, root(query), problem.timeout, seed) for query in queries(*problem.load())]
+def _of_problem(problem: Problem, missing: Sequence[str], settings: Settings) -> Iterator[Row]:
+    cut = problem.timeout if settings.limited else math.inf
+    asked = [_Root(query, root(query), problem.timeout, settings.seed, cut) for query in queries(*problem.load())]
     still = [one for one in asked if one.disjunct >= 0]
     if not still:
         return
@@ -203,7 +214,8 @@ def _text(settings: Settings, rows: Sequence[Row]) -> list[str]:
     return [
         f"{count} questions ({source}): of each instance that optimised slopes leave open, the most suspicious disjunct"
         f" on the root node. Slopes take {HIDDEN_ITERATIONS} iterations for hidden neurons, {MARGIN_ITERATIONS} for "
-        "margins; an LP-ALL, an LP or a MILP has the study's time limit.",
+        "margins; an LP or a MILP has the study's time limit, the hidden bounds of LP-ALL have none unless --timeout "
+        "gives one.",
         "The gap goes from the linear bound to the lowest value that an attack finds. Seconds include the steps that a "
         "step builds on.",
     ]

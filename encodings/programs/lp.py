@@ -164,10 +164,13 @@ class TriangleLP:
         return 2.0 * float(reach.max() + np.abs(self.query.network.layers[-1].bias).max()) + 1.0
 
 
-def tighten(query: Query, node: Node, neurons: Array, deadline: float) -> tuple[Array, Array]:
+def tighten(
+    query: Query, node: Node, neurons: Array, deadline: float, worth: float = WORTH
+) -> tuple[Array, Array]:
     """Bounds of pre-activations by LPs, layer by layer, over the layers before and the phases of its own.
 
-    neurons: flat indices; deadline: time.monotonic() at which the rest keeps its bounds. Each layer starts
+    neurons: flat indices; deadline: time.monotonic() at which the rest keeps its bounds; worth: share of a neuron's
+    width that an LP must be able to win. Each layer starts
     with linear bounds from what the layers before it have won. Returns (pre_lower, pre_upper) [neurons], never
     worse than the node's; some lower bound is above its upper bound only where the region is proved empty.
 
@@ -195,7 +198,7 @@ def tighten(query: Query, node: Node, neurons: Array, deadline: float) -> tuple[
         triangles.set_node(node)
         index = np.flatnonzero(wanted[part])
         if len(index) and len(triangles.lp.row_lower):
-            tighten_layer(triangles, k, index, node, deadline)
+            tighten_layer(triangles, k, index, node, deadline, worth=worth)
         won = won or bool(
             (node.pre_lower[part] != before[0]).any() or (node.pre_upper[part] != before[1]).any()
         )
@@ -204,7 +207,8 @@ def tighten(query: Query, node: Node, neurons: Array, deadline: float) -> tuple[
 
 
 def tighten_layer(
-    triangles: Triangles, k: int, index: Index, node: Node, deadline: float, stable_too: bool = False
+    triangles: Triangles, k: int, index: Index, node: Node, deadline: float, stable_too: bool = False,
+    worth: float = WORTH,
 ) -> None:
     """Minimise and maximise the pre-activations `index` of layer k; the node's bounds change in place.
 
@@ -220,7 +224,7 @@ def tighten_layer(
         j = int(index[i])
         hope = -sign * (low[j] if sign > 0.0 else high[j]) - reached[0 if sign > 0.0 else 1, i]
         stable = not stable_too and layer.kind == "relu" and (low[j] >= 0.0 or high[j] <= 0.0)
-        if stable or not hope > WORTH * (high[j] - low[j]):
+        if stable or not hope > worth * (high[j] - low[j]):
             continue
         if time.monotonic() >= deadline:
             return
