@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...instances.batch import Node
-from ...instances.network import Array, Layer
+from ...instances.network import Array, Layer, curved
 from ...instances.query import Query
 from ...instances.rounding import FEW_ROUNDINGS, TINY, UP, gamma
 from ..linear.bounds import LinearBoundOptions
@@ -37,6 +37,8 @@ Index = NDArray[np.intp]
 LEAST_WEIGHT = 1e-9  # margin multipliers that sum to less say nothing about t and are dropped
 MOST_TANGENTS = 20  # half-spaces around a ball that an LP is given one after another
 KEPT_TANGENTS = 60  # of them that a fresh LP begins with
+SUPPORT_ROUNDS = 6  # in which an LP is given lines of curves at its point
+MOST_SUPPORTS = 8  # pairs of such lines a neuron, with which an LP is built afresh
 SEEN = 1e-8  # how much a point must violate one, relative to its numbers: more than the simplex' tolerance
 LEAST_SECONDS = 0.01  # for an LP with one more
 WORTH = 1e-3  # a bound is tightened only if it may gain more than this part of the neuron's width
@@ -85,6 +87,7 @@ class TriangleLP:
 
     def _set(self, node: Node) -> None:
         self.empty = bool((node.lower > node.upper).any() or (node.pre_lower > node.pre_upper).any())
+        self.node = node
         if not self.empty:
             self.triangles.set_node(node)
 
@@ -94,7 +97,8 @@ class TriangleLP:
         The LP is built afresh where the node needs rows that were never made (a neuron unstable here and
         stable at the first node), or where too many half-spaces of other nodes have piled up.
         """
-        if self.triangles.covers(node) and len(self.tangents) <= 2 * KEPT_TANGENTS:
+        few = self.triangles.supports <= MOST_SUPPORTS * self.query.neurons
+        if few and self.triangles.covers(node) and len(self.tangents) <= 2 * KEPT_TANGENTS:
             self._set(node)
         else:
             self._build(node)
@@ -125,7 +129,8 @@ class TriangleLP:
         return LPBound(value, point, upper, lp.simplex.iterations(), status)  # fmt: skip
 
     def _solve(self, time_limit: float) -> str:
-        """Solve; where the input set has a norm ball, with half-spaces that touch it where the point lies outside."""
+        """Solve; where the input set has a norm ball, with half-spaces that touch it where the point lies outside, and
+        where there are curves, with lines that touch the hulls of their graphs."""
         lp, ball, end = self.triangles.lp, self.query.region.ball, time.monotonic() + time_limit
         status = lp.solve(time_limit)
         for _ in range(0 if ball is None else MOST_TANGENTS):
@@ -137,6 +142,10 @@ class TriangleLP:
                 break
             self.tangents.append(row)
             self.triangles.add_tangents(row[None])
+            status = lp.solve(max(end - time.monotonic(), LEAST_SECONDS))
+        for _ in range(SUPPORT_ROUNDS if any(map(curved, self.query.kinds)) else 0):
+            if status != "optimal" or time.monotonic() >= end or not self.triangles.add_supports(self.node):
+                break
             status = lp.solve(max(end - time.monotonic(), LEAST_SECONDS))
         return status
 

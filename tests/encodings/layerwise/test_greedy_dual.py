@@ -91,7 +91,7 @@ def test_the_best_multipliers_reach_the_lp(seed: int) -> None:
 
 
 def solved(query: Query, node: Node, row: int) -> tuple[float, list[Multipliers]]:
-    """(optimum of (C) for a chain of ReLUs, its multipliers), columns x_0, then z_v and x_v of each layer."""
+    """(optimum of (C) for a chain, its multipliers), columns x_0, then z_v and x_v of each layer."""
     network: Network = query.network
     widths = [network.input_size, *(size for layer in network.layers[:-1] for size in (layer.size, layer.size))]
     start = np.cumsum([0, *widths])
@@ -107,12 +107,12 @@ def solved(query: Query, node: Node, row: int) -> tuple[float, list[Multipliers]
             line[before : before + network.sizes[v - 1]] = -np.asarray(layer.weights[0])[i]
             equal.append(line)
             sides.append(float(layer.bias[i]))
-            upper = lines("relu", low[[i]], high[[i]])
-            for slope, shift in ((0.0, 0.0), (1.0, 0.0)):  # 0 <= x, z <= x
+            upper = lines(layer.kind, low[[i]], high[[i]])
+            for slope in (float(layer.kind == "identity"), 1.0):  # 0 <= x of a ReLU, z <= x
                 line = np.zeros(total)
                 line[z + i], line[x + i] = slope, -1.0
                 under.append(line)
-                limits.append(-shift)
+                limits.append(0.0)
             line = np.zeros(total)
             line[z + i], line[x + i] = -float(upper.upper_slope[0]), 1.0
             under.append(line)

@@ -312,6 +312,26 @@ def test_s_shaped_activations_are_relaxed_soundly(kind: str) -> None:
         assert answer.bound >= interval - 1e-9, f"seed {seed}"
 
 
+def test_curves_get_lines_at_the_lps_point() -> None:
+    """e^x - 1.2 x on [-1, 1] is bounded by its minimum 1.2 - 1.2 log 1.2, and lines of one node serve its children."""
+    layers = (
+        Layer((0,), (np.ones((1, 1)),), np.zeros(1), "exp"),
+        Layer((0, 1), (np.array([[-1.2]]), np.ones((1, 1))), np.zeros(1)),
+    )
+    query = output_query(Network(1, layers), -np.ones(1), np.ones(1), np.array([[1.0]]))
+    node = bounded(query, root(query).node(0))
+    assert node is not None
+    lp, least = TriangleLP(query, node), 1.2 - 1.2 * np.log(1.2)
+    assert least - 1e-3 <= lp.minimise(0, SECONDS).bound <= least
+    assert lp.triangles.supports > 0
+    for low, high in ((-1.0, 0.0), (0.5, 1.0), (0.1, 0.3)):
+        child = replace(node, lower=np.array([low]), upper=np.array([high]))
+        child = replace(child, pre_lower=child.lower.copy(), pre_upper=child.upper.copy())
+        lp.update(child)
+        truth = float((np.exp(x := np.linspace(low, high, 10_001)) - 1.2 * x).min())
+        assert truth - 1e-3 <= lp.minimise(0, SECONDS).bound <= truth + 1e-12
+
+
 def test_inexact_weights_and_biases_enter_the_bound() -> None:
     """Layers known only up to `roundings` and `bias_error`: the bound also holds for networks that far away."""
     roundings, bias_error = 2**30, 1e-4

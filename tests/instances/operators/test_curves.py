@@ -30,7 +30,7 @@ FORMS: dict[str, list[Any]] = {
 
 @pytest.mark.parametrize("form", FORMS)
 def test_verdicts_are_those_of_a_grid(form: str, tmp_path: Path) -> None:
-    """Beyond what a grid and the steepest slope allow `unsat`, at the grid's largest value `sat`; values are enclosed."""
+    """Beyond what lies between grid points `unsat`, just below the grid's largest value `sat`; values are enclosed."""
     rng = np.random.default_rng(len(form))
     weights = {"w": normal(rng, 2, 3), "b": normal(rng, 3), "v": normal(rng, 3, 1), "three": np.float32(3.0)}
     nodes = [node("Gemm", ["x", "w", "b"], ["z"]), *FORMS[form], node("MatMul", ["o", "v"], ["y"])]
