@@ -1,7 +1,10 @@
 """Study `ladder`: the steps of bounding a root, from the cheapest to the dearest, on the same questions.
 
 A question is the disjunct of an instance that optimised root bounds leave most suspicious. With Salman et al. (2019):
+    IBP            intervals, layer by layer
+    2-layer        walks of two layers back, from intervals
     greedy         parallel lines everywhere (Fast-Lin), LP-GREEDY
+    dual           the greedy dual's multipliers, valued with triangles in place of lines
     linear         the lower line that is nearer (CROWN, DeepPoly)
     slopes-last    optimised slopes for the margins, hidden bounds linear
     slopes         optimised slopes for hidden bounds and margins
@@ -27,6 +30,8 @@ from typing import Any
 
 import numpy as np
 
+from ...encodings.layerwise.decoupling import decoupled
+from ...encodings.layerwise.greedy_dual import dual_bound, greedy_multipliers
 from ...encodings.layerwise.lp_steps import lp_all_node
 from ...encodings.linear.bounds import Bounds
 from ...encodings.linear.linear_bounds import LinearBoundOptions, bound
@@ -45,12 +50,13 @@ from .frame import Findings, Row, Settings, Study, new_figure
 __all__ = ["STEPS", "STUDY"]
 
 STEPS = (
-    "greedy", "linear", "slopes-last", "slopes", "LP-LAST", "linear+LP", "slopes+LP", "LP-ALL", "pairs", "partial-16",
-    "partial-48",
+    "IBP", "2-layer", "greedy", "dual", "linear", "slopes-last", "slopes", "LP-LAST", "linear+LP", "slopes+LP",
+    "LP-ALL", "pairs", "partial-16", "partial-48",
 )  # fmt: skip
 COLUMNS = {
     "instance": str, "family": str, "step": str, "unstable": int, "bound": float, "upper": float, "seconds": float,
 }  # fmt: skip
+DEPTHS = {"IBP": 1, "2-layer": 2}
 HIDDEN_ITERATIONS, MARGIN_ITERATIONS = 10, 40  # of optimised slopes
 STARTS, ATTACK_STEPS = 32, 60
 
@@ -85,6 +91,12 @@ class _Root:
 
     def step(self, name: str) -> tuple[float, float, int]:
         """(bound, seconds, unstable ReLUs) of one step."""
+        if name in DEPTHS:
+            (known, least), seconds = _timed(lambda: decoupled(self.query, self.batch.node(0), DEPTHS[name]))
+            return float(self.query.per_disjunct(least[None])[0, self.disjunct]), seconds, self._unstable(known.batch)
+        if name == "dual":
+            value, spent = _timed(self._dual)
+            return value, self.greedy_seconds + spent, self._unstable(self.greedy)
         if name == "greedy":
             return self._margin(self.greedy), self.greedy_seconds, self._unstable(self.greedy)
         if name == "linear":
@@ -109,6 +121,12 @@ class _Root:
             return answer.bound, before + answer.seconds, unstable
         lp, spent = _timed(lambda: TriangleLP(self.query, known.node(0)).minimise(self.disjunct, self.seconds))
         return lp.bound, before + spent, unstable
+
+    def _dual(self) -> float:
+        node = replace(self.batch, pre_lower=self.greedy.pre_lower, pre_upper=self.greedy.pre_upper).node(0)
+        rows = range(self.query.starts[self.disjunct], self.query.starts[self.disjunct + 1])
+        found = [dual_bound(self.query, node, row, greedy_multipliers(self.query, node, row)) for row in rows]
+        return max(found)
 
     def _hidden(self, name: str) -> tuple[Bounds, float]:
         """The hidden bounds that a step begins with, and what they cost."""

@@ -20,6 +20,8 @@ from ..linear.linear_bounds import bound
 
 __all__ = ["decoupled"]
 
+ROWS = 256  # neurons that are bounded at a time
+
 
 def decoupled(query: Query, node: Node, k: int, slopes: str = "adaptive") -> tuple[Node, Array]:
     """(the node with bounds of all neurons, lower bounds [rows] of the margins), from the node's box alone.
@@ -31,56 +33,64 @@ def decoupled(query: Query, node: Node, k: int, slopes: str = "adaptive") -> tup
     if k < 1:
         raise ValueError(f"k = {k}: expected at least 1")
     options = LinearBoundOptions(slopes=slopes, hidden=False, kernel="plain")
-    network = query.network
-    lows, highs = [node.lower], [node.upper]
-    pre_lower, pre_upper = np.full(query.neurons, -np.inf), np.full(query.neurons, np.inf)
+    network, boxes = query.network, [(node.lower, node.upper)]
+    hidden = np.full(query.neurons, -np.inf), np.full(query.neurons, np.inf)
     for end, layer in enumerate(network.layers[:-1], start=1):
-        part = query.slices[end - 1]
-        asked, start = _piece(network, max(1, end - k + 1), end, lows, highs, both=True)
-        least = _margins(asked, (pre_lower[start : part.start], pre_upper[start : part.start]), options)
-        pre_lower[part], pre_upper[part] = least[: layer.size], -least[layer.size :]
-        low, high = value_range(layer.kind, pre_lower[part], pre_upper[part])
-        lows.append(low)
-        highs.append(high)
+        part, first = query.slices[end - 1], max(1, end - k + 1)
+        for rows in np.array_split(np.arange(layer.size), -(-layer.size // ROWS)):
+            asked = _piece(network, first, end, boxes, _both(layer, rows))
+            least = _margins(asked, query, hidden, first, end, options)
+            hidden[0][part.start + rows], hidden[1][part.start + rows] = least[: len(rows)], -least[len(rows) :]
+        boxes.append(value_range(layer.kind, hidden[0][part], hidden[1][part]))
     end = len(network.layers)
-    asked, start = _piece(network, max(1, end - k + 1), end, lows, highs, both=False)
-    margins = _margins(asked, (pre_lower[start:], pre_upper[start:]), options)
-    return replace(node, pre_lower=pre_lower, pre_upper=pre_upper), margins
+    first = max(1, end - k + 1)
+    margins = _margins(_piece(network, first, end, boxes, network.layers[-1]), query, hidden, first, end, options)
+    return replace(node, pre_lower=hidden[0], pre_upper=hidden[1]), margins
 
 
-def _piece(
-    network: Network, first: int, end: int, lows: list[Array], highs: list[Array], both: bool
-) -> tuple[Query, int]:
-    """(layers first..end as a query of the last one's pre-activations, `both` of them and their negatives; how many
-    neurons lie before it). Values before layer `first` are its inputs."""
-    sizes = network.sizes[:first]
-    offsets = np.cumsum([0, *sizes])
-    layers = [_shifted(network.layers[v - 1], first, offsets) for v in range(first, end + 1)]
-    last = replace(layers[-1], kind="identity")
-    if both:
-        weights = tuple(np.concatenate([w, -w]) for w in last.weights)
-        last = replace(last, weights=weights, bias=np.concatenate([last.bias, -last.bias]))
-    small = Network(int(offsets[-1]), (*layers[:-1], last))
-    region = InputSet.box(np.concatenate(lows[:first]), np.concatenate(highs[:first]))
-    rows = last.size
-    case = Case(region, tuple(Polyhedron(row[None], np.zeros(1)) for row in np.eye(rows)))
-    return Query(small, region, np.arange(rows + 1), case), int(sum(sizes[1:]))
+def _both(layer: Layer, rows: Array) -> Layer:
+    """Pre-activations of some neurons, and their negatives."""
+    picked = [w[rows] if isinstance(w, np.ndarray) else w[rows].toarray() for w in layer.weights]
+    weights = tuple(np.concatenate([w, -w]) for w in picked)
+    return replace(layer, kind="identity", weights=weights, bias=np.concatenate([layer.bias[rows], -layer.bias[rows]]))
 
 
-def _shifted(layer: Layer, first: int, offsets: Array) -> Layer:
+def _piece(network: Network, first: int, end: int, boxes: list[tuple[Array, Array]], last: Layer) -> Query:
+    """The layers first..end-1 and `last` behind them as a query; values before layer `first` that they read are its
+    inputs."""
+    layers = [*network.layers[first - 1 : end - 1], last]
+    read = sorted({s for layer in layers for s in layer.sources if s < first})
+    offsets = dict(zip(read, np.cumsum([0, *(network.sizes[s] for s in read)]).tolist(), strict=False))
+    inputs = max(1, sum(network.sizes[s] for s in read))
+    small = Network(inputs, tuple(_shifted(layer, first, offsets, inputs) for layer in layers))
+    ends = [np.concatenate([boxes[s][i] for s in read] or [np.zeros(1)]) for i in range(2)]
+    region = InputSet.box(*ends)
+    case = Case(region, (Polyhedron(np.zeros((1, last.size)), np.zeros(1)),))
+    return Query(small, region, np.array([0, last.size]), case)
+
+
+def _shifted(layer: Layer, first: int, offsets: dict[int, int], inputs: int) -> Layer:
     """A layer whose sources before `first` are parts of one input, weights dense."""
-    inputs, sources, weights = np.zeros((layer.size, int(offsets[-1]))), [], []
+    merged, sources, weights = np.zeros((layer.size, inputs)), [], []
     for s, w in zip(layer.sources, layer.weights, strict=True):
         dense = w if isinstance(w, np.ndarray) else w.toarray()
         if s < first:
-            inputs[:, offsets[s] : offsets[s + 1]] = dense
+            merged[:, offsets[s] : offsets[s] + dense.shape[1]] = dense
         else:
             sources.append(s - first + 1)
             weights.append(dense)
-    return replace(layer, sources=(0, *sources), weights=(inputs, *weights))
+    return replace(layer, sources=(0, *sources), weights=(merged, *weights))
 
 
-def _margins(query: Query, hidden: tuple[Array, Array], options: LinearBoundOptions) -> Array:
-    """Lower bounds of the query's rows from the bounds of its hidden neurons."""
-    batch = replace(root(query), pre_lower=hidden[0][None], pre_upper=hidden[1][None])
-    return np.asarray(bound(query, batch, options).margins[0])
+def _margins(
+    asked: Query, query: Query, hidden: tuple[Array, Array], first: int, end: int, options: LinearBoundOptions
+) -> Array:
+    """Lower bounds of the rows of a piece from what is known of its hidden neurons."""
+    inside = np.arange(query.neurons)[slice(*_span(query, first, end))]
+    batch = replace(root(asked), pre_lower=hidden[0][None, inside], pre_upper=hidden[1][None, inside])
+    return np.asarray(bound(asked, batch, options).margins[0])
+
+
+def _span(query: Query, first: int, end: int) -> tuple[int, int]:
+    """Flat numbers of the neurons of the layers first..end-1."""
+    return (query.slices[first - 1].start, query.slices[end - 2].stop) if end > first else (0, 0)

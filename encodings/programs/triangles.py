@@ -5,8 +5,8 @@ in [0, -l]. The triangle (Ehlers 2017; paper 2) is then one short row per unstab
     -l/(u-l) y + u/(u-l) s <= -ul/(u-l),
 its multiplier is that of y <= u(z-l)/(u-l), and a phase fixes a column (s = 0 or y = 0): a child node
 differs from its parent by a few bounds and coefficients. Curves get the two lines of `relaxations`, and more
-that touch the hull of the graph where an LP's point lies outside it (`add_supports`), all of them computed anew for each
-node; an identity is a column. Only the affine rows z = W x + b are long, and they never change.
+that touch the hull of the graph where an LP's point lies outside it (`add_supports`), all of them computed
+anew for each node; an identity is a column. Only the affine rows z = W x + b are long, and they never change.
 """
 
 from __future__ import annotations

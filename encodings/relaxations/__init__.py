@@ -1,1 +1,1 @@
-"""Which lines enclose the graph of one nonlinearity? Envelopes of curves, of steps and of maxima."""
+"""Which lines enclose the graph of one nonlinearity? Sigmoids, and envelopes of any curve."""
