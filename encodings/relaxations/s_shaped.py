@@ -1,6 +1,6 @@
 """Lines of sigmoid and tanh: a line of a chosen slope, moved out until it touches the curve.
 
-Above: the chord where the curve is convex, else the tangent through (l, act(l)), or that at the middle where the curve is
+Above: the chord where the curve is convex, else the tangent through (l, act(l)), or that at the middle where it is
 concave. The line below is the upper one of the point-mirrored curve 2 act(0) - act(-z).
 """
 
