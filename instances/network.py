@@ -16,7 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .checks import finite_array, finite_matrix, whole_number
+from .curves.names import CURVES, curve, is_curve
 from .errors import NetworkError
+from .rounding import CURVE_VALUE, ELEMENTARY
 from .sparse import is_sparse
 
 if TYPE_CHECKING:
@@ -29,7 +31,8 @@ __all__ = ["ACTIVATIONS", "Array", "Layer", "Matrix", "Network", "Port", "sequen
 Array = NDArray[Any]  # float64 where nothing else is said
 Matrix = Any  # Array, or scipy.sparse.csr_array of float64 where that is cheaper
 
-ACTIVATIONS = ("identity", "relu", "sigmoid", "tanh")
+# of a layer, or the name of a curve with a parameter (`curves.names`): "elu:1.5", "power:3"
+ACTIVATIONS = ("identity", "relu", *CURVES)
 
 
 @dataclass(frozen=True)
@@ -56,15 +59,16 @@ class Layer:
     sources: tuple[int, ...]  # values read, ascending, each once; 0 is the input, k the value of layers[k - 1]
     weights: tuple[Matrix, ...]  # one [size, size of that source] per source, float64, dense or csr_array
     bias: Array  # [size]
-    kind: str = "identity"  # one of ACTIVATIONS, applied to every neuron of the layer
+    kind: str = "identity"  # one of ACTIVATIONS or another curve's name, applied to every neuron of the layer
     name: str = ""  # the ONNX node that the layer comes from, for messages
     bias_error: float = 0.0  # bound on |bias - exact folded bias|, per entry (folding rounds)
     roundings: int = 0  # each weight is the exact one up to a relative error of roundings * 2**-53
 
     def __post_init__(self) -> None:
         name = f"layer {self.name!r}"
-        if not isinstance(self.kind, str) or self.kind not in ACTIVATIONS:
-            raise NetworkError(f"{name}: activation {self.kind!r}, expected one of {ACTIVATIONS}")
+        if not isinstance(self.kind, str) or not (self.kind in ACTIVATIONS or is_curve(self.kind)):
+            others = "or one like 'elu:1.5' and 'power:3'"
+            raise NetworkError(f"{name}: activation {self.kind!r}, expected one of {ACTIVATIONS} {others}")
         if not isinstance(self.sources, tuple) or not isinstance(self.weights, tuple):
             raise NetworkError(f"{name}: sources and weights must be tuples, one weight matrix a source")
         if len(self.sources) != len(self.weights):
@@ -138,7 +142,7 @@ class Network:
 
     @property
     def piecewise_linear(self) -> bool:
-        """Whether splitting phases can make the network affine (no sigmoid, no tanh)."""
+        """Whether splitting phases can make the network affine (there are no curves)."""
         return all(layer.kind in ("identity", "relu") for layer in self.layers)
 
     @cached_property
@@ -229,27 +233,40 @@ def _leads(sources: Sequence[tuple[int, ...]], s: int, read: tuple[int, ...]) ->
     return False
 
 
+def curved(kind: str) -> bool:
+    """Whether an activation is a curve: no phase makes it affine."""
+    return kind not in ("identity", "relu")
+
+
 def activate(kind: str, z: Array) -> Array:
     """act(z), elementwise."""
     if kind == "relu":
         return np.maximum(z, 0.0)
-    if kind == "sigmoid":
-        return 0.5 * (1.0 + np.tanh(0.5 * z))
-    if kind == "tanh":
-        return np.tanh(z)
-    return z
+    return curve(kind).value(z) if curved(kind) else z
 
 
 def derivative(kind: str, z: Array) -> Array:
     """act'(z), elementwise; 0 at a ReLU's kink."""
     if kind == "relu":
         return (z > 0).astype(np.float64)
-    if kind == "sigmoid":
-        s = activate("sigmoid", z)
-        return s * (1.0 - s)
-    if kind == "tanh":
-        return 1.0 - np.tanh(z) ** 2
-    return np.ones_like(z)
+    return curve(kind).slope(z) if curved(kind) else np.ones_like(z)
+
+
+def value_range(kind: str, lower: Array, upper: Array) -> tuple[Array, Array]:
+    """Bounds of act(z) for real z in [lower, upper], elementwise: act at the ends and at the curve's turns between
+    them, and beyond by what values of curves round."""
+    low, high = activate(kind, lower), activate(kind, upper)
+    if not curved(kind):
+        return low, high
+    if kind in ("sigmoid", "tanh"):
+        return low - ELEMENTARY, high + ELEMENTARY
+    ends = low, high
+    low, high = np.minimum(*ends), np.maximum(*ends)
+    for turn in curve(kind).turns:
+        inside = (lower < turn) & (turn < upper)
+        value = float(activate(kind, np.array(turn)))
+        low, high = np.where(inside, np.minimum(low, value), low), np.where(inside, np.maximum(high, value), high)
+    return low - CURVE_VALUE * (1.0 + np.abs(low)), high + CURVE_VALUE * (1.0 + np.abs(high))
 
 
 def sequential(weights: list[Array], biases: list[Array], last: str = "identity") -> Network:

@@ -19,10 +19,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 __all__ = [
-    "CURVE_SLACK", "DOUBLE_NOISE", "ELEMENTARY", "EPS", "EPS_32", "FEW_ROUNDINGS", "FEW_ROUNDINGS_32", "INVERSE_ERROR",
-    "LAST_ROUNDINGS", "LEAST_PRODUCT", "LITERALS", "MOST_PRODUCT", "NOISE", "RESIDUAL", "ROUND_UP", "SHIFT", "SMALLEST",
-    "SMALLEST_32", "SPARE", "SPARE_32", "TINY", "TINY_32", "TINY_SQUARE", "UNDERFLOW", "UNIT", "UP", "gamma",
-    "gamma_32",
+    "CURVE_SLACK", "CURVE_VALUE", "DOUBLE_NOISE", "ELEMENTARY", "EPS", "EPS_32", "FEW_ROUNDINGS", "FEW_ROUNDINGS_32",
+    "INVERSE_ERROR", "LAST_ROUNDINGS", "LEAST_PRODUCT", "LITERALS", "MOST_PRODUCT", "NOISE", "RESIDUAL", "ROUND_UP",
+    "SHIFT", "SMALLEST", "SMALLEST_32", "SPARE", "SPARE_32", "TINY", "TINY_32", "TINY_SQUARE", "UNDERFLOW", "UNIT",
+    "UP", "gamma", "gamma_32",
 ]  # fmt: skip
 
 Terms = TypeVar("Terms", float, NDArray[np.float64])
@@ -67,7 +67,11 @@ TINY_32 = 1e-30  # what sums lose below float32's range: 10^7 of its smallest no
 # A value of tanh or of the sigmoid made of it: eight units in the last place of 1; numpy's and libm's tanh err by less
 # than four of the result, which is below 1, and the sigmoid halves that and rounds once more
 ELEMENTARY = 2.0**-49
-# A line along such a curve, per unit of the terms in it: the values' errors, a few roundings of the terms, and the
+# A value or a slope v of any curve of `curves/`, times 1 + |v|: up to three of numpy's functions one behind another, of
+# at most four units in the last place each (2^-50), which none of them enlarges beyond 1 + |v|, and a few roundings;
+# powers up to 16 are off by fewer than 16 u
+CURVE_VALUE = 2.0**-47
+# A line along a sigmoid or tanh, per unit of the terms in it: the values' errors, a few roundings of the terms, and the
 # second-order error of the touching point (1e-7 off at most, where the curvature is below 1e-9); and a box that lies
 # beside such lines in one linear program
 CURVE_SLACK = 1e-12

@@ -23,6 +23,7 @@ TOGETHER: dict[str, tuple[str, ...]] = {
     "bab/rungs": ("bab/rungs/test_rung.py",),
     "encodings/certificates": ("encodings/certificates/test_certificates.py", "bab/steps/test_certified.py"),
     "heuristics/boundaries": ("heuristics/boundaries/test_nearest_boundary.py",),
+    "instances/curves": ("instances/curves/test_names.py", "instances/test_network.py", "instances/test_rounding.py"),
     "instances/expressions": ("instances/operators/test_operators.py", "instances/onnx/test_reader.py"),
     "instances/operators": (
         "instances/operators/test_operators.py", "instances/operators/test_mutations.py",

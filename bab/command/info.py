@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from ...instances.errors import UnsupportedOperatorError
-from ...instances.network import Layer, Matrix, Network, Port
+from ...instances.network import Layer, Matrix, Network, Port, curved
 from ...instances.property import Case, Property
 from ..run.options import named
 
@@ -88,6 +88,7 @@ def _network(network: Network, unstable: Sequence[int] | None) -> Iterator[str]:
     if network.unmodelled:
         yield f"rounding  {network.unmodelled}: nothing can be proved of this file"
     names = {"relu": "ReLU", "sigmoid": "sigmoid", "tanh": "tanh"}
+    names |= {layer.kind: layer.kind for layer in network.layers if curved(layer.kind) and layer.kind not in names}
     kinds = {kind: sum(x.size for x in network.layers if x.kind == kind) for kind in names}
     counts = [f"{_grouped(n)} {names[kind]}" for kind, n in kinds.items() if n or kind == "relu"]
     coefficients = sum(_coefficients(layer) for layer in network.layers)

@@ -111,6 +111,7 @@ class Settings:
     only: tuple[str, ...] = ()  # globs that choose among them; () for all
     jobs: int = 1  # instances at a time
     limit: int | None = None  # inputs of a network; None for the study's own number
+    limited: bool = False  # the user gave the time limit, it is not the study's own
 
     @property
     def lasting(self) -> dict[str, Any]:
@@ -161,8 +162,9 @@ def study(args: argparse.Namespace) -> int:
         raise InputError(f"study {name}: takes no --jobs; {', '.join(SIDE_BY_SIDE)} do")
     if args.limit and name not in LIMITED:
         raise InputError(f"study {name}: takes no --limit; {', '.join(LIMITED)} do")
-    timeout, given = args.timeout or chosen.timeout, str(args.instances or "")
-    settings = Settings(timeout, args.quick, args.seed, given, tuple(args.only), args.jobs, args.limit)
+    timeout, limited, given = args.timeout or chosen.timeout, args.timeout is not None, str(args.instances or "")
+    only, jobs = tuple(args.only), args.jobs
+    settings = Settings(timeout, args.quick, args.seed, given, only, jobs, args.limit, limited)
     folder = args.out or Path(f"hypersplit-study-{name}")
     rows = run(chosen, settings, folder / f"{name}.csv", args.resume)
     findings = chosen.findings(settings, rows)

@@ -1,13 +1,18 @@
 """Study `ladder`: the steps of bounding a root, from the cheapest to the dearest, on the same questions.
 
 A question is the disjunct of an instance that optimised root bounds leave most suspicious. With Salman et al. (2019):
+    IBP            intervals, layer by layer
+    2-layer        walks of two layers back, from intervals
     greedy         parallel lines everywhere (Fast-Lin), LP-GREEDY
+    dual           the greedy dual's multipliers, valued with triangles in place of lines
     linear         the lower line that is nearer (CROWN, DeepPoly)
     slopes-last    optimised slopes for the margins, hidden bounds linear
     slopes         optimised slopes for hidden bounds and margins
-    LP-LAST        triangle LP for the margins, hidden bounds linear
+    LP-LAST        triangle LP for the margins, hidden bounds greedy
+    linear+LP      triangle LP for the margins, hidden bounds linear
     slopes+LP      triangle LP for the margins, hidden bounds by slopes
-    LP-ALL         triangle LPs for every hidden bound that slopes leave loose, then for the margins
+    LP-ALL         triangle LPs for every hidden bound, from those by slopes on, and then for the margins; no limit of
+                   time cuts it off unless the user gives one
     pairs          rows of pairs of ReLUs with multipliers in back-substitution, for hidden bounds too
     partial-N      MILP with the N most important ReLUs binary, hidden bounds by slopes; SCIP's word, nothing rigorous
 Per step: the share that it wins of the gap between the linear bound and the lowest value that an attack finds, and what
@@ -16,6 +21,7 @@ it costs, the steps before it that it builds on included.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -24,11 +30,13 @@ from typing import Any
 
 import numpy as np
 
+from ...encodings.layerwise.decoupling import decoupled
+from ...encodings.layerwise.greedy_dual import dual_bound, greedy_multipliers
+from ...encodings.layerwise.lp_steps import lp_all_node
 from ...encodings.linear.bounds import Bounds
 from ...encodings.linear.linear_bounds import LinearBoundOptions, bound
 from ...encodings.milp.close import MilpOptions, close
 from ...encodings.programs.lp import TriangleLP
-from ...encodings.programs.lp import tighten as tighten_by_lp
 from ...encodings.slopes.optimised_bounds import OptimiseOptions, optimise, tighten
 from ...encodings.slopes.phase_bounds import disjunct_minima
 from ...heuristics.attacks.attacks import points_in, projected_gradient
@@ -42,11 +50,13 @@ from .frame import Findings, Row, Settings, Study, new_figure
 __all__ = ["STEPS", "STUDY"]
 
 STEPS = (
-    "greedy", "linear", "slopes-last", "slopes", "LP-LAST", "slopes+LP", "LP-ALL", "pairs", "partial-16", "partial-48",
+    "IBP", "2-layer", "greedy", "dual", "linear", "slopes-last", "slopes", "LP-LAST", "linear+LP", "slopes+LP",
+    "LP-ALL", "pairs", "partial-16", "partial-48",
 )  # fmt: skip
 COLUMNS = {
     "instance": str, "family": str, "step": str, "unstable": int, "bound": float, "upper": float, "seconds": float,
 }  # fmt: skip
+DEPTHS = {"IBP": 1, "2-layer": 2}
 HIDDEN_ITERATIONS, MARGIN_ITERATIONS = 10, 40  # of optimised slopes
 STARTS, ATTACK_STEPS = 32, 60
 
@@ -59,8 +69,11 @@ class _Root:
     batch: Batch
     seconds: float  # an LP's or a MILP's
     seed: int
+    cut: float = math.inf  # seconds for the hidden bounds of LP-ALL
 
     def __post_init__(self) -> None:
+        greedy = LinearBoundOptions(slopes="parallel")
+        self.greedy, self.greedy_seconds = _timed(lambda: bound(self.query, self.batch, greedy))
         self.linear, self.linear_seconds = _timed(lambda: bound(self.query, self.batch, LinearBoundOptions()))
         options = OptimiseOptions(iterations=HIDDEN_ITERATIONS)
         self.slopes, spent = _timed(lambda: tighten(self.query, self.batch, self.linear, options))
@@ -78,15 +91,17 @@ class _Root:
 
     def step(self, name: str) -> tuple[float, float, int]:
         """(bound, seconds, unstable ReLUs) of one step."""
+        if name in DEPTHS:
+            (known, least), seconds = _timed(lambda: decoupled(self.query, self.batch.node(0), DEPTHS[name]))
+            return float(self.query.per_disjunct(least[None])[0, self.disjunct]), seconds, self._unstable(known.batch)
+        if name == "dual":
+            value, spent = _timed(self._dual)
+            return value, self.greedy_seconds + spent, self._unstable(self.greedy)
         if name == "greedy":
-            found, seconds = _timed(lambda: bound(self.query, self.batch, LinearBoundOptions(slopes="parallel")))
-            return self._margin(found), seconds, self._unstable(found)
+            return self._margin(self.greedy), self.greedy_seconds, self._unstable(self.greedy)
         if name == "linear":
             return self._margin(self.linear), self.linear_seconds, self._unstable(self.linear)
-        hidden, before = (
-            (self.linear, self.linear_seconds) if name in ("slopes-last", "LP-LAST")
-            else (self.slopes, self.slopes_seconds)
-        )  # fmt: skip
+        hidden, before = self._hidden(name)
         known = replace(self.batch, pre_lower=hidden.pre_lower, pre_upper=hidden.pre_upper)
         unstable = self._unstable(hidden)
         if name.startswith("slopes") and name != "slopes+LP":
@@ -107,10 +122,23 @@ class _Root:
         lp, spent = _timed(lambda: TriangleLP(self.query, known.node(0)).minimise(self.disjunct, self.seconds))
         return lp.bound, before + spent, unstable
 
+    def _dual(self) -> float:
+        node = replace(self.batch, pre_lower=self.greedy.pre_lower, pre_upper=self.greedy.pre_upper).node(0)
+        rows = range(self.query.starts[self.disjunct], self.query.starts[self.disjunct + 1])
+        found = [dual_bound(self.query, node, row, greedy_multipliers(self.query, node, row)) for row in rows]
+        return max(found)
+
+    def _hidden(self, name: str) -> tuple[Bounds, float]:
+        """The hidden bounds that a step begins with, and what they cost."""
+        if name == "LP-LAST":
+            return self.greedy, self.greedy_seconds
+        if name in ("slopes-last", "linear+LP"):
+            return self.linear, self.linear_seconds
+        return self.slopes, self.slopes_seconds
+
     def _all_by_lp(self, batch: Batch) -> Batch:
-        unstable = np.flatnonzero((batch.pre_lower[0] < 0.0) & (batch.pre_upper[0] > 0.0) & self.query.relu)
-        lower, upper = tighten_by_lp(self.query, batch.node(0), unstable, time.monotonic() + self.seconds)
-        return replace(batch, pre_lower=lower[None], pre_upper=upper[None])
+        found = lp_all_node(self.query, batch.node(0), self.cut)
+        return replace(batch, pre_lower=found.pre_lower[None], pre_upper=found.pre_upper[None])
 
     def _by_pairs(self, batch: Batch) -> tuple[float, int]:
         plain = bound(self.query, batch, LinearBoundOptions(hidden=False))
@@ -138,11 +166,12 @@ def _rows(settings: Settings, former: Sequence[Row]) -> Iterator[Row]:
     for problem in problems(settings):
         missing = [name for name in STEPS if (problem.name, name) not in done]
         if missing:
-            yield from _of_problem(problem, missing, settings.seed)
+            yield from _of_problem(problem, missing, settings)
 
 
-def _of_problem(problem: Problem, missing: Sequence[str], seed: int) -> Iterator[Row]:
-    asked = [_Root(query, root(query), problem.timeout, seed) for query in queries(*problem.load())]
+def _of_problem(problem: Problem, missing: Sequence[str], settings: Settings) -> Iterator[Row]:
+    cut = problem.timeout if settings.limited else math.inf
+    asked = [_Root(query, root(query), problem.timeout, settings.seed, cut) for query in queries(*problem.load())]
     still = [one for one in asked if one.disjunct >= 0]
     if not still:
         return
@@ -203,7 +232,8 @@ def _text(settings: Settings, rows: Sequence[Row]) -> list[str]:
     return [
         f"{count} questions ({source}): of each instance that optimised slopes leave open, the most suspicious disjunct"
         f" on the root node. Slopes take {HIDDEN_ITERATIONS} iterations for hidden neurons, {MARGIN_ITERATIONS} for "
-        "margins; an LP-ALL, an LP or a MILP has the study's time limit.",
+        "margins; an LP or a MILP has the study's time limit, the hidden bounds of LP-ALL have none unless --timeout "
+        "gives one.",
         "The gap goes from the linear bound to the lowest value that an attack finds. Seconds include the steps that a "
         "step builds on.",
     ]

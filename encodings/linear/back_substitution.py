@@ -23,9 +23,9 @@ import numpy as np
 
 from ...instances import memory
 from ...instances.batch import Batch
-from ...instances.network import Array, activate
+from ...instances.network import Array, value_range
 from ...instances.query import Query
-from ...instances.rounding import ELEMENTARY, UP, gamma
+from ...instances.rounding import UP, gamma
 from .bounds import Bounds, LinearBoundOptions, MarginFunctions, MeanFunctions, at_least, norm
 from .conjunctions import refute_conjunctions
 from .first_layer_ball import Ball
@@ -333,8 +333,9 @@ class Pass(Backward):
             self.lowers.append(np.maximum(lower, 0.0))
             self.uppers.append(np.maximum(upper, 0.0))
         else:
-            self.lowers.append(activate(kind, lower) - ELEMENTARY)
-            self.uppers.append(activate(kind, upper) + ELEMENTARY)
+            low, high = value_range(kind, lower, upper)
+            self.lowers.append(low)
+            self.uppers.append(high)
         self.lines.append(lines(kind, lower, upper, self.options.slopes))
 
     def _blocks(self, k: int, rows: Array, deadline: float) -> Iterator[Array]:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from ...instances.batch import Batch
-from ...instances.network import activate
+from ...instances.network import value_range
 from ...instances.query import Query
-from ...instances.rounding import ELEMENTARY
 from .back_substitution import Pass
 from .bounds import LinearBoundOptions
 from .prepared_layers import prepared_of
@@ -34,6 +33,5 @@ class InheritedPass(Pass):
             low, high = batch.pre_lower[:, part], batch.pre_upper[:, part]
             self.lines.append(None if kind == "identity" else lines(kind, low, high))
             ends = low.min(axis=0, keepdims=True), high.max(axis=0, keepdims=True)
-            if kind != "identity":
-                ends = activate(kind, ends[0]), activate(kind, ends[1])
-            reaches.append(np.maximum(np.abs(ends[0]), np.abs(ends[1])) + ELEMENTARY)
+            ends = value_range(kind, *ends)
+            reaches.append(np.maximum(np.abs(ends[0]), np.abs(ends[1])))

@@ -2,10 +2,12 @@
 
 Error terms are relative: they hold as long as no product or sum overflows and what underflows does not matter. From
     M_0 = max(|lower|, |upper|, 1),    M_k = max(sum_s |W_ks| M_s + |b_k| + its error, 1)
+(a curve steeper than 1 makes of M_k the largest of M_k, its values up to there, and M_k times its steepest slope)
 one walk bounds everything that linear bounds, linear programs and half-spaces are made of: the value of each layer on
 the input set is at most M_k, and so is the sum of the absolute values of all products of weights between any earlier
-layer and layer k, with which a coefficient, and an error made on the way, is multiplied. So up to LARGEST squares and
-products of two such numbers are finite, and all that underflow loses moves a margin by less than `rounding.UNDERFLOW`:
+layer and layer k (times the steepest slopes of curves between them), with which a coefficient, and an error made on
+the way, is multiplied. So up to LARGEST squares and products of two such numbers are finite, and all that underflow
+loses moves a margin by less than `rounding.UNDERFLOW`:
     2^-1074 (one product)  x  2^30 (products)  x  LARGEST^2 (carried to a margin)  x  2^50 (ways through bounds).
 Beyond that nothing is proved.
 """
@@ -15,7 +17,8 @@ from __future__ import annotations
 import numpy as np
 
 from ...instances.batch import Node
-from ...instances.network import Array
+from ...instances.curves.names import curve
+from ...instances.network import Array, derivative, value_range
 from ...instances.query import Query
 
 __all__ = ["BEYOND", "LARGEST", "in_range", "largest_number", "suits_scip"]
@@ -38,11 +41,21 @@ def largest_number(query: Query) -> float:
             size = np.abs(layer.bias) + layer.bias_error
             for s, w in zip(layer.sources, layer.weights, strict=True):
                 size = size + abs(w) @ sizes[s]
-            sizes.append(np.maximum(size, 1.0))  # NaN stays
+            sizes.append(_behind(layer.kind, np.maximum(size, 1.0)))  # NaN stays
         if region.ball is not None:
             sizes.append(np.append(np.abs(region.ball.centre), region.ball.radius))
         most = [float(a.max(initial=1.0)) for a in (*sizes, rows)]
     return max(most) if np.isfinite(most).all() else np.inf
+
+
+def _behind(kind: str, size: Array) -> Array:
+    """What a layer of pre-activations up to `size` may give, and make of an error or a coefficient of that size."""
+    if kind in ("identity", "relu", "sigmoid", "tanh"):
+        return size
+    places = [size, -size, *(np.clip(bend, -size, size) for bend in curve(kind).bends)]
+    steepest = np.maximum.reduce([np.abs(derivative(kind, z)) for z in places])
+    low, high = value_range(kind, -size, size)
+    return np.maximum.reduce([size, steepest * size, np.abs(low), np.abs(high)])
 
 
 def in_range(query: Query) -> bool:

@@ -5,7 +5,7 @@ half and no binary, and neurons that are inactive by their bounds vanish. An uns
 `Formulation`, which ties y, s and z = W x + b together, as a rule by a *switch* a: 1 where the neuron is active. A
 relaxed neuron gets the triangle y <= u (z - l) / (u - l) instead, here
     -l y + u s <= -u l.
-Sigmoid and tanh are relaxed by two lines.
+Curves are relaxed by two lines.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...instances.batch import Node
-from ...instances.network import Array, activate
+from ...instances.network import Array, curved, value_range
 from ...instances.norm_ball import NormBall
 from ...instances.query import Query
 from ...instances.sparse import sp
@@ -32,7 +32,7 @@ __all__ = ["Formulation", "NetworkModel", "Relu", "Terms"]
 SNAP = 1e-5  # of a box's width: a coordinate this near to its bound may mean the bound, but for SCIP's noise
 POINT = 1e-12  # a box narrower than this is one point to SCIP
 LEAST_RADIUS = 1e-9  # of a norm ball relative to its centre: SCIP sees no smaller one
-CURVE_BOX = 1e-9  # that a value of sigmoid or tanh may leave its box by: wider than `CURVE_SLACK`, for SCIP is coarser
+CURVE_BOX = 1e-9  # times 1 + |v|: what a curve's value v may leave its box by, more than `CURVE_SLACK`: SCIP is coarse
 
 Terms = list[tuple[Any, float]]  # sum of coefficient * variable
 
@@ -229,7 +229,7 @@ class NetworkModel:
             mine.pre[i] = self._stable_relu(mine, i, *ends) if layer.kind == "relu" else self._other(mine, i, k, *ends)
             bias = float(layer.bias[i])
             self.row([*terms, *((v, -c) for v, c in mine.pre[i])], -bias, -bias)
-        self.ranges.append(value_range(layer.kind, np.where(needed, low, 0.0), np.where(needed, high, 0.0)))
+        self.ranges.append(wide_range(layer.kind, np.where(needed, low, 0.0), np.where(needed, high, 0.0)))
 
     def _unstable(self, mine: _Values, k: int, i: int, terms: Terms) -> None:
         flat = self.query.slices[k - 1].start + i
@@ -253,7 +253,7 @@ class NetworkModel:
         kind = self.query.network.layers[k - 1].kind
         z = mine.value[i] = self.variable(low, high)
         if kind != "identity":
-            ends = value_range(kind, np.array(low), np.array(high))
+            ends = wide_range(kind, np.array(low), np.array(high))
             value = mine.value[i] = self.variable(float(ends[0]), float(ends[1]))
             line = lines(kind, np.array([low]), np.array([high]))
             self.row([(value, 1.0), (z, -float(line.upper_slope[0]))], None, float(line.upper_intercept[0]))
@@ -326,7 +326,9 @@ class NetworkModel:
         self.scip.setParam("nodeselection/dfs/stdpriority", 1_000_000)
 
 
-def value_range(kind: str, low: Array, high: Array) -> tuple[Array, Array]:
-    """Range of act(z) for z in [low, high], a little wide for sigmoid and tanh."""
-    slack = CURVE_BOX if kind in ("sigmoid", "tanh") else 0.0
-    return activate(kind, low) - slack, activate(kind, high) + slack
+def wide_range(kind: str, low: Array, high: Array) -> tuple[Array, Array]:
+    """Range of act(z) for z in [low, high], a little wide for curves."""
+    ends = value_range(kind, low, high)
+    if not curved(kind):
+        return ends
+    return ends[0] - CURVE_BOX * (1.0 + np.abs(ends[0])), ends[1] + CURVE_BOX * (1.0 + np.abs(ends[1]))

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...instances.batch import Node
-from ...instances.network import Array, Layer
+from ...instances.network import Array, Layer, curved
 from ...instances.query import Query
 from ...instances.rounding import FEW_ROUNDINGS, TINY, UP, gamma
 from ..linear.bounds import LinearBoundOptions
@@ -37,6 +37,8 @@ Index = NDArray[np.intp]
 LEAST_WEIGHT = 1e-9  # margin multipliers that sum to less say nothing about t and are dropped
 MOST_TANGENTS = 20  # half-spaces around a ball that an LP is given one after another
 KEPT_TANGENTS = 60  # of them that a fresh LP begins with
+SUPPORT_ROUNDS = 6  # in which an LP is given lines of curves at its point
+MOST_SUPPORTS = 8  # pairs of such lines a neuron, with which an LP is built afresh
 SEEN = 1e-8  # how much a point must violate one, relative to its numbers: more than the simplex' tolerance
 LEAST_SECONDS = 0.01  # for an LP with one more
 WORTH = 1e-3  # a bound is tightened only if it may gain more than this part of the neuron's width
@@ -85,6 +87,7 @@ class TriangleLP:
 
     def _set(self, node: Node) -> None:
         self.empty = bool((node.lower > node.upper).any() or (node.pre_lower > node.pre_upper).any())
+        self.node = node
         if not self.empty:
             self.triangles.set_node(node)
 
@@ -94,7 +97,8 @@ class TriangleLP:
         The LP is built afresh where the node needs rows that were never made (a neuron unstable here and
         stable at the first node), or where too many half-spaces of other nodes have piled up.
         """
-        if self.triangles.covers(node) and len(self.tangents) <= 2 * KEPT_TANGENTS:
+        few = self.triangles.supports <= MOST_SUPPORTS * self.query.neurons
+        if few and self.triangles.covers(node) and len(self.tangents) <= 2 * KEPT_TANGENTS:
             self._set(node)
         else:
             self._build(node)
@@ -125,7 +129,8 @@ class TriangleLP:
         return LPBound(value, point, upper, lp.simplex.iterations(), status)  # fmt: skip
 
     def _solve(self, time_limit: float) -> str:
-        """Solve; where the input set has a norm ball, with half-spaces that touch it where the point lies outside."""
+        """Solve; where the input set has a norm ball, with half-spaces that touch it where the point lies outside, and
+        where there are curves, with lines that touch the hulls of their graphs."""
         lp, ball, end = self.triangles.lp, self.query.region.ball, time.monotonic() + time_limit
         status = lp.solve(time_limit)
         for _ in range(0 if ball is None else MOST_TANGENTS):
@@ -137,6 +142,10 @@ class TriangleLP:
                 break
             self.tangents.append(row)
             self.triangles.add_tangents(row[None])
+            status = lp.solve(max(end - time.monotonic(), LEAST_SECONDS))
+        for _ in range(SUPPORT_ROUNDS if any(map(curved, self.query.kinds)) else 0):
+            if status != "optimal" or time.monotonic() >= end or not self.triangles.add_supports(self.node):
+                break
             status = lp.solve(max(end - time.monotonic(), LEAST_SECONDS))
         return status
 
@@ -164,10 +173,13 @@ class TriangleLP:
         return 2.0 * float(reach.max() + np.abs(self.query.network.layers[-1].bias).max()) + 1.0
 
 
-def tighten(query: Query, node: Node, neurons: Array, deadline: float) -> tuple[Array, Array]:
+def tighten(
+    query: Query, node: Node, neurons: Array, deadline: float, worth: float = WORTH
+) -> tuple[Array, Array]:
     """Bounds of pre-activations by LPs, layer by layer, over the layers before and the phases of its own.
 
-    neurons: flat indices; deadline: time.monotonic() at which the rest keeps its bounds. Each layer starts
+    neurons: flat indices; deadline: time.monotonic() at which the rest keeps its bounds; worth: share of a neuron's
+    width that an LP must be able to win. Each layer starts
     with linear bounds from what the layers before it have won. Returns (pre_lower, pre_upper) [neurons], never
     worse than the node's; some lower bound is above its upper bound only where the region is proved empty.
 
@@ -195,7 +207,7 @@ def tighten(query: Query, node: Node, neurons: Array, deadline: float) -> tuple[
         triangles.set_node(node)
         index = np.flatnonzero(wanted[part])
         if len(index) and len(triangles.lp.row_lower):
-            tighten_layer(triangles, k, index, node, deadline)
+            tighten_layer(triangles, k, index, node, deadline, worth=worth)
         won = won or bool(
             (node.pre_lower[part] != before[0]).any() or (node.pre_upper[part] != before[1]).any()
         )
@@ -204,7 +216,8 @@ def tighten(query: Query, node: Node, neurons: Array, deadline: float) -> tuple[
 
 
 def tighten_layer(
-    triangles: Triangles, k: int, index: Index, node: Node, deadline: float, stable_too: bool = False
+    triangles: Triangles, k: int, index: Index, node: Node, deadline: float, stable_too: bool = False,
+    worth: float = WORTH,
 ) -> None:
     """Minimise and maximise the pre-activations `index` of layer k; the node's bounds change in place.
 
@@ -220,7 +233,7 @@ def tighten_layer(
         j = int(index[i])
         hope = -sign * (low[j] if sign > 0.0 else high[j]) - reached[0 if sign > 0.0 else 1, i]
         stable = not stable_too and layer.kind == "relu" and (low[j] >= 0.0 or high[j] <= 0.0)
-        if stable or not hope > WORTH * (high[j] - low[j]):
+        if stable or not hope > worth * (high[j] - low[j]):
             continue
         if time.monotonic() >= deadline:
             return

@@ -4,8 +4,9 @@ Each ReLU's pre-activation is split into its halves, z = y - s with y = ReLU(z) 
 in [0, -l]. The triangle (Ehlers 2017; paper 2) is then one short row per unstable neuron,
     -l/(u-l) y + u/(u-l) s <= -ul/(u-l),
 its multiplier is that of y <= u(z-l)/(u-l), and a phase fixes a column (s = 0 or y = 0): a child node
-differs from its parent by a few bounds and coefficients. Sigmoid and tanh get the two lines of
-`relaxations`; an identity is a column. Only the affine rows z = W x + b are long, and they never change.
+differs from its parent by a few bounds and coefficients. Curves get the two lines of `relaxations`, and more
+that touch the hull of the graph where an LP's point lies outside it (`add_supports`), all of them computed
+anew for each node; an identity is a column. Only the affine rows z = W x + b are long, and they never change.
 """
 
 from __future__ import annotations
@@ -14,17 +15,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...instances.batch import Node
-from ...instances.network import Array, Matrix, activate
+from ...instances.network import Array, Matrix, curved, value_range
 from ...instances.query import Query
 from ...instances.rounding import CURVE_SLACK, ROUND_UP, TINY
 from ...instances.sparse import sp
 from ..linear.relaxations import lines
+from ..relaxations.envelopes import supports
 from .safe_lp import Block, SafeLP
 
 __all__ = ["Triangles"]
 
 Index = NDArray[np.intp]
 
+OUTSIDE = 1e-6  # times 1 + |value|: how far a value must lie outside the hull for one more pair of lines
 IDLE_CUTS = 64  # switched-off half-spaces that may pile up before the LP is built afresh
 
 
@@ -42,8 +45,9 @@ class Triangles:
         self.first = np.full(query.neurons, -1)  # column of y (ReLU) or of z
         self.second = np.full(query.neurons, -1)  # column of s (ReLU) or of the value (sigmoid, tanh)
         self.caps: list[
-            tuple[Block, Array]
-        ] = []  # triangle rows and pairs of lines, with the neurons they belong to
+            tuple[Block, Array, Array | None]
+        ] = []  # triangle rows and pairs of lines, with their neurons, and where lines touch (None: in the middle)
+        self.supports = 0  # pairs of lines that were added for an LP's point
         self.capped = np.zeros(query.neurons, dtype=bool)
         self.cuts: dict[bytes, tuple[Block, float]] = {}  # half-space (g, h) -> its row, -h
         self.lp.add_columns(node.lower, node.upper)
@@ -68,7 +72,7 @@ class Triangles:
             )
         columns = [self.lp.add_columns(*ends) for ends in column_boxes(layer.kind, low, high)]
         self.first[flat], self.second[flat] = columns[0], columns[-1]
-        self.value_column[k][index] = columns[-1] if layer.kind in ("sigmoid", "tanh") else columns[0]
+        self.value_column[k][index] = columns[-1] if curved(layer.kind) else columns[0]
         signs = (1.0, -1.0) if layer.kind == "relu" else (1.0,)
         block = -self.affine(k, index)
         for sign, column in zip(signs, columns, strict=False):
@@ -79,7 +83,28 @@ class Triangles:
         elif layer.kind != "identity":
             self._add_caps(np.repeat(flat, 2))
 
-    def _add_caps(self, flat: Array) -> None:
+    def add_supports(self, node: Node) -> int:
+        """Lines that cut off the LP's last point where it lies outside the hull of a curve's graph; how many pairs."""
+        point, added = self.lp.point(), 0
+        for kind, part in zip(self.query.kinds, self.query.slices, strict=True):
+            flat = np.flatnonzero(self.first[part] >= 0) + part.start if curved(kind) else np.zeros(0, dtype=np.intp)
+            if not len(flat):
+                continue
+            low, high = node.pre_lower[flat], node.pre_upper[flat]
+            z, value = np.clip(point[self.first[flat]], low, high), point[self.second[flat]]
+            line = supports(kind, low, high, z)
+            above = value - line.upper_slope * z - line.upper_intercept
+            below = line.lower_slope * z + line.lower_intercept - value
+            outside = np.maximum(above, below) > OUTSIDE * (1.0 + np.abs(value))
+            if outside.any():
+                self._add_caps(np.repeat(flat[outside], 2), np.repeat(z[outside], 2))
+                added += int(outside.sum())
+        if added:
+            self.set_caps(node)
+        self.supports += added
+        return added
+
+    def _add_caps(self, flat: Array, at: Array | None = None) -> None:
         """One row over the two columns of each neuron listed; `set_caps` fills in the numbers."""
         if not len(flat):
             return
@@ -88,7 +113,7 @@ class Triangles:
             (np.ones(pairs.size), pairs.ravel(), 2 * np.arange(len(flat) + 1)), (len(flat), self.lp.columns)
         )  # fmt: skip
         nowhere = np.full(len(flat), -np.inf)
-        self.caps.append((self.lp.add_rows(rows, nowhere, np.zeros(len(flat))), flat))
+        self.caps.append((self.lp.add_rows(rows, nowhere, np.zeros(len(flat))), flat, at))
         self.capped[flat] = True
 
     def affine(self, k: int, index: Index) -> Matrix:
@@ -127,7 +152,7 @@ class Triangles:
 
     def set_caps(self, node: Node) -> None:
         """Numbers of the triangle rows and lines."""
-        for block, flat in self.caps:
+        for block, flat, at in self.caps:
             low, high, count = node.pre_lower[flat], node.pre_upper[flat], len(flat)
             if self.query.relu[flat[0]]:
                 a, b, side = _triangle(low, high, block.matrix.data.reshape(count, 2))
@@ -138,7 +163,8 @@ class Triangles:
                     for kind, part in zip(self.query.kinds, self.query.slices, strict=True)
                     if part.stop > flat[0]
                 )
-                line, upper = lines(kind, low, high), np.arange(count) % 2 == 0
+                line = lines(kind, low, high) if at is None else supports(kind, low, high, np.clip(at, low, high))
+                upper = np.arange(count) % 2 == 0
                 a, b = -np.where(upper, line.upper_slope, line.lower_slope), np.ones(count)
                 sides = (
                     np.where(upper, -np.inf, line.lower_intercept),
@@ -172,7 +198,7 @@ class Triangles:
     def triangle_multipliers(self, multipliers: Array) -> Array:
         """[neurons] multipliers of the triangle rows, >= 0."""
         found = np.zeros(self.query.neurons)
-        for block, flat in self.caps:
+        for block, flat, _ in self.caps:
             if self.query.relu[flat[0]]:
                 found[flat] = np.maximum(-multipliers[block.first : block.first + len(flat)], 0.0)
         return found
@@ -187,7 +213,9 @@ def column_boxes(kind: str, low: Array, high: Array) -> list[tuple[Array, Array]
         ]
     if kind == "identity":
         return [(low, high)]
-    return [(low, high), (activate(kind, low) - CURVE_SLACK, activate(kind, high) + CURVE_SLACK)]
+    least, most = value_range(kind, low, high)
+    slack = CURVE_SLACK * (1.0 + np.maximum(np.abs(least), np.abs(most)))
+    return [(low, high), (least - slack, most + slack)]
 
 
 def _triangle(low: Array, high: Array, old: Array) -> tuple[Array, Array, Array]:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from ...instances import memory
-from ...instances.network import Array, Matrix, Network, activate
+from ...instances.network import Array, Matrix, Network, activate, curved, derivative
 from .gathered_blocks import product_form
 
 __all__ = ["Passes", "passes_of"]
@@ -23,6 +23,7 @@ SINGLE_FROM = 20_000  # weights from which float32 is faster than float64
 FINE = 1e-4  # width of the widest interval, as a share of the coordinates, below which float32 is too coarse
 LARGEST = 1e30  # width above which float32 soon overflows
 CHUNK = 64  # points at a time: more fall out of the cache where layers are wide
+BY_VALUE = ("sigmoid", "tanh")  # curves whose slope is told by their value
 WIDE = 4096  # neurons of the widest layer from which that matters
 
 
@@ -58,13 +59,19 @@ class Passes:
     def forward(self, x: Array) -> list[Array]:
         """Values x_0, x_1, ... of the points x [inputs, P], each [size, P]; the last ones are the margins."""
         values = [x]
-        for layer, maps, bias in zip(self.layers, self.maps, self.biases, strict=True):
-            z = maps[0] @ values[layer.sources[0]]
-            for s, w in zip(layer.sources[1:], maps[1:], strict=True):
-                z += w @ values[s]
-            z += bias
+        for k, layer in enumerate(self.layers, start=1):
+            z = self._pre(k, values)
             values.append(np.maximum(z, 0.0, out=z) if layer.kind == "relu" else activate(layer.kind, z))
         return values
+
+    def _pre(self, k: int, values: list[Array]) -> Array:
+        """Pre-activations [size, P] of layer k from the values before it."""
+        layer, maps = self.layers[k - 1], self.maps[k - 1]
+        z = maps[0] @ values[layer.sources[0]]
+        for s, w in zip(layer.sources[1:], maps[1:], strict=True):
+            z += w @ values[s]
+        z += self.biases[k - 1]
+        return np.asarray(z)
 
     def backward(self, values: list[Array], cotangent: Array, leak: float = 0.0) -> Array:
         """Gradient [inputs, P] of sum(cotangent * margins), cotangent [rows, P]; values as `forward` gave them.
@@ -78,7 +85,10 @@ class Passes:
             if grad is None:
                 continue
             layer = self.layers[k - 1]
-            grad = _through(layer.kind, values[k], grad, leak)
+            if curved(layer.kind) and layer.kind not in BY_VALUE:
+                grad = np.asarray(grad * derivative(layer.kind, self._pre(k, values)))
+            else:
+                grad = _through(layer.kind, values[k], grad, leak)
             for s, back in zip(layer.sources, self.back[k - 1], strict=True):
                 part = back @ grad
                 grads[s] = grads[s] + part if s in grads else part

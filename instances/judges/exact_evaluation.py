@@ -2,7 +2,7 @@
 
 Float64: with gamma_k = k u / (1 - k u), u = 2^-53, a sum of k products computed in any order errs by at most
 gamma_k |w|'|x| (Higham, "Accuracy and Stability of Numerical Algorithms", sec. 3.1); ReLU and tanh pass an
-error on unchanged, the logistic function a quarter of it.
+error on unchanged, the logistic function a quarter of it; another curve has its range around the argument.
 
 Exactly: every float64 is an integer times a power of two, so a ReLU network maps such numbers to such
 numbers; vectors are Python integers with one exponent in common, which needs no greatest common divisors as
@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..network import Array, Layer, Matrix, Network, activate
-from ..rounding import ELEMENTARY, SMALLEST, UNIT
+from ..network import Array, Layer, Matrix, Network, activate, curved, value_range
+from ..rounding import ELEMENTARY, FEW_ROUNDINGS, ROUND_UP, SMALLEST, UNIT
 
 __all__ = ["MAX_EXACT_WEIGHTS", "enclose", "exact_output", "scaled"]
 
@@ -44,7 +44,7 @@ def enclose(network: Network, x: Array) -> tuple[Array, Array]:
         radius = carried + gamma * size + layer.bias_error + terms * SMALLEST
         radius *= 1.0 + 8.0 * (terms + 4) * UNIT  # the radius itself is computed in float64
         values.append(activate(layer.kind, z))
-        radii.append(_through(layer.kind, radius))
+        radii.append(_through(layer.kind, z, values[-1], radius))
     return values[-1], radii[-1]
 
 
@@ -65,13 +65,17 @@ def exact_output(network: Network, x: Array) -> list[Fraction] | None:
     return [Fraction(int(v)) / Fraction(2) ** exponent for v in integers]
 
 
-def _through(kind: str, radius: Array) -> Array:
-    """Error behind an activation whose argument errs by at most `radius`."""
+def _through(kind: str, z: Array, value: Array, radius: Array) -> Array:
+    """Error of act(z) = `value` where the argument z errs by at most `radius`."""
     if kind == "sigmoid":
         return 0.25 * radius * (1.0 + 4.0 * UNIT) + ELEMENTARY
     if kind == "tanh":
         return radius * (1.0 + 4.0 * UNIT) + ELEMENTARY
-    return radius
+    if not curved(kind):
+        return radius
+    reach = radius + (np.abs(z) + radius) * FEW_ROUNDINGS
+    low, high = value_range(kind, z - reach, z + reach)
+    return np.maximum(high - value, value - low) * ROUND_UP
 
 
 def _exact_layer(layer: Layer, values: list[_Scaled]) -> _Scaled:

@@ -17,8 +17,11 @@ from ..network import Layer, Matrix, Network
 
 __all__ = ["write_network"]
 
-OPSET = 13
-_OPERATORS = {"relu": "Relu", "sigmoid": "Sigmoid", "tanh": "Tanh"}
+OPSET, WITH_HARDSWISH = 13, 14
+_OPERATORS = {
+    "relu": "Relu", "sigmoid": "Sigmoid", "tanh": "Tanh", "arctan": "Atan", "softsign": "Softsign", "exp": "Exp",
+    "softplus": "Softplus", "hardswish": "HardSwish",
+}  # fmt: skip
 
 
 def write_network(network: Network, path: str | Path, double: bool = False) -> None:
@@ -42,8 +45,9 @@ def write_network(network: Network, path: str | Path, double: bool = False) -> N
         [helper.make_tensor_value_info("Y", kind, [1, network.output_size])],
         tensors,
     )
+    opset = WITH_HARDSWISH if any(layer.kind == "hardswish" for layer in network.layers) else OPSET
     model = helper.make_model(
-        graph, opset_imports=[helper.make_opsetid("", OPSET)], producer_name="hypersplit"
+        graph, opset_imports=[helper.make_opsetid("", opset)], producer_name="hypersplit"
     )
     model.ir_version = 8  # of the time of opset 13: readable by old runtimes too
     onnx.checker.check_model(model)
@@ -73,7 +77,21 @@ def _append(
     biased = output if plain else f"z{k}"
     nodes.append(helper.make_node("Add", [total, f"b{k}"], [biased], name=f"bias{k}"))
     if not plain:
-        nodes.append(helper.make_node(_OPERATORS[layer.kind], [biased], [output], name=f"{layer.kind}{k}"))
+        nodes.append(_activation(k, layer.kind, biased, output, tensors, dtype))
+
+
+def _activation(k: int, kind: str, read: str, output: str, tensors: list[Any], dtype: type[Any]) -> Any:
+    """The node of a layer's activation."""
+    from onnx import helper, numpy_helper
+
+    family, _, parameter = kind.partition(":")
+    name = f"{family}{k}"
+    if family == "elu":
+        return helper.make_node("Elu", [read], [output], name=name, alpha=float(parameter))
+    if family == "power":
+        tensors.append(numpy_helper.from_array(np.array(int(parameter), dtype=dtype), f"n{k}"))
+        return helper.make_node("Pow", [read, f"n{k}"], [output], name=name)
+    return helper.make_node(_OPERATORS[kind], [read], [output], name=name)
 
 
 def _dense(values: Matrix, layer: Layer, dtype: type[Any]) -> Any:

@@ -1,4 +1,4 @@
-"""Arithmetic entry by entry: sums, differences, products with a constant, quotients by one, means, and casts."""
+"""Arithmetic entry by entry: sums, differences, products, quotients by a constant, powers, means, and casts."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from ..errors import UnsupportedOperatorError
 from ..expressions.element_types import FLOATS, type_name, widens
 from ..expressions.node import Constant, Node, Tensor, finite
 from .constants import CAST, added, divided, multiplied, negated
+from .curves import product, whole_power
 
 __all__ = ["add", "cast", "divide", "dropout", "identity", "mean", "multiply", "negate", "power", "subtract"]
 
@@ -78,17 +79,16 @@ def negate(node: Node) -> Tensor:
 
 
 def multiply(node: Node) -> Tensor:
-    """Mul, one factor constant."""
+    """Mul: by a constant, and of two tensors that depend on the input by squares."""
     a, b = node.tensor(0), node.tensor(1)
     if isinstance(a, Constant) and isinstance(b, Constant):
         return multiplied(a, b)
-    a, b = node.broadcast(a, b)
+    if a is not b:
+        a, b = node.broadcast(a, b)
     if isinstance(a, Constant):
         a, b = b, a
     if not isinstance(b, Constant):
-        raise UnsupportedOperatorError(
-            "both factors depend on the network's input; supported is one constant factor"
-        )
+        return product(node, node.affine(a), b)
     return node.builder.scale(node.affine(a), finite(b).array, b.roundings)
 
 
@@ -105,11 +105,10 @@ def divide(node: Node) -> Tensor:
 
 
 def power(node: Node) -> Tensor:
-    """Pow with the exponent 1."""
+    """Pow with one whole constant exponent from 1 on."""
     exponent = node.constant(1).array
-    if not bool(np.all(exponent == 1)):
-        raise UnsupportedOperatorError(
-            "a power of what depends on the network's input, which is not piecewise linear; supported is the exponent 1"
-        )
     shape = np.broadcast_shapes(node.tensor(0).shape, exponent.shape)
-    return node.builder.move(node.expression(0), lambda i: np.broadcast_to(i, shape))
+    x = node.expression(0)
+    if x.shape != shape:
+        x = node.builder.move(x, lambda i: np.broadcast_to(i, shape))
+    return whole_power(node, x, exponent)

@@ -17,6 +17,7 @@ from ..expressions.node import Constant, Node, Tensor, finite, moved
 from ..network import Array, Matrix
 from ..rounding import EPS
 from ..sparse import sp
+from .curves import SQUARE
 
 __all__ = [
     "average_pool",
@@ -247,10 +248,12 @@ def global_average_pool(node: Node) -> Expression:
 
 
 def reduce(node: Node) -> Expression:
-    """ReduceSum, ReduceMean, and ReduceL1, the sum of absolute values |z| = 2 relu(z) - z."""
+    """ReduceSum, ReduceMean, ReduceL1, the sum of absolute values |z| = 2 relu(z) - z, and ReduceSumSquare."""
     x, axes, build = node.expression(0), node.integers("axes", 1), node.builder
     if node.kind == "ReduceL1":
         x = build.subtract(build.scale(build.layer(x, "relu"), 2.0), x)
+    if node.kind == "ReduceSumSquare":
+        x = build.layer(x, SQUARE)
     if not axes:
         if node.flag("noop_with_empty_axes"):
             return x

@@ -24,6 +24,7 @@ from .activations import (
 )
 from .arithmetic import add, cast, divide, dropout, identity, mean, multiply, negate, power, subtract
 from .constants import FOLDED, SHAPES
+from .curves import celu, curve_layer, elu, selu
 from .einsum import cumulative_sum, einsum
 from .indices import (
     compress,
@@ -81,10 +82,12 @@ def shortcoming(kind: str, constant: bool) -> str:
 OPERATORS: dict[str, Operator] = {
     "Abs": absolute,
     "Add": add,
+    "Atan": curve_layer,
     "AveragePool": average_pool,
     "BatchNormalization": batch_normalization,
     "Cast": cast,
     "CastLike": cast,
+    "Celu": celu,
     "Clip": clip,
     "Compress": compress,
     "Concat": concat,
@@ -97,6 +100,8 @@ OPERATORS: dict[str, Operator] = {
     "Div": divide,
     "Dropout": dropout,
     "Einsum": einsum,
+    "Elu": elu,
+    "Exp": curve_layer,
     "Expand": expand,
     "Flatten": flatten,
     "Gather": gather,
@@ -106,6 +111,7 @@ OPERATORS: dict[str, Operator] = {
     "GlobalAveragePool": global_average_pool,
     "GlobalMaxPool": global_max_pool,
     "HardSigmoid": hard_sigmoid,
+    "HardSwish": curve_layer,
     "Identity": identity,
     "LeakyRelu": leaky_relu,
     "LogSoftmax": softmax,
@@ -124,6 +130,7 @@ OPERATORS: dict[str, Operator] = {
     "ReduceMean": reduce,
     "ReduceMin": reduce_extremum,
     "ReduceSum": reduce,
+    "ReduceSumSquare": reduce,
     "Relu": activation,
     "Reshape": reshape,
     "Resize": resize,
@@ -137,10 +144,13 @@ OPERATORS: dict[str, Operator] = {
     "SequenceErase": sequences.erase,
     "SequenceInsert": sequences.insert,
     "SequenceLength": sequences.length,
+    "Selu": selu,
     "Shrink": shrink,
     "Sigmoid": activation,
     "Slice": cut,
     "Softmax": softmax,
+    "Softplus": curve_layer,
+    "Softsign": curve_layer,
     "SpaceToDepth": space_to_depth,
     "Split": split,
     "SplitToSequence": sequences.split_up,
@@ -160,16 +170,15 @@ OPERATORS: dict[str, Operator] = {
 }
 
 _JUMPS = "it jumps, and no sum of ReLUs does"
-_CURVED = "it is neither piecewise linear nor one of the smooth activations Sigmoid and Tanh"
-_PRODUCT = "it multiplies numbers that depend on the network's input with each other"
+_CURVED = "no relaxation of this function is known here"
+_PRODUCT = "it multiplies numbers that depend on the network's input with each other, again and again"
 _SPREAD = "it divides by a spread that depends on the network's input"
 _LOOPS = "loops are not followed; export the model with its loops written out"
 REFUSED: dict[str, str] = {
     **dict.fromkeys(("ArgMax", "ArgMin", "Ceil", "Floor", "Greater", "Hardmax", "Less", "Round", "Sign"), _JUMPS),
     **dict.fromkeys(("DynamicQuantizeLinear", "MatMulInteger", "QLinearConv", "QuantizeLinear"), _JUMPS),
-    **dict.fromkeys(("Celu", "Elu", "Erf", "Exp", "Gelu", "Log", "Mish", "Selu", "Softplus", "Softsign"), _CURVED),
-    **dict.fromkeys(("Cos", "Reciprocal", "ReduceL2", "ReduceSumSquare", "Sin", "Sqrt"), _CURVED),
-    **dict.fromkeys(("GRU", "HardSwish", "LRN", "LSTM", "RNN"), _PRODUCT),
+    **dict.fromkeys(("Cos", "Erf", "Gelu", "Log", "Mish", "Reciprocal", "ReduceL2", "Sin", "Sqrt"), _CURVED),
+    **dict.fromkeys(("GRU", "LRN", "LSTM", "RNN"), _PRODUCT),
     **dict.fromkeys(("GroupNormalization", "InstanceNormalization", "LayerNormalization", "LpNormalization"), _SPREAD),
     **dict.fromkeys(("MeanVarianceNormalization", "RMSNormalization"), _SPREAD),
     **dict.fromkeys(("Loop", "Scan"), _LOOPS),

@@ -11,13 +11,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from wide_curves import wide_curve
 
 from hypersplit.encodings.linear.number_range import LARGEST
 from hypersplit.instances import rounding
+from hypersplit.instances.curves.names import CURVES
 from hypersplit.instances.expressions.affine import MAX_ENTRIES
-from hypersplit.instances.network import activate
+from hypersplit.instances.network import activate, derivative
 from hypersplit.instances.rounding import (
     CURVE_SLACK,
+    CURVE_VALUE,
     ELEMENTARY,
     EPS,
     EPS_32,
@@ -168,6 +171,20 @@ def test_values_of_curves_are_as_good_as_said(kind: str) -> None:
     wide = z.astype(np.longdouble)
     exact = np.tanh(wide) if kind == "tanh" else (1 + np.tanh(wide / 2)) / 2
     assert np.abs(activate(kind, z) - exact).max() < ELEMENTARY < CURVE_SLACK
+
+
+def test_slopes_and_values_of_curves_are_as_good_as_said() -> None:
+    """Over their whole range they differ from those of more digits by less than a quarter of CURVE_VALUE (1 + |v|)."""
+    if np.finfo(np.longdouble).eps > 2.0**-60:
+        pytest.skip("no longer float on this system")
+    z, step = np.concatenate([np.linspace(-30.0, 30.0, 20_001), np.geomspace(1e-300, 1.0, 801)]), np.longdouble(2e-6)
+    for kind in (*CURVES, "elu:1.0", "elu:1.7", "power:2", "power:7", "power:16"):
+        value, slope = wide_curve(kind, z), derivative(kind, z)
+        assert (np.abs(activate(kind, z) - value) <= 0.25 * CURVE_VALUE * (1.0 + np.abs(value))).all(), kind
+        wide = z.astype(np.longdouble)
+        quotient = (wide_curve(kind, wide + step) - wide_curve(kind, wide - step)) / (2 * step)
+        smooth = np.abs(np.abs(z) - 3.0) > 1e-4 if kind == "hardswish" else np.abs(z) > 1e-4
+        assert (np.abs(slope - quotient) <= 1e-9 * (1.0 + np.abs(value) + np.abs(slope)))[smooth].all(), kind
 
 
 def test_literals_are_paid_for() -> None:

@@ -32,6 +32,10 @@ def test_quick_ladder(tmp_path: Path, capsys: Captured) -> None:
         upper = {float(row["upper"]) for row in rows if row["instance"] == name}
         assert set(bounds) == set(STEPS) and len(upper) == 1
         assert max(value for step, value in bounds.items() if not step.startswith("partial")) <= upper.pop() + 1e-9
-        for worse, better in (("linear", "slopes-last"), ("slopes-last", "LP-LAST"), ("slopes+LP", "LP-ALL")):
+        order = [
+            ("linear", "slopes-last"), ("slopes-last", "linear+LP"), ("greedy", "LP-LAST"), ("LP-LAST", "LP-ALL"),
+            ("slopes+LP", "LP-ALL"), ("IBP", "2-layer"),
+        ]  # fmt: skip
+        for worse, better in order:
             assert bounds[worse] <= bounds[better] + 1e-6 * (1.0 + abs(bounds[worse]))
     assert "LP-ALL" in capsys.readouterr().out

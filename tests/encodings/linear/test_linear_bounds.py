@@ -248,9 +248,9 @@ def test_empty_regions_are_seen_and_count_as_closed() -> None:
     assert bounds.infeasible.all() and np.isposinf(smallest_margins(query, bounds)).all()
 
 
-@pytest.mark.parametrize("kind", ["sigmoid", "tanh"])
+@pytest.mark.parametrize("kind", ["sigmoid", "tanh", "hardswish", "elu:1.7", "softplus", "arctan", "power:2"])
 def test_smooth_networks_stay_within_their_bounds(kind: str) -> None:
-    """Samples of sigmoid and tanh networks stay within bounds and above the margins' linear functions."""
+    """Samples of networks of curves stay within bounds and above the margins' linear functions."""
     for s in range(3000, 3040):
         instance = random_instance(s)
         layers = tuple(replace(x, kind=kind if x.kind == "relu" else x.kind) for x in instance.network.layers)

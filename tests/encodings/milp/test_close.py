@@ -121,7 +121,7 @@ def test_the_margin_is_kept_from_refutation() -> None:
         assert answer.status == ("refuted" if gap > SCIP_MARGIN else "candidate"), f"gap {gap}: {answer}"
 
 
-@pytest.mark.parametrize("kind", ["sigmoid", "tanh"])
+@pytest.mark.parametrize("kind", ["sigmoid", "tanh", "hardswish"])
 def test_s_shaped_networks_are_refuted_soundly(kind: str) -> None:
     """Relaxed activations: what is refuted is below no sampled output, and easy properties are refuted."""
     refuted = 0

@@ -8,7 +8,7 @@ from milp_problems import bounded
 from random_instances import Shape, random_points, random_query
 
 from hypersplit.encodings.milp.big_m import BigM
-from hypersplit.encodings.milp.model import NetworkModel, value_range
+from hypersplit.encodings.milp.model import NetworkModel, wide_range
 from hypersplit.instances.batch import root
 from hypersplit.instances.network import activate
 
@@ -87,13 +87,13 @@ def test_unbounded_neurons_are_refused() -> None:
         NetworkModel(query, root(query).node(0), BigM())
 
 
-@pytest.mark.parametrize("kind", ["relu", "identity", "sigmoid", "tanh"])
-def test_value_ranges_hold_all_values(kind: str) -> None:
-    """Sampled between the ends, which are monotone functions' extremes."""
+@pytest.mark.parametrize("kind", ["relu", "identity", "sigmoid", "tanh", "hardswish", "power:2"])
+def test_wide_ranges_hold_all_values(kind: str) -> None:
+    """Sampled between the ends, which are the extremes."""
     rng = np.random.default_rng(0)
     low = rng.normal(size=50) * 10.0 ** rng.integers(-3, 3, 50)
     high = low + rng.random(50)
-    least, most = value_range(kind, low, high)
+    least, most = wide_range(kind, low, high)
     for share in np.linspace(0.0, 1.0, 9):
         value = activate(kind, low + share * (high - low))
         assert (value >= least - 1e-15).all() and (value <= most + 1e-15).all()

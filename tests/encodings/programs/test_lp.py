@@ -282,9 +282,9 @@ def test_tightening_gains_on_deep_networks_and_stops_at_the_deadline() -> None:
     assert (upper - lower)[third].sum() < 0.95 * (node.pre_upper - node.pre_lower)[third].sum()
 
 
-@pytest.mark.parametrize("kind", ["sigmoid", "tanh"])
+@pytest.mark.parametrize("kind", ["sigmoid", "tanh", "elu:1.5", "softplus", "arctan"])
 def test_s_shaped_activations_are_relaxed_soundly(kind: str) -> None:
-    """For sigmoid and tanh the bound is below every sampled value and above the interval bound."""
+    """For increasing curves the bound is below every sampled value and above the interval bound."""
     for seed in range(20):
         rng = np.random.default_rng(seed)
         sizes = [3, 5, 4, 1]
@@ -310,6 +310,26 @@ def test_s_shaped_activations_are_relaxed_soundly(kind: str) -> None:
         assert answer.bound <= values[-1].min(), f"seed {seed}"
         assert np.all(flat >= lower) and np.all(flat <= upper), f"seed {seed}"
         assert answer.bound >= interval - 1e-9, f"seed {seed}"
+
+
+def test_curves_get_lines_at_the_lps_point() -> None:
+    """e^x - 1.2 x on [-1, 1] is bounded by its minimum 1.2 - 1.2 log 1.2, and lines of one node serve its children."""
+    layers = (
+        Layer((0,), (np.ones((1, 1)),), np.zeros(1), "exp"),
+        Layer((0, 1), (np.array([[-1.2]]), np.ones((1, 1))), np.zeros(1)),
+    )
+    query = output_query(Network(1, layers), -np.ones(1), np.ones(1), np.array([[1.0]]))
+    node = bounded(query, root(query).node(0))
+    assert node is not None
+    lp, least = TriangleLP(query, node), 1.2 - 1.2 * np.log(1.2)
+    assert least - 1e-3 <= lp.minimise(0, SECONDS).bound <= least
+    assert lp.triangles.supports > 0
+    for low, high in ((-1.0, 0.0), (0.5, 1.0), (0.1, 0.3)):
+        child = replace(node, lower=np.array([low]), upper=np.array([high]))
+        child = replace(child, pre_lower=child.lower.copy(), pre_upper=child.upper.copy())
+        lp.update(child)
+        truth = float((np.exp(x := np.linspace(low, high, 10_001)) - 1.2 * x).min())
+        assert truth - 1e-3 <= lp.minimise(0, SECONDS).bound <= truth + 1e-12
 
 
 def test_inexact_weights_and_biases_enter_the_bound() -> None:

@@ -202,7 +202,7 @@ def test_refuted_rows_and_late_calls_change_nothing() -> None:
     np.testing.assert_array_equal(late.margins, plain.margins)
 
 
-@pytest.mark.parametrize("kind", ["sigmoid", "tanh"])
+@pytest.mark.parametrize("kind", ["sigmoid", "tanh", "softplus"])
 def test_smooth_layers_keep_their_lines(kind: str) -> None:
     """A network of ReLUs and S-shaped layers: samples stay above the optimised functions."""
     rng = np.random.default_rng(7)

@@ -11,7 +11,7 @@ from hypersplit.heuristics.attacks.attack_passes import Passes, passes_of
 from hypersplit.instances.network import sequential
 
 
-@pytest.mark.parametrize("kinds", [("relu", "relu"), ("sigmoid", "tanh"), ("identity", "relu")])
+@pytest.mark.parametrize("kinds", [("relu", "relu"), ("sigmoid", "tanh"), ("identity", "relu"), ("power:2", "elu:1.5")])
 def test_passes_are_the_networks_own(kinds: tuple[str, str]) -> None:
     """Margins and gradients agree with `Network.values` and `pullback`, residual edges and all activations included."""
     rng = np.random.default_rng(4)

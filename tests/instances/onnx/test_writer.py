@@ -20,6 +20,11 @@ def single(rng: np.random.Generator, *shape: int) -> np.ndarray:
     return rng.standard_normal(shape).astype(np.float32).astype(np.float64)
 
 
+KINDS = (
+    "identity", "relu", "sigmoid", "tanh", "arctan", "softsign", "softplus", "hardswish", "elu:0.5", "power:2",
+)  # fmt: skip
+
+
 def random_network(rng: np.random.Generator) -> Network:
     """Layers of every kind, dense and sparse, with one to three sources."""
     sizes, layers = [int(rng.integers(2, 5))], []
@@ -30,7 +35,7 @@ def random_network(rng: np.random.Generator) -> Network:
         weights = [single(rng, size, sizes[s]) for s in sources]
         if rng.random() < 0.3:
             weights[0] = sp.csr_array(weights[0])
-        kind = str(rng.choice(["identity", "relu", "sigmoid", "tanh"]))
+        kind = str(rng.choice(KINDS))
         layers.append(Layer(sources, tuple(weights), single(rng, size), kind, f"layer_{k}"))
         sizes.append(size)
     return Network(sizes[0], tuple(layers))

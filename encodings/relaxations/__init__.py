@@ -1,0 +1,1 @@
+"""Which lines enclose the graph of one nonlinearity? Sigmoids, and envelopes of any curve."""

@@ -1,0 +1,168 @@
+"""Lines that touch the convex hull of a curve's graph: the optimal layer-wise relaxation, one line at a time.
+
+The hull of {(z, act(z)): l <= z <= u} lies between the greatest convex function below act and the least concave one
+above it (Salman et al., NeurIPS 2019, (6) and Proposition B.3). `supports` gives a line below and a line above that
+touch both at a point `at`:
+
+    act(z) <= s z + t on [l, u],    s at + t = least that any such line has there.
+
+At the middle of [l, u] this is the pair of lines with the least area between them, since a line's area over an interval
+is its height in the middle times the width. At the point of a linear program it is the tangent that cuts most.
+
+The slope is that of the tangent where the curve is concave on [l, u], of the chord where it is convex, and otherwise of
+the highest chord over `at` between points of the graph, found on grids around the best ones so far. Whatever it is, the
+intercept is proved: t >= max over [l, u] of act(z) - s z, which is taken at an end, at a bend, or inside a concave
+piece, where a bracket [p, q] with act'(p) >= s >= act'(q) bounds it by the tangents at p and q.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from ...instances.curves.curve import Function
+from ...instances.curves.names import curve
+from ...instances.network import Array
+from ...instances.rounding import CURVE_VALUE, ROUND_UP
+from .lines import Lines
+
+__all__ = ["supports"]
+
+HALVINGS = 54  # of a concave piece: its width times 2^-54 is left
+GRID, ZOOMS = 13, 7  # points on either side of `at`; each zoom keeps two gaps of twelve
+ODD = 0.6181  # of a grid's width: where no grid point is, in place of a bend elsewhere
+NEAREST = 1e-4  # of the width, that a chord's ends keep from `at`: as good as a tangent up to 1e-8
+INSIDE = 1e-3  # of the width, that `at` keeps from the ends where chords are sought
+NARROW = 1e-6  # below this share of 1 + |at| a chord's slope is rounding: the tangent's is taken
+MOST_ENTRIES = 1 << 21  # of one array of chords
+
+
+@dataclass(frozen=True)
+class _Side:
+    """The curve, or its negative, for which the line above is asked."""
+
+    value: Function
+    slope: Function
+    concave: tuple[bool, ...]
+    bends: tuple[float, ...]
+
+
+def supports(kind: str, lower: Array, upper: Array, at: Array) -> Lines:
+    """Lines that enclose the curve on [lower, upper] and touch its hull at `at`, elementwise.
+
+    kind: a curve's name; lower <= at <= upper, finite, of equal shapes. What is not finite gets lines that are not.
+    Raises ValueError for a name of no curve.
+    """
+    told, shape = curve(kind), lower.shape
+    flat = [np.asarray(a, dtype=np.float64).reshape(-1) for a in (lower, upper, at)]
+    above = _Side(told.value, told.slope, tuple(not c for c in told.convex), told.bends)
+    below = _Side(lambda z: -told.value(z), lambda z: -told.slope(z), told.convex, told.bends)
+    with np.errstate(over="ignore", invalid="ignore"):
+        upper_line, lower_line = _line_above(above, *flat), _line_above(below, *flat)
+    return Lines(*(a.reshape(shape) for a in (-lower_line[0], -lower_line[1], *upper_line)))
+
+
+def _line_above(side: _Side, lower: Array, upper: Array, at: Array) -> tuple[Array, Array]:
+    slope = _slope(side, lower, upper, at)
+    return slope, _intercept(side, slope, lower, upper)
+
+
+# ---------------------------------------------------------------- slopes: any are right
+
+
+def _slope(side: _Side, lower: Array, upper: Array, at: Array) -> Array:
+    first = np.searchsorted(side.bends, lower, side="right")
+    last = np.searchsorted(side.bends, upper, side="left")
+    single = first >= last
+    concave = np.array(side.concave)[np.minimum(first, last)]
+    width = upper - lower
+    chord = (side.value(upper) - side.value(lower)) / np.where(width > 0.0, width, 1.0)
+    slope = np.where(concave | (width <= NARROW * (1.0 + np.abs(at))), side.slope(at), chord)
+    mixed = np.flatnonzero(~single & (width > 0.0) & np.isfinite(width))
+    for start in range(0, len(mixed), MOST_ENTRIES // GRID**2):
+        some = mixed[start : start + MOST_ENTRIES // GRID**2]
+        slope[some] = _over_chords(side, lower[some], upper[some], at[some])
+    return slope
+
+
+def _over_chords(side: _Side, lower: Array, upper: Array, at: Array) -> Array:
+    """Slope of the highest chord of the graph over `at`."""
+    share, rim = np.linspace(0.0, 1.0, GRID), INSIDE * (upper - lower)
+    at = np.clip(at, lower + rim, upper - rim)  # at an end every line through it is a support
+    nearest = NEAREST * (upper - lower)
+    ends = [[lower, at - nearest], [at + nearest, upper]]  # where the chord's two ends are sought
+    rows = np.arange(len(at))
+    for _ in range(ZOOMS):
+        left, right = (np.clip(_grid(a, b, share, side.bends), a[:, None], b[:, None]) for a, b in ends)
+        left_at, right_at = side.value(left), side.value(right)
+        far = right[:, None, :] - left[:, :, None]
+        weight = (at[:, None] - left)[:, :, None] / np.where(far > 0.0, far, 1.0)
+        height = (1.0 - weight) * left_at[:, :, None] + weight * right_at[:, None, :]
+        i, j = np.divmod(height.reshape(len(at), -1).argmax(axis=1), right.shape[1])
+        chosen = left[rows, i], right[rows, j]
+        rise = right_at[rows, j] - left_at[rows, i]
+        ends = [_around(left, rows, i), _around(right, rows, j)]
+    far = chosen[1] - chosen[0]
+    touching = far <= 2.5 * nearest + NARROW * (1.0 + np.abs(at))  # the hull is the curve itself there
+    return np.where(touching, side.slope(at), rise / np.where(far > 0.0, far, 1.0))
+
+
+def _grid(a: Array, b: Array, share: Array, bends: tuple[float, ...]) -> Array:
+    """[n, points] from a to b ascending, the bends between them included; no point twice, unless a = b."""
+    low, high = a[:, None], b[:, None]
+    odd = low * (1.0 - ODD) + high * ODD
+    bent = np.where((low < np.array(bends)) & (np.array(bends) < high), np.array(bends), odd)
+    return np.sort(np.concatenate([low * (1.0 - share) + high * share, bent], axis=1), axis=1)
+
+
+def _around(grid: Array, rows: Array, i: Array) -> list[Array]:
+    return [grid[rows, np.maximum(i - 1, 0)], grid[rows, np.minimum(i + 1, grid.shape[1] - 1)]]
+
+
+# ---------------------------------------------------------------- intercepts: proved
+
+
+def _intercept(side: _Side, slope: Array, lower: Array, upper: Array) -> Array:
+    """At least max over [lower, upper] of act(z) - slope z."""
+    most, size, steepest = np.full(lower.shape, -np.inf), np.zeros_like(lower), np.abs(slope)
+    for z in (lower, upper, *(np.clip(bend, lower, upper) for bend in side.bends)):
+        value = side.value(z)
+        size = np.maximum(size, np.abs(value))
+        most = np.maximum(most, value - slope * z)
+    for which, low, high in _concave_pieces(side, lower, upper):
+        height, tangent, value = _within(side, slope[which], low, high)
+        most[which] = np.maximum(most[which], height)
+        steepest[which], size[which] = np.maximum(steepest[which], tangent), np.maximum(size[which], value)
+    # values and slopes err by CURVE_VALUE of themselves, slopes are carried over the width; twice, which pays the
+    # roundings of the sums and of this line
+    reach = np.maximum(np.abs(lower), np.abs(upper))
+    return most + 2.0 * CURVE_VALUE * (1.0 + size + (1.0 + steepest) * 2.0 * reach) * ROUND_UP
+
+
+def _concave_pieces(side: _Side, lower: Array, upper: Array) -> Iterator[tuple[Array, Array, Array]]:
+    """(neurons, lower, upper) of each concave piece's part of the intervals."""
+    ends = (-np.inf, *side.bends, np.inf)
+    for low, high, concave in zip(ends[:-1], ends[1:], side.concave, strict=True):
+        left, right = np.maximum(lower, low), np.minimum(upper, high)
+        which = np.flatnonzero(left < right) if concave else np.zeros(0, dtype=np.intp)
+        if len(which):
+            yield which, left[which], right[which]
+
+
+def _within(side: _Side, slope: Array, low: Array, high: Array) -> tuple[Array, Array, Array]:
+    """(bound on max of act(z) - slope z on a concave piece, the steepest and the largest number that it rests on).
+
+    Left of p, where act' >= slope, the function rises to its value at p; right of q it falls from that at q; between
+    them it lies below its tangent at p.
+    """
+    p, q = low, high
+    for _ in range(HALVINGS):
+        middle = 0.5 * p + 0.5 * q
+        rises = side.slope(middle) > slope
+        p, q = np.where(rises, middle, p), np.where(rises, q, middle)
+    at_p, at_q, steep = side.value(p), side.value(q), side.slope(p)
+    most = at_p - slope * p + np.maximum(steep - slope, 0.0) * (q - p)
+    numbers = np.maximum(np.abs(at_p), np.abs(at_q))
+    return np.maximum(most, at_q - slope * q), np.maximum(np.abs(steep), np.abs(side.slope(q))), numbers

@@ -1,0 +1,1 @@
+"""Which curves do activations follow? Values, slopes, where they bend and where they turn."""

@@ -1,0 +1,51 @@
+"""Verdicts on tiny networks around curves and products, held against dense grids and the file itself."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from onnx import helper
+from onnx_models import model, normal
+
+from hypersplit.bab.verify import verify
+from hypersplit.instances.judges.exact_evaluation import enclose
+from hypersplit.instances.judges.replay import Replay
+from hypersplit.instances.onnx.reader import read_network
+from hypersplit.instances.property import Case, InputSet, Polyhedron, Property
+
+node = helper.make_node
+FORMS: dict[str, list[Any]] = {
+    "Elu": [node("Elu", ["z"], ["o"], alpha=1.5)], "Selu": [node("Selu", ["z"], ["o"])],
+    "Softplus": [node("Softplus", ["z"], ["o"])], "Softsign": [node("Softsign", ["z"], ["o"])],
+    "Atan": [node("Atan", ["z"], ["o"])], "Exp": [node("Exp", ["z"], ["o"])],
+    "HardSwish": [node("HardSwish", ["z"], ["o"])], "Pow": [node("Pow", ["z", "three"], ["o"])],
+    "square": [node("Mul", ["z", "z"], ["o"])],
+    "swish": [node("Sigmoid", ["z"], ["s"]), node("Mul", ["z", "s"], ["o"])],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_verdicts_are_those_of_a_grid(form: str, tmp_path: Path) -> None:
+    """Beyond what lies between grid points `unsat`, just below the grid's largest value `sat`; values are enclosed."""
+    rng = np.random.default_rng(len(form))
+    weights = {"w": normal(rng, 2, 3), "b": normal(rng, 3), "v": normal(rng, 3, 1), "three": np.float32(3.0)}
+    nodes = [node("Gemm", ["x", "w", "b"], ["z"]), *FORMS[form], node("MatMul", ["o", "v"], ["y"])]
+    onnx.save(model(nodes, [1, 2], weights, opset=14), tmp_path / "a.onnx")
+    network, region = read_network(tmp_path / "a.onnx"), InputSet.box(-np.ones(2), np.ones(2))
+    side = np.linspace(-1.0, 1.0, 201)
+    points = np.stack(np.meshgrid(side, side), axis=-1).reshape(-1, 2)
+    values = network.evaluate(points)[:, 0]
+    outputs = Replay(network).run(points[::37]).reshape(-1)
+    assert np.allclose(outputs, values[::37], rtol=1e-4, atol=1e-5)
+    for x, value in zip(points[::4001], values[::4001], strict=True):
+        centre, radius = enclose(network, x)
+        assert abs(centre[0] - value) <= radius[0] + 1e-12 < 1e-9
+    slack = 0.02 * (1.0 + float(np.abs(values).max()))  # a grid's gap is 0.01, and the largest value lies next to it
+    largest = float(values.max())
+    for t, verdict in ((largest - slack, "sat"), (largest + slack, "unsat")):
+        case = Case(region, (Polyhedron(np.array([[-1.0]]), np.array([-t])),))
+        assert verify(tmp_path / "a.onnx", Property((case,), 2, 1), timeout=60).verdict == verdict, t
