@@ -69,7 +69,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def runnable() -> list[tuple[str, ...]]:
     """Calls whose files the folder has, each once."""
     given = ("verify net.onnx", "info net.onnx", "bench instances.csv", "bench BENCHMARKS/FAMILY")
-    given += ("radius digits.onnx", "robustness digits.onnx")
+    given += ("radius digits.onnx", "robustness digits.onnx", "regions digits.onnx")
     found = [[word for word in words if word != "..."] for _, words in commands()]
     return sorted({tuple(words) for words in found if " ".join(words).startswith(given)})
 

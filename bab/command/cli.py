@@ -260,6 +260,13 @@ def _robustness(args: argparse.Namespace) -> int:
     return robustness_command(args)
 
 
+def _regions(args: argparse.Namespace) -> int:
+    _one_thread_of_algebra()
+    from ..robustness.regions_command import regions_command
+
+    return regions_command(args)
+
+
 def _bench(args: argparse.Namespace) -> int:
     from ..bench.bench import bench
 
@@ -288,7 +295,8 @@ def _warm(args: argparse.Namespace) -> int:
 
 COMMANDS: dict[str, Command] = {
     "verify": _verify, "resume": _resume, "run-job": _run_job, "merge": _merge, "info": _info, "radius": _radius,
-    "robustness": _robustness, "bench": _bench, "study": _study, "demo": _demo, "warm": _warm, "supports": _supports,
+    "robustness": _robustness, "regions": _regions, "bench": _bench, "study": _study, "demo": _demo, "warm": _warm,
+    "supports": _supports,
 }  # fmt: skip
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,25 +13,27 @@ from ...instances.network import Array, Network
 from ...instances.vnnlib.writer import write_property
 from .question import Range, question
 
-__all__ = ["write_questions"]
+__all__ = ["LIST", "write_questions"]
 
 LIST = "instances.csv"
 
 
 def write_questions(
     folder: Path, network: Network, inputs: Array, labels: Array, epsilons: tuple[float, ...], norm: float,
-    limits: Range, timeout: float,
+    limits: Range, timeout: float, numbers: Sequence[int] | None = None,
 ) -> int:  # fmt: skip
     """Write a file for each input [N, n] and distance, and the list; how many there are.
+
+    numbers: of the inputs in the files' names (default: from 0).
 
     Raises InputError for other norms than the maximum norm: VNN-LIB 1 knows linear constraints alone.
     """
     if norm != np.inf:
-        raise InputError("--vnnlib: only balls of the maximum norm (--norm inf) can be said in VNN-LIB")
+        raise InputError("only balls of the maximum norm (--norm inf) can be said in VNN-LIB")
     folder.mkdir(parents=True, exist_ok=True)
     source = os.path.relpath(network.source, folder)
     lines = []
-    for i, (x, label) in enumerate(zip(inputs, labels.tolist(), strict=True)):
+    for i, x, label in zip(numbers or range(len(inputs)), inputs, labels.tolist(), strict=True):
         others = [j for j in range(network.output_size) if j != label]
         for epsilon in epsilons:
             name = f"input{i}_eps{epsilon!r}.vnnlib"

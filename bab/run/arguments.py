@@ -93,8 +93,8 @@ def parser(commands: Mapping[str, Command], by_name: bool = False, asked: str = 
     names = top.add_subparsers(metavar="COMMAND", required=True)
     words: dict[str, Callable[[Callable[..., object]], None]] = {
         "verify": partial(_verify, by_name=by_name), "resume": _resume, "run-job": _run_job, "merge": _merge,
-        "info": _info, "radius": _radius, "robustness": _robustness, "bench": _bench,
-        "study": _study, "demo": _demo, "warm": _warm, "supports": _supports,
+        "info": _info, "radius": _radius, "robustness": _robustness,
+        "regions": _regions, "bench": _bench, "study": _study, "demo": _demo, "warm": _warm, "supports": _supports,
     }  # fmt: skip
     told = {
         "verify": "decide one property of one network",
@@ -104,6 +104,7 @@ def parser(commands: Mapping[str, Command], by_name: bool = False, asked: str = 
         "info": "what the files hold",
         "radius": "how far an input is from another class: a certified and an attacked radius",
         "robustness": "how many inputs of a data set keep their class within a distance, certified and attacked",
+        "regions": "write the regions around the inputs of a data set as VNN-LIB files, with their list",
         "bench": "run VNN-COMP instance lists, one process an instance",
         "study": "run an experiment: csv, figures and one HTML page",
         "demo": "three questions about carried networks, answered in under a minute",
@@ -193,11 +194,7 @@ def _radius(add: Callable[..., object]) -> None:
 
 
 def _robustness(add: Callable[..., object]) -> None:
-    add("network", metavar="NET.onnx", type=_path)
-    add("data", metavar="DATA", type=_path, help="a .npz with images and labels, a .npy, or a .csv, the label first")
-    add("--epsilon", type=_numbers, required=True, metavar="E[,E2,...]", help="distances to ask for")
-    add("--labels", type=_path, metavar="FILE", help="labels of a .npy: another one, or one a line")
-    add("--limit", type=_typed(COUNT), metavar="N", help="the first N inputs alone")
+    _data_set(add)
     add("--jobs", dest="processes", type=_typed(JOBS), default=1, metavar="N", help="inputs at a time (default: 1)")
     add("--timeout", type=_read("timeout"), metavar="S", help="seconds for each input and distance (default: 300)")
     add("--csv", type=_path, metavar="FILE", help="that every answer is appended to at once")
@@ -206,6 +203,24 @@ def _robustness(add: Callable[..., object]) -> None:
     add("--vnnlib", type=_path, metavar="DIR", help="write the questions as VNN-LIB files with their instances.csv")
     _inputs(add)
     _options(add, ROBUSTNESS_FLAGS)
+
+
+def _regions(add: Callable[..., object]) -> None:
+    _data_set(add)
+    add("--out", type=_path, default=Path("hypersplit-regions"), metavar="DIR",
+        help="for the files (default: %(default)s)")  # fmt: skip
+    add("--all", action="store_true", help="also of inputs that the network gives another class")
+    add("--timeout", type=_read("timeout"), default=300.0, metavar="S", help="that the list says (default: 300)")
+    _inputs(add)
+
+
+def _data_set(add: Callable[..., object]) -> None:
+    """A network, inputs with labels, and distances."""
+    add("network", metavar="NET.onnx", type=_path)
+    add("data", metavar="DATA", type=_path, help="a .npz with images and labels, a .npy, or a .csv, the label first")
+    add("--epsilon", type=_numbers, required=True, metavar="E[,E2,...]", help="distances to ask for")
+    add("--labels", type=_path, metavar="FILE", help="labels of a .npy: another one, or one a line")
+    add("--limit", type=_typed(COUNT), metavar="N", help="the first N inputs alone")
 
 
 def _inputs(add: Callable[..., object]) -> None:

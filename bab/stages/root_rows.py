@@ -5,7 +5,8 @@ it the next, until one resists.
 
 Rows of pairs of ReLUs with multipliers in back-substitution (`encodings.group_ascent`) win at the root what LPs with
 the same rows win, in less time. Trees with hidden bounds anew in every node hardly shrink by it, so this
-is done where it is asked for (`Options.rows`); docs/performance.md has the figures.
+is done where it is asked for (`Options.rows`); docs/performance.md has the figures. `Options.groups`, `k` and `subsets`
+choose the groups.
 """
 
 from __future__ import annotations

@@ -8,6 +8,9 @@ After Singh, Ganvir, Pueschel and Vechev (2019). Table 3, regions verified, step
     3-ReLU     the same with rows of pairs and triples
                (these three on the first LPS instances of a network)
     pairs      rows of pairs with multipliers in back-substitution, hidden bounds by them too: no LP
+    area       the same, pairs being neighbours in the order of their triangles' areas, as kPoly groups them
+    random     the same with any pairs, its baseline
+    supposed   pairs, and rounds behind the half-spaces of each disjunct's own bound (`supposed_margins`)
     complete   hypersplit as it is
 Table 1, the volume of the output's bounding box, for the first instance of each network (`VOLUMES`): k = 0 is that of
 linear bounds; for k = 1, 2, 3 every hidden bound comes from an LP over the layers before, with the rows of groups of up
@@ -31,8 +34,8 @@ from ...encodings.neuron_groups.group_lp import GroupLP, group_rows
 from ...encodings.neuron_groups.group_refinement import refine_by_groups
 from ...encodings.slopes.optimised_bounds import OptimiseOptions, optimise, tighten
 from ...encodings.slopes.phase_bounds import disjunct_minima
-from ...heuristics.efforts import GroupEffort
-from ...heuristics.neuron_groups import Grouping, groups_of_layer
+from ...heuristics.efforts import GroupEffort, RootRowsEffort
+from ...heuristics.neuron_groups import Grouping, Wanted, groups_of_layer
 from ...instances.batch import Batch, Node, root
 from ...instances.network import Array, Network
 from ...instances.property import Case, InputSet, Polyhedron, Property
@@ -45,7 +48,11 @@ from .frame import Findings, Row, Settings, Study, decide, new_figure
 
 __all__ = ["STEPS", "STUDY"]
 
-STEPS = ("DeepPoly", "slopes", "1-ReLU", "2-ReLU", "3-ReLU", "pairs", "complete")
+ROOT_ROWS = {  # steps that are a stage at the root, with its efforts
+    "pairs": RootRowsEffort(rounds=0), "area": RootRowsEffort(rounds=0, wanted=Wanted("area")),
+    "random": RootRowsEffort(rounds=0, wanted=Wanted("random")), "supposed": RootRowsEffort(),
+}  # fmt: skip
+STEPS = ("DeepPoly", "slopes", "1-ReLU", "2-ReLU", "3-ReLU", *ROOT_ROWS, "complete")
 VOLUMES = 1  # instances a network
 LPS = 20  # instances a network that the steps with LPs are tried on
 COLUMNS = {
@@ -116,8 +123,8 @@ def _margins(query: Query, step: str, deadline: float) -> Array:
     left = open_disjuncts(query, found.margins[0])
     if step in ("DeepPoly", "slopes") or not left:
         return margins
-    if step == "pairs":
-        outcome = refine_root(query, batch, found, deadline - time.monotonic())
+    if step in ROOT_ROWS:
+        outcome = refine_root(query, batch, found, deadline - time.monotonic(), ROOT_ROWS[step])
         margins[outcome.closed] = np.inf
         return np.full(query.disjuncts, np.inf) if outcome.empty else margins
     node, most = batch.node(0), int(step[0])
