@@ -18,7 +18,7 @@ from ..robustness.question import Range, question
 from ..studies.frame import Row
 from .relaxations import Relaxations
 
-__all__ = ["Distances"]
+__all__ = ["STEP", "Distances"]
 
 FIRST, TOLERANCE, MOST = 0.01, 1e-5, 16.0  # of LP-GREEDY
 STEP = 0.05  # of LP-GREEDY's distance

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..studies.frame import Findings, Row, Settings, new_figure
+from .distances import STEP
 from .hull_picture import draw_hulls
 from .relaxations import RELAXATIONS
 from .trials import Trial, chosen, distortion_trials
@@ -43,11 +44,12 @@ def findings(settings: Settings, rows: Sequence[Row]) -> Findings:
         + (f"; {m['stopped']} stopped by time" if m["stopped"] else "")
         for m, g in zip(means, gaps, strict=True)
     ] + [
-        f"{b['network']}, {b['range']}: {b['method']} on the grid {b['mean']:.4g}, printed {b['printed']:.4g} "
-        f"({b['difference, per cent']:+.1f} %)" for b in beside
+        f"{b['network']}, {b['range']}: {b['method']} {b['mean']:.4g}, printed {b['printed']:.4g} "
+        f"({b['difference, per cent']:+.1f} %); on the grid {b['on the grid']:.4g} to {b['next there']:.4g}"
+        for b in beside
     ]  # fmt: skip
     tables = {"Mean distortions, thousandths": means, "Median gaps to PGD, per cent": gaps}
-    tables |= {"Beside the printed means, thousandths, on the grid": beside} if beside else {}
+    tables |= {"Beside the printed means, thousandths": beside} if beside else {}
     tables |= {"LP-ALL by layers: processor milliseconds an unstable neuron": times} if times else {}
     figures = {"gaps": _bars(gaps), "hulls": draw_hulls()} | ({"times": _lines(times)} if times else {})
     return Findings(_text(settings), summary, tables, figures)
@@ -84,15 +86,17 @@ def _gaps(trial: Trial, name: str, rows: Sequence[Row]) -> Row:
 
 
 def _beside(trial: Trial, name: str, rows: Sequence[Row]) -> list[Row]:
-    """Means next to printed ones, relaxations on the grid that the printed ones are of."""
+    """Means next to printed ones; on the grid of those the last multiple that is proved, and the one behind it."""
     found = []
     for method, key in MEANS.items():
-        mean = _mean(_of(rows, method, "above" if method == "PGD" else "grid"))
+        mean = _mean(_of(rows, method, "above" if method == "PGD" else "epsilon"))
+        last, step = _mean(_of(rows, method, "grid")), STEP * _mean(_of(rows, "LP-GREEDY"))
         if trial.printed and np.isfinite(mean):
             printed = trial.printed.get(key, np.nan)
             found.append({
                 "network": trial.network, "range": name, "method": method, "mean": mean, "printed": printed,
-                "difference, per cent": 100.0 * (mean / printed - 1.0),
+                "difference, per cent": 100.0 * (mean / printed - 1.0), "on the grid": last,
+                "next there": last + (step if method in ("LP-LAST", "LP-ALL") else 0.0),
             })  # fmt: skip
     return found
 

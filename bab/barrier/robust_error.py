@@ -24,7 +24,7 @@ from ...instances.query import Query, queries
 from ..robustness.question import classifier_output, question, whole_range
 from ..robustness.samples import Samples
 from ..robustness.upper_side import UpperSide
-from ..run.options import Options
+from ..run.options import Kernel, Options
 from ..run.side_by_side import side_by_side
 from ..studies.contest import Contradiction
 from ..studies.frame import Findings, Row, Settings, Study, new_figure
@@ -59,6 +59,7 @@ class _Input:
     label: int
     seconds: float  # of each step
     seed: int
+    kernel: Kernel
 
 
 def _rows(settings: Settings, former: Sequence[Row]) -> Iterator[Row]:
@@ -71,7 +72,7 @@ def _rows(settings: Settings, former: Sequence[Row]) -> Iterator[Row]:
         trial.load()  # what is missing is said before the work
         inputs = trial.inputs(count)
         tasks += [
-            _Input(trial, i, x, int(label), seconds, settings.seed)
+            _Input(trial, i, x, int(label), seconds, settings.seed, "plain" if settings.quick else "auto")
             for i, x, label in zip(inputs.numbers, inputs.points, inputs.labels, strict=True)
             if (trial.network, trial.epsilon, i) not in done
         ]
@@ -96,7 +97,7 @@ def _asked(task: _Input) -> Row:
     row["descent seconds"] = round(time.monotonic() - began, 4)
     query = queries(network, question(x, epsilon, np.inf, label, others, len(output), limits))[0]
     row |= _relaxed(query, task.seconds)
-    options = Options(jobs=1, timeout=task.seconds, seed=task.seed)
+    options = Options(jobs=1, timeout=task.seconds, seed=task.seed, kernel=task.kernel)
     (answer,) = Samples(network, np.inf, limits, (epsilon,), options).answers(task.number, x, label)
     return row | {"search": answer.status, "reason": answer.reason, "search seconds": round(answer.seconds, 4)}
 

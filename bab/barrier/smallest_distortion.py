@@ -8,8 +8,8 @@ gradient descent finds another class. What a relaxation leaves is its gap,
     100 (e_PGD - e) / e_PGD   per cent; medians over the inputs.
 
 Two ranges of the perturbed inputs: the whole space, which is what the printed distances are of, and [0, 1].
-The printed LP-LAST and LP-ALL are multiples of a twentieth of LP-GREEDY's distance: `grid` is the largest such multiple
-that is proved, and what the printed means are compared with; `epsilon` goes on from there in eightieths.
+The printed LP-LAST and LP-ALL were searched for to a twentieth of LP-GREEDY's distance: `grid` is the last multiple of
+it that is proved, so a printed one may lie up to the next multiple; `epsilon` goes on from there in eightieths.
 
 Times: processor seconds of LP-ALL an unstable neuron, layer by layer, at LP-GREEDY's distance.
 """
@@ -28,6 +28,7 @@ from ...instances.network import Array
 from ..robustness.question import whole_range
 from ..robustness.radius import radius
 from ..robustness.upper_side import UpperSide
+from ..run.options import Kernel
 from ..run.side_by_side import side_by_side
 from ..studies.contest import Contradiction
 from ..studies.frame import Row, Settings, Study
@@ -59,8 +60,9 @@ class _Input:
     range: str
     number: int
     point: Array
-    seconds: float
+    seconds: float  # of each step
     seed: int
+    kernel: Kernel
 
 
 def _rows(settings: Settings, former: Sequence[Row]) -> Iterator[Row]:
@@ -74,7 +76,7 @@ def _rows(settings: Settings, former: Sequence[Row]) -> Iterator[Row]:
         trial.load()  # what is missing is said before the work
         inputs = trial.inputs(count)
         tasks += [
-            _Input(trial, name, i, x, seconds, settings.seed)
+            _Input(trial, name, i, x, seconds, settings.seed, "plain" if settings.quick else "auto")
             for name in RANGES for i, x in zip(inputs.numbers, inputs.points, strict=True)
             if (trial.network, name, i) not in done
         ]  # fmt: skip
@@ -112,7 +114,8 @@ def _asked(task: _Input) -> list[Row]:
         })  # fmt: skip
     low, high = RANGES[task.range]
     both = radius(
-        network, x, np.inf, label, low, high, SEARCH_TOLERANCE, timeout=task.seconds, jobs=1, seed=task.seed
+        network, x, np.inf, label, low, high, SEARCH_TOLERANCE, timeout=task.seconds, jobs=1, seed=task.seed,
+        kernel=task.kernel,
     )  # fmt: skip
     rows.append(empty | {
         "method": "search", "epsilon": both.certified, "above": both.attacked, "questions": both.questions,

@@ -1,1 +1,1 @@
-"""Which property does a VNN-LIB file state? Parsers of both versions, tables of long disjunctions, normal form, writer."""
+"""Which property does a VNN-LIB file state? Parsers of both versions, tables, normal form, writer."""

@@ -18,7 +18,8 @@ def test_distances_are_proved_and_in_order(bounds: tuple[float, float]) -> None:
     network, x = pack_network("DEEP"), pack_images()[0].reshape(-1) / 255.0
     label = int(network.evaluate(x[None])[0].argmax())
     distances = Distances(network, x, label, whole_range(len(x), *bounds))
-    truth = hypersplit.radius(network, x, low=bounds[0], high=bounds[1], tolerance=0.01, jobs=1)
+    low, high = bounds
+    truth = hypersplit.radius(network, x, low=low, high=high, tolerance=0.01, timeout=600, jobs=1, kernel="plain")
     before = 0.0
     for name in RELAXATIONS:
         found = distances.largest(name, np.inf)

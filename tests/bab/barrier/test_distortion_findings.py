@@ -19,7 +19,7 @@ def row(number: int, method: str, **values: float) -> Row:
 
 
 def test_means_gaps_and_times(tmp_path: Path) -> None:
-    """Gaps are to PGD's distance on the same input, medians of them; the printed mean is compared on the grid."""
+    """Gaps are to PGD's distance on the same input, medians of them; printed means are compared, and the grid told."""
     pytest.importorskip("matplotlib")
     rows = []
     for number, (greedy, above) in enumerate([(0.01, 0.02), (0.03, 0.04), (0.02, 0.1)]):
@@ -31,9 +31,12 @@ def test_means_gaps_and_times(tmp_path: Path) -> None:
     assert (means["LP-GREEDY"], means["inputs"], means["stopped"]) == (pytest.approx(20.0), 3, 3)
     (gaps,) = found.tables["Median gaps to PGD, per cent"]
     assert (gaps["LP-GREEDY"], gaps["LP-GREEDY, printed"]) == (pytest.approx(50.0), 50.0)
-    beside = found.tables["Beside the printed means, thousandths, on the grid"]
+    beside = found.tables["Beside the printed means, thousandths"]
     assert [("LP-GREEDY", 100.0), ("LP-LAST", 0.0)] == [
         (b["method"], pytest.approx(b["difference, per cent"])) for b in beside[:2]
+    ]
+    assert [(20.0, 20.0), (20.0, 21.0)] == [
+        (pytest.approx(b["on the grid"]), pytest.approx(b["next there"])) for b in beside[:2]
     ]
     (layer,) = found.tables["LP-ALL by layers: processor milliseconds an unstable neuron"]
     assert layer["milliseconds"] == pytest.approx(5.0)

@@ -22,7 +22,7 @@ def test_the_folder_of_the_paper(tmp_path: Path) -> None:
     """Networks, distances and printed numbers come from the tables, images in [0, 1] from their numbers."""
     given = settings(pack(tmp_path))
     trials = error_trials(given)
-    assert [f"{name} 0.1" for name in NAMES] == [trial.name for trial in trials]
+    assert [f"{name} 0.14" for name in NAMES] == [trial.name for trial in trials]
     assert {6.0} == {trial.printed["upper_lp_greedy_pct"] for trial in trials}
     assert (4, 3) == (trials[0].load().input_size, trials[0].load().output_size)
     inputs = trials[0].inputs(3)
@@ -36,8 +36,8 @@ def test_the_folder_of_the_paper(tmp_path: Path) -> None:
 def test_only_chooses_networks_and_distances(tmp_path: Path) -> None:
     """A glob matches a network, or a network with its distance; one that matches nothing is told."""
     trials = error_trials(settings(pack(tmp_path)))
-    assert ["DEEP 0.1"] == [trial.name for trial in chosen(trials, settings("", "DEEP"))]
-    assert ["SHALLOW 0.1"] == [trial.name for trial in chosen(trials, settings("", "*W 0.1"))]
+    assert ["DEEP 0.14"] == [trial.name for trial in chosen(trials, settings("", "DEEP"))]
+    assert ["SHALLOW 0.14"] == [trial.name for trial in chosen(trials, settings("", "*W 0.14"))]
     with pytest.raises(InputError, match="--only nonsense: matches no instance"):
         chosen(trials, settings("", "nonsense"))
 
