@@ -84,7 +84,7 @@ BY_ANOTHER_DOOR = {
     "bab/studies/kpoly.py", "bab/studies/max_subproblems.py",
     "instances/judges/real_points.py",
     "instances/expressions/matrices.py",
-    "instances/operators/softmax.py",
+    "instances/operators/curves.py", "instances/operators/softmax.py",
     "instances/operators/sequences.py",
     "instances/onnx/ports.py",
     "instances/vnnlib/networks.py", "bab/tree/trace.py",
