@@ -89,6 +89,7 @@ BY_ANOTHER_DOOR = {
     "instances/expressions/matrices.py",
     "instances/operators/learned.py",
     "instances/operators/softmax.py",
+    "instances/operators/curves.py",
     "instances/operators/sequences.py",
     "instances/onnx/ports.py",
     "instances/vnnlib/networks.py", "bab/tree/trace.py",

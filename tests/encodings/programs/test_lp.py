@@ -325,8 +325,8 @@ def test_curves_get_lines_at_the_lps_point() -> None:
     assert least - 1e-3 <= lp.minimise(0, SECONDS).bound <= least
     assert lp.triangles.supports > 0
     for low, high in ((-1.0, 0.0), (0.5, 1.0), (0.1, 0.3)):
-        child = replace(node, lower=np.array([low]), upper=np.array([high]))
-        child = replace(child, pre_lower=child.lower.copy(), pre_upper=child.upper.copy())
+        child = bounded(query, replace(root(query).node(0), lower=np.array([low]), upper=np.array([high])))
+        assert child is not None
         lp.update(child)
         truth = float((np.exp(x := np.linspace(low, high, 10_001)) - 1.2 * x).min())
         assert truth - 1e-3 <= lp.minimise(0, SECONDS).bound <= truth + 1e-12
