@@ -1,1 +1,1 @@
-"""How does a tree look? Partitions and trees as pictures."""
+"""How does a tree look? Partitions, trees and activation regions as pictures."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatch
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,8 @@ from ...instances.errors import InputError
 from ...instances.network import Network
 from ...instances.property import Property
 from ..bench.bench_instances import Instance, read_instances
+from ..run.options import Kernel
+from ..run.side_by_side import side_by_side
 from .frame import DECIDED, Findings, Row, Settings, decide, new_figure
 from .scaling import warm_up
 
@@ -54,27 +56,34 @@ class Contest:
     text: Callable[[Settings, int], list[str]]  # paragraphs for the page, given how many instances there are
 
     def rows(self, settings: Settings, former: Sequence[Row]) -> Iterator[Row]:
-        """One row an instance and rule that `former` does not have; raises Contradiction."""
-        done = {(row["instance"], row["rule"]) for row in former}
-        said = {row["instance"]: row for row in former if row["verdict"] in DECIDED}
-        kernel = warm_up(settings.quick)
-        for problem in _problems(settings, self.own):
-            missing: list[Rule] = [rule for rule in self.rules if (problem.name, rule) not in done]
-            if not missing:
-                continue
-            network, prop = problem.load()
-            for rule in missing:
-                result = decide(
-                    network, prop, method="split", rule=rule, timeout=problem.timeout, seed=settings.seed, kernel=kernel
-                )
-                row: Row = {
-                    "instance": problem.name, "rule": rule, "verdict": result.verdict,
-                    "nodes": int(result.statistics.get("nodes", 0)), "seconds": round(result.seconds, 4),
-                    "timeout": problem.timeout, "reason": result.reason,
-                }  # fmt: skip
-                if result.verdict in DECIDED:
-                    _agree(said.setdefault(problem.name, row), row)
-                yield row
+        """One row an instance and rule that `former` does not have; raises Contradiction.
+
+        With `jobs` the rows of an instance come together, when all its rules have been tried.
+        """
+        asked = []
+        for problem in self.problems(settings):
+            here = [row for row in former if row["instance"] == problem.name]
+            missing = [rule for rule in self.rules if rule not in {row["rule"] for row in here}]
+            if missing:
+                asked.append(_Asked(problem, tuple(missing), tuple(here)))
+        if settings.jobs == 1:
+            for one in asked:
+                yield from _answers(settings, one)
+        else:
+            for rows in side_by_side(partial(_all_answers, settings), asked, settings.jobs):
+                yield from rows
+
+    def problems(self, settings: Settings) -> list[Problem]:
+        """The list's instances, or the study's own; those that `only` chooses.
+
+        Raises InputError for a list that cannot be read, and where nothing is left.
+        """
+        every = _listed(settings) if settings.instances else self.own(settings)
+        globs = settings.only
+        kept = [p for p in every if not globs or any(fnmatch(t, g) for t in (p.name, *p.name.split()) for g in globs)]
+        if not kept:
+            raise InputError(f"--only {' '.join(globs)}: matches no instance")
+        return kept
 
     def findings(self, settings: Settings, rows: Sequence[Row]) -> Findings:
         """Tables and figures."""
@@ -87,17 +96,43 @@ class Contest:
         return Findings(self.text(settings, count), _summary(table, pairs, self.default), tables, figures)
 
 
-def _problems(settings: Settings, own: Callable[[Settings], list[Problem]]) -> list[Problem]:
-    """The list's instances, or the study's own; those that `only` chooses.
+@dataclass(frozen=True)
+class _Asked:
+    """What one instance is still to be asked."""
 
-    Raises InputError for a list that cannot be read, and where nothing is left.
-    """
-    every = _listed(settings) if settings.instances else own(settings)
-    globs = settings.only
-    kept = [p for p in every if not globs or any(fnmatch(t, g) for t in (p.name, *p.name.split()) for g in globs)]
-    if not kept:
-        raise InputError(f"--only {' '.join(globs)}: matches no instance")
-    return kept
+    problem: Problem
+    missing: tuple[Rule, ...]
+    former: tuple[Row, ...]  # what other rules said
+
+
+def _answers(settings: Settings, asked: _Asked) -> Iterator[Row]:
+    """One row a missing rule; raises Contradiction."""
+    problem, kernel = asked.problem, _warmed(settings.quick)
+    said = next((row for row in asked.former if row["verdict"] in DECIDED), None)
+    network, prop = problem.load()
+    for rule in asked.missing:
+        result = decide(
+            network, prop, method="split", rule=rule, timeout=problem.timeout, seed=settings.seed, kernel=kernel
+        )
+        row: Row = {
+            "instance": problem.name, "rule": rule, "verdict": result.verdict,
+            "nodes": int(result.statistics.get("nodes", 0)), "seconds": round(result.seconds, 4),
+            "timeout": problem.timeout, "reason": result.reason,
+        }  # fmt: skip
+        if result.verdict in DECIDED:
+            _agree(said := said or row, row)
+        yield row
+
+
+def _all_answers(settings: Settings, asked: _Asked) -> list[Row]:
+    """The same, in another process."""
+    return list(_answers(settings, asked))
+
+
+@cache
+def _warmed(quick: bool) -> Kernel:
+    """Once a process."""
+    return warm_up(quick)
 
 
 def _listed(settings: Settings) -> list[Problem]:

@@ -2,21 +2,20 @@
 
 A study is a generator of rows (dicts of plain values) and a function that makes sentences, tables and figures of them.
 The frame does the rest: each row is appended to NAME.csv at once, so that an interrupted study keeps what it has and
-`--resume` goes on behind it; at the end come the figures (png, svg) and one HTML page with all of that, of a long csv
-the first rows.
-A new study is a file `NAME.py` of this folder with a constant STUDY, and a line in STUDIES.
+`--resume` goes on behind it; at the end come the figures (svg) and one HTML page (`pages.page`) with the question, all
+of that, of a long csv the first rows, and the command that makes it again.
+A new study is a file `NAME.py` of this folder with a constant STUDY, and its two entries in STUDIES and QUESTIONS.
 """
 
 from __future__ import annotations
 
 import argparse
-import base64
-import html
 import os
 import platform
+import shlex
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from importlib import import_module
 from importlib.metadata import version
 from importlib.util import find_spec
@@ -24,6 +23,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
 from ...instances.errors import InputError, UnsupportedOperatorError
+from ..pages.figures import new_figure
+from ..pages.page import Page, write_page
 from ..run.arguments import LISTED
 from ..run.exit_codes import DONE
 from ..run.options import Options, OptionValues
@@ -35,7 +36,10 @@ if TYPE_CHECKING:
     from ...instances.network import Network
     from ...instances.property import Property
 
-__all__ = ["DECIDED", "STUDIES", "Findings", "Row", "Settings", "Study", "decide", "new_figure", "run", "study"]
+__all__ = [
+    "DECIDED", "QUESTIONS", "STUDIES", "Findings", "Row", "Settings", "Study", "decide", "new_figure", "run",
+    "study",
+]  # fmt: skip
 
 STUDIES = {  # name: what it asks; the module is NAME, or told by MODULES
     "scaling": "how nodes and seconds grow with inputs, depth and width of random ReLU networks",
@@ -45,6 +49,7 @@ STUDIES = {  # name: what it asks; the module is NAME, or told by MODULES
     "ladder": "the steps of bounding a root, from parallel lines to partial MILPs, side by side",
     "node-bounds": "relaxations in every node of the tree, from linear bounds to SCIP, and the default beside them",
     "max-subproblems": "subproblems for the maximum of d inputs, with single- and multi-neuron relaxations",
+    "subproblems": "parts of branch and bound against activation patterns, on hundreds of small networks",
     "convex-barrier": "what relaxations from layer to layer cannot see, and where they are exact",
     "polyhedral-certificates": "certified distances from activation regions, attacks, and walks over regions",
     "kpoly": "regions verified and output boxes with one, two and three ReLUs at a time",
@@ -52,9 +57,45 @@ STUDIES = {  # name: what it asks; the module is NAME, or told by MODULES
     "barrier-robust-error": "robust errors by attacks, relaxations of single layers, rows and the complete search",
     "barrier-eps": "smallest distortions by the same, hulls of nonlinearities, and times of LPs by layer",
 }
-MODULES = {"barrier-robust-error": "..barrier.robust_error", "barrier-eps": "..barrier.smallest_distortion"}
-SIDE_BY_SIDE = tuple(MODULES)  # studies that ask several inputs at a time, and as many as are wanted
+MODULES = {
+    "barrier-robust-error": "..barrier.robust_error", "barrier-eps": "..barrier.smallest_distortion",
+    "subproblems": "..barrier.subproblems",
+}  # fmt: skip
+LIMITED = ("barrier-robust-error", "barrier-eps")  # studies that ask as many inputs as are wanted
+SIDE_BY_SIDE = (*LIMITED, "partition-rules", "subproblems")  # that ask several questions at a time
 HOW = ("jobs", "limit")  # settings that no row depends on
+QUESTIONS = {  # name: what the page begins with
+    "scaling":
+        "How do nodes and seconds of a search that splits the input set grow with the network's inputs, layers and "
+        "neurons, where the question stays equally close to the truth?",
+    "partition-rules":
+        "Where do hyperplanes along rows of weights divide the input set better than axes do, and can one tell "
+        "beforehand from the network?",
+    "partition-iris":
+        "How much of the error of the LP relaxation does a split along one row take away, and does the optimal- "
+        "partition rule name the row?",
+    "branching-rules": "Which score chooses the ReLU whose phase is split so that the tree stays small?",
+    "ladder": "What does each step of bounding a root cost, and how many questions does it answer by itself?",
+    "node-bounds": "Which relaxation pays in every node of the tree, and how does the default compare with it?",
+    "max-subproblems":
+        "How many subproblems does branch and bound need for the maximum of d inputs, with relaxations of single "
+        "neurons and with relaxations of several?",
+    "subproblems":
+        "Is the number of parts that branch and bound needs at most that of activation patterns with multi-neuron "
+        "relaxations, and at least that with relaxations of single neurons?",
+    "convex-barrier": "What can no relaxation from layer to layer see, and for which networks is it exact?",
+    "polyhedral-certificates":
+        "How much of the distance to another class do certificates from activation regions prove, held against "
+        "attacks that bound it from above?",
+    "kpoly": "What do rows of two and three ReLUs add to the triangles of single ones?",
+    "formulations": "Which formulation of the MILP decides the same questions fastest?",
+    "barrier-robust-error":
+        "How much of the gap between attacks and single-neuron relaxations do rows of several neurons and the complete "
+        "search close, measured by robust errors?",
+    "barrier-eps":
+        "How small are the smallest distortions that attacks find and each relaxation can exclude, and what do its LPs "
+        "cost layer by layer?",
+}
 DECIDED = ("unsat", "sat")
 MOST_ROWS = 1000  # of the csv that the page shows
 
@@ -68,7 +109,7 @@ class Settings:
     seed: int = 0
     instances: str = ""  # VNN-COMP list, or the folder of a paper's networks; "" for the study's own instances
     only: tuple[str, ...] = ()  # globs that choose among them; () for all
-    jobs: int = 1  # inputs at a time
+    jobs: int = 1  # questions at a time
     limit: int | None = None  # inputs of a network; None for the study's own number
 
     @property
@@ -84,8 +125,7 @@ class Findings:
     text: Sequence[str]  # paragraphs: how it was run
     summary: Sequence[str]  # sentences: what came out; printed too
     tables: Mapping[str, Sequence[Row]]  # by their captions
-    figures: Mapping[str, Any]  # matplotlib Figures by their names, as in NAME-figure.png
-    drawings: Mapping[str, Any] = field(default_factory=dict)  # the same, kept as lines: NAME-figure.svg
+    figures: Mapping[str, Any]  # matplotlib Figures by their names, as in NAME-figure.svg
 
 
 @dataclass(frozen=True)
@@ -117,14 +157,15 @@ def study(args: argparse.Namespace) -> int:
     for option in ("instances", "only"):
         if getattr(args, option) and name not in LISTED:
             raise InputError(f"study {name}: takes no --{option}; {', '.join(LISTED)} do")
-    if name not in SIDE_BY_SIDE and (args.processes > 1 or args.limit):
-        raise InputError(f"study {name}: takes no --jobs and no --limit; {', '.join(SIDE_BY_SIDE)} do")
+    for option, wanted, takers in (("jobs", args.processes > 1, SIDE_BY_SIDE), ("limit", args.limit, LIMITED)):
+        if wanted and name not in takers:
+            raise InputError(f"study {name}: takes no --{option}; {', '.join(takers)} do")
     timeout, given = args.timeout or chosen.timeout, str(args.instances or "")
     settings = Settings(timeout, args.quick, args.seed, given, tuple(args.only), args.processes, args.limit)
     folder = args.out or Path(f"hypersplit-study-{name}")
     rows = run(chosen, settings, folder / f"{name}.csv", args.resume)
     findings = chosen.findings(settings, rows)
-    page = _write_page(folder, name, chosen, settings, findings, rows)
+    page = write_page(folder, name, _page(name, chosen, settings, findings, rows))
     print("\n".join([*findings.summary, f"page: {page}"]))
     return DONE
 
@@ -159,14 +200,6 @@ def decide(
     return result
 
 
-def new_figure(panels: int) -> tuple[Any, list[Any]]:
-    """A matplotlib Figure with so many panels side by side, and these; no screen is needed."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(4.6 * panels, 3.8), layout="constrained")
-    return figure, list(figure.subplots(1, panels, squeeze=False)[0])
-
-
 def _counted(rows: Iterable[Row]) -> Iterator[Row]:
     """The same rows, with a bar where there is a terminal."""
     from tqdm import tqdm
@@ -174,61 +207,33 @@ def _counted(rows: Iterable[Row]) -> Iterator[Row]:
     yield from tqdm(rows, unit="row", disable=None, leave=False)
 
 
-METAS = '<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
-STYLE = """body { font: 16px/1.5 system-ui, sans-serif; max-width: 70em; margin: 2em auto; padding: 0 1em; color: #222 }
-img { max-width: 100% } .wide { overflow-x: auto } table { border-collapse: collapse; font-size: 14px; margin: .5em 0 }
-td, th { padding: .15em .7em; border-bottom: 1px solid #ddd; text-align: right }
-td:first-child, th:first-child { text-align: left } figure { margin: 1em 0 }"""
-
-
-def _write_page(
-    folder: Path, name: str, chosen: Study, settings: Settings, findings: Findings, rows: Sequence[Row]
-) -> Path:
-    """NAME-figure.png of each figure, and NAME.html with all of them in it; returns the page's path."""
+def _page(name: str, chosen: Study, settings: Settings, findings: Findings, rows: Sequence[Row]) -> Page:
+    """The study's page: its options and the machine belong to the setting, the csv to what is opened on demand."""
     said = ", ".join(f"{k} {v}" for k, v in asdict(settings).items() if v not in ("", (), None))
-    body = [f"<p>{html.escape(line)}</p>" for line in (*findings.text, f"Options: {said}. {_machine()}")]
-    body += ["<h2>What came out</h2>", "<ul>", *(f"<li>{html.escape(line)}</li>" for line in findings.summary), "</ul>"]
-    body += [_image(folder / f"{name}-{title}.svg", figure) for title, figure in findings.drawings.items()]
-    body += [_image(folder / f"{name}-{title}.png", figure) for title, figure in findings.figures.items()]
-    for caption, table in findings.tables.items():
-        body += [f"<h2>{html.escape(caption)}</h2>", _table(table)]
+    setting = [*findings.text, f"Options: {said}. {_machine(settings.jobs)}"]
     how_many = "All" if len(rows) <= MOST_ROWS else f"The first {MOST_ROWS} of"
-    said = f"{how_many} {len(rows)} rows of {name}.csv"
-    body.append(f"<details><summary>{said}</summary>{_table(rows[:MOST_ROWS])}</details>")
-    page = folder / f"{name}.html"
-    head = f"{METAS}<title>{html.escape(chosen.title)}</title><style>{STYLE}</style>"
-    text = "\n".join([f"<h1>{html.escape(chosen.title)}</h1>", *body])
-    page.write_text(f'<!doctype html>\n<html lang="en"><head>{head}</head><body>\n{text}\n</body></html>\n', "utf-8")
-    return page
+    rest = (f"{how_many} {len(rows)} rows of {name}.csv", rows[:MOST_ROWS])
+    command = _command(name, settings)
+    return Page(
+        chosen.title, QUESTIONS[name], setting, findings.summary, findings.figures, findings.tables, command, rest
+    )
 
 
-def _image(path: Path, figure: Any) -> str:
-    """The figure, written to a .png or .svg, as a part of the page."""
-    kind = {".png": "image/png", ".svg": "image/svg+xml"}[path.suffix]
-    figure.savefig(path, dpi=130)
-    data = base64.b64encode(path.read_bytes()).decode("ascii")
-    return f'<figure><img alt="{html.escape(path.stem)}" src="data:{kind};base64,{data}"></figure>'
+def _command(name: str, settings: Settings) -> str:
+    """The call that repeats a study."""
+    words = ["hypersplit", "study", name, "--timeout", f"{settings.timeout:g}", "--seed", str(settings.seed)]
+    words += ["--quick"] if settings.quick else []
+    words += ["--jobs", str(settings.jobs)] if settings.jobs > 1 else []
+    words += ["--limit", str(settings.limit)] if settings.limit else []
+    words += ["--instances", settings.instances] if settings.instances else []
+    return shlex.join([*words, *(word for glob in settings.only for word in ("--only", glob))])
 
 
-def _table(rows: Sequence[Row]) -> str:
-    """HTML of rows with equal columns; floats to three significant digits."""
-    lines = ["".join(f"<th>{html.escape(name)}</th>" for name in rows[0])] if rows else []
-    for row in rows:
-        lines.append("".join(f"<td>{html.escape(_cell(value))}</td>" for value in row.values()))
-    whole = "\n".join(f"<tr>{line}</tr>" for line in lines)
-    return f'<div class="wide"><table>{whole}</table></div>'
-
-
-def _cell(value: object) -> str:
-    if not isinstance(value, float):
-        return str(value)
-    return "–" if value != value else f"{value:.3g}" if abs(value) < 1000 else f"{value:.0f}"
-
-
-def _machine() -> str:
-    """Processor, its cores, and the versions that times depend on."""
+def _machine(jobs: int) -> str:
+    """Processor, its cores, how many instances ran at a time, and the versions that times depend on."""
+    used = "one core used" if jobs == 1 else f"{jobs} instances at a time, one core each"
     return (
-        f"Machine: {_processor()}, {os.cpu_count()} cores, {platform.system()}; one core used. "
+        f"Machine: {_processor()}, {os.cpu_count()} cores, {platform.system()}; {used}. "
         f"hypersplit {version('hypersplit')}, Python {platform.python_version()}, numpy {version('numpy')}."
     )
 

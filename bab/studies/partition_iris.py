@@ -382,9 +382,7 @@ def _recursion_figure(rows: Sequence[Row]) -> Any:
 
 def _text() -> list[str]:
     return [
-        "Question: how much of the error of the LP relaxation does a split along one row take away, and does the "
-        "optimal-partition rule name the row?",
-        "Setting: the carried networks iris_1layer.onnx and iris_2layer.onnx and the ten flowers of iris_nominal.csv; "
+        "The carried networks iris_1layer.onnx and iris_2layer.onnx and the ten flowers of iris_nominal.csv; "
         "l-infinity balls of radius eps (cm). Own eps: for each flower the rival, and the middle of the interval, "
         "between the largest eps that the unpartitioned LP certifies and the largest at which the species is kept. "
         "Common eps: the largest at which all flowers keep their species; values of the worse rival of each.",

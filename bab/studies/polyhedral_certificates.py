@@ -31,11 +31,11 @@ from ...instances.families.random_networks import random_network
 from ...instances.network import Array, Network
 from ...instances.onnx.reader import read_network
 from ..bench.bench_instances import read_instances
+from ..drawing.region_picture import draw_regions
 from ..robustness.inputs import load_array, read_table
 from ..robustness.preparation import flat
 from .frame import Findings, Row, Settings, Study, new_figure
 from .linear_radii import SLOPES, linear_radii
-from .region_picture import draw_regions
 from .sample_distances import ABOVE, BELOW, CERTIFICATES, attacks, certificates, compare, walk
 
 __all__ = ["NORMS", "PAPER", "QUICK_RANDOM", "STUDY"]
@@ -205,7 +205,7 @@ def _findings(settings: Settings, rows: Sequence[Row]) -> Findings:
     tables |= {"Certificates as shares of the exact distortion (medians)": tight} if tight else {}
     figures = {f"distances-{name}": _curves(name, mine) for name, mine in of.items()}
     figures |= {"tightness": _histograms(parts["random"])} if tight else {}
-    return Findings(_text(settings), summary, tables, figures, {"regions": picture})
+    return Findings(_text(settings), summary, tables, {"regions": picture, **figures})
 
 
 def _of_network(name: str, mine: Sequence[Row]) -> Row:

@@ -59,9 +59,11 @@ def refine_by_groups(
             tighten_layer(triangles, k, unstable, node, deadline)
         if (node.pre_lower > node.pre_upper).any():
             break
-        chosen = [groups for groups in members(k, node) if len(groups)] if kind == "relu" else []
+        chosen = [_alive(query, node, groups) for groups in members(k, node)] if kind == "relu" else []
+        chosen = [groups for groups in chosen if len(groups)]
         if k > 1 and chosen and time.monotonic() < deadline:
-            # how far a stable member reaches is a direction of its group, too
+            # how far a stable member reaches is a direction of its group, too; some have become stable just now
+            unstable = unstable[(node.pre_lower[part][unstable] < 0.0) & (node.pre_upper[part][unstable] > 0.0)]
             inside = np.unique(np.concatenate([groups.ravel() for groups in chosen])) - part.start
             stable = np.setdiff1d(inside[inside < part.stop - part.start], unstable)
             tighten_layer(triangles, k, stable, node, deadline, stable_too=True)
@@ -80,6 +82,12 @@ def refine_by_groups(
             add_group_rows(triangles, node, columns, rows)
         parts += mine
     return node, GroupRows.concatenate(parts)
+
+
+def _alive(query: Query, node: Node, groups: Array) -> Array:
+    """The groups [G, K] without a neuron that is inactive: its output is 0, not its z, which rows of hulls rest on."""
+    known = np.append(node.pre_upper, np.full(query.network.input_size, np.inf))
+    return groups[(known[groups] > 0.0).all(axis=1)]
 
 
 def _quick_rows(

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import csv
+import html
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 
 import pytest
 
 from hypersplit.bab.command.cli import main
+from hypersplit.bab.pages.page import write_page
 from hypersplit.bab.run.result import Result
 from hypersplit.bab.studies import contest as rule_contest
 from hypersplit.bab.studies import frame as module
@@ -95,21 +98,34 @@ def test_results_are_neither_overwritten_nor_mixed(tmp_path: Path) -> None:
 
 
 def test_the_page_holds_everything(tmp_path: Path) -> None:
-    """One file: the text, the options, the machine, the escaped table, and the figure inside."""
+    """Question, text, options, machine, findings, the escaped table, and the command that makes the page again."""
     pytest.importorskip("matplotlib")
     path = tmp_path / "squares.csv"
-    chosen = squares(path)
-    rows = run(chosen, SETTINGS, path)
-    figure, (panel,) = module.new_figure(1)
-    panel.plot([row["value"] for row in rows], [row["square"] for row in rows])
-    findings = Findings(["How it was run."], ["They grow."], {"All": rows}, {"growth": figure})
-    page = module._write_page(tmp_path, "squares", chosen, SETTINGS, findings, rows).read_text()
+    rows = run(squares(path), SETTINGS, path)
+    findings = Findings(["How it was run."], ["They grow."], {"All": rows}, {})
+    settings = Settings(1.5, quick=True, seed=7, instances="my list.csv", only=("a*", "b"), jobs=2)
+    page = module._page("scaling", squares(path), settings, findings, rows)
+    text = write_page(tmp_path, "scaling", page).read_text()
 
-    assert (tmp_path / "squares-growth.png").read_bytes().startswith(b"\x89PNG")
-    assert 1 == page.count('src="data:image/png;base64,iVBOR') == page.count("src=")
-    for words in ("<h1>Squares</h1>", "How it was run.", "They grow.", "timeout 1.0", " cores", "<td>9</td>"):
-        assert words in page
-    assert "is 3, &lt;b&gt;" in page
+    asked = html.escape(module.QUESTIONS["scaling"])
+    said = ("<h1>Squares</h1>", asked, "How it was run.", "They grow.", "timeout 1.5", " cores, ")
+    for words in (*said, "2 instances at a time", ">9</td>", "is 3, &lt;b&gt;", "All 3 rows of scaling.csv"):
+        assert words in text
+    command = "hypersplit study scaling --timeout 1.5 --seed 7 --quick --jobs 2 --instances 'my list.csv'"
+    assert page.command == f"{command} --only 'a*' --only b"
+
+
+def test_every_study_has_its_question() -> None:
+    """The page of each begins with one, and it ends with a question mark."""
+    assert list(module.QUESTIONS) == list(module.STUDIES)
+    assert all(words.endswith("?") for words in module.QUESTIONS.values())
+
+
+def test_a_study_may_go_on_with_more_processes(tmp_path: Path) -> None:
+    """How many instances run at a time is no setting of the rows."""
+    path = tmp_path / "squares.csv"
+    run(squares(path), SETTINGS, path)
+    assert [1, 4, 9] == [row["square"] for row in run(squares(path), replace(SETTINGS, jobs=2), path, resume=True)]
 
 
 def test_without_a_name_the_studies_are_listed(capsys: Captured) -> None:
@@ -128,6 +144,7 @@ def test_without_a_name_the_studies_are_listed(capsys: Captured) -> None:
         ("nonsense", "expected one of scaling, partition-rules"),
         ("scaling --only x", "takes no --only"),
         ("scaling --timeout 0", "expected a positive number"),
+        ("scaling --jobs 2", "takes no --jobs"),
         ("scaling --seed -1", "expected an integer from 0"),
         ("partition-rules --only nonsense --quick", "matches no instance"),
         ("partition-rules --instances missing.csv", "missing.csv"),

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from hypersplit.bab.command.cli import main
+from hypersplit.bab.split_rules.fixed_splits import TRIED
 from hypersplit.bab.studies import partition_rules as partition_rules
 from hypersplit.bab.studies import scaling as scaling
 from hypersplit.heuristics.splits.rules import PHASE_RULES, RULES
@@ -23,20 +24,22 @@ def read(path: Path) -> list[dict[str, str]]:
 
 
 def test_quick_partition_rules(tmp_path: Path, capsys: Captured) -> None:
-    """Every rule but those of phases meets every instance, and all agree; nothing is run twice."""
+    """Every rule meets every instance, with search and without, and all agree; nothing is run twice."""
     pytest.importorskip("matplotlib")
     words = ["study", "partition-rules", "--quick", "--out", str(tmp_path)]
     assert 0 == main(words)
     rows = read(tmp_path / "partition-rules.csv")
+    others, rows = ([row for row in rows if (row["part"] == "search") == own] for own in (False, True))
     verdicts = {(row["instance"], row["verdict"]) for row in rows}
 
-    assert set(RULES) - set(PHASE_RULES) == {row["rule"] for row in rows}
-    assert len(rows) == len(verdicts) * (len(RULES) - len(PHASE_RULES))
+    assert set(partition_rules.RULES) == {row["rule"] for row in rows} > set(RULES) - set(PHASE_RULES)
+    assert len(rows) == len(verdicts) * len(partition_rules.RULES)
+    assert len(others) == len(verdicts) * (1 + len(TRIED))
     assert {"sat", "unsat"} == {verdict for _, verdict in verdicts}
     hard = [row for row in rows if row["instance"].startswith("random")]
     assert hard and all(int(row["nodes"]) > 1 for row in hard)
     page = (tmp_path / "partition-rules.html").read_text()
-    assert 2 == page.count("base64,iVBOR") and "best single rule" in page
+    assert 4 == page.count("<svg ") and "best single rule" in page and "average ranks of 14 rules" in page
     capsys.readouterr()
 
     before = (tmp_path / "partition-rules.csv").read_text()

@@ -67,5 +67,5 @@ def test_quick_scaling(tmp_path: Path, capsys: Captured) -> None:
     assert all(int(row["nodes"]) > 0 and float(row["seconds"]) >= float(row["search_seconds"]) for row in rows)
     assert re.search(r"^nodes (grow|fall) by a factor of [\d.]+ per added input \(depth 2, width 20\)", said, re.M)
     assert re.search(r"^nodes go like width\^-?[\d.]+ \(inputs 4, depth 2\)", said, re.M)
-    assert {"scaling-nodes.png", "scaling-search-seconds.png", "scaling.html"} < {p.name for p in tmp_path.iterdir()}
-    assert 3 == (tmp_path / "scaling.html").read_text().count("base64,iVBOR")
+    assert {"scaling-nodes.svg", "scaling-search-seconds.svg", "scaling.html"} < {p.name for p in tmp_path.iterdir()}
+    assert 3 == (tmp_path / "scaling.html").read_text().count("<svg ")

@@ -18,7 +18,7 @@ from ...encodings.certificates.simplex import simplex_certificate
 from ...encodings.certificates.walked_regions import key_of, named
 from ...instances.families.random_networks import random_network
 from ...instances.network import Array, Network
-from .frame import new_figure
+from ..pages.figures import new_figure
 
 __all__ = ["cells", "class_parts", "draw_regions"]
 

@@ -1,0 +1,1 @@
+"""Which split rule wins, and what tells it beforehand?"""
