@@ -18,8 +18,8 @@ from .kinds import Kind, integer, number, shown
 from .options import ABOUT, MOST_JOBS, MOST_SECONDS, Options, about, read
 
 __all__ = [
-    "CAPABILITIES", "LIMITED", "LISTED", "OUTSIDE_BENCH", "OUTSIDE_ROBUSTNESS", "SIDE_BY_SIDE", "Command",
-    "given_options", "option_words", "options_from", "parser",
+    "CAPABILITIES", "LISTED", "OUTSIDE_BENCH", "OUTSIDE_ROBUSTNESS", "Command", "given_options", "option_words",
+    "options_from", "parser",
 ]  # fmt: skip
 
 Command = Callable[[argparse.Namespace], int]  # runs and returns the exit code
@@ -31,9 +31,6 @@ LISTED = (
     "partition-rules", "branching-rules", "ladder", "kpoly", "formulations", "node-bounds", "polyhedral-certificates",
     "barrier-robust-error", "barrier-eps",
 )  # fmt: skip
-# studies that take --jobs, and those that take --limit
-LIMITED = ("barrier-robust-error", "barrier-eps")
-SIDE_BY_SIDE = ("partition-rules", "subproblems", *LIMITED)
 # options that have their flags with `bench`, too
 BENCH_FLAGS = ("memory_mb", "seed", "method", "trust_scip", "workers", "cluster")
 # options that have their flags with `run-job`
@@ -253,13 +250,13 @@ def _study(add: Callable[..., object]) -> None:
     add("--quick", action="store_true", help="a small version of a few seconds")
     add("--seed", type=_read("seed"), default=0, metavar="N", help="first of the random networks (default: 0)")
     add("--resume", action="store_true", help="keep the rows that DIR holds, run the others")
-    help_jobs = f"instances at a time (default: 1; of {', '.join(SIDE_BY_SIDE)})"
-    add("--jobs", type=_typed(JOBS), default=1, metavar="N", help=help_jobs)
     listed = ", ".join(LISTED)
     help_list = "a list onnx,vnnlib,timeout, for barrier studies the folder of the paper's networks, in place of the "
     add("--instances", type=_path, metavar="PATH", help=f"{help_list}study's own instances (of {listed})")
     add("--only", type=_name, action="append", default=[], metavar="GLOB", help="instances to run (same studies)")
-    add("--limit", type=_typed(COUNT), metavar="N", help=f"the first N inputs of a network (of {', '.join(LIMITED)})")
+    help_jobs = "questions at a time (default: 1; of barrier studies, partition-rules, subproblems)"
+    add("--jobs", dest="processes", type=_typed(JOBS), default=1, metavar="N", help=help_jobs)
+    add("--limit", type=_typed(COUNT), metavar="N", help="the first N inputs of a network, in barrier studies")
 
 
 def _demo(add: Callable[..., object]) -> None:

@@ -11,7 +11,7 @@ from ...instances.network import Array
 from ..pages.figures import COLOURS, new_figure
 from .fixed_splits import Part
 
-__all__ = ["polygon", "side_by_side"]
+__all__ = ["partition_panels", "polygon"]
 
 COLUMNS = 3
 
@@ -32,7 +32,7 @@ def polygon(part: Part) -> Array:
     return corners
 
 
-def side_by_side(parts: Mapping[str, Sequence[Part]], lower: Array, upper: Array) -> Any:
+def partition_panels(parts: Mapping[str, Sequence[Part]], lower: Array, upper: Array) -> Any:
     """A panel a rule over the box lower, upper [2]: refuted parts blue, others orange.
 
     Of splits by axes and hyperplanes, which leave polygons; what is empty was clipped off, that is, refuted too.

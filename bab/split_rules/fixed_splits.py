@@ -55,8 +55,8 @@ def after_splits(
 ) -> tuple[list[float], list[Part]]:
     """(lower bounds of the worst margin after 0, 1, ..., most splits, the parts at the end).
 
-    rule: one of TRIED. Without `clip` the parts cover the whole input set, else what is not clipped off as
-    refuted. A bound above 0 refutes the query, and stays. Raises ValueError for another rule.
+    rule: one of TRIED. Without `clip` the parts cover the whole input set, else what is not clipped off as refuted. A
+    bound above 0 refutes the query, and stays. Raises ValueError for another rule.
     """
     if rule not in TRIED:
         raise ValueError(f"rule {rule!r}: expected one of {', '.join(TRIED)}")

@@ -22,7 +22,8 @@ from ...instances.network import Network
 from ...instances.property import Property
 from ..bench.bench_instances import Instance, read_instances
 from ..run.options import Kernel
-from .frame import DECIDED, Findings, Row, Settings, decide, mapped, new_figure
+from ..run.side_by_side import side_by_side
+from .frame import DECIDED, Findings, Row, Settings, decide, new_figure
 from .scaling import warm_up
 
 __all__ = ["COLUMNS", "Contest", "Contradiction", "Problem"]
@@ -69,7 +70,7 @@ class Contest:
             for one in asked:
                 yield from _answers(settings, one)
         else:
-            for rows in mapped(partial(_all_answers, settings), asked, settings.jobs):
+            for rows in side_by_side(partial(_all_answers, settings), asked, settings.jobs):
                 yield from rows
 
     def problems(self, settings: Settings) -> list[Problem]:

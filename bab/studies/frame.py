@@ -15,19 +15,17 @@ import platform
 import shlex
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from importlib import import_module
 from importlib.metadata import version
 from importlib.util import find_spec
-from multiprocessing import get_context
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
 from ...instances.errors import InputError, UnsupportedOperatorError
 from ..pages.figures import new_figure
 from ..pages.page import Page, write_page
-from ..run.arguments import LIMITED, LISTED, SIDE_BY_SIDE
+from ..run.arguments import LISTED
 from ..run.exit_codes import DONE
 from ..run.options import Options, OptionValues
 from ..run.result import Result
@@ -39,12 +37,9 @@ if TYPE_CHECKING:
     from ...instances.property import Property
 
 __all__ = [
-    "DECIDED", "QUESTIONS", "STUDIES", "Findings", "Row", "Settings", "Study", "decide", "mapped", "new_figure", "run",
+    "DECIDED", "QUESTIONS", "STUDIES", "Findings", "Row", "Settings", "Study", "decide", "new_figure", "run",
     "study",
 ]  # fmt: skip
-
-Task = TypeVar("Task")
-Answer = TypeVar("Answer")
 
 STUDIES = {  # name: what it asks; the module is NAME, or told by MODULES
     "scaling": "how nodes and seconds grow with inputs, depth and width of random ReLU networks",
@@ -62,7 +57,12 @@ STUDIES = {  # name: what it asks; the module is NAME, or told by MODULES
     "barrier-robust-error": "robust errors by attacks, relaxations of single layers, rows and the complete search",
     "barrier-eps": "smallest distortions by the same, hulls of nonlinearities, and times of LPs by layer",
 }
-MODULES = {"barrier-robust-error": "..barrier.robust_error", "barrier-eps": "..barrier.smallest_distortion"}
+MODULES = {
+    "barrier-robust-error": "..barrier.robust_error", "barrier-eps": "..barrier.smallest_distortion",
+    "subproblems": "..barrier.subproblems",
+}  # fmt: skip
+LIMITED = ("barrier-robust-error", "barrier-eps")  # studies that ask as many inputs as are wanted
+SIDE_BY_SIDE = (*LIMITED, "partition-rules", "subproblems")  # that ask several questions at a time
 HOW = ("jobs", "limit")  # settings that no row depends on
 QUESTIONS = {  # name: what the page begins with
     "scaling":
@@ -76,6 +76,7 @@ QUESTIONS = {  # name: what the page begins with
         "partition rule name the row?",
     "branching-rules": "Which score chooses the ReLU whose phase is split so that the tree stays small?",
     "ladder": "What does each step of bounding a root cost, and how many questions does it answer by itself?",
+    "node-bounds": "Which relaxation pays in every node of the tree, and how does the default compare with it?",
     "max-subproblems":
         "How many subproblems does branch and bound need for the maximum of d inputs, with relaxations of single "
         "neurons and with relaxations of several?",
@@ -88,13 +89,12 @@ QUESTIONS = {  # name: what the page begins with
         "attacks that bound it from above?",
     "kpoly": "What do rows of two and three ReLUs add to the triangles of single ones?",
     "formulations": "Which formulation of the MILP decides the same questions fastest?",
-    "node-bounds": "Which relaxation in the nodes of the tree pays, and where?",
     "barrier-robust-error":
-        "How much of the robust error do relaxations of single layers leave open, and what do several neurons, the "
-        "complete search and an attack say of it?",
+        "How much of the gap between attacks and single-neuron relaxations do rows of several neurons and the complete "
+        "search close, measured by robust errors?",
     "barrier-eps":
-        "How far below the smallest distortion do relaxations of single layers stop, and where between them and an "
-        "attack is the truth?",
+        "How small are the smallest distortions that attacks find and each relaxation can exclude, and what do its LPs "
+        "cost layer by layer?",
 }
 DECIDED = ("unsat", "sat")
 MOST_ROWS = 1000  # of the csv that the page shows
@@ -109,7 +109,7 @@ class Settings:
     seed: int = 0
     instances: str = ""  # VNN-COMP list, or the folder of a paper's networks; "" for the study's own instances
     only: tuple[str, ...] = ()  # globs that choose among them; () for all
-    jobs: int = 1  # instances at a time
+    jobs: int = 1  # questions at a time
     limit: int | None = None  # inputs of a network; None for the study's own number
     limited: bool = False  # the user gave the time limit, it is not the study's own
 
@@ -158,12 +158,11 @@ def study(args: argparse.Namespace) -> int:
     for option in ("instances", "only"):
         if getattr(args, option) and name not in LISTED:
             raise InputError(f"study {name}: takes no --{option}; {', '.join(LISTED)} do")
-    if args.jobs > 1 and name not in SIDE_BY_SIDE:
-        raise InputError(f"study {name}: takes no --jobs; {', '.join(SIDE_BY_SIDE)} do")
-    if args.limit and name not in LIMITED:
-        raise InputError(f"study {name}: takes no --limit; {', '.join(LIMITED)} do")
+    for option, wanted, takers in (("jobs", args.processes > 1, SIDE_BY_SIDE), ("limit", args.limit, LIMITED)):
+        if wanted and name not in takers:
+            raise InputError(f"study {name}: takes no --{option}; {', '.join(takers)} do")
     timeout, limited, given = args.timeout or chosen.timeout, args.timeout is not None, str(args.instances or "")
-    only, jobs = tuple(args.only), args.jobs
+    only, jobs = tuple(args.only), args.processes
     settings = Settings(timeout, args.quick, args.seed, given, only, jobs, args.limit, limited)
     folder = args.out or Path(f"hypersplit-study-{name}")
     rows = run(chosen, settings, folder / f"{name}.csv", args.resume)
@@ -203,15 +202,6 @@ def decide(
     return result
 
 
-def mapped(of: Callable[[Task], Answer], tasks: Sequence[Task], jobs: int) -> Iterator[Answer]:
-    """of(task) for each task, in order; so many at a time, then each in a process of its own started afresh."""
-    if jobs == 1:
-        yield from map(of, tasks)
-        return
-    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
-        yield from pool.map(of, tasks)
-
-
 def _counted(rows: Iterable[Row]) -> Iterator[Row]:
     """The same rows, with a bar where there is a terminal."""
     from tqdm import tqdm
@@ -221,7 +211,7 @@ def _counted(rows: Iterable[Row]) -> Iterator[Row]:
 
 def _page(name: str, chosen: Study, settings: Settings, findings: Findings, rows: Sequence[Row]) -> Page:
     """The study's page: its options and the machine belong to the setting, the csv to what is opened on demand."""
-    said = ", ".join(f"{k} {v}" for k, v in settings.lasting.items() if v not in ("", ()))
+    said = ", ".join(f"{k} {v}" for k, v in asdict(settings).items() if v not in ("", (), None))
     setting = [*findings.text, f"Options: {said}. {_machine(settings.jobs)}"]
     how_many = "All" if len(rows) <= MOST_ROWS else f"The first {MOST_ROWS} of"
     rest = (f"{how_many} {len(rows)} rows of {name}.csv", rows[:MOST_ROWS])
@@ -236,8 +226,8 @@ def _command(name: str, settings: Settings) -> str:
     words = ["hypersplit", "study", name, "--timeout", f"{settings.timeout:g}", "--seed", str(settings.seed)]
     words += ["--quick"] if settings.quick else []
     words += ["--jobs", str(settings.jobs)] if settings.jobs > 1 else []
-    words += ["--instances", settings.instances] if settings.instances else []
     words += ["--limit", str(settings.limit)] if settings.limit else []
+    words += ["--instances", settings.instances] if settings.instances else []
     return shlex.join([*words, *(word for glob in settings.only for word in ("--only", glob))])
 
 

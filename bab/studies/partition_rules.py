@@ -22,13 +22,14 @@ from ...instances.onnx.reader import read_network
 from ...instances.property import Property
 from ...instances.query import Query, queries
 from ...instances.vnnlib.reader import read_property
-from ..split_rules.cells import side_by_side
+from ..run.side_by_side import side_by_side
+from ..split_rules.cells import partition_panels
 from ..split_rules.comparison import of_fixed, of_search
 from ..split_rules.fixed_splits import TRIED, after_splits, first_bounds
 from ..split_rules.winner import FACTS, facts
 from .contest import COLUMNS as SEARCHED
 from .contest import Contest, Problem
-from .frame import Findings, Row, Settings, Study, mapped
+from .frame import Findings, Row, Settings, Study
 from .scaling import COMPILED, near_maximum
 
 __all__ = ["DEFAULT", "STUDY"]
@@ -101,7 +102,7 @@ def _rows(settings: Settings, former: Sequence[Row]) -> Iterator[Row]:
     yield from ({"part": "search", **row, "bounds": ""} for row in CONTEST.rows(settings, searched))
     done = {(row["instance"], row["rule"]) for row in former if row["part"] != "search"}
     tasks = [(p, rule) for p in CONTEST.problems(settings) for rule in ("", *TRIED) if (p.name, rule) not in done]
-    yield from mapped(partial(_without_search, settings), tasks, settings.jobs)
+    yield from side_by_side(partial(_without_search, settings), tasks, settings.jobs)
 
 
 def _without_search(settings: Settings, task: tuple[Problem, str]) -> Row:
@@ -157,7 +158,7 @@ def _picture(settings: Settings) -> Any:
     """What the rules' first splits make of one box of two inputs."""
     query = queries(*near_maximum(PICTURE, settings.seed, radius=PICTURE_RADIUS))[0]
     parts = {rule: after_splits(query, rule, PICTURE_SPLITS, settings.seed, clip=False)[1] for rule in DRAWN}
-    return side_by_side(parts, query.region.lower, query.region.upper)
+    return partition_panels(parts, query.region.lower, query.region.upper)
 
 
 CONTEST = Contest(RULES, DEFAULT, _own, _text)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from hypersplit.bab.pages.figures import svg
-from hypersplit.bab.split_rules.cells import polygon, side_by_side
+from hypersplit.bab.split_rules.cells import partition_panels, polygon
 from hypersplit.bab.split_rules.fixed_splits import after_splits
 from hypersplit.bab.studies.scaling import near_maximum
 from hypersplit.instances.query import queries
@@ -39,6 +39,6 @@ def test_a_panel_a_rule() -> None:
     pytest.importorskip("matplotlib")
     query = queries(*near_maximum((2, 12, 12, 1), 3, radius=1.0))[0]
     parts = {rule: after_splits(query, rule, 3)[1] for rule in ("axes", "rows-1")}
-    text = svg(side_by_side(parts, query.region.lower, query.region.upper), "cells")
+    text = svg(partition_panels(parts, query.region.lower, query.region.upper), "cells")
     for rule, mine in parts.items():
         assert f"{rule}: {sum(p.value > 0.0 for p in mine)} of {len(mine)} refuted" in text

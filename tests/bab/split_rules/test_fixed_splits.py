@@ -49,7 +49,7 @@ def test_looking_ahead_never_loses_the_first_split() -> None:
 
 @pytest.mark.parametrize("clip", [True, False])
 def test_parts_cover_the_box(clip: bool) -> None:
-    """An input that no part holds has a positive margin: it was clipped off. Without clipping there is none."""
+    """What no part holds was clipped off, and has a positive margin; without clipping there is no such input."""
     query = question()
     _, parts = after_splits(query, "inputs", 8, clip=clip)
     x = np.random.default_rng(0).uniform(query.region.lower, query.region.upper, (2000, 2))

@@ -35,7 +35,8 @@ from ...instances.property import InputSet
 from ...instances.query import Query
 from ..partition.patterns import patterns
 from ..partition.relaxation import objective_query, relax, whole
-from .frame import Findings, Row, Settings, Study, mapped, new_figure
+from ..run.side_by_side import side_by_side
+from ..studies.frame import Findings, Row, Settings, Study, new_figure
 
 __all__ = ["STUDY", "WAYS"]
 
@@ -81,7 +82,7 @@ def _tasks(settings: Settings) -> list[tuple[str, str, int]]:
 
 def _rows(settings: Settings, former: Sequence[Row]) -> Iterator[Row]:
     done = {(row["family"], row["size"], row["seed"]) for row in former}
-    yield from mapped(
+    yield from side_by_side(
         partial(_counted, settings.timeout), [t for t in _tasks(settings) if t not in done], settings.jobs
     )
 
