@@ -25,10 +25,12 @@ _OPERATORS = {
 
 
 def write_network(network: Network, path: str | Path, double: bool = False) -> None:
-    """Write a network as ONNX, opset 13, in float32 or (double) float64. The same network gives the same bytes.
+    """Write a network as ONNX in float32 or (double) float64, opset 13, with hard swish 14.
 
-    Raises ValueError for a weight or bias that the type cannot hold (too large, or NaN), and in float64 for an ELU whose
-    alpha is no float32 number.
+    The same network gives the same bytes.
+
+    Raises ValueError for a weight or bias that the type cannot hold (too large, or NaN), and in float64 for an ELU
+    whose alpha is no float32 number.
     """
     import onnx
     from onnx import TensorProto, helper
