@@ -25,9 +25,12 @@ _OPERATORS = {
 
 
 def write_network(network: Network, path: str | Path, double: bool = False) -> None:
-    """Write a network as ONNX, opset 13, in float32 or (double) float64. The same network gives the same bytes.
+    """Write a network as ONNX in float32 or (double) float64, opset 13, with hard swish 14.
 
-    Raises ValueError for a weight or bias that the type cannot hold (too large, or NaN).
+    The same network gives the same bytes.
+
+    Raises ValueError for a weight or bias that the type cannot hold (too large, or NaN), and in float64 for an ELU
+    whose alpha is no float32 number.
     """
     import onnx
     from onnx import TensorProto, helper
@@ -87,6 +90,8 @@ def _activation(k: int, kind: str, read: str, output: str, tensors: list[Any], d
     family, _, parameter = kind.partition(":")
     name = f"{family}{k}"
     if family == "elu":
+        if dtype is np.float64 and float(np.float32(parameter)) != float(parameter):
+            raise ValueError(f"layer {k}: ONNX keeps alpha = {parameter} in float32, which does not hold it")
         return helper.make_node("Elu", [read], [output], name=name, alpha=float(parameter))
     if family == "power":
         tensors.append(numpy_helper.from_array(np.array(int(parameter), dtype=dtype), f"n{k}"))

@@ -110,3 +110,15 @@ def test_float64_keeps_every_bit(tmp_path: Path) -> None:
     for before, after in zip(network.layers, back.layers, strict=True):
         assert np.array_equal(before.weights[0], after.weights[0])
         assert np.array_equal(before.bias, after.bias)
+
+
+def test_an_alpha_that_is_no_float32_is_refused_in_float64(tmp_path: Path) -> None:
+    """ONNX keeps attributes in float32: 0.5 is written, 0.1 in float64 is refused, with the layer."""
+    for alpha, refused in (("0.5", False), ("0.1", True)):
+        network = Network(1, (Layer((0,), (np.ones((1, 1)),), np.zeros(1), f"elu:{alpha}"),))
+        write_network(network, tmp_path / "net.onnx")
+        if refused:
+            with pytest.raises(ValueError, match="layer 1: .*alpha = 0.1"):
+                write_network(network, tmp_path / "net.onnx", double=True)
+        else:
+            write_network(network, tmp_path / "net.onnx", double=True)
