@@ -18,8 +18,8 @@ from hypersplit.heuristics.splits.rules import RULES
 
 ROOT = Path(__file__).resolve().parents[3]
 NAMES = (
-    "verify", "resume", "run-job", "merge", "info", "radius", "robustness", "bench", "study", "demo", "warm",
-    "supports",
+    "verify", "resume", "run-job", "merge", "info", "radius", "robustness", "regions", "bench", "study", "demo",
+    "warm", "supports",
 )  # fmt: skip
 COMMANDS = {name: lambda args: 0 for name in NAMES}
 

@@ -8,8 +8,11 @@ import numpy as np
 import pytest
 from carried_inputs import DIGITS, digits
 
-from hypersplit import verify
-from hypersplit.bab.command.cli import main
+from hypersplit import InputError, verify
+from hypersplit.bab.command.cli import COMMANDS, main
+from hypersplit.bab.robustness.regions_command import regions_command
+from hypersplit.bab.robustness.vnnlib_files import LIST
+from hypersplit.bab.run.arguments import parser
 
 Captured = pytest.CaptureFixture[str]
 
@@ -53,8 +56,10 @@ def test_a_list_is_not_written_over(tmp_path: Path, capsys: Captured) -> None:
     """The second time the folder is refused, and so is a file in its place."""
     words = ["regions", DIGITS, str(data(tmp_path, 2)), "--epsilon", "0.01", "--out", str(tmp_path / "out")]
     assert main(words) == 0
-    assert main(words) == 2
-    assert "has a list" in capsys.readouterr().err
+    with pytest.raises(InputError, match="has a list"):
+        regions_command(parser(COMMANDS).parse_args(words))
+    (tmp_path / "out" / LIST).unlink()
+    assert main(words) == 0
     (tmp_path / "file").write_text("")
     assert main([*words[:-1], str(tmp_path / "file")]) == 2
     assert "not a folder" in capsys.readouterr().err
