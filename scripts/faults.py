@@ -84,7 +84,7 @@ class Child:
 
     def told(self) -> dict[str, Any]:
         """What the run said, once it has ended by itself."""
-        self.process.join(LONG)
+        self.process.join(4 * LONG)
         self.seconds = time.time() - self.began
         return dict(json.loads(self.path.read_text()))
 
