@@ -42,7 +42,7 @@ def test_certified_below_attacked(
     assert ("2", "0") == (mine["times"]["layer"], mine["search"]["stopped"])
     assert "DEEP, [0, 1]: LP-GREEDY " in said and "printed 10" in said
     page = (tmp_path / "out" / "barrier-eps.html").read_text()
-    assert 3 == page.count("data:image/png") and "LP-ALL by layers" in page
+    assert "LP-ALL by layers" in page
     assert 0 == main([*words, "--resume"])
     assert rows == read(tmp_path / "out")
 
