@@ -62,7 +62,10 @@ STUDIES = {  # name: what it asks; the module is NAME, or told by MODULES
     "barrier-robust-error": "robust errors by attacks, relaxations of single layers, rows and the complete search",
     "barrier-eps": "smallest distortions by the same, hulls of nonlinearities, and times of LPs by layer",
 }
-MODULES = {"barrier-robust-error": "..barrier.robust_error", "barrier-eps": "..barrier.smallest_distortion"}
+MODULES = {
+    "barrier-robust-error": "..barrier.robust_error", "barrier-eps": "..barrier.smallest_distortion",
+    "node-bounds": "..node_study.node_bounds",
+}  # fmt: skip
 HOW = ("jobs", "limit")  # settings that no row depends on
 QUESTIONS = {  # name: what the page begins with
     "scaling":
