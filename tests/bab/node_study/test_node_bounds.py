@@ -33,6 +33,8 @@ def test_its_own_families() -> None:
     assert {one.family for one in problems} == {
         "nested max", "carried", *(f"random deep, {inputs} inputs" for inputs in (10, 20, 30))
     }
+    chosen = node_problems(Settings(1.0, only=("random*20x*", "nested max 8")))
+    assert {one.family for one in chosen} == {"nested max", "random deep, 20 inputs"}
     network, prop = problems[0].load()
     assert network.input_size == prop.input_size == 4
 
