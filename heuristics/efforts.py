@@ -211,7 +211,7 @@ class KeptRowsEffort:
 class RowRungEffort:
     """LPs with rows of several neurons in nodes."""
 
-    k: int = 3  # neurons of a group at most, unless the option says
+    sizes: tuple[int, ...] = (2, 3)  # neurons of a group, unless the option says
     groups: int = 20  # of a layer and size
     ascent: AscentEffort = SHORT_ASCENT  # behind octahedra
     seconds: float = LP_SECONDS

@@ -20,6 +20,7 @@ TOGETHER: dict[str, tuple[str, ...]] = {
     "bab/workers": (
         "bab/workers/test_sharing.py", "bab/workers/test_processes.py", "bab/workers/test_cluster.py",
     ),
+    "bab/node_study": ("bab/node_study/test_node_bounds.py",),
     "bab/rungs": ("bab/rungs/test_rung.py",),
     "encodings/certificates": ("encodings/certificates/test_certificates.py", "bab/steps/test_certified.py"),
     "heuristics/boundaries": ("heuristics/boundaries/test_nearest_boundary.py",),
@@ -83,7 +84,8 @@ BY_ANOTHER_DOOR = {
     "instances/checks.py", "instances/expressions/affine.py", "instances/operators/activations.py",
     "encodings/kernels/contraction.py", "encodings/kernels/narrow_nodes.py", "encodings/kernels/narrow_programs.py",
     "encodings/kernels/wide_ascent.py", "encodings/kernels/wide_nodes.py", "encodings/slopes/refreshed_bounds.py",
-    "bab/stages/split_phases.py", "bab/studies/branching_rules.py", "bab/studies/convex_barrier.py",
+    "bab/stages/split_phases.py", "bab/stages/stuck.py", "bab/studies/branching_rules.py",
+    "bab/studies/convex_barrier.py",
     "bab/studies/kpoly.py", "bab/studies/max_subproblems.py",
     "instances/judges/real_points.py",
     "instances/expressions/matrices.py",

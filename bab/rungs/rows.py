@@ -16,7 +16,7 @@ from ...encodings.linear.linear_bounds import LinearBoundOptions, bound
 from ...encodings.neuron_groups.group_lp import VIOLATED, GroupLP, group_rows
 from ...encodings.slopes.group_rows import GroupRows
 from ...heuristics.efforts import RowRungEffort
-from ...heuristics.neuron_groups import Grouping, groups_of_layer
+from ...heuristics.neuron_groups import Wanted
 from ...instances.batch import Batch, Node
 from ...instances.network import Array
 from ...instances.query import Query
@@ -34,9 +34,11 @@ class RowRung:
 
     name = "rows"
 
-    def __init__(self, query: Query, kept: KeptRows, k: int, effort: RowRungEffort | None = None) -> None:
-        """k: most neurons of a group."""
-        self.query, self.kept, self.k, self.effort = query, kept, k, effort or RowRungEffort()
+    def __init__(
+        self, query: Query, kept: KeptRows, wanted: Wanted | None = None, effort: RowRungEffort | None = None
+    ) -> None:
+        self.query, self.kept, self.wanted = query, kept, wanted or Wanted()
+        self.effort = effort or RowRungEffort()
 
     def climb(self, batch: Batch, margins: Array, check: Check, deadline: float) -> Climb:
         """See `Rung`."""
@@ -87,8 +89,7 @@ class RowRung:
         weights = np.nan_to_num(plain.multipliers[0]).max(axis=0)
 
         def groups(layer: int) -> Iterable[Array]:
-            wanted = [Grouping(size, self.effort.groups) for size in range(2, self.k + 1)]
-            return [groups_of_layer(self.query, node, layer, one, weights) for one in wanted]
+            return self.wanted.of_layer(self.query, node, layer, self.effort.sizes, self.effort.groups, weights)
 
         return group_rows(self.query, node, groups, ascent(self.effort.ascent), deadline=deadline)
 

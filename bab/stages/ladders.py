@@ -7,6 +7,7 @@ LPs every few levels (`closers.node_lp`) as long as nothing else is asked for.
 
 from __future__ import annotations
 
+from ...heuristics.neuron_groups import Wanted
 from ..closers.asking import Asking
 from ..closers.node_lp import NodeLP
 from ..closers.node_milp import NodeMilp
@@ -79,8 +80,8 @@ def _step(work: Work, name: str, kept: KeptRows) -> Step:
     if name == "lp":
         return Step.of(TriangleRung(query), efforts.lp_pays if auto else None)
     if name == "rows":
-        most = int(options.k) if options.k.isdecimal() else efforts.row_rung.k
-        rung = RowRung(query, kept, most, efforts.row_rung)
+        wanted = Wanted(options.groups, options.k, options.subsets, options.seed)
+        rung = RowRung(query, kept, wanted, efforts.row_rung)
         return Step.of(rung, efforts.rows_pay if auto else None)
     asking = Asking(query, options, work.exact, work.limits.deadline)
     if name == "partial-milp":

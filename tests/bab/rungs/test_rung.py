@@ -43,7 +43,7 @@ def rung_of(name: str, query: Query, trust: bool = False) -> Rung:
     if name == "lp":
         return TriangleRung(query)
     if name == "rows":
-        return RowRung(query, KeptRows(query), 3)
+        return RowRung(query, KeptRows(query))
     return MilpRung(query, asking, KeptRows(query) if name == "partial-milp" else None, effort)
 
 

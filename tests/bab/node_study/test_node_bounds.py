@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 
 from hypersplit.bab.command.cli import main
+from hypersplit.bab.node_study.node_bounds import STUDY
+from hypersplit.bab.node_study.node_problems import node_problems
+from hypersplit.bab.node_study.ways import BOUNDS
 from hypersplit.bab.studies.contest import Contradiction
 from hypersplit.bab.studies.frame import Row, Settings
-from hypersplit.bab.studies.node_bounds import BOUNDS, STUDY
 
 
 def test_quick_node_bounds(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -23,6 +25,18 @@ def test_quick_node_bounds(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     assert {row["verdict"] for row in rows} == {"unsat"}
     assert all(int(row["asked"]) > 0 for row in rows if row["bounds"] not in ("default", "linear"))
     assert "default" in capsys.readouterr().out
+
+
+def test_its_own_families() -> None:
+    """Nested maxima, deep networks of 10, 20 and 30 inputs, and carried instances of many; each can be loaded."""
+    problems = node_problems(Settings(1.0))
+    assert {one.family for one in problems} == {
+        "nested max", "carried", *(f"random deep, {inputs} inputs" for inputs in (10, 20, 30))
+    }
+    chosen = node_problems(Settings(1.0, only=("random*20x*", "nested max 8")))
+    assert {one.family for one in chosen} == {"nested max", "random deep, 20 inputs"}
+    network, prop = problems[0].load()
+    assert network.input_size == prop.input_size == 4
 
 
 def test_a_winner_is_named_and_a_contradiction_ends_it() -> None:

@@ -1,12 +1,5 @@
-"""Study `node-bounds`: each relaxation in every node of the tree, and the default beside them.
+"""Study `node-bounds`: each relaxation in every node of the tree, and the default beside them (`ways`).
 
-    linear         linear bounds alone
-    slopes         optimised slopes
-    lp             the triangle LP
-    rows           the LP with rows of several neurons
-    partial-milp   SCIP with a few binaries, proved by the conflict search
-    scip           SCIP with all binaries in every node that linear bounds leave open, proved in the same way
-    default        whatever pays, SCIP at the root included
 Per family: what is solved, nodes, seconds, and the share of the nodes asked about that the rung itself closed. A rung
 wins a family where it needs half of the default's seconds or less (geometric mean over what both solve); whatever
 differs, verdicts must not: two that do end the study.
@@ -15,66 +8,30 @@ differs, verdicts must not: two that do end the study.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ...instances.families.random_networks import nested_max, nested_max_property
 from ...instances.network import Network
 from ...instances.property import Property
 from ..run.options import OptionValues
-from .contest import Contradiction
-from .formulations import Problem, problems
-from .frame import DECIDED, Findings, Row, Settings, Study, decide, new_figure
-from .scaling import near_maximum, warm_up
+from ..studies.contest import Contradiction
+from ..studies.formulations import Problem
+from ..studies.frame import DECIDED, Findings, Row, Settings, Study, decide, new_figure
+from ..studies.scaling import warm_up
+from .node_problems import node_problems
+from .ways import BOUNDS, rung_of
 
-__all__ = ["BOUNDS", "STUDY"]
+__all__ = ["STUDY"]
 
-BOUNDS: dict[str, OptionValues] = {
-    "default": {},
-    "linear": {"method": "split", "node_bounds": "linear", "closing": "never"},
-    "slopes": {"method": "split", "node_bounds": "slopes", "closing": "never"},
-    "lp": {"method": "split", "node_bounds": "lp", "closing": "never"},
-    "rows": {"method": "split", "node_bounds": "rows", "closing": "never"},
-    "partial-milp": {"method": "split", "node_bounds": "partial-milp", "closing": "never"},
-    "scip": {"method": "split", "node_bounds": "linear", "closing": "always"},
-}
 COLUMNS = {
     "instance": str, "family": str, "bounds": str, "inputs": int, "layers": int, "unstable": int, "verdict": str,
     "nodes": int, "seconds": float, "asked": int, "closed": int, "timeout": float, "reason": str,
 }  # fmt: skip
-NESTED, QUICK_NESTED = (4, 8, 12), (4,)  # inputs of nested maxima
-DEEP, SEEDS, RADIUS = ((10, 4, 16), (20, 4, 16), (30, 4, 16)), 2, 0.15  # (inputs, hidden layers, width); of the box
 SPEED = "times the default's speed"  # a column
 WINS = 2.0  # times the default's speed
 LEAST = 0.05  # seconds below which times are start-up
-
-
-def _problems(settings: Settings) -> list[Problem]:
-    """The list's instances; else nested maxima, deep random networks just above their maximum, and carried ones."""
-    if settings.instances:
-        return problems(settings)
-    own = [
-        Problem(f"nested max {d}", "nested max", settings.timeout, partial(_nested, d))
-        for d in (QUICK_NESTED if settings.quick else NESTED)
-    ]
-    if settings.quick:
-        return own
-    deep = [
-        Problem(
-            f"random {inputs}x{depth}x{width} seed_{seed}", f"random deep, {inputs} inputs", settings.timeout,
-            partial(near_maximum, (inputs, *[width] * depth, 1), seed, radius=RADIUS),
-        )
-        for inputs, depth, width in DEEP
-        for seed in range(settings.seed, settings.seed + SEEDS)
-    ]  # fmt: skip
-    return [*own, *deep, *(one for one in problems(settings) if one.family == "carried")]
-
-
-def _nested(d: int) -> tuple[Network, Property]:
-    return nested_max(d), nested_max_property(d)
 
 
 def _rows(settings: Settings, former: Sequence[Row]) -> Iterator[Row]:
@@ -82,7 +39,7 @@ def _rows(settings: Settings, former: Sequence[Row]) -> Iterator[Row]:
     done = {(row["instance"], row["bounds"]) for row in former}
     said = {row["instance"]: row for row in former if row["verdict"] in DECIDED}
     warm_up(settings.quick)
-    for problem in _problems(settings):
+    for problem in node_problems(settings):
         missing = [name for name in BOUNDS if (problem.name, name) not in done]
         if not missing:
             continue
@@ -97,7 +54,7 @@ def _rows(settings: Settings, former: Sequence[Row]) -> Iterator[Row]:
 def _row(problem: Problem, network: Network, prop: Property, name: str, seed: int) -> Row:
     given: OptionValues = {"timeout": problem.timeout, "seed": seed, **BOUNDS[name]}
     result = decide(network, prop, **given)
-    rung, counts = {"scip": "milp"}.get(name, name).replace("-", "_"), result.statistics
+    rung, counts = rung_of(name), result.statistics
     return {
         "instance": problem.name, "family": problem.family, "bounds": name, "inputs": network.input_size,
         "layers": sum(layer.kind != "identity" for layer in network.layers), "unstable": int(counts.get("unstable", 0)),

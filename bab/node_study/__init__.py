@@ -1,0 +1,1 @@
+"""What does each relaxation bring in every node of a tree?"""
