@@ -24,8 +24,9 @@ from typing import Any, TextIO
 
 from ...instances.errors import InputError
 from ...instances.files import spare
-from ..run.arguments import OUTSIDE_BENCH, given_options, option_words
+from ..run.arguments import given_options, option_words
 from ..run.exit_codes import DONE, UNDECIDED, VERDICT_CODES, WRONG
+from ..run.flags import OUTSIDE_BENCH
 from ..run.options import MOST_SECONDS, Options
 from .bench_instances import Instance, read_instances, select
 from .bench_table import COLUMNS, Row, complaints, csv_line, read_rows, read_truth, table, values

@@ -18,6 +18,7 @@ import traceback
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
@@ -246,25 +247,16 @@ def _info(args: argparse.Namespace) -> int:
     return DONE
 
 
-def _radius(args: argparse.Namespace) -> int:
+def _robust(name: str, args: argparse.Namespace) -> int:
+    """radius, robustness and regions."""
     _one_thread_of_algebra()
-    from ..robustness.radius_command import radius_command
-
-    return radius_command(args)
-
-
-def _robustness(args: argparse.Namespace) -> int:
-    _one_thread_of_algebra()
-    from ..robustness.robustness_command import robustness_command
-
-    return robustness_command(args)
-
-
-def _regions(args: argparse.Namespace) -> int:
-    _one_thread_of_algebra()
-    from ..robustness.regions_command import regions_command
-
-    return regions_command(args)
+    if name == "radius":
+        from ..robustness.radius_command import radius_command as command
+    elif name == "robustness":
+        from ..robustness.robustness_command import robustness_command as command
+    else:
+        from ..robustness.regions_command import regions_command as command
+    return command(args)
 
 
 def _bench(args: argparse.Namespace) -> int:
@@ -294,8 +286,9 @@ def _warm(args: argparse.Namespace) -> int:
 
 
 COMMANDS: dict[str, Command] = {
-    "verify": _verify, "resume": _resume, "run-job": _run_job, "merge": _merge, "info": _info, "radius": _radius,
-    "robustness": _robustness, "regions": _regions, "bench": _bench, "study": _study, "demo": _demo, "warm": _warm,
+    "verify": _verify, "resume": _resume, "run-job": _run_job, "merge": _merge, "info": _info,
+    "radius": partial(_robust, "radius"), "robustness": partial(_robust, "robustness"),
+    "regions": partial(_robust, "regions"), "bench": _bench, "study": _study, "demo": _demo, "warm": _warm,
     "supports": _supports,
 }  # fmt: skip
 

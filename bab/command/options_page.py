@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from ...heuristics.splits.rules import MEANINGS as RULE_MEANINGS
-from ..run.arguments import OUTSIDE_BENCH
 from ..run.exit_codes import MEANINGS
+from ..run.flags import OUTSIDE_BENCH
 from ..run.options import ABOUT
 
 __all__ = ["PAGE", "page"]

@@ -16,8 +16,9 @@ from ...instances.errors import InputError
 from ...instances.files import spare
 from ...instances.network import Array, Network
 from ...instances.onnx.reader import read_network
-from ..run.arguments import OUTSIDE_ROBUSTNESS, given_options, options_from
+from ..run.arguments import given_options, options_from
 from ..run.exit_codes import DONE, UNDECIDED
+from ..run.flags import OUTSIDE_ROBUSTNESS
 from ..run.options import Options
 from .inputs import read_input
 from .preparation import Preparation

@@ -25,8 +25,8 @@ from typing import TYPE_CHECKING, Any, Unpack
 from ...instances.errors import InputError, UnsupportedOperatorError
 from ..pages.figures import new_figure
 from ..pages.page import Page, write_page
-from ..run.arguments import LISTED
 from ..run.exit_codes import DONE
+from ..run.flags import LISTED
 from ..run.options import Options, OptionValues
 from ..run.result import Result
 from ..run.row_file import Row, appending, former_rows

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from ..errors import UnsupportedOperatorError
+from ..expressions.constants import CAST, added, divided, multiplied, negated
 from ..expressions.element_types import FLOATS, type_name, widens
 from ..expressions.node import Constant, Node, Tensor, finite
-from .constants import CAST, added, divided, multiplied, negated
 from .curves import product, whole_power
 
 __all__ = ["add", "cast", "divide", "dropout", "identity", "mean", "multiply", "negate", "power", "subtract"]

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from ..errors import NetworkError, UnsupportedOperatorError
+from ..expressions.constants import added, multiplied
 from ..expressions.element_types import INTEGERS, UNSIGNED, type_name
 from ..expressions.node import Constant, Node, Tensor, finite
-from .constants import added, multiplied
 
 __all__ = ["dequantize", "quantize"]
 

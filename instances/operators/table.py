@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ..errors import UnsupportedOperatorError
+from ..expressions.constants import FOLDED, SHAPES
 from ..expressions.element_types import check_integers
 from ..expressions.node import Constant, Node, Tensor, Value
 from . import sequences
@@ -23,7 +24,6 @@ from .activations import (
     thresholded,
 )
 from .arithmetic import add, cast, divide, dropout, identity, mean, multiply, negate, power, subtract
-from .constants import FOLDED, SHAPES
 from .curves import celu, curve_layer, elu, selu
 from .einsum import cumulative_sum, einsum
 from .indices import (

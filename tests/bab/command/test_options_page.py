@@ -11,7 +11,8 @@ import pytest
 
 from hypersplit.bab.command.cli import main
 from hypersplit.bab.command.options_page import PAGE, page
-from hypersplit.bab.run.arguments import BENCH_FLAGS, LISTED, OUTSIDE_BENCH, option_words, options_from, parser
+from hypersplit.bab.run.arguments import option_words, options_from, parser
+from hypersplit.bab.run.flags import BENCH_FLAGS, LISTED, OUTSIDE_BENCH
 from hypersplit.bab.run.options import ABOUT, Options
 from hypersplit.bab.studies.frame import MODULES, STUDIES
 from hypersplit.heuristics.splits.rules import RULES

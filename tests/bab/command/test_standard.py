@@ -13,7 +13,7 @@ from onnx import numpy_helper
 import hypersplit
 from hypersplit.bab.command.cli import main
 from hypersplit.bab.command.standard import CAPABILITIES
-from hypersplit.bab.run.arguments import CAPABILITIES as NAMES
+from hypersplit.bab.run.flags import CAPABILITIES as NAMES
 
 Captured = pytest.CaptureFixture[str]
 PAIR = """(vnnlib-version <2.0>)

@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 
 from ..errors import NetworkError, UnsupportedOperatorError
-from ..expressions.affine import check_size
-from ..expressions.element_types import FLOATS, INTEGERS, in_int64, narrows, type_name
-from ..expressions.node import Constant, Node
 from ..rounding import LEAST_PRODUCT, MOST_PRODUCT, UNIT
+from .affine import check_size
+from .element_types import FLOATS, INTEGERS, in_int64, narrows, type_name
+from .node import Constant, Node
 
 __all__ = ["FOLDED", "added", "divided", "multiplied", "negated"]
 
