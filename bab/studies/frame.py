@@ -59,7 +59,7 @@ STUDIES = {  # name: what it asks; the module is NAME, or told by MODULES
 }
 MODULES = {
     "barrier-robust-error": "..barrier.robust_error", "barrier-eps": "..barrier.smallest_distortion",
-    "subproblems": "..barrier.subproblems", "node-bounds": "..node_study.node_bounds",
+    "node-bounds": "..node_study.node_bounds",
 }  # fmt: skip
 LIMITED = ("barrier-robust-error", "barrier-eps")  # studies that ask as many inputs as are wanted
 SIDE_BY_SIDE = (*LIMITED, "partition-rules", "subproblems")  # that ask several questions at a time

@@ -81,7 +81,7 @@ def test_contradictions(changed: dict[str, str], words: str) -> None:
     [
         (["barrier-robust-error", "--instances", "nowhere"], "expected a folder with barrier/paper_table1.csv"),
         (["barrier-robust-error", "--only", "nonsense"], "matches no instance"),
-        (["scaling", "--jobs", "2"], "takes no --jobs and no --limit"),
+        (["scaling", "--jobs", "2"], "takes no --jobs"),
     ],
 )
 def test_bad_words(words: list[str], said: str, tmp_path: Path, capsys: Captured) -> None:

@@ -7,8 +7,8 @@ import time
 import numpy as np
 import pytest
 
-from hypersplit.bab.barrier import subproblems as module
 from hypersplit.bab.partition.patterns import patterns
+from hypersplit.bab.studies import subproblems as module
 from hypersplit.bab.studies.frame import Settings
 from hypersplit.instances.families.max_networks import tree_max
 from hypersplit.instances.property import InputSet

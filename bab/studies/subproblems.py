@@ -36,7 +36,7 @@ from ...instances.query import Query
 from ..partition.patterns import patterns
 from ..partition.relaxation import objective_query, relax, whole
 from ..run.side_by_side import side_by_side
-from ..studies.frame import Findings, Row, Settings, Study, new_figure
+from .frame import Findings, Row, Settings, Study, new_figure
 
 __all__ = ["STUDY", "WAYS"]
 
