@@ -26,7 +26,6 @@ from ...instances.batch import Batch
 from ...instances.errors import InputError
 from ..tree.cold import Cold
 from .records import Columns, packed, unpacked
-from .sealed import BEFORE, Sealed, read_piece, sealed_bytes, sealed_of
 
 __all__ = ["InFile", "Shelf", "batch_of"]
 
@@ -93,6 +92,8 @@ class InFile:
 
     def data(self) -> bytes:
         """See `Source`."""
+        from .sealed import BEFORE, read_piece
+
         before = self.path.with_name(self.path.name + BEFORE)
         return read_piece(self.path if self.path.exists() else before, self.name)
 
@@ -111,6 +112,8 @@ class Shelf:
 
     def put(self, batch: Batch) -> Cold | None:
         """See `tree.cold.Shelf`."""
+        from .sealed import Sealed, sealed_bytes  # archives, which an easy query has no need of
+
         columns = Columns()
         told = packed(batch, columns)
         data = sealed_bytes(Sealed(KIND, told, columns.joined()))
@@ -145,6 +148,8 @@ class Shelf:
 
 def batch_of(cold: Cold) -> Batch:
     """The nodes, read back. Raises InputError where they are missing, or not what they were."""
+    from .sealed import sealed_of
+
     if cold.source is None:
         raise InputError("nobody knows where these nodes are")
     data = cold.source.data()
