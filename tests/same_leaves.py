@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from job_problems import PLAIN, RULES, problem
+from job_problems import PLAIN, problem
 from worker_teams import AtOnce, searched
 
 from hypersplit.bab.jobs.job import Job
@@ -32,7 +32,7 @@ __all__ = ["WAYS", "Paths", "differences", "question", "ways"]
 
 Leaves = Counter[tuple[str, int]]
 WAYS = ("one thread", "two threads", "stopped and gone on with", "eight parts", "two workers")
-MOST = 1500  # nodes of a tree that is compared
+FEWEST, MOST = 5, 1500  # nodes of a tree that is compared
 
 
 class Paths(Recorder):
@@ -55,24 +55,28 @@ class Paths(Recorder):
 
 
 def question(seed: int) -> tuple[Network, Property, dict[str, Any]]:
-    """A property that holds, and how it is split: by one rule, for `auto` goes from one to another by the clock."""
+    """A property that holds, and how it is split: by one rule and bounded by one means.
+
+    `auto` goes from one to another by the clock.
+    """
     rng = np.random.default_rng(seed)
     network, prop = problem(float(rng.uniform(0.02, 0.15)), seed=seed)
-    return network, prop, {"rule": RULES[1 + seed % 2], "batch": int(rng.integers(1, 9)), "seed": seed}
+    rule, means = (("axes", "linear"), ("phases", "slopes"))[seed % 2]
+    return network, prop, {"rule": rule, "node_bounds": means, "batch": int(rng.integers(1, 9)), "seed": seed}
 
 
 def ways(seed: int, real: bool = False) -> Iterator[tuple[str, Leaves, Outcome]]:
-    """(how, the leaves, what the last run came to) of every way, unless the tree is too large.
+    """(how, the leaves, what the last run came to) of every way, unless the tree is too large or too small.
 
     real: two processes in place of a team of two that works in this one. Its leaves are not known by their paths.
     """
     network, prop, options = question(seed)
     rng = np.random.default_rng(seed)
     alone, found = _searched(network, prop, options, [MOST])
-    if not found.answer.holds:
+    size = int(found.answer.statistics["nodes"])
+    if not found.answer.holds or size < FEWEST:
         return
     yield WAYS[0], alone, found
-    size = int(found.answer.statistics["nodes"])
     yield WAYS[1], *_searched(network, prop, options | {"jobs": 2}, [10 * MOST])
     stops = sorted(rng.integers(2, size + 1, 4).tolist())
     yield WAYS[2], *_searched(network, prop, options, [*stops, 10 * MOST])

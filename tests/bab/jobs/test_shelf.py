@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from job_problems import PLAIN, RULES, files, in_steps, problem
+from worker_teams import steady
 
 import hypersplit
 from hypersplit.bab.command.cli import main
@@ -86,15 +87,19 @@ def test_what_a_killed_process_left_is_removed(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("rule", RULES)
-def test_the_same_leaves_as_in_memory(rule: str, request: pytest.FixtureRequest) -> None:
+def test_the_same_leaves_as_in_memory(
+    rule: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The same nodes end by the same evidence, in the same order, and what is left has a whole account."""
     network, prop = problem()
-    (whole,) = in_steps(network, prop, [70], rule=rule)
+    steady(monkeypatch)
+    means = "slopes" if rule == "phases" else "linear"  # by one, not by what pays
+    (whole,) = in_steps(network, prop, [70], rule=rule, node_bounds=means)
     request.getfixturevalue("short")
-    (away,) = in_steps(network, prop, [70], rule=rule)
+    (away,) = in_steps(network, prop, [70], rule=rule, node_bounds=means)
     assert away.ended[0].size and away.answer.evidence == whole.answer.evidence
     assert all(np.array_equal(a, b) for a, b in zip(away.ended, whole.ended, strict=True))
-    *_, stopped = in_steps(network, prop, [15, 30], rule=rule)
+    *_, stopped = in_steps(network, prop, [15, 30], rule=rule, node_bounds=means)
     assert stopped.job is not None and stopped.job.cold
     stopped.job.check(queries(network, prop)[0])
 
@@ -105,17 +110,18 @@ def test_checkpoints_hold_them(short: None, tmp_path: Path) -> None:
     place, path = tmp_path / "nodes", tmp_path / "run.job"
     place.mkdir()
     log = tmp_path / "log"
-    first = hypersplit.verify(network, prop, checkpoint=path, spill=place, log=log, **(PLAIN | {"nodes": 40}))
+    plain: dict[str, Any] = PLAIN | {"node_bounds": "linear"}
+    first = hypersplit.verify(network, prop, checkpoint=path, spill=place, log=log, **(plain | {"nodes": 40}))
     assert first.reason == "nodes" and "MB of open nodes went to" in log.read_text()
     gc.collect()
     (job,) = load(path, "checkpoint")[1].jobs
     assert job.cold and sum(map(len, job.cold + job.open)) == first.statistics["open_nodes"]
     assert folders(place) == []
     for nodes in range(60, 2000, 40):
-        result = resume(path, spill=place, jobs=1, nodes=nodes)
+        result = resume(path, spill=place, jobs=1, nodes=nodes, node_bounds="linear")
         if result.verdict != "unknown":
             break
-    assert (result.verdict, result.evidence) == ("unsat", hypersplit.verify(network, prop, **PLAIN).evidence)
+    assert (result.verdict, result.evidence) == ("unsat", hypersplit.verify(network, prop, **plain).evidence)
 
 
 def test_parts_hold_them(short: None, tmp_path: Path) -> None:
