@@ -6,9 +6,10 @@ The few lines of JavaScript that do it (SORTING) stand in the page; without them
 from __future__ import annotations
 
 import html
-import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
+
+from ...instances.rounding import TINY
 
 __all__ = ["SORTING", "cell", "table"]
 
@@ -46,7 +47,7 @@ def cell(value: object) -> str:
         return str(value)
     if value != value:
         return "–"
-    if 0.0 < abs(value) < sys.float_info.min:  # a margin that is proved positive, and no more than that
+    if 0.0 < abs(value) < TINY:  # a margin that is proved positive, and no more than that
         return "> 0" if value > 0.0 else "< 0"
     return f"{value:.3g}" if abs(value) < 1000 else f"{value:.0f}"
 

@@ -31,7 +31,7 @@ def missing_share(values: Sequence[float]) -> Array:
     >>> missing_share([-2.0, -1.0, 0.5])
     array([0.5, 0. ])
     """
-    open_part = -np.minimum(np.array(values[1:]), 0.0)
+    open_part = np.maximum(-np.array(values[1:]), 0.0)
     return np.asarray(open_part / -values[0])
 
 

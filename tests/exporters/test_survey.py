@@ -54,4 +54,4 @@ def test_the_survey_tells_right_from_wrong(tmp_path: Path) -> None:
     model.graph.node[1].op_type = "Sin"
     refused = export(tmp_path, content=model.SerializeToString())
     assert "Sin" in fault_of(Case("refused", lambda: refused))
-    assert fault_of(Case("refused", lambda: refused, "piecewise linear")) == ""
+    assert fault_of(Case("refused", lambda: refused, "no relaxation")) == ""

@@ -190,8 +190,3 @@ def test_opposite_verdicts_stop_the_study(
     (line,) = capsys.readouterr().err.splitlines()
     assert "rule inputs says unsat, rule axes says sat" in line
     assert {"inputs"} == {row["rule"] for row in read(tmp_path / "partition-rules.csv")}
-
-
-def test_tasks_run_side_by_side_in_order() -> None:
-    """With two processes at a time the answers are the same and come in the order of the tasks."""
-    assert [3, 1, 2] == list(module.mapped(abs, [-3, 1, -2], 1)) == list(module.mapped(abs, [-3, 1, -2], 2))

@@ -51,9 +51,10 @@ def test_partition_rules_on_a_list(tmp_path: Path, capsys: Captured) -> None:
     """--instances takes VNN-COMP's lists, --only chooses, and the smaller of both limits holds."""
     pytest.importorskip("matplotlib")
     words = ["study", "partition-rules", "--instances", str(DATA / "instances.csv"), "--only", "control_force_1.2*"]
-    assert 0 == main([*words, "--quick", "--timeout", "15", "--out", str(tmp_path)])
+    assert 0 == main([*words, "--quick", "--timeout", "4", "--out", str(tmp_path)])
     rows = read(tmp_path / "partition-rules.csv")
 
     assert {"data control_2d.onnx control_force_1.2.vnnlib"} == {row["instance"] for row in rows}
-    assert {("unsat", "15.0")} == {(row["verdict"], row["timeout"]) for row in rows}
+    searched = {(row["verdict"], row["timeout"]) for row in rows if row["verdict"]}
+    assert ("unsat", "4.0") in searched and searched <= {("unsat", "4.0"), ("timeout", "4.0")}
     assert f"{partition_rules.DEFAULT}: 1 of 1 solved" in capsys.readouterr().out

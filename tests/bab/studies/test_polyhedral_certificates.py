@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from hypersplit.bab.command.cli import main
+from hypersplit.bab.drawing.region_picture import cells, class_parts
 from hypersplit.bab.studies import polyhedral_certificates as module
 from hypersplit.bab.studies import sample_distances
 from hypersplit.bab.studies.contest import Contradiction
 from hypersplit.bab.studies.linear_radii import linear_radii
-from hypersplit.bab.studies.region_picture import cells, class_parts
 from hypersplit.bab.studies.sample_distances import ABOVE, BELOW, CERTIFICATES, compare
 from hypersplit.encodings.certificates.affine_pieces import trace
 from hypersplit.instances.carried import DATA

@@ -131,10 +131,11 @@ def test_a_scheduler_that_runs_already(read: tuple[Network, Property], scheduler
             cluster.send(key, frame, errand)
 
     from hypersplit.bab.workers import gather
+    from hypersplit.bab.workers.sharing import Sharing
 
     lost: Any = Lost()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(gather, "_sharing", lambda options, network, prop: gather.Sharing(lambda: lost, gather._at_once))
+        patch.setattr(gather, "_sharing", lambda options, network, prop: Sharing(lambda: lost, gather._at_once))
         words: dict[str, Any] = PLAIN | {"rule": "axes", "checkpoint": tmp_path / "run.job"}
         result = hypersplit.verify(tmp_path / "net.onnx", tmp_path / "prop.vnnlib", **words)
     assert result.verdict == "unknown" and "the scheduler is gone" in result.reason

@@ -6,6 +6,7 @@ import ast
 import os
 import shutil
 from collections.abc import Iterator
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -112,8 +113,8 @@ def test_the_folder_changes_with_the_place_of_the_sources(sources: Path, monkeyp
 @pytest.mark.parametrize("package", ["numba", "llvmlite", "numpy", "scipy"])
 def test_the_folder_changes_with_the_compiler(home: Path, monkeypatch: pytest.MonkeyPatch, package: str) -> None:
     """A new version of anything that compiles or is compiled against is another folder."""
-    before, real = folder_now(), module.version
-    monkeypatch.setattr(module, "version", lambda name: real(name) + ("+new" if name == package else ""))
+    before, real = folder_now(), metadata.version
+    monkeypatch.setattr(metadata, "version", lambda name: real(name) + ("+new" if name == package else ""))
     assert folder_now() != before
 
 

@@ -77,7 +77,7 @@ def test_a_point_above_the_triangle_is_cut_off() -> None:
         if (made := built(seed, Shape(identity=0.0))) is None:
             continue
         _, node, triangles = made
-        for block, flat in triangles.caps:
+        for block, flat, _ in triangles.caps:
             for r, i in enumerate(flat.tolist()):
                 low, high = node.pre_lower[i], node.pre_upper[i]
                 z = 0.5 * low + 0.5 * high
