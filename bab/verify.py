@@ -111,6 +111,8 @@ def decide(network: Network, prop: Property, keeper: Keeper, content: Content = 
         keeper.note = f"{keeper.path}: not written at the end: interrupted"
     if keeper.note:
         result = replace(result, notes=(*result.notes, keeper.note))
+    if keeper.nodes and "nodes" not in result.statistics:  # an interruption took the search's own count
+        result = replace(result, statistics={"nodes": keeper.nodes, **result.statistics})
     if result.witness:
         result = replace(result, counterexample=replay.as_called(result.witness.input))
     return picture.drawn(result) if picture else result

@@ -44,6 +44,7 @@ class Keeper:
         self.before = saved.seconds
         self.rng = saved.generator
         self.note = ""
+        self.nodes = 0  # that the file tells of, or those of an earlier run's
         self.shelf = Shelf(limits.options.spill)  # for all queries of the run
         self.stop: Callable[[Tree], str] = lambda tree: ""  # see `stages.work.Work`
         self.wanted = path is not None  # whether jobs are needed; else their nodes' memory is
@@ -114,7 +115,7 @@ class Keeper:
         try:
             if (now := self.now()) is not None:
                 save(self.path, self.kind, now)
-                self.note = ""
+                self.note, self.nodes = "", now.statistics["nodes"] + sum(job.size for job in now.jobs)
         except (OSError, MemoryError, InputError) as error:
             why = getattr(error, "strerror", None) or error
             self.note = f"{self.path}: not written: {why}"
