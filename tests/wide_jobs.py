@@ -25,7 +25,7 @@ AT_ONCE = 8192  # nodes of a piece
 
 
 def grid(folder: Path, path: Path, nodes: int, limit: float) -> Result:
-    """Write the checkpoint of a property that holds, with so many open nodes (4^k), under `limit` MB.
+    """Write the checkpoint of a property that holds, with so many open nodes (2^k), under `limit` MB.
 
     They are pushed on a stack as a search pushes its children; what there is no room for is on the disk.
     """
@@ -43,10 +43,10 @@ def grid(folder: Path, path: Path, nodes: int, limit: float) -> Result:
     result = hypersplit.verify(network, prop, checkpoint=path, **(PLAIN | {"nodes": 2, "rule": "axes"}))
     _, saved = load(path, "checkpoint")
     (job,) = saved.jobs
-    stack, side = Frontier(shelf=Shelf(folder)), int(round(nodes**0.5))
+    stack = Frontier(shelf=Shelf(folder))
     with memory.ceiling(limit):
         for first in range(0, nodes, AT_ONCE):
-            stack.push(_cells(job.root, side, first, min(AT_ONCE, nodes - first)))
+            stack.push(_cells(job.root, nodes, first, min(AT_ONCE, nodes - first)))
             stack.cool()
         job = replace(job, open=stack.hot, stuck=[], cold=stack.cold, ended=Counter(), size=2 * nodes - 1,
                       inner=nodes - 1)  # fmt: skip
@@ -54,11 +54,12 @@ def grid(folder: Path, path: Path, nodes: int, limit: float) -> Result:
     return replace(result, statistics={"open_nodes": len(stack), "memory_mb": memory.peak_mb()})
 
 
-def _cells(root: Batch, side: int, first: int, count: int) -> Batch:
+def _cells(root: Batch, nodes: int, first: int, count: int) -> Batch:
     """Nodes first, first + 1, ... of the grid, row by row."""
     batch, cells = root[np.zeros(count, dtype=np.intp)], np.arange(first, first + count)
-    corner = np.stack([cells // side, cells % side], axis=1)
-    width = (root.upper - root.lower) / side
-    depth = np.full(count, 2 * (side.bit_length() - 1))
-    return replace(batch, lower=root.lower + width * corner, upper=root.lower + width * (corner + 1), depth=depth,
-                   number=side * side - 1 + cells)  # fmt: skip
+    depth = nodes.bit_length() - 1
+    sides = np.array([2 ** (depth - depth // 2), 2 ** (depth // 2)])
+    corner = np.stack([cells // sides[1], cells % sides[1]], axis=1)
+    width = (root.upper - root.lower) / sides
+    return replace(batch, lower=root.lower + width * corner, upper=root.lower + width * (corner + 1),
+                   depth=np.full(count, depth), number=nodes - 1 + cells)  # fmt: skip
