@@ -50,7 +50,8 @@ def svg(figure: Any, name: str, alone: bool = False) -> str:
         if axes.get_legend() is not None:
             axes.get_legend().get_frame().set(facecolor="none", edgecolor="none")
     drawn = io.StringIO()
-    with rc_context({**DRAWN, "svg.hashsalt": name}):
+    settings: Any = {**DRAWN, "svg.hashsalt": name}
+    with rc_context(settings):
         figure.savefig(drawn, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
     return _as_part(drawn.getvalue(), name, alone)
 

@@ -45,11 +45,11 @@ def ranked(costs: Array, names: Sequence[str]) -> Ranking:
     order = np.argsort(average, kind="stable")
     tested = count >= FEWEST and k > 2 and bool((costs != costs[:, :1]).any())
     friedman = float(friedmanchisquare(*costs.T).pvalue) if tested else float("nan")
-    first, others = order[0], order[1:]
+    first, *others = map(int, order)
     raw = [_wilcoxon(costs[:, first], costs[:, i]) for i in others]
     pairs = dict(zip((names[i] for i in others), holm(raw), strict=True))
     return Ranking(
-        {names[i]: float(average[i]) for i in order}, count, friedman, critical_difference(k, count), pairs
+        {names[i]: float(average[i]) for i in map(int, order)}, count, friedman, critical_difference(k, count), pairs
     )
 
 

@@ -63,7 +63,7 @@ class Contest:
         asked = []
         for problem in self.problems(settings):
             here = [row for row in former if row["instance"] == problem.name]
-            missing = [rule for rule in self.rules if rule not in {row["rule"] for row in here}]
+            missing: list[Rule] = [rule for rule in self.rules if rule not in {row["rule"] for row in here}]
             if missing:
                 asked.append(_Asked(problem, tuple(missing), tuple(here)))
         if settings.jobs == 1:

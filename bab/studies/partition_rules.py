@@ -135,7 +135,7 @@ def _findings(settings: Settings, rows: Sequence[Row]) -> Findings:
     """Ranks of both kinds, the named rule, and the contest's own tables."""
     own = CONTEST.findings(settings, [row for row in rows if row["part"] == "search"])
     fixed = of_fixed([row for row in rows if row["part"] == "fixed" and row["bounds"]])
-    known = {
+    known: dict[str, dict[str, float]] = {
         row["instance"]: dict(zip(FACTS, map(float, row["bounds"].split()), strict=True))
         for row in rows
         if row["part"] == "facts" and row["bounds"]

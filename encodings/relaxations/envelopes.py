@@ -93,18 +93,16 @@ def _over_chords(side: _Side, lower: Array, upper: Array, at: Array) -> Array:
     at = np.clip(at, lower + rim, upper - rim)  # at an end every line through it is a support
     nearest = NEAREST * (upper - lower)
     ends = [[lower, at - nearest], [at + nearest, upper]]  # where the chord's two ends are sought
-    rows = np.arange(len(at))
+    rows, far, rise = np.arange(len(at)), upper - lower, np.zeros(len(at))
     for _ in range(ZOOMS):
         left, right = (np.clip(_grid(a, b, share, side.bends), a[:, None], b[:, None]) for a, b in ends)
         left_at, right_at = side.value(left), side.value(right)
-        far = right[:, None, :] - left[:, :, None]
-        weight = (at[:, None] - left)[:, :, None] / np.where(far > 0.0, far, 1.0)
+        wide = right[:, None, :] - left[:, :, None]
+        weight = (at[:, None] - left)[:, :, None] / np.where(wide > 0.0, wide, 1.0)
         height = (1.0 - weight) * left_at[:, :, None] + weight * right_at[:, None, :]
         i, j = np.divmod(height.reshape(len(at), -1).argmax(axis=1), right.shape[1])
-        chosen = left[rows, i], right[rows, j]
-        rise = right_at[rows, j] - left_at[rows, i]
+        far, rise = right[rows, j] - left[rows, i], right_at[rows, j] - left_at[rows, i]
         ends = [_around(left, rows, i), _around(right, rows, j)]
-    far = chosen[1] - chosen[0]
     touching = far <= 2.5 * nearest + NARROW * (1.0 + np.abs(at))  # the hull is the curve itself there
     return np.where(touching, side.slope(at), rise / np.where(far > 0.0, far, 1.0))
 

@@ -15,6 +15,7 @@ are the same only where they are one neuron of one file, which is told by the ar
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -105,7 +106,8 @@ def _rows(sources: tuple[int, ...], weights: tuple[Matrix, ...]) -> list[tuple[t
         sparse = sp.csr_array(w)
         sparse.eliminate_zeros()
         sparse.sort_indices()
-        ends, columns = sparse.indptr.tolist(), sparse.indices.astype(np.int64)
+        ends: Any = sparse.indptr.tolist()
+        columns: Array = sparse.indices.astype(np.int64)
         for i, (a, b) in enumerate(zip(ends[:-1], ends[1:], strict=True)):
             if b > a:
                 rows[i].append((s, columns[a:b].tobytes(), sparse.data[a:b].tobytes()))
