@@ -28,8 +28,8 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +43,7 @@ from hypersplit.instances.errors import InputError
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
+from dask_programs import dask  # noqa: E402
 from job_problems import PLAIN, files  # noqa: E402
 
 EVERY = 0.05  # seconds between two checkpoints
@@ -183,25 +184,6 @@ def cluster(args: argparse.Namespace, folder: Path, rng: np.random.Generator) ->
         _hold(counts, told, problem)
         path.unlink(missing_ok=True)
     return counts
-
-
-@contextmanager
-def dask(port: int) -> Iterator[tuple[str, list[subprocess.Popen[bytes]]]]:
-    """(address, [scheduler, worker, worker]), ready for a client."""
-    address, here = f"tcp://127.0.0.1:{port}", {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
-    ask = [sys.executable, "-m", "distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--port", str(port),
-           "--no-dashboard"]  # fmt: skip
-    help_it = [sys.executable, "-m", "distributed.cli.dask_worker", address, "--nthreads", "1", "--nworkers", "1",
-               "--no-nanny", "--no-dashboard", "--host", "127.0.0.1"]  # fmt: skip
-    quiet = subprocess.DEVNULL
-    programs = [subprocess.Popen(words, env=here, stdout=quiet, stderr=quiet) for words in (ask, help_it, help_it)]
-    time.sleep(3.0)
-    try:
-        yield address, programs
-    finally:
-        for program in programs:
-            program.kill()
-            program.wait()
 
 
 def disk(args: argparse.Namespace, folder: Path, rng: np.random.Generator) -> Counter[str]:

@@ -7,8 +7,7 @@ import scipy.sparse as sp
 
 from hypersplit.instances.network import Layer, Network
 
-__all__ = ["CHANNELS", "convolution", "convolutional"]
-
+__all__ = ["CHANNELS", "WIDTH", "convolution", "convolutional"]
 
 CHANNELS, WIDTH = 8, 12
 

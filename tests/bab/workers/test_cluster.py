@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from dask_programs import dask
 from job_problems import PLAIN, files, problem
 from worker_teams import searched, steady
 
@@ -49,23 +50,10 @@ def gathered(read: tuple[Network, Property], where: str = "local:2") -> Cluster:
 
 
 @pytest.fixture
-def scheduler() -> Iterator[tuple[str, list[subprocess.Popen[Any]]]]:
+def scheduler() -> Iterator[tuple[str, list[subprocess.Popen[bytes]]]]:
     """A scheduler with two workers, as programs of their own: (its address, [scheduler, worker, worker])."""
-    port = 20000 + os.getpid() % 20000
-    address = f"tcp://127.0.0.1:{port}"
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    path = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
-    words = ["-m", "distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--port", str(port), "--no-dashboard"]
-    programs = [subprocess.Popen([sys.executable, *words], env=path, **quiet)]
-    words = ["-m", "distributed.cli.dask_worker", address, "--nthreads", "1", "--nworkers", "1", "--no-nanny",
-             "--no-dashboard", "--host", "127.0.0.1"]  # fmt: skip
-    programs += [subprocess.Popen([sys.executable, *words], env=path, **quiet) for _ in range(2)]
-    try:
-        yield address, programs
-    finally:
-        for program in programs:
-            program.kill()
-            program.wait()
+    with dask(20000 + os.getpid() % 20000) as programs:
+        yield programs
 
 
 def same_as_alone(read: tuple[Network, Property], shared: Any) -> None:

@@ -5,24 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import scipy.sparse as sp
+from convolutions import CHANNELS, WIDTH, convolution
 
 from hypersplit.heuristics.attacks import gathered_blocks
 from hypersplit.heuristics.attacks.gathered_blocks import GatheredBlocks, product_form
 from hypersplit.instances.network import Array
-
-CHANNELS, WIDTH = 8, 12
-
-
-def convolution(rng: np.random.Generator, inputs: int, channels: int, taps: int = 5) -> sp.csr_array:
-    """A padded convolution of one row of pixels, [channels * WIDTH, inputs * WIDTH]."""
-    kernel = rng.normal(size=(channels, inputs, taps))
-    dense = np.zeros((channels, WIDTH, inputs, WIDTH))
-    for place in range(WIDTH):
-        for tap in range(taps):
-            column = place + tap - taps // 2
-            if 0 <= column < WIDTH:
-                dense[:, place, :, column] = kernel[:, :, tap]
-    return sp.csr_array(dense.reshape(channels * WIDTH, inputs * WIDTH))
 
 
 @pytest.mark.parametrize("shape", ["convolution", "transposed", "random", "empty rows", "one pattern"])
