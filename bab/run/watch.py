@@ -5,13 +5,15 @@ an unexpected size, a step whose time was misjudged. Where a limit is passed, th
 raises LimitReached, keeps what is proved, and answers. Where it does not answer soon, being in a call that hears no
 signal, the answer is given here, without it, and the process ends.
 
-Nothing is decided by the interruption: it is Ctrl-C with a reason.
+Nothing is decided by the interruption: it is Ctrl-C with a reason. It waits for modules that are being imported: an
+import that is cut short leaves parts of a package behind, numba's for one, with which no later import of it succeeds.
 """
 
 from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -65,6 +67,8 @@ class _Watch:
         self.over = threading.Event()
         self.answering = threading.Lock()  # of the one who answers: the main thread, or this one
         self.reason = ""
+        self.imports = _imports(sys._getframe())  # around all that is watched
+        self.missed = False  # whether the signal came while a module was imported
 
     def stop(self) -> None:
         """The main thread answers; where this one has begun to, that ends the process, and there is no return."""
@@ -74,7 +78,10 @@ class _Watch:
     def heard(self, number: int, frame: FrameType | None) -> None:
         """The signal's handler, in the main thread."""
         if self.reason and not self.over.is_set():
-            raise LimitReached(self.reason)
+            if _imports(frame) > self.imports:
+                self.missed = True
+            else:
+                raise LimitReached(self.reason)
 
     def run(self) -> None:
         """Look until the run is over."""
@@ -83,7 +90,10 @@ class _Watch:
             now, mb = time.monotonic(), resident_mb()
             if self.answer is not None and (now > self.end + self.grace or mb > self.most_mb):
                 self._answer(self.answer, "time" if now > self.end else "memory")
-            if not self.reason and (now > self.end or mb > self.memory_mb):
+            if self.missed:
+                self.missed = False
+                self._interrupt(main, self.reason)
+            elif not self.reason and (now > self.end or mb > self.memory_mb):
                 self._interrupt(main, "time" if now > self.end else "memory")
 
     def _interrupt(self, main: int | None, reason: str) -> None:
@@ -105,3 +115,12 @@ class _Watch:
         """Seconds to the next look."""
         until = self.end + (self.grace if self.reason == "time" else 0.0) - time.monotonic()
         return POLL if self.reason and self.answer is None else min(POLL, max(0.001, until))
+
+
+def _imports(frame: FrameType | None) -> int:
+    """How many of a frame and its callers belong to Python's import of modules."""
+    count = 0
+    while frame is not None:
+        count += frame.f_code.co_filename.startswith("<frozen importlib")
+        frame = frame.f_back
+    return count

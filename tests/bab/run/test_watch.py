@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import importlib
 import signal
+import sys
 import threading
 import time
-from types import SimpleNamespace
+from pathlib import Path
+from types import FrameType, SimpleNamespace
 
 import numpy as np
 import pytest
@@ -81,6 +84,51 @@ def test_a_signal_on_leaving_leaves_the_watch_stopped() -> None:
         with pytest.raises(LimitReached), watched(time.monotonic() + LONG, LONG, PLENTY, no_answer):
             pass
     assert raised[0].over.is_set() and signal.getsignal(watch.SIGNAL) == before
+
+
+SLOW = """
+import time
+from heard_signals import heard, mb
+mb.append(1001.0)
+until = time.monotonic() + 100
+while not heard and time.monotonic() < until:
+    time.sleep(0.01)
+done = True
+"""
+ASKING = """
+from heard_signals import ask
+ask()
+"""
+
+
+@pytest.mark.skipif(watch.SIGNAL is None, reason="no signals here")
+@pytest.mark.parametrize("inside", [False, True], ids=["by itself", "inside an import"])
+def test_an_import_is_not_cut_short(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, inside: bool) -> None:
+    """A module that is being imported when the limit is passed is whole, and then the main thread is interrupted."""
+    heard, mb = list[int](), [0.0]
+    real = _Watch.heard
+
+    def hear(self: _Watch, number: int, frame: FrameType | None) -> None:
+        heard.append(number)
+        real(self, number, frame)
+
+    def ask() -> None:
+        with pytest.raises(LimitReached), watched(time.monotonic() + LONG, LONG, 1000.0, no_answer):
+            importlib.import_module("slow_module")
+            work_for_ever()
+
+    monkeypatch.setattr(watch, "resident_mb", lambda: mb[-1])
+    monkeypatch.setattr(_Watch, "heard", hear)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setitem(sys.modules, "heard_signals", SimpleNamespace(heard=heard, mb=mb, ask=ask))
+    (tmp_path / "slow_module.py").write_text(SLOW)
+    (tmp_path / "asking_module.py").write_text(ASKING)
+    try:
+        ask() if not inside else importlib.import_module("asking_module")
+        assert sys.modules["slow_module"].done and len(heard) > 1
+    finally:
+        for name in ("slow_module", "asking_module"):
+            sys.modules.pop(name, None)
 
 
 @pytest.mark.skipif(watch.SIGNAL is None, reason="no signals here")
