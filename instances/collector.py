@@ -17,8 +17,8 @@ __all__ = ["paused"]
 def paused() -> Iterator[None]:
     """The collector rests inside this block, and goes on behind it if it was at work before."""
     before = gc.isenabled()
-    gc.disable()
     try:
+        gc.disable()  # inside: a limit may interrupt right behind it
         yield
     finally:
         if before:

@@ -32,7 +32,7 @@ def added(a: Constant, b: Constant) -> Constant:
     if not (a.is_float or b.is_float):
         return in_int64(_integers(a) + _integers(b))
     x, y = _floats(a), _floats(b)
-    if (a.roundings or b.roundings) and bool(np.any(x * y < 0.0)):
+    if (a.roundings or b.roundings) and bool(np.any(np.sign(x) * np.sign(y) < 0.0)):
         raise UnsupportedOperatorError(
             "a difference of constants that are themselves rounded results of arithmetic"
         )

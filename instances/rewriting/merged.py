@@ -179,7 +179,7 @@ def _exact_sum(a: Matrix, b: Matrix, rounded: bool) -> Matrix | None:
     new = x + y
     part: Array = new - x
     rest = (x - (new - part)) + (y - part)
-    exact = np.isfinite(new).all() and not rest.any() and not (rounded and (x * y < 0.0).any())
+    exact = np.isfinite(new).all() and not rest.any() and not (rounded and (np.sign(x) != np.sign(y)).any())
     return sp.csr_array(a + b) if exact else None
 
 

@@ -179,7 +179,8 @@ def _columns(w: Matrix, solution: Solution, signs: dict[int, tuple[int, float]],
         old, more = total[:, at].copy(), factor * w[:, i]
         new = old + more
         part = new - old
-        if rounded and np.any(old * more < 0.0):  # what they were rounded by is no part of the little that is left
+        # what they were rounded by is no part of the little that is left
+        if rounded and np.any(np.sign(old) * np.sign(more) < 0.0):
             return None
         if np.any((old - (new - part)) + (more - part)):  # what Knuth's sum of two rounds off
             return None

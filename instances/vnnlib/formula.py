@@ -101,8 +101,9 @@ class Table:
                     values = shape.constants(k).tolist()
                 pairs = zip(values, shape.places[:, k].tolist(), strict=True)
                 columns.append([Atom(atom.terms, value, place, atom.strict) for value, place in pairs])
-            for i, conjunction in zip(shape.disjuncts.tolist(), zip(*columns, strict=True), strict=True):
-                found[i] = conjunction
+            if columns:  # else it is true: of (<= Y_0 Y_0) no atom is left
+                for i, conjunction in zip(shape.disjuncts.tolist(), zip(*columns, strict=True), strict=True):
+                    found[i] = conjunction
         return found
 
 

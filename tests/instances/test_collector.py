@@ -29,3 +29,20 @@ def test_it_stays_off_where_it_was_off() -> None:
         assert not gc.isenabled()
     finally:
         gc.enable()
+
+
+def test_an_interruption_before_the_block_leaves_it_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A signal between turning it off and the block: it is on again."""
+    real = gc.disable
+
+    def disable() -> None:
+        real()
+        raise InterruptedError
+
+    monkeypatch.setattr(gc, "disable", disable)
+    try:
+        with pytest.raises(InterruptedError), paused():
+            pass
+        assert gc.isenabled()
+    finally:
+        gc.enable()

@@ -93,6 +93,7 @@ def test_sums_that_would_round_are_left() -> None:
     assert without_copies(of(0.1, 1e-3), alike) is not None and relus(without_copies(of(0.1, 1e-3), alike)) == 2
     assert relus(without_copies(of(0.5, 0.25, 1), alike)) == 1
     assert relus(without_copies(of(0.5, -0.25, 1), alike)) == 2
+    assert relus(without_copies(of(1e-200, -1.5e-200, 1), alike)) == 2  # whose product underflows
 
 
 def test_a_network_equals_itself(tmp_path: Path) -> None:

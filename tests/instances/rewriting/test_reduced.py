@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
@@ -15,6 +16,7 @@ from hypersplit.instances.property import Case, InputSet, Polyhedron, Property
 from hypersplit.instances.query import Query, queries
 from hypersplit.instances.rewriting.elimination import solved
 from hypersplit.instances.rewriting.reduced import without_equalities
+from hypersplit.instances.sparse import sp
 from hypersplit.instances.vnnlib.reader import parse_property
 
 
@@ -90,6 +92,32 @@ def test_sums_of_columns_that_round_are_not_folded() -> None:
     assert reduced is not None
     first = reduced.network.layers[0]
     assert first.weights[0].tolist() == [[1.0], [1.0]] and (first.roundings, first.bias_error) == (0, 0.0)
+
+
+@pytest.mark.parametrize("sparse", [False, True])
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_rounded_weights_that_cancel_are_not_folded(sparse: bool, sign: float) -> None:
+    """With x_1 = +-x_0, what two rounded weights leave of each other has another relative error than they declare."""
+    region = InputSet(-np.ones(2), np.ones(2), np.array([[1.0, -sign], [-1.0, sign]]), np.zeros(2))
+    for scale in (1.0, 2.0**-700):  # of the second one no product is left
+        for second, roundings, folded in ((0.75, 1, True), (-0.75, 0, True), (-0.75, 1, False), (-1.0, 1, False)):
+            weights = scale * np.array([[1.0, sign * second], [0.0, 1.0]])
+            network = sequential([sp.csr_array(weights) if sparse else weights, np.ones((1, 2))], [np.zeros(2), [0.0]])
+            layers = replace(network.layers[0], roundings=roundings), network.layers[1]
+            query = question(replace(network, layers=layers), region)
+            reduced = without_equalities(query)
+            assert reduced is not None and reduced.network.input_size == 1
+            first, behind = reduced.network.layers[:2]
+            if folded and not sparse:  # sparse columns that meet are never added
+                assert first.roundings == roundings
+                assert abs(first.weights[0]).tolist() == [[scale * (1.0 + second)], [scale]]
+            else:  # behind a layer that copies the input, with the weights as they were
+                assert (first.name, first.roundings, first.bias_error) == ("equalities", 0, 0.0)
+                given = behind.weights[0].toarray() if sparse else behind.weights[0]
+                assert behind.roundings == roundings and np.array_equal(given, weights)
+            z = np.array([[1.0], [-0.5]])
+            x = np.array([reduced.lifted(v) for v in z])
+            assert np.array_equal(reduced.network.evaluate(z), query.network.evaluate(x)) and abs(x).max() == 1.0
 
 
 def test_what_floats_cannot_hold_is_declared() -> None:

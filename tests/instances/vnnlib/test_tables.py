@@ -117,3 +117,15 @@ def test_literals_are_those_of_the_grammar(monkeypatch: pytest.MonkeyPatch, spel
         outcomes.append(read(text))
     assert outcomes[0] == outcomes[1]
     assert (len(outcomes[0]) == 2) == (spelled in ("1.", "1.e5"))
+
+
+def test_disjuncts_of_which_no_comparison_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A disjunct that is true, beside an assertion on outputs, with which no table is plain: as the ordinary reader."""
+    text = DECLARED + "(assert (>= X_0 0))(assert (<= X_0 1))(assert (>= X_1 0))(assert (<= X_1 1))"
+    text += "(assert (<= Y_1 4.5))(assert (or (and (<= Y_0 Y_0)) (and (<= Y_0 1)) (and (<= Y_0 Y_0))))"
+    outcomes = []
+    for least in (0, 10**9):
+        monkeypatch.setattr(tables, "LEAST", least)
+        outcomes.append(read(text))
+    assert outcomes[0] == outcomes[1]
+    assert len(parse_property(text).cases[0].forbidden) == 2
