@@ -3,7 +3,9 @@
 A row that holds on a node's region holds on every part of it. So rows are kept with their region, and a node takes
 those of the regions that it lies in: smaller boxes, more half-spaces, more phases, and no more to refute (where one
 disjunct is asked about, a region is cut by that disjunct's margins, too). Nothing of the node's ancestry has to be
-remembered. Rows that bound nothing for some nodes in a row are dropped; so are the oldest, where there are too many.
+remembered, as long as the node tells all of its splits: bounds rest on half-spaces that a node has dropped, and nobody
+sees any more which nodes lie behind these. So nodes that may have dropped some hand nothing down. Rows that bound
+nothing for some nodes in a row are dropped; so are the oldest, where there are too many.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ from ...heuristics.efforts import KeptRowsEffort
 from ...instances.batch import Batch
 from ...instances.network import Array
 from ...instances.query import Query
+from ..tree.branching import MOST_CUTS
 
 __all__ = ["KeptRows"]
 
@@ -39,9 +42,11 @@ class _Region:
 class KeptRows:
     """The rows of one query's nodes. Threads share it."""
 
-    def __init__(self, query: Query, root: GroupRows | None = None, effort: KeptRowsEffort | None = None) -> None:
-        """root: rows that hold on all nodes."""
-        self.query, self.effort = query, effort or KeptRowsEffort()
+    def __init__(
+        self, query: Query, root: GroupRows | None = None, effort: KeptRowsEffort | None = None, bare: bool = False
+    ) -> None:
+        """root: rows that hold on all nodes; bare: some nodes may be without their half-spaces (`Tree.rename`)."""
+        self.query, self.effort, self.bare = query, effort or KeptRowsEffort(), bare
         self.lock = threading.Lock()
         self.regions: list[_Region] = []
         if root is not None and len(root):
@@ -72,12 +77,20 @@ class KeptRows:
             for region in self.regions:
                 if _inside(batch, b, cuts, region):
                     region.idle = 0 if useful.intersection(_names(region.rows)) else region.idle + 1
-            if len(binding):
+            if len(binding) and self._tells_its_splits(batch, b):
                 self.regions.append(_Region(
                     binding, batch.lower[b].copy(), batch.upper[b].copy(), cuts, batch.phases[b].copy(),
                     batch.duty[b].copy(), int(batch.depth[b]),
                 ))  # fmt: skip
             self.regions = [r for r in self.regions if r.idle <= self.effort.idle][-self.effort.regions :]
+
+    def _tells_its_splits(self, batch: Batch, b: int) -> bool:
+        """Whether all splits above node b show in its box, half-spaces and phases.
+
+        Either each has left a phase, or there were no more than a node has room for half-spaces.
+        """
+        depth = int(batch.depth[b])
+        return depth == np.count_nonzero(batch.phases[b]) or (depth <= MOST_CUTS and not self.bare)
 
     def _cuts(self, batch: Batch, b: int) -> frozenset[bytes]:
         added = batch.cuts[b, self.query.reserved :]

@@ -36,7 +36,7 @@ def closers_of(work: Work, phases: bool, refreshed: bool = True) -> list[Closer]
     lps = phases and options.node_bounds == "auto" and efforts.phases.wants_lps(refreshed, hidden)
     if lps:
         closers.append(NodeLP(query, deadline, work.candidates.rng, efforts.node_lp).close)
-    kept = KeptRows(query, work.rows, efforts.kept_rows)
+    kept = KeptRows(query, work.rows, efforts.kept_rows, bare=work.kept is not None)
     steps = [_step(work, name, kept) for name in _names(work, phases, lps, hidden)]
     work.ladder = Ladder(query, work.tree, steps, deadline, options.jobs)
     if steps:

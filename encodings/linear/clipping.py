@@ -90,11 +90,13 @@ def _around_ball(query: Query, batch: Batch, bounds: Bounds) -> Batch:
 
 
 def _without_redundant(batch: Batch) -> Array:
-    """Cuts with those zeroed that hold all over the box (with room for rounding)."""
+    """Cuts with those zeroed that hold all over the box, rounding included."""
     if batch.cuts.shape[1] == 0:
         return batch.cuts
     n = batch.lower.shape[1]
     normals, offsets = batch.cuts[:, :, :n], batch.cuts[:, :, n]
     with np.errstate(invalid="ignore", over="ignore"):
         floor = np.minimum(normals * batch.lower[:, None, :], normals * batch.upper[:, None, :]).sum(axis=2) + offsets
-    return np.where((floor > 0.0)[:, :, None], 0.0, batch.cuts)
+        reach = np.maximum(np.abs(batch.lower), np.abs(batch.upper))[:, None, :]
+        error = 2.0 * gamma(n) * ((np.abs(normals) * reach).sum(axis=2) + np.abs(offsets)) + TINY
+    return np.where((floor > error)[:, :, None], 0.0, batch.cuts)

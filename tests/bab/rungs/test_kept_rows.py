@@ -8,8 +8,10 @@ import numpy as np
 from random_instances import random_query
 
 from hypersplit.bab.rungs.kept_rows import KeptRows
+from hypersplit.bab.tree.branching import MOST_CUTS, children
 from hypersplit.encodings.slopes.group_rows import GroupRows
 from hypersplit.heuristics.efforts import KeptRowsEffort
+from hypersplit.heuristics.splits.splits import Splits
 from hypersplit.instances.batch import Batch, root
 from hypersplit.instances.query import Query
 
@@ -80,3 +82,38 @@ def test_the_oldest_give_way_and_the_smallest_come_first() -> None:
     for depth in range(5):
         kept.keep(replace(batch, depth=np.array([depth])), 0, rows(float(depth)))
     assert held(kept, batch) == [4.0, 3.0] and len(kept.regions) == 3
+
+
+def below(query: Query, batch: Batch, row: np.ndarray, side: int) -> Batch:
+    """The child on one side (0: upper, 1: lower) of a hyperplane."""
+    splits = Splits.none(1, query.network.input_size)
+    splits.row[0] = row
+    return children(query, batch, splits)[np.array([side])]
+
+
+def test_what_rests_on_a_forgotten_half_space_is_not_handed_to_the_other_side() -> None:
+    """A node has no room for the half-space of its first split any more; its cousin behind that one looks the same."""
+    query, batch = asked()
+    planes = np.random.default_rng(0).normal(size=(MOST_CUTS + 1, batch.cuts.shape[2]))
+    node, cousin = (below(query, batch, planes[0], side) for side in (0, 1))
+    for count, row in enumerate(planes[1:], start=2):
+        node, cousin = below(query, node, row, 0), below(query, cousin, row, 0)
+        kept = KeptRows(query)
+        kept.keep(node, 0, rows(1.0))
+        assert held(kept, cousin) == []
+        assert held(kept, node) == ([1.0] if count <= MOST_CUTS else [])
+    assert np.array_equal(node.cuts, cousin.cuts) and np.array_equal(node.lower, cousin.lower)
+
+
+def test_nodes_without_their_half_spaces_hand_rows_down_only_where_all_splits_are_phases() -> None:
+    """As where phases are begun to be split in a tree of half-spaces, which loses them; see `Tree.rename`."""
+    query, batch = asked()
+    node, cousin = (below(query, batch, np.ones(batch.cuts.shape[2]), side) for side in (0, 1))
+    for child in (node, cousin):
+        child.cuts = child.cuts[:, : query.reserved]
+    kept = KeptRows(query, bare=True)
+    kept.keep(node, 0, rows(1.0))
+    assert held(kept, cousin) == []
+    split = replace(batch, depth=np.full(1, 1), phases=np.eye(1, query.neurons, dtype=np.int8))
+    kept.keep(split, 0, rows(2.0))
+    assert held(kept, split) == [2.0] and held(kept, batch) == []

@@ -15,6 +15,7 @@ from random_instances import Instance, Shape, random_instance
 import hypersplit
 from hypersplit.bab.run.options import Options, about
 from hypersplit.bab.run.result import Result
+from hypersplit.bab.rungs.kept_rows import KeptRows
 from hypersplit.bab.stages import ladders
 from hypersplit.bab.tree.evidence import Evidence
 from hypersplit.heuristics.policy import FEW_INPUTS
@@ -127,6 +128,21 @@ def test_the_log_says_how_the_accounts_stand(caplog: pytest.LogCaptureFixture) -
         asked(instance.network, instance.prop, node_bounds="rows", method="split")
     said = [record.getMessage() for record in caplog.records if record.getMessage().startswith("rung ")]
     assert [line.split(":")[0] for line in said] == ["rung lp", "rung rows"] and "every node" in said[0]
+
+
+@pytest.mark.parametrize("rule", ["inputs", "phases"])
+def test_rows_know_whether_nodes_have_lost_half_spaces(rule: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Trees of phases begin without those of earlier splits, see `Tree.rename`; trees of inputs keep them."""
+    bare, made = [], ladders.KeptRows
+
+    def keeping(*given: Any, **named: Any) -> KeptRows:
+        bare.append(named["bare"])
+        return made(*given, **named)
+
+    monkeypatch.setattr(ladders, "KeptRows", keeping)
+    network, prop = spread(random_instance(28, "near-unsat"))
+    asked(network, prop, node_bounds="rows", method="split", rule=rule)
+    assert bare == [rule == "phases"]
 
 
 def test_without_groups_there_are_no_rows() -> None:

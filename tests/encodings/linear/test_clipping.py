@@ -7,7 +7,7 @@ from fractions import Fraction
 import numpy as np
 import oracle
 import pytest
-from random_instances import random_instance
+from random_instances import random_instance, random_query
 
 from hypersplit.encodings.linear.bounds import LinearBoundOptions
 from hypersplit.encodings.linear.clipping import clip_batch, shrink_box
@@ -75,3 +75,21 @@ def test_no_counterexample_is_clipped(seed: int) -> None:
             for cut in clipped.cuts[0]:
                 slack = oracle.exact_dot(cut[:-1], x) + Fraction(float(cut[-1]))
                 assert slack >= -Fraction(1, 10**9)  # half-spaces carry their rounding to whoever uses them
+
+
+def test_half_spaces_that_only_rounding_makes_hold_stay() -> None:
+    """Sums of floats say that the half-space holds all over the box, and the box's lower corner lies outside."""
+    query = next(q for q in map(random_query, range(50)) if q.network.input_size > 2 and q.disjuncts > 1)
+    known = bound(query, root(query), LinearBoundOptions(kernel="plain"))
+    known.margins[:], known.coefficients[:], known.constants[:] = -1.0, 0.0, -1.0  # which say nothing of the inputs
+    rng, seen = np.random.default_rng(0), 0
+    for _ in range(500):
+        batch, normal, corner = root(query), *rng.uniform(0.1, 1.0, (2, query.network.input_size))
+        batch.lower[0], batch.upper[0] = corner, 2.0
+        offset = -float(np.nextafter((normal * corner).sum(), -np.inf))
+        least = sum(Fraction(g) * Fraction(x) for g, x in zip(normal, corner, strict=True)) + Fraction(offset)
+        batch.cuts = np.append(normal, offset)[None, None]
+        if least < 0:
+            seen += 1
+            assert clip_batch(query, batch, known)[0].cuts.any()
+    assert seen > 0

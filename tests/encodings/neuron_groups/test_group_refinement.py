@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
+from itertools import combinations
 
 import numpy as np
 import oracle
@@ -20,8 +21,8 @@ from hypersplit.encodings.programs.lp import TriangleLP
 from hypersplit.heuristics.neuron_groups import Grouping, groups_of_layer, groups_with_inputs
 from hypersplit.instances.batch import Node, root
 from hypersplit.instances.families.random_networks import nested_max, nested_max_property
-from hypersplit.instances.network import Array
-from hypersplit.instances.property import InputSet
+from hypersplit.instances.network import Array, Layer, Network
+from hypersplit.instances.property import Case, InputSet, Polyhedron, Property
 from hypersplit.instances.query import Query, queries
 
 PLAIN = LinearBoundOptions(kernel="plain")
@@ -86,6 +87,44 @@ def test_refined_bounds_and_rows_are_true(seed: int) -> None:
         worst = query.per_disjunct(query.network.evaluate(points)).min(axis=0)
         for k in range(query.disjuncts):
             assert lp.minimise(k, time.monotonic() + 30.0).bound <= worst[k]
+
+
+@pytest.mark.parametrize("seed", [1, 7, 13])
+def test_groups_may_name_inactive_neurons(seed: int) -> None:
+    """Rows of such a group would take the neuron's z for its output, 0: they would leave nothing of these regions."""
+    instance, named = random_instance(seed), 0
+    for query in queries(instance.network, instance.prop):
+        node = bounded(query)
+
+        def pairs(k: int, known: Node, query: Query = query) -> list[Array]:
+            part = query.slices[k - 1]
+            return [np.array(list(combinations(range(part.start, part.stop), 2)), dtype=np.intp).reshape(-1, 2)]
+
+        refined, _ = refine_by_groups(query, node, pairs)
+        named += int((query.relu & (refined.pre_upper <= 0.0)).sum())
+        points = random_points(np.random.default_rng(seed), query.region, 50)
+        values = np.concatenate(query.network.values(points)[1][:-1], axis=1)
+        assert (refined.pre_lower <= values + 1e-9).all() and (values <= refined.pre_upper + 1e-9).all()
+    assert named > 0
+
+
+def folded() -> tuple[Query, Node]:
+    """|x| + 1/4 and x for x in [-1, 1], from ReLU(x) and ReLU(-x), with wide bounds of both."""
+    halves = Layer((0,), (np.array([[1.0], [-1.0]]),), np.zeros(2), "relu", "halves")
+    sums = Layer((1,), (np.array([[1.0, 1.0], [1.0, -1.0]]),), np.array([0.25, 0.0]), "relu", "sums")
+    out = Layer((2,), (np.ones((1, 2)),), np.zeros(1), "identity", "out")
+    case = Case(InputSet.box(-np.ones(1), np.ones(1)), (Polyhedron(np.ones((1, 1)), np.zeros(1)),))
+    query = queries(Network(1, (halves, sums, out)), Property((case,), 1, 1))[0]
+    batch = root(query)
+    batch.pre_lower[0], batch.pre_upper[0] = [-1.0, -1.0, -5.0, -5.0, -9.0], [1.0, 1.0, 5.0, 5.0, 9.0]
+    return query, batch.node(0)
+
+
+def test_members_that_have_just_become_active_get_their_other_bound() -> None:
+    """The LP's least |x| + 1/4 says that the neuron is active; how far it reaches bounds its groups, too."""
+    query, node = folded()
+    refined, _ = refine_by_groups(query, node, lambda k, known: [np.array([[2, 3]])] if k == 2 else [])
+    assert refined.pre_lower[2] == pytest.approx(0.25) and refined.pre_upper[2] == pytest.approx(1.25)
 
 
 def test_a_deadline_leaves_the_bounds() -> None:
