@@ -116,7 +116,7 @@ def folded() -> tuple[Query, Node]:
     case = Case(InputSet.box(-np.ones(1), np.ones(1)), (Polyhedron(np.ones((1, 1)), np.zeros(1)),))
     query = queries(Network(1, (halves, sums, out)), Property((case,), 1, 1))[0]
     batch = root(query)
-    batch.pre_lower[0], batch.pre_upper[0] = [-1.0, -1.0, -5.0, -5.0, -9.0], [1.0, 1.0, 5.0, 5.0, 9.0]
+    batch.pre_lower[0], batch.pre_upper[0] = [-1.0, -1.0, -5.0, -5.0, -9.0], [1.0, 1.0, 6.0, 6.0, 9.0]
     return query, batch.node(0)
 
 
