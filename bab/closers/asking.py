@@ -59,8 +59,8 @@ class Asking:
     ) -> Asked:  # fmt: skip
         """Ask about the duties in this order until one of them stays open.
 
-        seconds: of SCIP, for all of them; proof_seconds: of each conflict search; binaries, rows: see `MilpOptions`.
-        anyway: let the conflict search try what SCIP does not refute, too.
+        seconds: of SCIP, for all of them; proof_seconds: of each conflict search, not beyond the run's deadline;
+        binaries, rows: see `MilpOptions`; anyway: let the conflict search try what SCIP does not refute, too.
         """
         from ...encodings.milp.close import MilpOptions
         from ...encodings.milp.process import close_apart
@@ -89,7 +89,7 @@ class Asking:
 
     def _proved(self, node: Node, k: int, check: Check, seconds: float, asked: Asked) -> bool:
         """Whether the conflict search, with half of the memory that is left, refutes the disjunct, too."""
-        proof = Refutation()
+        proof, seconds = Refutation(), min(seconds, max(self.deadline - time.monotonic(), 0.0))
         if self.query.network.piecewise_linear:
             proof = refute_apart(self.query, node, k, seconds, probing=self.options.probing, memory_mb=room_mb() / 2)
         LOG.info("conflict search at depth %d, disjunct %d: %s, %s", node.depth, k, proof.status, dict(proof.counts))

@@ -11,12 +11,11 @@ and then, on the same model.
 from __future__ import annotations
 
 import logging
-import threading
 import time
 
 import numpy as np
 
-from ...encodings.programs.lp import TriangleLP
+from ...encodings.programs.lp import ThreadLPs
 from ...heuristics.attacks.infeasibilities import Infeasibilities, phase_pattern
 from ...heuristics.efforts import NodeLPEffort
 from ...instances.batch import Batch, Node
@@ -39,7 +38,7 @@ class NodeLP:
         self, query: Query, deadline: float, rng: np.random.Generator, effort: NodeLPEffort | None = None
     ) -> None:
         self.query, self.deadline, self.rng, self.effort = query, deadline, rng, effort or NodeLPEffort()
-        self.models = threading.local()
+        self.models = ThreadLPs(query)
         self.started, self.seconds, self.descents = time.monotonic(), 0.0, 0.0
         self.solved = self.closed = 0
 
@@ -66,7 +65,7 @@ class NodeLP:
         began = time.monotonic()
         if self.descents > self.effort.descent_share * (began - self.started):
             return None
-        search = Infeasibilities(self.query, self.models.model, node, self.rng)
+        search = Infeasibilities(self.query, self.models.last, node, self.rng)
         seconds = min(self.effort.seconds, max(self.deadline - began, 0.01))
         outcome = search.search(phase_pattern(self.query, point), check, self.effort.flips, seconds)
         self.descents += time.monotonic() - began
@@ -83,7 +82,7 @@ class NodeLP:
         began, node, query = time.monotonic(), batch.node(b), self.query
         duties = np.flatnonzero(batch.duty[b])
         duties = duties[np.argsort(query.per_disjunct(margins[None])[0, duties], kind="stable")]
-        model = self._model(node)
+        model = self.models.at(node)
         least, point, k = np.inf, None, -1
         for k in duties.tolist():
             answer = model.minimise(k, min(self.effort.seconds, max(self.deadline - time.monotonic(), 0.01)))
@@ -98,11 +97,3 @@ class NodeLP:
         self.solved += 1
         self.closed += least > 0.0
         return float(least), k, None if least > 0.0 else point
-
-    def _model(self, node: Node) -> TriangleLP:
-        model: TriangleLP | None = getattr(self.models, "model", None)
-        if model is None:
-            model = self.models.model = TriangleLP(self.query, node)
-        else:
-            model.update(node)
-        return model

@@ -6,14 +6,13 @@ thread is changed in place from node to node, whatever split them.
 
 from __future__ import annotations
 
-import threading
 import time
 
 import numpy as np
 
-from ...encodings.programs.lp import TriangleLP
+from ...encodings.programs.lp import ThreadLPs
 from ...heuristics.efforts import LP_SECONDS
-from ...instances.batch import Batch, Node
+from ...instances.batch import Batch
 from ...instances.network import Array
 from ...instances.query import Query
 from ..closers.regions import Check
@@ -31,7 +30,7 @@ class TriangleRung:
     def __init__(self, query: Query, seconds: float = LP_SECONDS) -> None:
         """seconds: of one LP."""
         self.query, self.seconds = query, seconds
-        self.models = threading.local()
+        self.models = ThreadLPs(query)
 
     def climb(self, batch: Batch, margins: Array, check: Check, deadline: float) -> Climb:
         """See `Rung`."""
@@ -43,7 +42,7 @@ class TriangleRung:
             if not bounded(node):
                 continue
             found.asked[b] = True
-            model = self._model(node)
+            model = self.models.at(node)
             for k in duties_of(self.query, batch, b, margins):
                 answer = model.minimise(k, min(self.seconds, max(deadline - time.monotonic(), 0.01)))
                 found.bounds[b, k] = answer.bound
@@ -53,11 +52,3 @@ class TriangleRung:
                     found.points += [] if answer.point is None else [answer.point]
                     break
         return found
-
-    def _model(self, node: Node) -> TriangleLP:
-        model: TriangleLP | None = getattr(self.models, "model", None)
-        if model is None:
-            model = self.models.model = TriangleLP(self.query, node)
-        else:
-            model.update(node)
-        return model

@@ -16,7 +16,7 @@ import threading
 import numpy as np
 
 from ...encodings.linear.linear_bounds import Bounds, LinearBoundOptions, bound, smallest_margins
-from ...encodings.programs.lp import TriangleLP
+from ...encodings.programs.lp import ThreadLPs
 from ...heuristics.efforts import BranchingEffort
 from ...heuristics.splits.hyperplanes import optimal_partition_scores
 from ...heuristics.splits.relus import phase_scores, with_widths
@@ -38,7 +38,7 @@ class PhaseBranching:
     def __init__(self, query: Query, rule: str, effort: BranchingEffort | None = None) -> None:
         self.query, self.rule, self.effort = query, rule, effort or BranchingEffort()
         self.gains, self.splits = np.zeros(query.neurons), np.zeros(query.neurons)  # sums of shares, and their number
-        self.lock, self.models = threading.Lock(), threading.local()
+        self.lock, self.models = threading.Lock(), ThreadLPs(query)
 
     def scores(self, batch: Batch, bounds: Bounds) -> Array:
         """[B, neurons] scores of unstable ReLUs, 0 elsewhere."""
@@ -104,12 +104,6 @@ class PhaseBranching:
         duals = np.zeros((len(batch), self.query.neurons))
         worst = np.where(batch.duty, self.query.per_disjunct(bounds.margins), np.inf).argmin(axis=1)
         for b in range(len(batch)):
-            node = batch.node(b)
-            model: TriangleLP | None = getattr(self.models, "model", None)
-            if model is None:
-                model = self.models.model = TriangleLP(self.query, node)
-            else:
-                model.update(node)
-            duals[b] = model.minimise(int(worst[b]), self.effort.lp_seconds).dual_upper
+            duals[b] = self.models.at(batch.node(b)).minimise(int(worst[b]), self.effort.lp_seconds).dual_upper
         lower, upper = bounds.pre_lower, bounds.pre_upper
         return with_widths(self.query, optimal_partition_scores(duals, lower, upper), lower, upper)
