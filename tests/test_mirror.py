@@ -36,7 +36,6 @@ STAGES = ("whole/test_verdicts.py", "bab/tree/test_tree.py")  # every stage by e
 MODELS = ("instances/models/test_kinds.py",)  # every kind of model, by `verify` and `load_model`
 # Modules whose promises are held elsewhere, and where: what they do shows in what others make of it.
 ELSEWHERE: dict[str, tuple[str, ...]] = {
-    "bab/closers/asking.py": ("bab/closers/test_node_milp.py", "bab/stages/test_stuck.py"),
     "bab/closers/restarts.py": ("bab/closers/test_search_limits.py",),
     "bab/closers/exact_step.py": ("bab/closers/test_exact_closing.py",),
     "bab/drawing/region_picture.py": ("bab/studies/test_polyhedral_certificates.py",),

@@ -15,7 +15,7 @@ import time
 
 import numpy as np
 
-from ...encodings.programs.lp import ThreadLPs
+from ...encodings.programs.thread_lps import ThreadLPs
 from ...heuristics.attacks.infeasibilities import Infeasibilities, phase_pattern
 from ...heuristics.efforts import NodeLPEffort
 from ...instances.batch import Batch, Node

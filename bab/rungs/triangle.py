@@ -10,7 +10,7 @@ import time
 
 import numpy as np
 
-from ...encodings.programs.lp import ThreadLPs
+from ...encodings.programs.thread_lps import ThreadLPs
 from ...heuristics.efforts import LP_SECONDS
 from ...instances.batch import Batch
 from ...instances.network import Array

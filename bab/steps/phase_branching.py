@@ -16,7 +16,7 @@ import threading
 import numpy as np
 
 from ...encodings.linear.linear_bounds import Bounds, LinearBoundOptions, bound, smallest_margins
-from ...encodings.programs.lp import ThreadLPs
+from ...encodings.programs.thread_lps import ThreadLPs
 from ...heuristics.efforts import BranchingEffort
 from ...heuristics.splits.hyperplanes import optimal_partition_scores
 from ...heuristics.splits.relus import phase_scores, with_widths

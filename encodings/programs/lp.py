@@ -13,7 +13,6 @@ All bounds are the safe ones of `safe_lp`. Columns and rows are those of `triang
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -31,7 +30,7 @@ from ..linear.norm_ball_bounds import outward, tangents
 from .scip import failed
 from .triangles import Triangles
 
-__all__ = ["LPBound", "ThreadLPs", "TriangleLP", "tighten", "tighten_layer"]
+__all__ = ["LPBound", "TriangleLP", "tighten", "tighten_layer"]
 
 Index = NDArray[np.intp]
 
@@ -172,28 +171,6 @@ class TriangleLP:
         lower, upper = self.triangles.lp.lower[:-1], self.triangles.lp.upper[:-1]
         reach = self.margins.absolute[:, :-1] @ np.maximum(np.abs(lower), np.abs(upper))
         return 2.0 * float(reach.max() + np.abs(self.query.network.layers[-1].bias).max()) + 1.0
-
-
-class ThreadLPs:
-    """The triangle LPs of one query, one a thread, each changed in place from node to node."""
-
-    def __init__(self, query: Query) -> None:
-        self.query, self._local = query, threading.local()
-
-    @property
-    def last(self) -> TriangleLP:
-        """This thread's, as it was left. Raises AttributeError before its first node."""
-        model: TriangleLP = self._local.model
-        return model
-
-    def at(self, node: Node) -> TriangleLP:
-        """This thread's, on this node. Raises ValueError as `TriangleLP` does."""
-        model: TriangleLP | None = getattr(self._local, "model", None)
-        if model is None:
-            model = self._local.model = TriangleLP(self.query, node)
-        else:
-            model.update(node)
-        return model
 
 
 def tighten(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from fractions import Fraction
 
@@ -15,7 +14,7 @@ from random_instances import Shape, random_instance, random_network, random_node
 
 from hypersplit.encodings.linear.linear_bounds import bound, smallest_margins
 from hypersplit.encodings.programs import safe_lp, scip
-from hypersplit.encodings.programs.lp import ThreadLPs, TriangleLP, tighten
+from hypersplit.encodings.programs.lp import TriangleLP, tighten
 from hypersplit.instances.batch import Node, root
 from hypersplit.instances.network import Array, Layer, Network, activate, sequential
 from hypersplit.instances.property import Case, InputSet, Polyhedron, Property
@@ -391,17 +390,3 @@ def test_slices_of_a_solve_reach_the_same_optimum(monkeypatch: pytest.MonkeyPatc
         assert lp.solve(1e4) == "optimal"
         found.append(lp.lower_bound(lp.multipliers(), costs))
     assert found[0] == pytest.approx(found[1])
-
-
-def test_threads_have_models_of_their_own() -> None:
-    """One that goes from node to node in each thread, and knows which node it was left at."""
-    query, node = kpoly_example()
-    half = bounded(query, replace(node, lower=np.array([0.0, -1.0])))
-    assert half is not None
-    models = ThreadLPs(query)
-    mine = models.at(node)
-    assert models.at(half) is mine and models.last is mine and mine.node is half
-    with ThreadPoolExecutor(1) as pool:
-        other = pool.submit(models.at, node).result()
-    assert other is not mine and other.node is node and mine.node is half
-    assert mine.minimise(0, SECONDS).bound == pytest.approx(TriangleLP(query, half).minimise(0, SECONDS).bound)
