@@ -101,9 +101,10 @@ def decide(network: Network, prop: Property, keeper: Keeper, content: Content = 
     except KeyboardInterrupt as stop:
         reason = cause(stop)
         verdict = "timeout" if reason == "time" else "unknown"
-        result = Result(verdict, reason=reason, statistics=_final(Counter()), seconds=limits.elapsed)
+        result = Result(verdict, reason=reason, statistics=_final(Counter(nodes=keeper.nodes)), seconds=limits.elapsed)
     except MemoryError:
-        result = Result("unknown", reason="memory", statistics=_final(Counter()), seconds=limits.elapsed)
+        counts = _final(Counter(nodes=keeper.nodes))
+        result = Result("unknown", reason="memory", statistics=counts, seconds=limits.elapsed)
     result = noted(result, prop, replay.note)
     try:
         keeper.last(result)
@@ -111,8 +112,6 @@ def decide(network: Network, prop: Property, keeper: Keeper, content: Content = 
         keeper.note = f"{keeper.path}: not written at the end: interrupted"
     if keeper.note:
         result = replace(result, notes=(*result.notes, keeper.note))
-    if keeper.nodes and "nodes" not in result.statistics:  # an interruption took the search's own count
-        result = replace(result, statistics={"nodes": keeper.nodes, **result.statistics})
     if result.witness:
         result = replace(result, counterexample=replay.as_called(result.witness.input))
     return picture.drawn(result) if picture else result

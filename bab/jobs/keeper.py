@@ -44,7 +44,7 @@ class Keeper:
         self.before = saved.seconds
         self.rng = saved.generator
         self.note = ""
-        self.nodes = 0  # that the file tells of, or those of an earlier run's
+        self.dropped = 0  # nodes of queries that are over and open, and whose jobs nobody needs
         self.shelf = Shelf(limits.options.spill)  # for all queries of the run
         self.stop: Callable[[Tree], str] = lambda tree: ""  # see `stages.work.Work`
         self.wanted = path is not None  # whether jobs are needed; else their nodes' memory is
@@ -73,6 +73,15 @@ class Keeper:
         """What an earlier run has left of a case."""
         return next((job for job in self.saved.jobs if job.case == case), None)
 
+    @property
+    def nodes(self) -> int:
+        """Nodes of all queries so far, those of earlier runs too."""
+        saved, here = self.saved, self._work.tree.size if self._work else 0
+        together = self._settled()[2]["nodes"] if self._settled else 0
+        case = self._case if self._work else -1
+        begun = sum(job.size for job in saved.jobs if not saved.held[job.case] and job.case != case)
+        return saved.statistics["nodes"] + together + self.dropped + begun + here
+
     def over(self, case: int, outcome: Outcome) -> None:
         """A query holds, or the run goes on without having decided it."""
         self._work = None
@@ -80,7 +89,10 @@ class Keeper:
             _hold(self.saved, [case], outcome.answer.bound, outcome.answer.evidence, outcome.answer.statistics)
         elif outcome.job is None and not outcome.answer.witness:
             self._incomplete = True
-        self.saved = with_job(self.saved, None if outcome.answer.holds or not self.wanted else outcome.job, case)
+        kept = None if outcome.answer.holds or not self.wanted else outcome.job
+        if not outcome.answer.holds and kept is None:
+            self.dropped += outcome.answer.statistics["nodes"]
+        self.saved = with_job(self.saved, kept, case)
 
     def over_empty(self, case: int) -> None:
         """A case has no input: its equalities contradict each other, or the bounds."""
@@ -115,7 +127,7 @@ class Keeper:
         try:
             if (now := self.now()) is not None:
                 save(self.path, self.kind, now)
-                self.note, self.nodes = "", now.statistics["nodes"] + sum(job.size for job in now.jobs)
+                self.note = ""
         except (OSError, MemoryError, InputError) as error:
             why = getattr(error, "strerror", None) or error
             self.note = f"{self.path}: not written: {why}"

@@ -24,10 +24,12 @@ from hypersplit.bab.jobs import keeper as keeping
 from hypersplit.bab.jobs.keeper import Keeper
 from hypersplit.bab.jobs.saved import load
 from hypersplit.bab.resume import resume
-from hypersplit.bab.run.limits import LimitReached
+from hypersplit.bab.run.limits import LimitReached, Limits
 from hypersplit.bab.run.result import Result
+from hypersplit.bab.stages.work import Work
 from hypersplit.bab.tree.frontier import Frontier
 from hypersplit.instances.errors import InputError
+from hypersplit.instances.query import Query
 
 Captured = pytest.CaptureFixture[str]
 
@@ -286,6 +288,30 @@ def test_a_killed_process_leaves_a_whole_file(writings: int, tmp_path: Path) -> 
     size = before.jobs[0].size if before.jobs else 1
     result = resume(path, jobs=1, nodes=size + 20)
     assert result.verdict in ("unknown", "unsat") and result.statistics["nodes"] >= size
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), MemoryError("none left")])
+@pytest.mark.parametrize("kept", [True, False])
+def test_interruptions_outside_of_a_search_tell_all_nodes(
+    kept: bool, error: BaseException, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of sets that are over and open and of the one at work, as many as the file has, or would have."""
+    network, prop = files(tmp_path, gap=0.2, sets=2)
+    path, real, sizes = tmp_path / "run.job", Keeper.watch, list[int]()
+
+    def failing(self: Keeper, work: Work, case: int, query: Query) -> None:
+        real(self, work, case, query)
+        if case == 1:
+            raise error
+        work.report = lambda tree: sizes.append(tree.size)
+
+    monkeypatch.setattr(Keeper, "watch", failing)
+    monkeypatch.setattr(Limits, "exceeded", lambda self, nodes=0, seconds=0.0: "nodes" if nodes > 20 else "")
+    result = hypersplit.verify(network, prop, checkpoint=path if kept else "", **PLAIN)
+    assert result.verdict == "unknown" and sizes[-1] > 20
+    assert result.statistics["nodes"] == sizes[-1] + 1
+    if kept:
+        assert sum(job.size for job in load(path, "checkpoint")[1].jobs) == sizes[-1] + 1
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
