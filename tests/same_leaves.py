@@ -57,12 +57,14 @@ class Paths(Recorder):
 def question(seed: int) -> tuple[Network, Property, dict[str, Any]]:
     """A property that holds, and how it is split: by one rule and bounded by one means.
 
-    `auto` goes from one to another by the clock.
+    `auto` goes from one to another by the clock. Slopes are found one node at a time: beside other nodes the sums of a
+    product are rounded otherwise, and an ascent makes so much of it that a node may close or not.
     """
     rng = np.random.default_rng(seed)
     network, prop = problem(float(rng.uniform(0.02, 0.15)), seed=seed)
     rule, means = (("axes", "linear"), ("phases", "slopes"))[seed % 2]
-    return network, prop, {"rule": rule, "node_bounds": means, "batch": int(rng.integers(1, 9)), "seed": seed}
+    batch = 1 if means == "slopes" else int(rng.integers(1, 9))
+    return network, prop, {"rule": rule, "node_bounds": means, "batch": batch, "seed": seed}
 
 
 def ways(seed: int, real: bool = False) -> Iterator[tuple[str, Leaves, Outcome]]:

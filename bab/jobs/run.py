@@ -2,7 +2,7 @@
 
 What is given and what comes back can travel: a job is arrays and numbers, and `Candidates` are made of a network, a
 property and limits wherever the work is done. With one worker, and stopped by a limit of nodes, a job that goes on
-makes the same nodes as one that was never stopped.
+makes the same nodes as one that was never stopped, but for roundings of ascents (see `tree.search.search`).
 """
 
 from __future__ import annotations
