@@ -38,7 +38,8 @@ FORMAT, VERSION = "hypersplit jobs", 2
 HEADER, SEAL, PIECE = "header", "seal", ".job"
 BEFORE, NEW = ".before", ".new"  # behind a file's name: the one that it replaces, the one that is being written
 MOST_HEADER = 2**30  # bytes
-# what reading a damaged file may raise on the way
+# what reading a damaged file may raise on the way; NotImplementedError is zipfile's word for a member of a later version
+# of its format, or one that says it is patched or encrypted, which a flipped bit may claim
 DAMAGE = (
     zipfile.BadZipFile, zlib.error, struct.error, NotImplementedError, RuntimeError, ValueError, TypeError, LookupError,
     EOFError, OverflowError,
