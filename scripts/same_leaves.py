@@ -5,8 +5,8 @@ eight parts, and stopped at random numbers of nodes and gone on with (`tests/sam
     python scripts/same_leaves.py --count 20 --processes         processes of their own in place of the team
 
 A way whose leaves, evidence or numbers of nodes are others than those of one thread is printed with its seed; then the
-script ends with 1. With `--processes` nodes bounded by slopes may end otherwise by roundings (see `tree.search.search`),
-which workers that are processes are not kept from. Runs in a checkout whose package is installed.
+script ends with 1. With `--processes` nodes that slopes bound may end otherwise by roundings (`tree.search.search`),
+from which workers that are processes are not kept. Runs in a checkout whose package is installed.
 """
 
 from __future__ import annotations
