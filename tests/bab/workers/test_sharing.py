@@ -54,6 +54,20 @@ def test_a_shared_tree_is_the_tree(rule: str, count: int) -> None:
     assert shared.answer.evidence == alone.answer.evidence
 
 
+def test_a_team_begins_before_its_tree_has_a_node_for_each() -> None:
+    """A stack never holds a thousand nodes of this tree; a team of a thousand works on it nevertheless."""
+    network, prop = problem(0.02)
+    team: list[AtOnce] = []
+
+    def gather(options: Any) -> AtOnce:
+        team.append(AtOnce(network, prop, options, 1000))
+        return team[-1]
+
+    shared = searched(network, prop, gather, rule="axes", batch=16)
+    assert shared.answer.holds and team[0].sent > 0
+    account(shared)
+
+
 @pytest.mark.parametrize("gap", [-0.02, -0.2])
 def test_a_witness_of_a_worker_is_replayed(gap: float, monkeypatch: pytest.MonkeyPatch) -> None:
     """`sat` with the input that the worker found; the attacks before the search are off."""
