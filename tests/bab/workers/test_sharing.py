@@ -9,10 +9,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from job_problems import problem
+from job_problems import PLAIN, problem
 from worker_teams import AtOnce, searched, steady
 
+from hypersplit.bab.run.options import Options
 from hypersplit.bab.tree.evidence import Evidence
+from hypersplit.bab.workers import sharing
 from hypersplit.bab.workers.errands import Report, opened, sent
 
 GAPS = {"axes": 0.02, "phases": 0.1}
@@ -54,17 +56,13 @@ def test_a_shared_tree_is_the_tree(rule: str, count: int) -> None:
     assert shared.answer.evidence == alone.answer.evidence
 
 
-def test_a_team_begins_before_its_tree_has_a_node_for_each() -> None:
-    """A stack never holds a thousand nodes of this tree; a team of a thousand works on it nevertheless."""
+def test_a_team_begins_before_its_tree_has_a_node_for_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stack of this tree never holds a thousand nodes; a team of a thousand works on it nevertheless."""
     network, prop = problem(0.02)
-    team: list[AtOnce] = []
-
-    def gather(options: Any) -> AtOnce:
-        team.append(AtOnce(network, prop, options, 1000))
-        return team[-1]
-
-    shared = searched(network, prop, gather, rule="axes", batch=16)
-    assert shared.answer.holds and team[0].sent > 0
+    monkeypatch.setattr(sharing, "FIRST", 4)  # the tree is small
+    team = AtOnce(network, prop, Options(**(PLAIN | {"rule": "axes"})), 1000)
+    shared = searched(network, prop, lambda options: team, rule="axes")
+    assert shared.answer.holds and team.sent > 0
     account(shared)
 
 
