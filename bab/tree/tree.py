@@ -104,9 +104,10 @@ class Tree:
     def closed(self) -> bool:
         """Whether every node has ended, or its children have: by what lies there, and by the account.
 
-        An interruption in the middle of a change may lose nodes; the account misses them, and nothing is closed.
+        An interruption in the middle of a change may lose nodes; the account misses them, and nothing is closed. Nor is
+        it where the disk has lost some: one that was interrupted may have ended others twice, and the account is even.
         """
-        return self.count_open == 0 and self.whole and not self.stuck
+        return self.count_open == 0 and self.whole and not self.stuck and not self.open.lost
 
     @property
     def whole(self) -> bool:

@@ -84,3 +84,14 @@ def test_nodes_in_hand_are_open_and_come_back() -> None:
     tree.take(5)
     tree.recall()
     assert len(tree.open) == 1 and not tree.hands and len(ledger.known) == 1
+
+
+def test_lost_nodes_close_nothing_even_where_others_were_counted_twice() -> None:
+    """One node that ended twice and one that the disk lost make the account even; the tree stays open."""
+    tree, _, _ = some_tree()
+    tree.listeners, tree.stuck = (), []
+    ended = np.full(1, Evidence.LINEAR, dtype=np.int8)
+    for _ in range(2):  # the other one of the root's two children is nowhere
+        tree._end(np.array([1]), ended)
+    tree.open._stack, tree.open.lost = [], 1
+    assert tree.count_open == 0 and tree.whole and not tree.closed
