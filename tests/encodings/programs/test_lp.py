@@ -332,6 +332,31 @@ def test_curves_get_lines_at_the_lps_point() -> None:
         assert truth - 1e-3 <= lp.minimise(0, SECONDS).bound <= truth + 1e-12
 
 
+def test_a_later_solve_that_fails_leaves_what_was_proved(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the lines at the first optimum the solver fails: the bound is the first optimum's, and the LP is broken."""
+    layers = (
+        Layer((0,), (np.ones((1, 1)),), np.zeros(1), "exp"),
+        Layer((0, 1), (np.array([[-1.2]]), np.ones((1, 1))), np.zeros(1)),
+    )
+    query = output_query(Network(1, layers), -np.ones(1), np.ones(1), np.array([[1.0]]))
+    node = bounded(query, root(query).node(0))
+    assert node is not None
+    lp = TriangleLP(query, node)
+    solve, answers = lp.triangles.lp.solve, iter(["optimal", "error: at last"])
+
+    def fails_at_last(seconds: float, dual: bool = True) -> str:
+        found = solve(seconds, dual)
+        answer = next(answers)
+        return found if answer == "optimal" else answer
+
+    monkeypatch.setattr(lp.triangles.lp, "solve", fails_at_last)
+    answer, truth = lp.minimise(0, SECONDS), 1.2 - 1.2 * np.log(1.2)
+    assert lp.triangles.broken and answer.point is None and scip.failed(answer.status)
+    assert -10.0 < answer.bound <= truth
+    lp.update(node)
+    assert truth - 1e-3 <= lp.minimise(0, SECONDS).bound <= truth
+
+
 def test_inexact_weights_and_biases_enter_the_bound() -> None:
     """Layers known only up to `roundings` and `bias_error`: the bound also holds for networks that far away."""
     roundings, bias_error = 2**30, 1e-4
