@@ -49,7 +49,7 @@ class Facts:
     unstable: int  # ReLUs that are unstable under the root bounds
     hidden_layers: int  # layers with an activation
     weights: int  # nonzero weights of the network
-    piecewise_linear: bool  # no sigmoid, no tanh
+    piecewise_linear: bool  # no curves
 
     @property
     def few_inputs(self) -> bool:

@@ -24,7 +24,7 @@ ELSEWHERE = {
     "bab/command/options_page.py": "whoever changes an option, to write docs/options.md",
 }
 # Public names that tests alone use: what they hold others against, or look at more closely than a run does.
-FOR_TESTS = {"VERDICTS", "bound_neuron", "lp_all", "lp_greedy", "lp_last"}
+FOR_TESTS = {"VERDICTS", "bound_neuron"}
 
 
 def modules() -> list[Path]:

@@ -17,13 +17,14 @@ bounds are rigorous ones of `programs.safe_lp`; a bound of a neuron is not impro
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 
-from ...encodings.linear.linear_bounds import Bounds, LinearBoundOptions, bound
+from ...encodings.layerwise.lp_steps import greedy_node, lp_all_node
+from ...encodings.linear.bounds import Bounds
 from ...encodings.neuron_groups.group_lp import GroupLP, group_rows
-from ...encodings.programs.lp import TriangleLP, tighten
+from ...encodings.programs.lp import TriangleLP
 from ...heuristics.efforts import GroupEffort
 from ...heuristics.neuron_groups import Grouping, groups_of_layer
 from ...instances.batch import Node, root
@@ -31,20 +32,12 @@ from ...instances.network import Array
 from ...instances.query import Query
 from ..steps.ascents import ascent
 
-__all__ = ["RELAXATIONS", "LayerTime", "Relaxations", "tightened"]
+__all__ = ["GAIN", "RELAXATIONS", "Relaxations"]
 
 RELAXATIONS = ("LP-GREEDY", "LP-LAST", "LP-ALL", "rows")
+GAIN = 1e-3  # of a neuron's width: what an LP of LP-ALL must be able to win
 SIZES, GROUPS = (2, 3), 60  # neurons of a group; groups of a layer and size
 ASCENT = ascent(GroupEffort().ascent)  # behind octahedral bounds of groups
-
-
-@dataclass(frozen=True)
-class LayerTime:
-    """What the LPs of one layer took."""
-
-    layer: int  # from 1
-    neurons: int  # unstable ones, two LPs each unless a point seen before shows that one wins nothing
-    seconds: float  # of the processor
 
 
 @dataclass(eq=False)
@@ -53,7 +46,7 @@ class Relaxations:
 
     query: Query
     deadline: float = np.inf
-    _greedy: Bounds | None = field(default=None, init=False)
+    _greedy: tuple[Node, Bounds] | None = field(default=None, init=False)
     _tight: Node | None = field(default=None, init=False)
 
     def margins(self, name: str, stop: bool = True) -> Array:
@@ -87,22 +80,24 @@ class Relaxations:
     @property
     def greedy(self) -> Bounds:
         """Bounds by parallel lines."""
-        if self._greedy is None:
-            options = LinearBoundOptions(slopes="parallel", kernel="plain")
-            self._greedy = bound(self.query, root(self.query), options)
-        return self._greedy
+        return self._bounded()[1]
 
     @property
     def node(self) -> Node:
         """The input set with LP-GREEDY's hidden bounds."""
-        return replace(root(self.query), pre_lower=self.greedy.pre_lower, pre_upper=self.greedy.pre_upper).node(0)
+        return self._bounded()[0]
 
     @property
     def tight(self) -> Node:
         """The input set with LP-ALL's hidden bounds."""
         if self._tight is None:
-            self._tight = tightened(self.query, self.node, self.deadline)[0]
+            self._tight = lp_all_node(self.query, self.node, self.deadline, GAIN)[0]
         return self._tight
+
+    def _bounded(self) -> tuple[Node, Bounds]:
+        if self._greedy is None:
+            self._greedy = greedy_node(self.query, root(self.query).node(0))
+        return self._greedy
 
     def _program(self, name: str) -> TriangleLP | GroupLP:
         if name == "LP-LAST":
@@ -115,24 +110,3 @@ class Relaxations:
             return [groups_of_layer(self.query, node, k, Grouping(size, GROUPS), weights) for size in SIZES]
 
         return GroupLP(self.query, node, group_rows(self.query, node, groups, ASCENT, deadline=self.deadline))
-
-
-def tightened(query: Query, node: Node, deadline: float = np.inf) -> tuple[Node, list[LayerTime]]:
-    """The node with the bounds of its unstable neurons by LPs, layer by layer, and the times of finished layers.
-
-    node: with finite bounds, which are exact for layers that read the input alone: those get no LPs, nor do identities.
-    """
-    times = []
-    for k, (layer, part) in enumerate(zip(query.network.layers[:-1], query.slices, strict=True), start=1):
-        if layer.kind == "identity" or layer.sources == (0,) or not (node.pre_lower <= node.pre_upper).all():
-            continue
-        found = bound(query, node.batch, LinearBoundOptions(first_layer=k, kernel="plain"))
-        node = replace(node, pre_lower=found.pre_lower[0], pre_upper=found.pre_upper[0])
-        unstable = np.flatnonzero((node.pre_lower[part] < 0.0) & (node.pre_upper[part] > 0.0)) + part.start
-        began = time.process_time()
-        lower, upper = tighten(query, node, unstable, deadline)
-        node = replace(node, pre_lower=lower, pre_upper=upper)
-        if time.monotonic() >= deadline:
-            break
-        times.append(LayerTime(k, len(unstable), time.process_time() - began))
-    return node, times

@@ -23,6 +23,7 @@ from typing import Any
 
 import numpy as np
 
+from ...encodings.layerwise.lp_steps import lp_all_node
 from ...instances.judges.replay import Replay
 from ...instances.network import Array
 from ..robustness.question import whole_range
@@ -35,7 +36,7 @@ from ..studies.frame import Row, Settings, Study
 from .descents import least_attacked
 from .distances import Distances
 from .distortion_findings import findings
-from .relaxations import RELAXATIONS, tightened
+from .relaxations import GAIN, RELAXATIONS
 from .trials import Trial, chosen, distortion_trials
 
 __all__ = ["COLUMNS", "STUDY"]
@@ -107,7 +108,7 @@ def _asked(task: _Input) -> list[Row]:
         found = distances.largest(name, time.monotonic() + task.seconds)
         rows.append(empty | {"method": name, **found})
     query, node = distances.at(distances.greedy)
-    for layer in tightened(query, node, time.monotonic() + task.seconds)[1]:
+    for layer in lp_all_node(query, node, time.monotonic() + task.seconds, GAIN)[1]:
         rows.append(empty | {
             "method": "times", "epsilon": distances.greedy, "layer": layer.layer, "neurons": layer.neurons,
             "seconds": layer.seconds,

@@ -137,7 +137,7 @@ class _Root:
         return self.slopes, self.slopes_seconds
 
     def _all_by_lp(self, batch: Batch) -> Batch:
-        found = lp_all_node(self.query, batch.node(0), self.cut)
+        found, _ = lp_all_node(self.query, batch.node(0), time.monotonic() + self.cut)
         return replace(batch, pre_lower=found.pre_lower[None], pre_upper=found.pre_upper[None])
 
     def _by_pairs(self, batch: Batch) -> tuple[float, int]:

@@ -1,7 +1,7 @@
 """LP-GREEDY, LP-LAST and LP-ALL of Salman et al. (NeurIPS 2019), section 5: how much of a bound is an exact LP.
 
     LP-GREEDY   hidden bounds and margins by the greedy dual: parallel lines, substituted back
-    LP-LAST     the same hidden bounds, a linear program over all triangles for the margins
+    LP-LAST     the same hidden bounds, a linear program over all triangles (`programs.lp.TriangleLP`) for the margins
     LP-ALL      a linear program for either bound of every hidden neuron that is not stable yet, layer by layer, then
                 the margins': the optimal layer-wise convex relaxation
 
@@ -13,55 +13,61 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from ...instances.batch import Node
-from ...instances.network import Array, curved
+from ...instances.network import curved
 from ...instances.query import Query
-from ..linear.bounds import LinearBoundOptions
+from ..linear.bounds import Bounds, LinearBoundOptions
 from ..linear.linear_bounds import bound
-from ..programs.lp import TriangleLP, tighten
+from ..programs.lp import tighten
 
-__all__ = ["greedy_node", "lp_all", "lp_all_node", "lp_greedy", "lp_last"]
+__all__ = ["LayerTime", "greedy_node", "lp_all_node"]
 
 NO_GAIN = 1e-9  # of a neuron's width: what an LP is not solved for, within the simplex' tolerance
 
 
-def greedy_node(query: Query, node: Node, slopes: str = "parallel") -> tuple[Node, Array]:
-    """(the node with greedy bounds of all neurons, its margins' greedy bounds [rows])."""
+@dataclass(frozen=True)
+class LayerTime:
+    """What the LPs of one layer took."""
+
+    layer: int  # from 1
+    neurons: int  # open ones, two LPs each unless a point seen before shows that one wins nothing
+    seconds: float  # of the processor
+
+
+def greedy_node(query: Query, node: Node, slopes: str = "parallel") -> tuple[Node, Bounds]:
+    """(the node with greedy bounds of all neurons, these bounds with the margins')."""
     found = bound(query, node.batch, LinearBoundOptions(slopes=slopes, kernel="plain"))
-    return replace(node, pre_lower=found.pre_lower[0], pre_upper=found.pre_upper[0]), found.margins[0]
+    return replace(node, pre_lower=found.pre_lower[0], pre_upper=found.pre_upper[0]), found
 
 
-def lp_greedy(query: Query, node: Node) -> Array:
-    """[disjuncts] lower bounds of each disjunct's largest margin."""
-    return np.asarray(query.per_disjunct(greedy_node(query, node)[1][None])[0])
+def lp_all_node(
+    query: Query, node: Node, deadline: float = math.inf, worth: float = NO_GAIN
+) -> tuple[Node, list[LayerTime]]:
+    """The node with bounds of linear programs, crossed where they prove it empty, and the times of finished layers.
 
-
-def lp_last(query: Query, node: Node, seconds: float = math.inf) -> Array:
-    """The same, see above; seconds: for each linear program."""
-    return _margins(query, greedy_node(query, node)[0], seconds)
-
-
-def lp_all(query: Query, node: Node, seconds: float = math.inf) -> Array:
-    """The same, see above; seconds: for all hidden bounds, and for each disjunct's program. Unless they are given
-    nothing is left out."""
-    return _margins(query, lp_all_node(query, greedy_node(query, node)[0], seconds), seconds)
-
-
-def lp_all_node(query: Query, node: Node, seconds: float = math.inf) -> Node:
-    """The node, which has bounds, with those of linear programs; crossed ones where its region is empty."""
-    open_neurons = (node.pre_lower < 0.0) & (node.pre_upper > 0.0) & query.relu
-    for kind, part in zip(query.kinds, query.slices, strict=True):
-        if curved(kind):
-            open_neurons[part] = True
-    deadline = time.monotonic() + seconds
-    lower, upper = tighten(query, node, np.flatnonzero(open_neurons), deadline, NO_GAIN)
-    return replace(node, pre_lower=lower, pre_upper=upper)
-
-
-def _margins(query: Query, node: Node, seconds: float) -> Array:
-    lp = TriangleLP(query, node)
-    return np.array([lp.minimise(k, seconds).bound for k in range(len(query.starts) - 1)])
+    node: with finite bounds, which are exact for layers that read a box alone: those get no LPs, nor do identities;
+    deadline: time.monotonic() at which the rest keeps its bounds; worth: share of a neuron's width that an LP must be
+    able to win. Each layer starts with linear bounds from what the layers before it have won.
+    """
+    times: list[LayerTime] = []
+    for k, (layer, part) in enumerate(zip(query.network.layers[:-1], query.slices, strict=True), start=1):
+        if layer.kind == "identity" or (layer.sources == (0,) and not len(node.cuts)):
+            continue
+        if time.monotonic() >= deadline or not (node.pre_lower <= node.pre_upper).all():
+            break
+        found = bound(query, node.batch, LinearBoundOptions(first_layer=k, kernel="plain", deadline=deadline))
+        if not found.infeasible[0]:  # where it is, these bounds say so no more, and an LP will
+            node = replace(node, pre_lower=found.pre_lower[0], pre_upper=found.pre_upper[0])
+        low, high = node.pre_lower[part], node.pre_upper[part]
+        chosen = np.flatnonzero(low < high if curved(layer.kind) else (low < 0.0) & (high > 0.0)) + part.start
+        began = time.process_time()
+        lower, upper = tighten(query, node, chosen, deadline, worth)
+        node = replace(node, pre_lower=lower, pre_upper=upper)
+        if time.monotonic() >= deadline:
+            break
+        times.append(LayerTime(k, len(chosen), time.process_time() - began))
+    return node, times

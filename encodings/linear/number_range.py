@@ -52,7 +52,8 @@ def _behind(kind: str, size: Array) -> Array:
     """What a layer of pre-activations up to `size` may give, and make of an error or a coefficient of that size."""
     if kind in ("identity", "relu", "sigmoid", "tanh"):
         return size
-    places = [size, -size, *(np.clip(bend, -size, size) for bend in curve(kind).bends)]
+    bends = [np.nextafter(bend, side) for bend in curve(kind).bends for side in (-np.inf, np.inf)]  # a kink has two
+    places = [size, -size, *(np.clip(bend, -size, size) for bend in bends)]
     steepest = np.maximum.reduce([np.abs(derivative(kind, z)) for z in places])
     low, high = value_range(kind, -size, size)
     return np.maximum.reduce([size, steepest * size, np.abs(low), np.abs(high)])

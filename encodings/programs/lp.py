@@ -113,12 +113,12 @@ class TriangleLP:
         self.mine[self.query.starts[disjunct] : self.query.starts[disjunct + 1]] = True
         sides = np.where(self.mine, -bias, self._spread() - bias)
         lp.set_sides(self.rows, np.full(len(bias), -np.inf), sides)
-        status = self._solve(time_limit)
+        status, known = self._solve(time_limit)
         if failed(status):
             self.triangles.broken = True
-            return LPBound(-np.inf, None, nothing, 0, status)
+            return LPBound(known, None, nothing, 0, status)
         duals = lp.multipliers()
-        value = self.safe_bound(duals)
+        value = max(known, self.safe_bound(duals))
         ray = lp.ray() if status != "optimal" and not value > 0.0 else None
         if ray is not None:
             value = max(value, self.safe_bound(ray))
@@ -128,10 +128,14 @@ class TriangleLP:
         upper = self.triangles.triangle_multipliers(lp.project(duals))
         return LPBound(value, point, upper, lp.simplex.iterations(), status)  # fmt: skip
 
-    def _solve(self, time_limit: float) -> str:
+    def _solve(self, time_limit: float) -> tuple[str, float]:
         """Solve; where the input set has a norm ball, with half-spaces that touch it where the point lies outside, and
-        where there are curves, with lines that touch the hulls of their graphs."""
+        where there are curves, with lines that touch the hulls of their graphs.
+
+        Returns (the last solve's status, what those before it have proved).
+        """
         lp, ball, end = self.triangles.lp, self.query.region.ball, time.monotonic() + time_limit
+        known = -np.inf
         status = lp.solve(time_limit)
         for _ in range(0 if ball is None else MOST_TANGENTS):
             if ball is None or status != "optimal" or time.monotonic() >= end:
@@ -140,14 +144,18 @@ class TriangleLP:
             row = tangents(ball, outward(ball, point))
             if not row[:-1] @ point + row[-1] < -SEEN * (1.0 + np.abs(row[-1])):
                 break
+            known = max(known, self.safe_bound(lp.multipliers()))
             self.tangents.append(row)
             self.triangles.add_tangents(row[None])
             status = lp.solve(max(end - time.monotonic(), LEAST_SECONDS))
         for _ in range(SUPPORT_ROUNDS if any(map(curved, self.query.kinds)) else 0):
-            if status != "optimal" or time.monotonic() >= end or not self.triangles.add_supports(self.node):
+            if status != "optimal" or time.monotonic() >= end:
+                break
+            known = max(known, self.safe_bound(lp.multipliers()))
+            if not self.triangles.add_supports(self.node):
                 break
             status = lp.solve(max(end - time.monotonic(), LEAST_SECONDS))
-        return status
+        return status, known
 
     def safe_bound(self, multipliers: Array) -> float:
         """Rigorous lower bound of t from any multipliers [rows of the LP], of the signs that a solver gives.

@@ -106,7 +106,7 @@ def divide(node: Node) -> Tensor:
 
 def power(node: Node) -> Tensor:
     """Pow with one whole constant exponent from 1 on."""
-    exponent = node.constant(1).array
+    exponent = node.constant(1)
     shape = np.broadcast_shapes(node.tensor(0).shape, exponent.shape)
     x = node.expression(0)
     if x.shape != shape:

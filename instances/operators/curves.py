@@ -13,8 +13,7 @@ import numpy as np
 from ..curves.names import MOST_POWER, curve_name
 from ..errors import UnsupportedOperatorError
 from ..expressions.affine import Expression
-from ..expressions.node import Node
-from ..network import Array
+from ..expressions.node import Constant, Node
 
 __all__ = ["SQUARE", "celu", "curve_layer", "elu", "product", "selu", "whole_power"]
 
@@ -56,10 +55,11 @@ def _elu(alpha: float) -> str:
     return curve_name("elu", alpha)
 
 
-def whole_power(node: Node, x: Expression, exponent: Array) -> Expression:
-    """x to one whole number n, 1 <= n <= MOST_POWER, for all entries."""
-    n = float(exponent.reshape(-1)[0]) if exponent.size else 1.0
-    if not (bool(np.all(exponent == n)) and 1.0 <= n <= MOST_POWER and n == int(n)):
+def whole_power(node: Node, x: Expression, exponent: Constant) -> Expression:
+    """x to one whole number n, 1 <= n <= MOST_POWER, for all entries; one that was rounded may be no whole number."""
+    given = exponent.array
+    n = float(given.reshape(-1)[0]) if given.size else 1.0
+    if exponent.roundings or not (bool(np.all(given == n)) and 1.0 <= n <= MOST_POWER and n == int(n)):
         raise UnsupportedOperatorError(
             "a power of what depends on the network's input; supported is one whole exponent for all entries, "
             f"from 1 to {MOST_POWER}"

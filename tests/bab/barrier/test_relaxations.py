@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from oracle import worst_margin
 
-from hypersplit.bab.barrier.relaxations import RELAXATIONS, Relaxations, tightened
+from hypersplit.bab.barrier.relaxations import RELAXATIONS, Relaxations
 from hypersplit.bab.robustness.question import question, whole_range
 from hypersplit.instances.families.random_networks import random_network
 from hypersplit.instances.network import Network
@@ -68,19 +67,6 @@ def test_near_the_point_everything_is_proved() -> None:
     """At a small distance all of them prove the class."""
     relaxations = Relaxations(asked(1, 1e-4)[2])
     assert all(relaxations.proves(name) for name in RELAXATIONS)
-
-
-def test_a_deadline_in_the_past_leaves_the_greedy_bounds() -> None:
-    """Hidden bounds that no LP has improved are those of the node, and no layer's time is told."""
-    *_, query = asked(2, 0.6)
-    node = Relaxations(query).node
-    tight, times = tightened(query, node, time.monotonic() - 1.0)
-    first = query.slices[0]
-    assert (tight.pre_lower[first] == node.pre_lower[first]).all() and times == []
-    tight, times = tightened(query, node)
-    assert [2] == [layer.layer for layer in times]
-    assert (tight.pre_lower >= node.pre_lower).all() and (tight.pre_upper <= node.pre_upper).all()
-    assert (tight.pre_lower > node.pre_lower).any()
 
 
 def test_other_names_are_refused() -> None:

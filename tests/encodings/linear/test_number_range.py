@@ -10,7 +10,7 @@ import pytest
 from random_instances import random_instance, random_points
 
 from hypersplit.encodings.linear.number_range import LARGEST, in_range, largest_number
-from hypersplit.instances.network import Array, sequential
+from hypersplit.instances.network import Array, Layer, Network, activate, sequential
 from hypersplit.instances.property import Case, InputSet, Polyhedron, Property
 from hypersplit.instances.query import Query, queries
 
@@ -51,3 +51,14 @@ def test_cancelling_weights_do_not_hide() -> None:
     query = query_of([np.full((2, 1), 1e40), np.array([[1e40, -1e40]])])
     assert not in_range(query)
     assert query.network.evaluate(np.ones(1))[0] == 0.0
+
+
+@pytest.mark.parametrize("kind", ["hardswish", "elu:0.5", "elu:3.0", "softplus", "power:3", "arctan"])
+def test_errors_grow_by_the_steepest_slope(kind: str) -> None:
+    """Behind a curve the number is at least its argument's times every difference quotient, on both sides of kinks."""
+    eye = np.eye(1)
+    network = Network(1, (Layer((0,), (eye,), np.zeros(1), kind), Layer((1,), (eye,), np.zeros(1))))
+    case = Case(InputSet.box(-np.full(1, 4.0), np.full(1, 4.0)), (Polyhedron(eye, np.zeros(1)),))
+    z = np.linspace(-4.0, 4.0, 80_001)
+    steepest = float(np.abs(np.diff(activate(kind, z)) / np.diff(z)).max())
+    assert largest_number(queries(network, Property((case,), 1, 1))[0]) >= 4.0 * steepest * (1.0 - 1e-3)

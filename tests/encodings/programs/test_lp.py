@@ -30,12 +30,8 @@ def bounded(query: Query, node: Node) -> Node | None:
     bounds = bound(query, node.batch)
     if bounds.infeasible[0]:
         return None
-    return replace(
-        node,
-        pre_lower=bounds.pre_lower[0],
-        pre_upper=bounds.pre_upper[0],
-        margin=float(smallest_margins(query, bounds)[0]),
-    )
+    margin = float(smallest_margins(query, bounds)[0])
+    return replace(node, pre_lower=bounds.pre_lower[0], pre_upper=bounds.pre_upper[0], margin=margin)
 
 
 def region_of(node: Node) -> InputSet:
@@ -112,9 +108,7 @@ def test_bounds_hold_exactly_and_beat_linear_bounds(first: int) -> None:
                 label = f"seed {seed}, node {number}, disjunct {k}: {answer}, exact {exact[k]}"
                 assert exact[k] is None or answer.bound <= exact[k], label
                 if answer.status == "optimal":
-                    assert answer.bound >= linear[k] - 1e-6 * max(1.0, abs(linear[k])), (
-                        f"{label}, linear {linear[k]}"
-                    )
+                    assert answer.bound >= linear[k] - 1e-6 * max(1.0, abs(linear[k])), f"{label}, {linear[k]}"
                     assert answer.point is not None
                     assert np.all((answer.point >= node.lower) & (answer.point <= node.upper)), label
 
@@ -264,12 +258,7 @@ def test_tightened_bounds_keep_every_reachable_value(first: int) -> None:
 def test_tightening_gains_on_deep_networks_and_stops_at_the_deadline() -> None:
     """LP bounds of a second hidden layer are clearly tighter than linear ones; with no time left nothing changes."""
     rng = np.random.default_rng(4)
-    weights = [
-        rng.standard_normal((8, 4)),
-        rng.standard_normal((8, 8)),
-        rng.standard_normal((8, 8)),
-        np.ones((1, 8)),
-    ]
+    weights = [rng.standard_normal((8, n)) for n in (4, 8, 8)] + [np.ones((1, 8))]
     network = sequential(weights, [0.1 * rng.standard_normal(len(w)) for w in weights])
     query = output_query(network, -np.ones(4), np.ones(4), np.array([[1.0]]))
     node = bounded(query, root(query).node(0))
@@ -312,15 +301,19 @@ def test_s_shaped_activations_are_relaxed_soundly(kind: str) -> None:
         assert answer.bound >= interval - 1e-9, f"seed {seed}"
 
 
-def test_curves_get_lines_at_the_lps_point() -> None:
-    """e^x - 1.2 x on [-1, 1] is bounded by its minimum 1.2 - 1.2 log 1.2, and lines of one node serve its children."""
-    layers = (
-        Layer((0,), (np.ones((1, 1)),), np.zeros(1), "exp"),
-        Layer((0, 1), (np.array([[-1.2]]), np.ones((1, 1))), np.zeros(1)),
-    )
+def exp_example() -> tuple[Query, Node]:
+    """e^x - 1.2 x on [-1, 1]."""
+    one = np.ones((1, 1))
+    layers = Layer((0,), (one,), np.zeros(1), "exp"), Layer((0, 1), (-1.2 * one, one), np.zeros(1))
     query = output_query(Network(1, layers), -np.ones(1), np.ones(1), np.array([[1.0]]))
     node = bounded(query, root(query).node(0))
     assert node is not None
+    return query, node
+
+
+def test_curves_get_lines_at_the_lps_point() -> None:
+    """e^x - 1.2 x on [-1, 1] is bounded by its minimum 1.2 - 1.2 log 1.2, and lines of one node serve its children."""
+    query, node = exp_example()
     lp, least = TriangleLP(query, node), 1.2 - 1.2 * np.log(1.2)
     assert least - 1e-3 <= lp.minimise(0, SECONDS).bound <= least
     assert lp.triangles.supports > 0
@@ -330,6 +323,19 @@ def test_curves_get_lines_at_the_lps_point() -> None:
         lp.update(child)
         truth = float((np.exp(x := np.linspace(low, high, 10_001)) - 1.2 * x).min())
         assert truth - 1e-3 <= lp.minimise(0, SECONDS).bound <= truth + 1e-12
+
+
+def test_a_later_solve_that_fails_leaves_what_was_proved(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the lines at the first optimum the solver fails: the bound is the first optimum's, and the LP is broken."""
+    query, node = exp_example()
+    lp, truth = TriangleLP(query, node), 1.2 - 1.2 * np.log(1.2)
+    answers = iter([lp.triangles.lp.solve, lambda _: "error: at last"])
+    monkeypatch.setattr(lp.triangles.lp, "solve", lambda seconds: next(answers)(seconds))
+    answer = lp.minimise(0, SECONDS)
+    assert lp.triangles.broken and answer.point is None and scip.failed(answer.status)
+    assert -10.0 < answer.bound <= truth
+    lp.update(node)
+    assert truth - 1e-3 <= lp.minimise(0, SECONDS).bound <= truth
 
 
 def test_inexact_weights_and_biases_enter_the_bound() -> None:

@@ -12,9 +12,10 @@ from onnx import helper
 from onnx_models import model, normal
 
 from hypersplit.bab.verify import verify
+from hypersplit.instances.errors import UnsupportedOperatorError
 from hypersplit.instances.judges.exact_evaluation import enclose
 from hypersplit.instances.judges.replay import Replay
-from hypersplit.instances.onnx.reader import read_network
+from hypersplit.instances.onnx.reader import network_from_bytes, read_network
 from hypersplit.instances.property import Case, InputSet, Polyhedron, Property
 
 node = helper.make_node
@@ -49,3 +50,16 @@ def test_verdicts_are_those_of_a_grid(form: str, tmp_path: Path) -> None:
     for t, verdict in ((largest - slack, "sat"), (largest + slack, "unsat")):
         case = Case(region, (Polyhedron(np.array([[-1.0]]), np.array([-t])),))
         assert verify(tmp_path / "a.onnx", Property((case,), 2, 1), timeout=60).verdict == verdict, t
+
+
+def test_a_rounded_exponent_is_refused() -> None:
+    """10 times the double next to a fifth is 2 only as doubles round; 6 / 3 is 2."""
+    weights = {"fifth": np.float64(0.2), "ten": np.float64(10.0), "six": np.float64(6.0), "three": np.float64(3.0)}
+
+    def read(operator: str, *factors: str) -> None:
+        nodes = [node(operator, [*factors], ["n"]), node("Pow", ["x", "n"], ["y"])]
+        network_from_bytes(model(nodes, [1, 2], weights, dtype=onnx.TensorProto.DOUBLE).SerializeToString())
+
+    read("Div", "six", "three")
+    with pytest.raises(UnsupportedOperatorError, match="one whole exponent"):
+        read("Mul", "fifth", "ten")
