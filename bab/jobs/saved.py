@@ -33,7 +33,8 @@ __all__ = ["Decided", "KEPT", "Part", "Saved", "add", "load", "save", "with_job"
 
 # options that the nodes rest on, and what runs that go on take for their defaults
 KEPT = (
-    "method", "rule", "rows", "clip", "kernel", "batch", "seed", "trust_scip", "input", "output", "strict_types",
+    "method", "rule", "rows", "groups", "k", "subsets", "node_bounds", "closing", "probing", "certificates", "clip",
+    "kernel", "batch", "seed", "trust_scip", "input", "output", "strict_types",
 )  # fmt: skip
 
 
