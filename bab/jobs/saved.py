@@ -22,7 +22,7 @@ from ...instances.errors import InputError
 from ...instances.judges.replay import Witness
 from ...instances.network import Array, Network
 from ...instances.property import Property
-from ..run.options import Options
+from ..run.options import ABOUT, Options
 from ..run.result import VERDICTS, Result
 from ..tree.evidence import Evidence
 from .job import Job
@@ -31,11 +31,12 @@ from .shelf import InFile
 
 __all__ = ["Decided", "KEPT", "Part", "Saved", "add", "load", "save", "with_job"]
 
-# options that the nodes rest on, and what runs that go on take for their defaults
-KEPT = (
-    "method", "rule", "rows", "groups", "k", "subsets", "node_bounds", "closing", "probing", "certificates", "clip",
-    "kernel", "batch", "seed", "trust_scip", "input", "output", "strict_types",
+OF_A_RUN = (
+    "timeout", "memory_mb", "nodes", "jobs", "workers", "cluster", "log", "checkpoint", "every", "spill", "progress",
+    "picture", "picture_inputs",
 )  # fmt: skip
+# options that the nodes rest on, and what runs that go on take for their defaults
+KEPT = tuple(name for name in ABOUT if name not in OF_A_RUN)
 
 
 @dataclass(eq=False)

@@ -58,8 +58,10 @@ def _work(pipe: Connection, desk: Desk) -> None:
                 raise
             except Exception as error:  # told to the parent, who gives the nodes to another
                 told = ("failed", key, _words(error))
-            pipe.send(told)
             if desk.short:  # what fragments memory is not given back: a fresh process has all of its share
+                pipe.send(("leaves", key, None))  # first, so that it is not sent another errand
+            pipe.send(told)
+            if desk.short:
                 return
 
 

@@ -47,9 +47,15 @@ class _Member:
                 stderr=subprocess.DEVNULL, pass_fds=(theirs.fileno(),), env={**os.environ, **ONE_THREAD},
             )  # fmt: skip
         self.ready = False
+        self.leaving = False  # it says its last report, and ends
         self.key: int | None = None  # of the errand at work
         self.frame = ""  # digest of the one it has
         self.heard = time.monotonic()
+
+    @property
+    def idle(self) -> bool:
+        """Whether it waits for an errand."""
+        return self.ready and self.key is None and not self.leaving
 
     def say(self, what: str, key: int = 0, data: bytes = b"") -> None:
         """Raises OSError where nobody listens any more."""
@@ -88,11 +94,11 @@ class Processes:
 
     def free(self) -> int:
         """See `Team`."""
-        return sum(m.ready and m.key is None for m in self.members)
+        return sum(m.idle for m in self.members)
 
     def send(self, key: int, frame: bytes, errand: bytes) -> None:
         """See `Team`."""
-        member = next(m for m in self.members if m.ready and m.key is None)
+        member = next(m for m in self.members if m.idle)
         member.key, member.heard = key, time.monotonic()
         try:
             if (digest := digest_of(frame)) != member.frame:
@@ -148,6 +154,8 @@ class Processes:
             member.say("question", 0, self._question)
         elif what == "ready":
             member.ready, self.failed = True, 0
+        elif what == "leaves":
+            member.leaving = True
         elif what == "alive":
             self.unheard.append(Event(key, share=told))
         elif what in ("report", "failed"):

@@ -8,14 +8,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from job_problems import PLAIN, problem
 from worker_teams import searched, steady
 
 from hypersplit.bab.run.options import Options
-from hypersplit.bab.workers import processes
+from hypersplit.bab.workers import process_worker, processes
 from hypersplit.bab.workers.gather import options_of_workers
 from hypersplit.bab.workers.processes import Processes
 from hypersplit.bab.workers.team import Event, TeamError
@@ -149,6 +149,36 @@ def test_no_memory_is_a_reason() -> None:
     shared = searched(network, prop, lambda options: made, rule="axes")
     assert not shared.answer.holds and shared.answer.statistics["open_nodes"] > 0
     assert "given 3 times: " in shared.answer.reason and "emory" in shared.answer.reason
+
+
+def test_one_that_leaves_gets_no_errand() -> None:
+    """A worker without memory says so before its report, and the team counts it as free no more, ended or not."""
+
+    class Desk:
+        short = True
+
+        def do(self, *_: object) -> bytes:
+            return b"told"
+
+    class Pipe:
+        said: ClassVar[list[tuple[str, int]]] = []
+
+        def recv(self) -> tuple[str, int, bytes]:
+            return "errand", 7, b""
+
+        def send(self, message: tuple[str, int, Any]) -> None:
+            self.said.append(message[:2])
+
+    process_worker._work(Pipe(), Desk())  # type: ignore[arg-type]
+    assert Pipe.said == [("leaves", 7), ("report", 7)]
+    made = team()
+    try:
+        made.members[0].key = 7
+        for what, key in Pipe.said:
+            made._take(made.members[0], what, key, b"told")
+        assert made.free() == 1 and [e.key for e in made.wait(0.0)] == [7]
+    finally:
+        made.close()
 
 
 def test_processes_end_with_their_parent() -> None:
