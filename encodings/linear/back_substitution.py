@@ -37,7 +37,7 @@ from .row_blocks import blocks_in_time, time_kept_for
 
 __all__ = ["Backward", "Pass", "back_substitute"]
 
-NODE_CHUNK = 2**17  # float64s of coefficients at a time: fits the second-level cache, nodes of narrow networks
+NODE_CHUNK = 2**18  # float64s of coefficients at a time: 2 MB, nodes of narrow networks
 BALL_CHUNK = 2**24  # the same where only reduced layers are walked in float64
 ROW_CHUNK = 2**22  # the same for one wide node: rows enough for fast matrix products, 32 MB
 
