@@ -6,7 +6,6 @@ import argparse
 import hashlib
 import math
 import os
-import time
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
@@ -32,7 +31,6 @@ __all__ = ["robustness_command"]
 
 def robustness_command(args: argparse.Namespace) -> int:
     """The command; returns the exit code."""
-    started = time.monotonic()
     options = _options(args)
     outputs = {"csv": args.csv, "html": args.html}
     read = [args.network, args.data, *filter(None, [args.labels])]
@@ -58,8 +56,7 @@ def robustness_command(args: argparse.Namespace) -> int:
     answers = all_answers(samples, inputs, data.labels, args.processes, args.csv, settings, args.resume)
     print("\n".join(_lines(answers, len(inputs), args.norm)), flush=True)
     if args.html:
-        seconds = time.monotonic() - started
-        write_page(args.html, Page(samples, inputs, answers, NORM_NAMES[args.norm], str(args.network), seconds))
+        write_page(args.html, Page(samples, inputs, answers, NORM_NAMES[args.norm], str(args.network)))
         print(f"page: {args.html}")
     return DONE
 

@@ -28,12 +28,12 @@ __all__ = ["Page", "counts", "write_page"]
 
 LEAST_SHOWN = 1e-12  # of a difference in a picture, to divide by
 WEAKEST = 8  # inputs that are shown
-WIDTH, HEIGHT, LEFT, BELOW = 640, 300, 52, 40  # of the curve, in units of its view box
+WIDTH, HEIGHT, LEFT, BELOW = 640, 300, 68, 40  # of the curve, in units of its view box
 
 STYLE = """:root { color-scheme: light dark; --ink: #1d2430; --soft: #5d6675; --page: #fff; --line: #d9dee6;
-  --robust: #2d7d46; --attacked: #c0281f }
+  --robust: #0072b2; --attacked: #b34a00 }
 @media (prefers-color-scheme: dark) { :root { --ink: #e4e8ee; --soft: #98a2b1; --page: #14181f; --line: #323a46;
-  --robust: #63c184; --attacked: #f08078 } }
+  --robust: #5ab4e6; --attacked: #ff9a57 } }
 * { box-sizing: border-box }
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 62em; margin: 2em auto; padding: 0 1em; color: var(--ink);
   background: var(--page) }
@@ -41,8 +41,10 @@ body { font: 16px/1.5 system-ui, sans-serif; max-width: 62em; margin: 2em auto; 
 td, th { padding: .2em .7em; border-bottom: 1px solid var(--line); text-align: right; white-space: nowrap }
 td:first-child, th:first-child { text-align: left }
 svg { width: 100%; height: auto; max-width: 44em } svg text { fill: var(--soft); font-size: 13px }
+@media (max-width: 34em) { svg text { font-size: 20px } }
 svg .axis { stroke: var(--line) } svg polyline { fill: none; stroke-width: 2.5 }
 .robust { stroke: var(--robust); color: var(--robust) } .attacked { stroke: var(--attacked); color: var(--attacked) }
+svg polyline.attacked { stroke-dasharray: 3 7; stroke-linecap: round }
 svg circle { stroke-width: 0 } circle.robust { fill: var(--robust) } circle.attacked { fill: var(--attacked) }
 .cards { display: grid; grid-template-columns: repeat(auto-fill, minmax(15em, 1fr)); gap: 1em }
 .card { border: 1px solid var(--line); border-radius: 8px; padding: .7em; font-size: 14px }
@@ -59,7 +61,6 @@ class Page:
     answers: Sequence[Answer]
     norm: str  # its name
     network: str
-    seconds: float
 
 
 def counts(answers: Sequence[Answer]) -> dict[float, Counter[str]]:
@@ -78,7 +79,7 @@ def write_page(path: Path, page: Page) -> None:
     body = [
         f"<h1>{html.escape(title)}</h1>",
         f"<p>{total} inputs, {right} of them classified rightly ({right / total:.2%}); distances in {page.norm}; "
-        f"{page.seconds:.0f} s.</p>",
+        f"{math.fsum(a.seconds for a in page.answers):.0f} s for all questions.</p>",
         "<p class=soft>Robust: proved that no input within the distance gets another class. Attacked: one is known, "
         "and the file itself was run on it. Unknown: neither, in the time there was. Wrong: the network errs on the "
         "input itself.</p>",
@@ -119,13 +120,14 @@ def _curve(found: dict[float, Counter[str]], total: int, right: float) -> str:
     for epsilon in (0.0, *found):
         x, y = place(epsilon, 0.0)
         parts.append(f'<text x="{x:.1f}" y="{y + 20:.1f}" text-anchor="middle">{epsilon:g}</text>')
-    for name, line in (("attacked", attacked), ("robust", certified)):
+    for name, line in (("robust", certified), ("attacked", attacked)):  # dashed over solid: both show where they meet
         spots = [place(*point) for point in line]
         joined = " ".join(f"{x:.1f},{y:.1f}" for x, y in spots)
         parts.append(f'<polyline class={name} points="{joined}"/>')
         parts += [f'<circle class={name} cx="{x:.1f}" cy="{y:.1f}" r="4"/>' for x, y in spots]
     words = {"robust": "certified accuracy", "attacked": "accuracy under attack"}
-    key = " &nbsp; ".join(f"<span class={name}>● {said}</span>" for name, said in words.items())
+    marks = {"robust": "━", "attacked": "┅"}
+    key = " &nbsp; ".join(f"<span class={name}>{marks[name]} {said}</span>" for name, said in words.items())
     label = f"{' and '.join(words.values())} by distance"
     return f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{label}">{"".join(parts)}</svg><p>{key}</p>'
 
