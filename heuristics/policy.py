@@ -38,6 +38,8 @@ ROWS_SECONDS = 20.0  # that multi-neuron rows may take at most
 COPIES = 3  # of a round's bounds: parts, their concatenation, and what is left open
 LONG = 0.5  # share of the time from which on a stage is worth another try with new time
 LARGEST_MILP = 6000  # unstable neurons beyond which a MILP's root relaxation alone exceeds the usual limits
+CURVED_MILP = 0.5  # share of the time in which SCIP is asked about networks with curves, where only a tree can prove its word
+PROOF = "the conflict search knows no curves: what SCIP refutes is for the tree to prove"
 STAGES = ("attack", "slopes", "split", "groups", "milp")
 
 
@@ -106,7 +108,8 @@ def _plan(known: Facts, method: str, rule: str, rows: str) -> list[Stage]:
     rest = Stage("split", 1.0, split, "what is left")
     shallow = known.piecewise_linear and known.hidden_layers <= 1 and known.unstable <= MOST_SCIP
     if method == "milp":
-        return [attack, Stage("milp", 1.0, why="asked for")]
+        asked = Stage("milp", 1.0 if known.piecewise_linear else CURVED_MILP, why="asked for")
+        return [attack, asked] if known.piecewise_linear else [attack, asked, Stage("split", 1.0, split, PROOF)]
     if method == "split":
         asked = Stage("split", 1.0, split, "asked for")
         return [attack, Stage("slopes", 0.15, why="tight hidden bounds"), asked] if deep else [attack, asked]

@@ -5,7 +5,9 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-__all__ = ["absolute", "is_sparse", "sp"]
+import numpy as np
+
+__all__ = ["absolute", "is_sparse", "places", "sp"]
 
 
 class _Late:
@@ -37,3 +39,13 @@ def absolute(matrix: Any) -> Any:
         return abs(matrix)
     matrix = sp.csr_array(matrix)
     return sp.csr_array((abs(matrix.data), matrix.indices, matrix.indptr), shape=matrix.shape)
+
+
+def places(matrix: Any) -> tuple[Any, Any, Any]:
+    """(rows, columns, entries) of what is not zero, row by row, each [nonzeros]."""
+    if not is_sparse(matrix):
+        row, column = np.nonzero(matrix)
+        return row, column, matrix[row, column]
+    matrix = sp.csr_array(matrix)
+    row, kept = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr)), matrix.data != 0.0
+    return row[kept], matrix.indices[kept].astype(np.intp), matrix.data[kept]

@@ -26,6 +26,8 @@ from ...instances.batch import Batch
 from ...instances.network import Array, value_range
 from ...instances.query import Query
 from ...instances.rounding import UP, gamma
+from ..relaxations.mccormick import Box
+from ..relaxations.paired_squares import PairedSquares, as_read, factor_box
 from .bounds import Bounds, LinearBoundOptions, MarginFunctions, MeanFunctions, at_least, norm
 from .conjunctions import refute_conjunctions
 from .first_layer_ball import Ball
@@ -63,6 +65,7 @@ class Backward(ABC):
         self.ball = ball  # by which minima come from the first layer, where that works
         self.lines: list[Lines | None] = []  # per layer
         self.magnitudes: list[Array] = []  # per layer [B, n]: |W| m + |b|
+        self.planes: dict[int, PairedSquares] = {}  # of layers with products
         self.bent: dict[int, Array] = {}  # layer -> neurons whose lines are not one and the same
         self.sums = 2 * len(prepared.layers)  # additions that a constant or a coefficient goes through on its way
 
@@ -126,12 +129,29 @@ class Backward(ABC):
         if line is not None:
             if sensitivities is not None:
                 sensitivities[:, :, self.query.slices[v - 1]] = coefficients
-            coefficients = self._relaxed(v, coefficients, line, constants, error)
+            relaxed = self._relaxed if v not in self.planes else self._relaxed_in_pairs
+            coefficients = relaxed(v, coefficients, line, constants, error)
             coefficients = self.add_multipliers(v, coefficients, error)
         size = norm(coefficients)
         per_unit = gamma(prepared.terms + self.sums) * norm(magnitude)
         error += size * (per_unit + prepared.layer.bias_error * magnitude.shape[1])[:, None]
         return coefficients
+
+    def _relaxed_in_pairs(
+        self, v: int, coefficients: Array, line: Lines, constants: Array, error: Array
+    ) -> Array:
+        """The same where products have planes: sums of what squares and products leave round once more."""
+        pairs, magnitude = self.planes[v], self.magnitudes[v - 1]
+        coefficients, share = pairs.taken(coefficients)
+        out = self._relaxed(v, coefficients, line, constants, error)
+        plus, minus, added = pairs.moved(share)
+        constants += added
+        error += gamma(share.shape[2] + self.sums) * norm(share) * norm(pairs.reach)[:, None]
+        for neurons, part in ((pairs.products.plus, plus), (pairs.products.minus, minus)):
+            rounded = norm(part) + norm(out[:, :, neurons])
+            error += gamma(4) * rounded * norm(magnitude[:, neurons])[:, None]
+            out[:, :, neurons] += part
+        return out
 
     def _relaxed(self, v: int, coefficients: Array, line: Lines, constants: Array, error: Array) -> Array:
         """Coefficients [B, S, n] of z_v for those of x_v; intercepts go to the constants."""
@@ -211,6 +231,7 @@ class Pass(Backward):
         self.nodes, self.options = batch, options
         self.lowers: list[Array] = [batch.lower]  # bounds of the values x_0, x_1, ...
         self.uppers: list[Array] = [batch.upper]
+        self.read: dict[int, tuple[Array, Array]] = {}  # the same of products, as `as_read` has them
         self.pre_lower, self.pre_upper = np.fmax(batch.pre_lower, -np.inf), np.fmin(batch.pre_upper, np.inf)  # no NaN
         self.infeasible = cut_is_empty(batch.lower, batch.upper, batch.cuts)
         if self.query.region.ball is not None:
@@ -233,7 +254,7 @@ class Pass(Backward):
         """Bounds of all layers; returns the margins' interval bounds [B, rows]."""
         for k, prepared in enumerate(self.prepared.layers[:-1], start=1):
             self._bound_layer(k, prepared)
-        floor, _, magnitude = self.prepared.layers[-1].interval(self.lowers, self.uppers)
+        floor, _, magnitude = self.prepared.layers[-1].interval(self.lowers, self.uppers, self.read)
         self.magnitudes.append(magnitude)
         return floor
 
@@ -284,12 +305,12 @@ class Pass(Backward):
         """Bounds of z_k: inherited, then interval, then back-substitution for rows that are still unstable."""
         part, kind = self.query.slices[k - 1], prepared.layer.kind
         lower, upper = self.pre_lower[:, part], self.pre_upper[:, part]  # views
-        floor, ceiling, magnitude = prepared.interval(self.lowers, self.uppers)
+        floor, ceiling, magnitude = prepared.interval(self.lowers, self.uppers, self.read)
         self.magnitudes.append(magnitude)
         np.fmax(lower, floor, out=lower)
         np.fmin(upper, ceiling, out=upper)
-        if kind != "identity" and k >= self.first_layer and self.options.hidden:
-            open_rows = (lower < 0.0) & (upper > 0.0) if kind == "relu" else lower < upper
+        if prepared.bounded.any() and k >= self.first_layer and self.options.hidden:
+            open_rows = (lower < 0.0) & (upper > 0.0) if kind == "relu" else (lower < upper) & prepared.bounded
             # a node's bounds must not depend on its neighbours in the batch: each takes only what it asked for
             open_rows &= (~self.infeasible & (self.batch.changed <= k))[:, None]
             for rows in self._blocks(k, np.flatnonzero(open_rows.any(axis=0)), self.hidden_deadline):
@@ -306,6 +327,17 @@ class Pass(Backward):
             # an empty region: any bounds are true; keep them ordered so that the arithmetic stays finite
             np.minimum(lower, upper, out=lower)
         self._append_values(kind, lower, upper)
+        if k in self.prepared.products:
+            box = self._pair(k)
+            self.read[k] = as_read(self.prepared.products[k], box, self.lowers[k], self.uppers[k])
+
+    def _pair(self, k: int) -> Box:
+        """Planes of layer k's products by the bounds of their factors, which are returned."""
+        products, line = self.prepared.products[k], self.lines[k - 1]
+        assert line is not None
+        box = factor_box(self.query, products, self.nodes.lower, self.nodes.upper, self.pre_lower, self.pre_upper)
+        self.planes[k] = PairedSquares.of(products, box, line)
+        return box
 
     def _keep_means(
         self, means: MeanFunctions, neurons: Array, asked: Array, coefficients: Array, constants: Array

@@ -32,6 +32,8 @@ class InheritedPass(Pass):
             kind, part = query.kinds[k - 1], query.slices[k - 1]
             low, high = batch.pre_lower[:, part], batch.pre_upper[:, part]
             self.lines.append(None if kind == "identity" else lines(kind, low, high))
+            if k in self.prepared.products:
+                self._pair(k)
             ends = low.min(axis=0, keepdims=True), high.max(axis=0, keepdims=True)
             ends = value_range(kind, *ends)
             reaches.append(np.maximum(np.abs(ends[0]), np.abs(ends[1])))

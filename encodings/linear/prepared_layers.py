@@ -6,7 +6,9 @@ Interval bounds of z = W x + b from m - r <= x <= m + r, rounding included:
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
+from types import MappingProxyType
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -14,6 +16,7 @@ import numpy as np
 from ...instances import memory
 from ...instances.batch import Batch
 from ...instances.network import Array, Layer, Matrix
+from ...instances.products import products_of
 from ...instances.query import Query
 from ...instances.rounding import UNDERFLOW, gamma
 from ...instances.sparse import absolute
@@ -23,6 +26,7 @@ from .row_blocks import walk_work
 
 __all__ = ["BALL", "Prepared", "PreparedLayer", "prepared_of", "product_terms"]
 
+NOTHING: Mapping[int, tuple[Array, Array]] = MappingProxyType({})
 BALL = 64  # inputs from which hidden rows are bounded by way of `first_layer_ball`
 
 
@@ -35,6 +39,12 @@ class Prepared:
         memory.claim(8e-6 * sum(w.size if isinstance(w, np.ndarray) else w.nnz for k in layers for w in k.weights))
         last = replace(layers[-1], bias_error=layers[-1].bias_error + UNDERFLOW)  # of all layers
         self.layers = tuple(PreparedLayer(layer) for layer in (*layers[:-1], last))
+        self.products = products_of(query.network)
+        for k, products in self.products.items():
+            for v, prepared in enumerate(self.layers[: k - 1], start=1):
+                prepared.bounded |= products.factors(v, prepared.layer.size)
+            if products.shared:
+                self.layers[k - 1].bounded[np.concatenate([products.plus, products.minus])] = False
         self.walks = [walk_work(layers[: k - 1]) for k in range(1, len(layers) + 1)]  # of a row of each layer
         self.widest = max(query.network.sizes)
         # whether the input is read by the first layer alone
@@ -61,15 +71,22 @@ class PreparedLayer:
         self.layer = layer
         self.absolute = [absolute(w) for w in layer.weights]
         self.terms = sum(product_terms(w) for w in layer.weights) + layer.roundings
+        # [n] bool: rows whose bounds matter by themselves, those of activations and factors of products
+        self.bounded = np.full(layer.size, layer.kind != "identity")
 
-    def interval(self, lowers: list[Array], uppers: list[Array]) -> tuple[Array, Array, Array]:
-        """Interval bounds of z [B, n] from those of the sources, and the magnitude |W| m + |b| of its terms."""
+    def interval(
+        self, lowers: list[Array], uppers: list[Array], read: Mapping[int, tuple[Array, Array]] = NOTHING
+    ) -> tuple[Array, Array, Array]:
+        """Interval bounds of z [B, n] from those of the sources, and the magnitude |W| m + |b| of its terms.
+
+        read: bounds of sources by which their share is bounded in place of their own, see `as_read`.
+        """
         layer = self.layer
         middle = layer.bias[None, :].repeat(len(lowers[0]), axis=0)
         radius, magnitude = np.zeros_like(middle), np.abs(middle)
         for s, w, wa in zip(layer.sources, layer.weights, self.absolute, strict=True):
             lo, up = lowers[s], uppers[s]
-            ends = middle_and_radius(lo, up)
+            ends = middle_and_radius(*read.get(s, (lo, up)))
             middle += _times(ends[0], w)
             radius += _times(ends[1], wa)
             magnitude += _times(np.maximum(np.abs(lo), np.abs(up)), wa)

@@ -6,7 +6,8 @@
     partition-N      `partition`   N groups of inputs a neuron, extended formulation
     indicator, sos1  `indicator`        SCIP's own constraint types
 With `binaries` only some ReLUs get a binary, the others the triangle (`partial`): a relaxation, which may refute
-but whose optimum proves nothing. The same holds for sigmoid and tanh: the points are mere candidates.
+but whose optimum proves nothing. The same holds for curves that SCIP has no expression for: the points are mere
+candidates.
 
 Nothing here is rigorous: SCIP computes in floats, and what it refutes is advice, see `bab.milp_tree`. Its solutions are
 inputs to replay. What it says is held against known points; a SCIP that fails or contradicts them leaves the node open

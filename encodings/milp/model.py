@@ -5,7 +5,7 @@ half and no binary, and neurons that are inactive by their bounds vanish. An uns
 `Formulation`, which ties y, s and z = W x + b together, as a rule by a *switch* a: 1 where the neuron is active. A
 relaxed neuron gets the triangle y <= u (z - l) / (u - l) instead, here
     -l y + u s <= -u l.
-Curves are relaxed by two lines.
+A curve is what SCIP has an expression for, or relaxed by lines (`curves`); a product is a quadratic row of its factors.
 """
 
 from __future__ import annotations
@@ -22,10 +22,11 @@ from numpy.typing import NDArray
 from ...instances.batch import Node
 from ...instances.network import Array, curved, value_range
 from ...instances.norm_ball import NormBall
+from ...instances.products import products_of
 from ...instances.query import Query
 from ...instances.sparse import sp
-from ..linear.relaxations import lines
 from ..programs.scip import library, new_model, set_limits
+from .curves import expression, lines_around
 
 __all__ = ["Formulation", "NetworkModel", "Relu", "Terms"]
 
@@ -221,14 +222,18 @@ class NetworkModel:
             raise ValueError(f"layer {k} ({layer.name}): {needs}")
         mine = _Values([None] * layer.size, [[] for _ in range(layer.size)])
         self.neurons.append(mine)
+        multiplied = self._multiplied(k)
         for i, terms in zip(index.tolist(), self.affine(k, index), strict=True):
             ends = float(low[i]), float(high[i])
             if layer.kind == "relu" and ends[0] < 0.0 < ends[1]:
                 self._unstable(mine, k, i, terms)
                 continue
             mine.pre[i] = self._stable_relu(mine, i, *ends) if layer.kind == "relu" else self._other(mine, i, k, *ends)
+            if curved(layer.kind):
+                self._curve(layer.kind, mine, i, *ends, exactly=i not in multiplied)
             bias = float(layer.bias[i])
             self.row([*terms, *((v, -c) for v, c in mine.pre[i])], -bias, -bias)
+        self._products(k, mine)
         self.ranges.append(wide_range(layer.kind, np.where(needed, low, 0.0), np.where(needed, high, 0.0)))
 
     def _unstable(self, mine: _Values, k: int, i: int, terms: Terms) -> None:
@@ -249,16 +254,41 @@ class NetworkModel:
         return [(self.variable(max(-high, 0.0), -low), -1.0)]
 
     def _other(self, mine: _Values, i: int, k: int, low: float, high: float) -> Terms:
-        """Identity, or an activation between two lines."""
+        """Identity, or the argument and the value of a curve."""
         kind = self.query.network.layers[k - 1].kind
         z = mine.value[i] = self.variable(low, high)
-        if kind != "identity":
+        if curved(kind):
             ends = wide_range(kind, np.array(low), np.array(high))
-            value = mine.value[i] = self.variable(float(ends[0]), float(ends[1]))
-            line = lines(kind, np.array([low]), np.array([high]))
-            self.row([(value, 1.0), (z, -float(line.upper_slope[0]))], None, float(line.upper_intercept[0]))
-            self.row([(value, 1.0), (z, -float(line.lower_slope[0]))], float(line.lower_intercept[0]), None)
+            mine.value[i] = self.variable(float(ends[0]), float(ends[1]))
         return [(z, 1.0)]
+
+    def _curve(self, kind: str, mine: _Values, i: int, low: float, high: float, exactly: bool) -> None:
+        """Lines around the curve of neuron i, and itself where SCIP has it and that is asked for."""
+        (z, _), value = mine.pre[i][0], mine.value[i]
+        said = expression(self.library, kind, z[0], low, high)
+        for slope, least, most in lines_around(kind, low, high, said is None):
+            self.row([(value, 1.0), (z, -slope)], least, most)
+        if said is not None and exactly:
+            self.scip.addCons(value[0] == said)
+
+    def _multiplied(self, k: int) -> set[int]:
+        """Neurons of layer k that count only as the two squares of a product."""
+        products = products_of(self.query.network).get(k)
+        if products is None:
+            return set()
+        return {*products.plus[products.opposite].tolist(), *products.minus[products.opposite].tolist()}
+
+    def _products(self, k: int, mine: _Values) -> None:
+        """y_s - y_d = a b."""
+        if (products := products_of(self.query.network).get(k)) is None:
+            return
+        for q in range(len(products)):
+            plus, minus = (mine.value[int(side[q])] for side in (products.plus, products.minus))
+            factors = [self.neurons[int(v[q])].value[int(i[q])] for v, i in (products.left, products.right)]
+            terms = {plus: 1.0, minus: -1.0}
+            if None not in factors:
+                terms[self.term(factors[0][0], factors[1][0])] = -1.0
+            self.scip.addCons(self.expr_cons(self.expr(terms), lhs=0.0, rhs=0.0))
 
     # ---------------------------------------------------------------- solutions
 

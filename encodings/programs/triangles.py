@@ -5,8 +5,9 @@ in [0, -l]. The triangle (Ehlers 2017; paper 2) is then one short row per unstab
     -l/(u-l) y + u/(u-l) s <= -ul/(u-l),
 its multiplier is that of y <= u(z-l)/(u-l), and a phase fixes a column (s = 0 or y = 0): a child node
 differs from its parent by a few bounds and coefficients. Curves get the two lines of `relaxations`, and more
-that touch the hull of the graph where an LP's point lies outside it (`add_supports`), all of them computed
-anew for each node; an identity is a column. Only the affine rows z = W x + b are long, and they never change.
+that touch the hull of the graph where an LP's point lies outside it (`add_supports`), and products of squares
+their planes (`product_rows`), all of them computed anew for each node; an identity is a column. Only the affine
+rows z = W x + b are long, and they never change.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from ...instances.rounding import CURVE_SLACK, ROUND_UP, TINY
 from ...instances.sparse import sp
 from ..linear.relaxations import lines
 from ..relaxations.envelopes import supports
+from .product_rows import ProductRows
 from .safe_lp import Block, SafeLP
 
 __all__ = ["Triangles"]
@@ -47,6 +49,7 @@ class Triangles:
         self.caps: list[
             tuple[Block, Array, Array | None]
         ] = []  # triangle rows and pairs of lines, with their neurons, and where lines touch (None: in the middle)
+        self.products = ProductRows(query)
         self.supports = 0  # pairs of lines that were added for an LP's point
         self.capped = np.zeros(query.neurons, dtype=bool)
         self.cuts: dict[bytes, tuple[Block, float]] = {}  # half-space (g, h) -> its row, -h
@@ -82,6 +85,7 @@ class Triangles:
             self._add_caps(flat[(low < 0.0) & (high > 0.0)])
         elif layer.kind != "identity":
             self._add_caps(np.repeat(flat, 2))
+            self.products.add(k, self.lp, self.first, self.second)
 
     def add_supports(self, node: Node) -> int:
         """Lines that cut off the LP's last point where it lies outside the hull of a curve's graph; how many pairs."""
@@ -135,9 +139,10 @@ class Triangles:
         return not (self.broken or lacks_column.any() or lacks_row.any() or idle > IDLE_CUTS)
 
     def set_node(self, node: Node) -> None:
-        """Bounds, triangle rows, lines and half-spaces of the node."""
+        """Bounds, triangle rows, lines, planes and half-spaces of the node."""
         self.lp.set_bounds(*self._bounds(node))
         self.set_caps(node)
+        self.products.set_node(self.lp, node)
         self.set_cuts(node.cuts)
 
     def _bounds(self, node: Node) -> tuple[Array, Array]:

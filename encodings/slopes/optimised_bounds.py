@@ -218,6 +218,7 @@ class PairPass(Backward):
         self.rows: dict[int, LayerRows] = pool.layers if pool else {}
         self.mus = np.zeros((len(numbers), 0)) if mus is None else np.maximum(mus, 0.0).astype(np.float64)
         self.magnitudes = [a if len(a) == 1 else a[pairs.node] for a in walked.magnitudes]
+        self.planes = {k: planes[pairs.node] for k, planes in walked.planes.items()}
         self.multipliers: list[Array | None] = []  # per layer [P, n]: beta s
         for line, kind, part in zip(walked.lines, self.query.kinds, self.query.slices, strict=True):
             self._add_layer(line, kind, part, numbers[:, part].astype(np.float64))

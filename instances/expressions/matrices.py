@@ -21,6 +21,7 @@ __all__ = [
     "product",
     "product_nonzeros",
     "row_counts",
+    "scattered",
     "selection",
     "stacked",
     "summed",
@@ -69,6 +70,15 @@ def selection(chosen: NDArray[np.intp], columns: int) -> Matrix:
         return dense
     starts = np.concatenate([[0], np.cumsum(inside)])
     return sp.csr_array((np.ones(starts[-1]), chosen[inside], starts), shape=(rows, columns))
+
+
+def scattered(rows: NDArray[np.intp], columns: NDArray[np.intp], entries: Array, shape: tuple[int, int]) -> Matrix:
+    """The matrix with these entries at these places; those of one place add up."""
+    if shape[0] * shape[1] <= PATTERN_ENTRIES:
+        dense = np.zeros(shape)
+        np.add.at(dense, (rows, columns), entries)
+        return dense
+    return sp.csr_array(sp.coo_array((entries, (rows, columns)), shape=shape))
 
 
 def product(a: Matrix, b: Matrix) -> Matrix:

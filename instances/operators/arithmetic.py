@@ -8,7 +8,8 @@ from ..errors import UnsupportedOperatorError
 from ..expressions.constants import CAST, added, divided, multiplied, negated
 from ..expressions.element_types import FLOATS, type_name, widens
 from ..expressions.node import Constant, Node, Tensor, finite
-from .curves import product, whole_power
+from ..expressions.products import product
+from .curves import whole_power
 
 __all__ = ["add", "cast", "divide", "dropout", "identity", "mean", "multiply", "negate", "power", "subtract"]
 
@@ -79,16 +80,16 @@ def negate(node: Node) -> Tensor:
 
 
 def multiply(node: Node) -> Tensor:
-    """Mul: by a constant, and of two tensors that depend on the input by squares."""
+    """Mul: by a constant, and of two tensors that depend on the input as sums of squares."""
     a, b = node.tensor(0), node.tensor(1)
     if isinstance(a, Constant) and isinstance(b, Constant):
         return multiplied(a, b)
-    if a is not b:
-        a, b = node.broadcast(a, b)
+    if not isinstance(a, Constant) and not isinstance(b, Constant):
+        return product(node.builder, a, b)
+    a, b = node.broadcast(a, b)
     if isinstance(a, Constant):
         a, b = b, a
-    if not isinstance(b, Constant):
-        return product(node, node.affine(a), b)
+    assert isinstance(b, Constant)
     return node.builder.scale(node.affine(a), finite(b).array, b.roundings)
 
 

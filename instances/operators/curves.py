@@ -1,9 +1,8 @@
-"""Operators that are curves of one number, and products of two tensors by squares.
+"""Operators that are curves of one number.
 
-    elu_a, selu(z) = g elu_a(z), celu_a(z) = a elu_1(z / a), softplus, exp, arctan, softsign, hardswish, z^n,
-    a b = ((a + b) / 2)^2 - ((a - b) / 2)^2
+    elu_a, selu(z) = g elu_a(z), celu_a(z) = a elu_1(z / a), softplus, exp, arctan, softsign, hardswish, z^n
 
-so that every product, of data with data too, needs no kind of its own. Halves and signs are exact.
+Products of tensors are made of squares: see `expressions/products.py`.
 """
 
 from __future__ import annotations
@@ -15,10 +14,9 @@ from ..errors import UnsupportedOperatorError
 from ..expressions.affine import Expression
 from ..expressions.node import Constant, Node
 
-__all__ = ["SQUARE", "celu", "curve_layer", "elu", "product", "selu", "whole_power"]
+__all__ = ["celu", "curve_layer", "elu", "selu", "whole_power"]
 
 KINDS = {"Atan": "arctan", "Exp": "exp", "HardSwish": "hardswish", "Softplus": "softplus", "Softsign": "softsign"}
-SQUARE = curve_name("power", 2)
 SELU_ALPHA, SELU_GAMMA = 1.67326319217681884765625, 1.05070102214813232421875  # ONNX' defaults, float32 numbers
 
 
@@ -65,13 +63,3 @@ def whole_power(node: Node, x: Expression, exponent: Constant) -> Expression:
             f"from 1 to {MOST_POWER}"
         )
     return x if n == 1.0 else node.builder.layer(x, curve_name("power", int(n)))
-
-
-def product(node: Node, a: Expression, b: Expression) -> Expression:
-    """The product of two expressions of one shape, entry by entry."""
-    build = node.builder
-    if a is b:
-        return build.layer(a, SQUARE)
-    half, other = build.scale(a, 0.5), build.scale(b, 0.5)
-    plus = build.layer(build.add(half, other), SQUARE)
-    return build.subtract(plus, build.layer(build.subtract(half, other), SQUARE))

@@ -1,8 +1,9 @@
-"""Sums along axes as matrices: Einsum with at most one constant factor, and CumSum.
+"""Sums along axes: Einsum of at most two factors, and CumSum.
 
-Einsum: every point of the grid of all labels is one product; it reads one entry of the data and one of the constant and
-adds to one entry of the result. As long as no two points share both data and result, each weight is an entry of the
-constant, and nothing is rounded.
+Einsum: every point of the grid of all labels is one product; it reads one entry of either factor and adds to one entry
+of the result. Where one factor is constant, the sums are a matrix: as long as no two points share both data and result,
+each weight is an entry of the constant, and nothing is rounded. Where both depend on the input, they are sums of
+squares (`expressions/products.py`).
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import numpy as np
 from ..errors import NetworkError, UnsupportedOperatorError
 from ..expressions.affine import Expression
 from ..expressions.node import Constant, Node, Tensor, finite
+from ..expressions.products import check_count, sums_of_products
 from ..sparse import sp
 from .linear import check_products
 
@@ -23,22 +25,19 @@ __all__ = ["cumulative_sum", "einsum"]
 
 
 def einsum(node: Node) -> Tensor:
-    """Einsum of one tensor, or of one and a constant."""
+    """Einsum of one tensor or of two."""
     tensors = [node.tensor(i) for i in range(len(node.inputs))]
-    data = [k for k, t in enumerate(tensors) if isinstance(t, Expression)]
-    if len(data) > 1:
-        raise UnsupportedOperatorError(
-            "two factors depend on the network's input; supported is one such factor, and a constant one"
-        )
     if len(tensors) > 2:
-        raise UnsupportedOperatorError(f"{len(tensors)} factors; supported are two, of which one is constant")
+        raise UnsupportedOperatorError(f"{len(tensors)} factors; supported are two")
     terms, result = _labels(node.text("equation", ""), [t.shape for t in tensors])
     sizes: dict[str, int] = {}
     for term, tensor in zip(terms, tensors, strict=True):
         for label, n in zip(term, tensor.shape, strict=True):
             if sizes.setdefault(label, n) != n:
                 raise NetworkError(f"the label {label} stands for axes of {sizes[label]} and of {n} entries")
-    k = data[0] if data else 0
+    if len(data := [t for t in tensors if isinstance(t, Expression)]) > 1:
+        return _of_data(node, data, terms, result, sizes)
+    k = int(not isinstance(tensors[0], Expression) and bool(data))
     x = node.affine(tensors[k])
     other = finite(node.constant(1 - k)) if len(tensors) == 2 else Constant(np.ones(()))
     check_products(math.prod(sizes.values()) * float(math.prod(x.shape) > 0))
@@ -50,6 +49,13 @@ def einsum(node: Node) -> Tensor:
         raise UnsupportedOperatorError("an equation that adds entries of the constant; add them beforehand")
     matrix = sp.csr_array(sp.coo_array((data_of, (rows, columns)), shape=(math.prod(shape), x.size)))
     return node.builder.apply(matrix, x, shape, other.roundings)
+
+
+def _of_data(node: Node, data: Sequence[Expression], terms: list[str], result: str, sizes: dict[str, int]) -> Tensor:
+    """Both factors depend on the input."""
+    check_count(float(math.prod(sizes.values())))
+    left, right, out = (_positions(labels, sizes) for labels in (*terms, result))
+    return sums_of_products(node.builder, *data, (out, left, right), tuple(sizes[label] for label in result))
 
 
 def _labels(equation: str, shapes: Sequence[tuple[int, ...]]) -> tuple[list[str], str]:

@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 from ..errors import NetworkError, UnsupportedOperatorError
 from ..expressions.affine import Expression
 from ..expressions.node import Constant, Node, Tensor, finite, moved
+from ..expressions.products import SQUARE, check_count, sums_of_products
+from ..expressions.products import product as entrywise
 from ..network import Array, Matrix
 from ..rounding import EPS
 from ..sparse import sp
-from .curves import SQUARE
 
 __all__ = [
     "average_pool",
@@ -39,12 +40,12 @@ Index = NDArray[np.int64]
 
 
 def matmul(node: Node) -> Expression:
-    """MatMul with numpy's rules for shapes, one factor constant."""
+    """MatMul with numpy's rules for shapes."""
     return product(node, node.tensor(0), node.tensor(1))
 
 
 def gemm(node: Node) -> Expression:
-    """alpha A B + beta C, A or B constant."""
+    """alpha A B + beta C."""
     get = node.attributes.get
     a, b = (
         moved(node, node.tensor(i), np.transpose) if node.flag(flag) else node.tensor(i)
@@ -67,11 +68,9 @@ def gemm(node: Node) -> Expression:
 
 
 def product(node: Node, a: Tensor, b: Tensor) -> Expression:
-    """a @ b by numpy's rules, where at most one depends on the input."""
+    """a @ b by numpy's rules; where both depend on the input, as sums of squares."""
     if isinstance(a, Expression) and isinstance(b, Expression):
-        raise UnsupportedOperatorError(
-            "both factors depend on the network's input; supported is one constant factor"
-        )
+        return _of_data(node, a, b)
     if isinstance(b, Constant):
         return _times(node, node.affine(a), b)
     assert isinstance(a, Constant)
@@ -106,6 +105,26 @@ def _times(node: Node, x: Expression, weights: Constant) -> Expression:
     data = np.broadcast_to(values, (*batch, rows, columns, inner)).reshape(-1)
     matrix = sp.csr_array((data, indices, np.arange(count + 1) * inner), shape=(count, x.size))
     return node.builder.apply(matrix, x, shape, weights.roundings)
+
+
+def _of_data(node: Node, a: Expression, b: Expression) -> Expression:
+    """a @ b: entry (batch, m, n) is the sum of the products of entries (batch, m, i) of a and (batch, i, n) of b."""
+    if not a.shape or not b.shape:
+        raise NetworkError("a product with a scalar, expected vectors or matrices")
+    row, column = len(a.shape) == 1, len(b.shape) == 1
+    left = np.arange(a.size).reshape((1, *a.shape) if row else a.shape)
+    right = np.arange(b.size).reshape((*b.shape, 1) if column else b.shape)
+    if left.shape[-1] != right.shape[-2]:
+        raise NetworkError(f"a product of shapes {a.shape} and {b.shape}")
+    batch = np.broadcast_shapes(left.shape[:-2], right.shape[:-2])
+    rows, inner, columns = *left.shape[-2:], right.shape[-1]
+    grid = (*batch, rows, columns, inner)
+    check_count(float(np.prod(grid, dtype=float)))
+    one = np.broadcast_to(left[..., :, None, :], grid).reshape(-1)
+    two = np.broadcast_to(np.swapaxes(right, -1, -2)[..., None, :, :], grid).reshape(-1)
+    out = np.repeat(np.arange(math.prod(grid[:-1])), inner)
+    shape = (*batch, *(() if row else (rows,)), *(() if column else (columns,)))
+    return sums_of_products(node.builder, a, b, (out, one, two), shape)
 
 
 def conv(node: Node) -> Expression:
@@ -248,7 +267,7 @@ def global_average_pool(node: Node) -> Expression:
 
 
 def reduce(node: Node) -> Expression:
-    """ReduceSum, ReduceMean, ReduceL1, the sum of absolute values |z| = 2 relu(z) - z, and ReduceSumSquare."""
+    """ReduceSum, ReduceMean, ReduceL1, the sum of absolute values |z| = 2 relu(z) - z, ReduceSumSquare, ReduceProd."""
     x, axes, build = node.expression(0), node.integers("axes", 1), node.builder
     if node.kind == "ReduceL1":
         x = build.subtract(build.scale(build.layer(x, "relu"), 2.0), x)
@@ -258,7 +277,24 @@ def reduce(node: Node) -> Expression:
         if node.flag("noop_with_empty_axes"):
             return x
         axes = list(range(len(x.shape)))
+    if node.kind == "ReduceProd":
+        return _multiplied(node, x, axes, node.flag("keepdims", True))
     return _reduced(node, x, axes, node.flag("keepdims", True), node.kind == "ReduceMean")
+
+
+def _multiplied(node: Node, x: Expression, axes: list[int], keep: bool) -> Expression:
+    """Products of each group's entries: one half times the other half, until one entry is left."""
+    shape, table = grouped(x.shape, axes, keep)
+    check_count(float(x.size))
+    build = node.builder
+    while (count := table.shape[1]) > 1:
+        x, half = build.layer(x, "identity"), count // 2
+        halves = [build.pick(x, table[:, part]) for part in (slice(half), slice(half, 2 * half))]
+        done, rest = entrywise(build, *halves), build.pick(x, table[:, 2 * half :])
+        x = build.stack([done, rest] if rest.size else [done])
+        left = done.size + np.arange(rest.size).reshape(len(table), -1)
+        table = np.concatenate([np.arange(done.size).reshape(len(table), half), left], axis=1)
+    return build.pick(x, table[:, 0]).reshaped(shape)
 
 
 def _reduced(node: Node, x: Expression, axes: list[int], keep: bool, mean: bool) -> Expression:

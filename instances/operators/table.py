@@ -129,6 +129,7 @@ OPERATORS: dict[str, Operator] = {
     "ReduceMax": reduce_extremum,
     "ReduceMean": reduce,
     "ReduceMin": reduce_extremum,
+    "ReduceProd": reduce,
     "ReduceSum": reduce,
     "ReduceSumSquare": reduce,
     "Relu": activation,
