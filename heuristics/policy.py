@@ -38,7 +38,7 @@ ROWS_SECONDS = 20.0  # that multi-neuron rows may take at most
 COPIES = 3  # of a round's bounds: parts, their concatenation, and what is left open
 LONG = 0.5  # share of the time from which on a stage is worth another try with new time
 LARGEST_MILP = 6000  # unstable neurons beyond which a MILP's root relaxation alone exceeds the usual limits
-CURVED_MILP = 0.5  # share of the time in which SCIP is asked about networks with curves, where only a tree can prove its word
+CURVED_MILP = 0.5  # share of the time for SCIP where there are curves, and its word is for the tree to prove
 PROOF = "the conflict search knows no curves: what SCIP refutes is for the tree to prove"
 STAGES = ("attack", "slopes", "split", "groups", "milp")
 

@@ -1,8 +1,8 @@
 """Which pairs of squares are products: s^2 - d^2 = a b with s = (a + b) / 2 and d = (a - b) / 2.
 
 Products are read as pairs of squares (`expressions/products.py`), and whatever rewrites a network may keep that or not.
-So they are looked for in the weights: two neurons of a layer of squares, one with the row (x_a + x_b) / 2, the other with
-(x_a - x_b) / 2, which may have either sign, both exactly and without a bias. Then, for real numbers,
+So they are looked for in the weights: two neurons of a layer of squares, one with the row (x_a + x_b) / 2, the other
+with (x_a - x_b) / 2, which may have either sign, both exactly and without a bias. Then, for real numbers,
 
     z_s + z_d = x_a,    z_s - z_d = x_b,    y_s - y_d = x_a x_b,
 
@@ -115,7 +115,8 @@ def _half_sums(layer: Layer, sizes: tuple[int, ...]) -> tuple[Index, Index, Arra
 
 
 def _matched(one: Index, two: Index) -> tuple[Index, Index]:
-    """Places of equal numbers of two ascending lists: the first of a number with the first, the second with the second."""
+    """Places of equal numbers of two ascending lists: the first of a number with the first, the second with the
+    second."""
     ranks = [np.arange(len(a)) - np.searchsorted(a, a) for a in (one, two)]
     most = max(int(rank.max(initial=0)) for rank in ranks) + 1
     _, i, j = np.intersect1d(one * most + ranks[0], two * most + ranks[1], assume_unique=True, return_indices=True)

@@ -74,7 +74,7 @@ def corners(region: InputSet, between: int) -> Array:
 
 
 def exact_values(network: Network, x: Array) -> list[list[Fraction]]:
-    """x_0, x_1, ... in rationals at one input, for layers of squares, ReLUs and identities without declared roundings."""
+    """x_0, x_1, ... in rationals at one input, for layers of squares, ReLUs and identities."""
     values: list[list[Fraction]] = [[Fraction(float(v)) for v in x]]
     for layer in network.layers:
         z = [Fraction(float(b)) for b in layer.bias]

@@ -2,8 +2,8 @@
 
 Error terms are relative: they hold as long as no product or sum overflows and what underflows does not matter. From
     M_0 = max(|lower|, |upper|, 1),    M_k = max(sum_s |W_ks| M_s + |b_k| + its error, 1)
-(a curve steeper than 1 makes of M_k the largest of M_k, its values up to there, and M_k times its steepest slope; planes
-of products, on a / 2 + b / 2 and a / 2 - b / 2, are no steeper than the squares of these numbers)
+(a curve steeper than 1 makes of M_k the largest of M_k, its values up to there, and M_k times its steepest slope;
+planes of products, on a / 2 + b / 2 and a / 2 - b / 2, are no steeper than the squares of these numbers)
 one walk bounds everything that linear bounds, linear programs and half-spaces are made of: the value of each layer on
 the input set is at most M_k, and so is the sum of the absolute values of all products of weights between any earlier
 layer and layer k (times the steepest slopes of curves between them), with which a coefficient, and an error made on

@@ -4,10 +4,10 @@
     sigmoid      1 / (1 + exp(-z))        softplus     log(1 + exp(z))
     tanh         1 - 2 / (1 + exp(2 z))   softsign     z / (1 + |z|)
 
-SCIP splits z and encloses the rest itself (spatial branch and bound; Vigerske and Gleixner, *SCIP: global optimization of
-mixed-integer nonlinear programs in a branch-and-cut framework*, 2018). The other curves, and arguments whose exponential
-is beyond SCIP's tolerances, get lines alone, which touch the hull of the graph at several points: a relaxation, which may
-refute.
+SCIP splits z and encloses the rest itself (spatial branch and bound; Vigerske and Gleixner, *SCIP: global optimization
+of mixed-integer nonlinear programs in a branch-and-cut framework*, 2018). The other curves, and arguments whose
+exponential is beyond SCIP's tolerances, get lines alone, which touch the hull of the graph at several points: a
+relaxation, which may refute.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ __all__ = ["LARGEST_EXPONENT", "expression", "lines_around"]
 LARGEST_EXPONENT = 15.0  # of e, where a curve is said by exponentials: beyond it, 1 + e^-z is 1 within SCIP's tolerance
 PLACES = 5  # where lines touch the hull of a curve that SCIP has no expression for
 
-_EXPRESSIONS: dict[str, tuple[float, Callable[[Any, Any], Any]]] = {  # the exponent's factor, and (library, z) to act(z)
+# the factor of z in the exponent, and (library, z) to act(z)
+_EXPRESSIONS: dict[str, tuple[float, Callable[[Any, Any], Any]]] = {
     "exp": (1.0, lambda scip, z: scip.exp(z)),
     "sigmoid": (1.0, lambda scip, z: 1.0 / (1.0 + scip.exp(-z))),
     "softplus": (1.0, lambda scip, z: scip.log(1.0 + scip.exp(z))),
@@ -48,7 +49,9 @@ def expression(library: Any, kind: str, z: Any, low: float, high: float) -> Any:
     return said(library, z)
 
 
-def lines_around(kind: str, low: float, high: float, several: bool) -> Iterator[tuple[float, float | None, float | None]]:
+def lines_around(
+    kind: str, low: float, high: float, several: bool
+) -> Iterator[tuple[float, float | None, float | None]]:
     """(slope, least, most) with least <= act(z) - slope z <= most between low and high.
 
     several: lines that touch the hull at some points, not only the pair of least area.

@@ -10,14 +10,14 @@ With middles m and radii r, all planes on an edge of the hull are, for -1 <= t <
 
     p >= (m_b + t r_b) a + (m_a + t r_a) b + least,
 
-equally high over the box's middle, r_a r_b below the surface there. `lower_planes` takes the t whose plane is highest at
-its own lowest point over the box: that is the least of the four corners' products, as linear programming duality has it,
-so that the plane is nowhere worse than the interval of the product. Of several such t the one nearest to 0 is taken,
-that is to the tangent plane over the middle.
+equally high over the box's middle, r_a r_b below the surface there. `lower_planes` takes the t whose plane is highest
+at its own lowest point over the box: that is the least of the four corners' products, as linear programming duality has
+it, so that the plane is nowhere worse than the interval of the product. Of several such t the one nearest to 0 is
+taken, that is to the tangent plane over the middle.
 
-In terms of squares (`instances/products.py`) a = z_s + z_d, b = z_s - z_d and p = y_s - y_d. Slopes are given on z_s and
-z_d, and any floats will do: a bilinear function less a linear one is least over a box at one of its corners, and that is
-where intercepts are proved.
+In terms of squares (`instances/products.py`) a = z_s + z_d, b = z_s - z_d and p = y_s - y_d. Slopes are given on z_s
+and z_d, and any floats will do: a bilinear function less a linear one is least over a box at one of its corners, and
+that is where intercepts are proved.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""Products in back-substitution: coefficients c of y_s and -c of y_d are c times a product, and have a plane of their own.
+"""Products in back-substitution: coefficients c of y_s and -c of y_d are c times a product, with a plane of its own.
 
 Of the two lines that the squares have and the McCormick plane that the product has, each node and pair takes what is
-higher over the middle of the factors' box (lower for planes above). For independent factors of widths w_a, w_b the plane
-is w_a w_b / 4 off there and the squares' lines (w_a + w_b)^2 / 16, which is never less; squares win where a + b or a - b
-varies less than a and b themselves.
+higher over the middle of the factors' box (lower for planes above). For independent factors of widths w_a, w_b the
+plane is w_a w_b / 4 off there and the squares' lines (w_a + w_b)^2 / 16, which is never less; squares win where a + b
+or a - b varies less than a and b themselves.
 
 A pair takes part with coefficients of opposite signs that differ by a factor of 2 at most: then what is left over is an
 exact difference (Sterbenz, *Floating-point computation*, 1974), which goes the way of the squares.
@@ -44,8 +44,8 @@ def factor_box(
 
 
 def as_read(products: Products, box: Box, lower: Array, upper: Array) -> tuple[Array, Array]:
-    """Bounds [B, n] of a layer's values as whoever reads them may take them: of a product in place of y_s, 0 in place of
-    y_d, where nobody reads them but by their difference.
+    """Bounds [B, n] of a layer's values as whoever reads them may take them: of a product in place of y_s, 0 in place
+    of y_d, where nobody reads them but by their difference.
 
     lower, upper: [B, n] bounds of the values.
     """
@@ -62,7 +62,7 @@ def as_read(products: Products, box: Box, lower: Array, upper: Array) -> tuple[A
 
 @dataclass(frozen=True, eq=False)
 class PairedSquares:
-    """The planes of one layer's products on B nodes, [B, Q] each, all 0 where a node's pair keeps the squares' lines."""
+    """Planes of one layer's products on B nodes, [B, Q] each, all 0 where a node's pair keeps the squares' lines."""
 
     products: Products
     below: Planes

@@ -22,7 +22,7 @@ from .matrices import scattered
 __all__ = ["MOST_PRODUCTS", "SQUARE", "check_count", "product", "sums_of_products"]
 
 SQUARE = curve_name("power", 2)
-MOST_PRODUCTS = 2**18  # of one node: two squares each, whose rows alone take 10 MB; bounds of more take longer than any run
+MOST_PRODUCTS = 2**18  # of one node: half a million neurons
 Index = NDArray[np.intp]
 
 

@@ -55,7 +55,8 @@ def _of_data(node: Node, data: Sequence[Expression], terms: list[str], result: s
     """Both factors depend on the input."""
     check_count(float(math.prod(sizes.values())))
     left, right, out = (_positions(labels, sizes) for labels in (*terms, result))
-    return sums_of_products(node.builder, *data, (out, left, right), tuple(sizes[label] for label in result))
+    shape = tuple(sizes[label] for label in result)
+    return sums_of_products(node.builder, data[0], data[1], (out, left, right), shape)
 
 
 def _labels(equation: str, shapes: Sequence[tuple[int, ...]]) -> tuple[list[str], str]:

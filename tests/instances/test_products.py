@@ -23,7 +23,7 @@ def squares(rows: np.ndarray, readers: np.ndarray, bias: np.ndarray | None = Non
 
 @pytest.mark.parametrize("form", FORMS)
 def test_pairs_are_products_of_their_factors(form: str) -> None:
-    """y_s - y_d = x_a x_b in rationals, wherever a product is found; and every form has some, all read as differences."""
+    """y_s - y_d = x_a x_b in rationals, wherever a product is found; every form has some, all read as differences."""
     network = random_network(form, 3)
     if form == "gates":  # sigmoids have no rational values; pairs depend on the squares' rows alone
         layers = tuple(replace(k, kind="identity") if k.kind == "sigmoid" else k for k in network.layers)

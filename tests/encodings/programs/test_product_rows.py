@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from lp_columns import columns_at, excess
 from milp_problems import bounded
 from product_networks import FORMS, corners, question, random_network
-from test_triangles import columns_at, excess
 
 from hypersplit.encodings.linear.linear_bounds import bound
 from hypersplit.encodings.programs.lp import TriangleLP

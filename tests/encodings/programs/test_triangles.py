@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from lp_columns import columns_at, excess
 from milp_problems import bounded
 from random_instances import Shape, random_points, random_query
 
 from hypersplit.encodings.programs.triangles import Triangles
 from hypersplit.instances.batch import Node, root
-from hypersplit.instances.network import Array, activate
 from hypersplit.instances.query import Query
 
 
@@ -24,33 +24,6 @@ def built(seed: int, shape: Shape) -> tuple[Query, Node, Triangles] | None:
         triangles.add_neurons(k, np.ones(part.stop - part.start, dtype=bool), node)
     triangles.set_node(node)
     return query, node, triangles
-
-
-def columns_at(query: Query, triangles: Triangles, x: Array) -> Array:
-    """The LP's point that stands for an input."""
-    values, (_, pre) = np.zeros(triangles.lp.columns), query.network.values(x[None])
-    values[: len(x)] = x
-    for kind, part, z in zip(query.kinds, query.slices, pre[:-1], strict=True):
-        for i, v in zip(range(part.start, part.stop), z[0], strict=True):
-            if triangles.first[i] < 0:
-                continue
-            values[triangles.first[i]] = max(v, 0.0) if kind == "relu" else v
-            if kind == "relu":
-                values[triangles.second[i]] = max(-v, 0.0)
-            elif kind != "identity":
-                values[triangles.second[i]] = activate(kind, np.array([v]))[0]
-    return values
-
-
-def excess(triangles: Triangles, v: Array) -> Array:
-    """By how much each row is violated, relative to its terms."""
-    found = []
-    for block in triangles.lp.blocks:
-        width, rows = block.matrix.shape[1], slice(block.first, block.first + block.matrix.shape[0])
-        value, size = block.matrix @ v[:width], 1.0 + block.absolute @ np.abs(v[:width])
-        low, high = triangles.lp.row_lower[rows], triangles.lp.row_upper[rows]
-        found.append(np.maximum(low - value, value - high) / size)
-    return np.concatenate(found)
 
 
 @pytest.mark.parametrize("shape", [Shape(), Shape(rough=True, residual=1.0), Shape(scale=1e4), Shape(identity=0.5)])

@@ -72,7 +72,8 @@ def test_planes_touch_the_hull() -> None:
     below, above = hull_planes(box)
     for sign, planes in ((1.0, [lower_planes(box), *below]), (-1.0, [upper_planes(box), *above])):
         for plane in planes:
-            over = plane.plus * (middle[0] + middle[1]) / 2 + plane.minus * (middle[0] - middle[1]) / 2 + plane.intercept
+            on_halves = plane.plus * (middle[0] + middle[1]) / 2, plane.minus * (middle[0] - middle[1]) / 2
+            over = sum(on_halves) + plane.intercept
             gap = sign * (middle[0] * middle[1] - over) - radius[0] * radius[1]
             assert (np.abs(gap) <= size).all()
     for plane in (*below, *above):

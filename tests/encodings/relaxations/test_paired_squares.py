@@ -59,7 +59,7 @@ def test_shares_and_what_is_left_add_up() -> None:
 
 
 def test_planes_replace_products_from_below() -> None:
-    """c a b >= c (plus z_s + minus z_d + intercept) at all corners, with equality at one; squares win on hardly a box."""
+    """c a b >= c (plus z_s + minus z_d + intercept) at all corners, with equality at one; squares hardly ever win."""
     rng = np.random.default_rng(2)
     ends = some_boxes(rng, 4, 30)
     _, pairs = independent(ends)

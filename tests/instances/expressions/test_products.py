@@ -40,7 +40,8 @@ def test_shapes_are_numpys(left: tuple[int, ...], right: tuple[int, ...]) -> Non
 def test_entries_of_different_shapes_broadcast() -> None:
     """A column times a row, of which each entry is a factor several times."""
     nodes = [
-        node("Split", ["x"], ["a", "b"], axis=0), node("Reshape", ["a", "column"], ["p"]), node("Mul", ["p", "b"], ["y"]),
+        node("Split", ["x"], ["a", "b"], axis=0), node("Reshape", ["a", "column"], ["p"]),
+        node("Mul", ["p", "b"], ["y"]),
     ]  # fmt: skip
     network = assert_agree(model(nodes, [6], {"column": np.array([3, 1])}))
     (found,) = products_of(network).values()
@@ -50,7 +51,8 @@ def test_entries_of_different_shapes_broadcast() -> None:
 def test_a_product_is_made_once() -> None:
     """Of the four products in x x' for two numbers one is there twice, and two are squares of one number."""
     nodes = [
-        node("Reshape", ["x", "column"], ["p"]), node("Reshape", ["x", "row"], ["q"]), node("MatMul", ["p", "q"], ["y"]),
+        node("Reshape", ["x", "column"], ["p"]), node("Reshape", ["x", "row"], ["q"]),
+        node("MatMul", ["p", "q"], ["y"]),
     ]  # fmt: skip
     network = assert_agree(model(nodes, [2], {"column": np.array([2, 1]), "row": np.array([1, 2])}))
     assert kinds(network) == ["power:2", "identity"] and network.layers[0].size == 4
