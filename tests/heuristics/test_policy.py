@@ -36,6 +36,15 @@ def test_the_last_stage_may_use_all_the_time(method: str, inputs: int, hidden: i
     assert stages[-1].name in ("split", "milp")
 
 
+def test_what_scip_says_of_curves_is_left_to_a_tree() -> None:
+    """A plain MILP has all the time where the conflict search proves what it refutes, else the tree has its share."""
+    curved = Facts(5, 0, 2, 100, piecewise_linear=False)
+    assert [stage.name for stage in plan(known(), "milp")] == ["attack", "milp"]
+    stages = plan(curved, "milp")
+    assert [stage.name for stage in stages] == ["attack", "milp", "split"]
+    assert stages[1].share < 1.0 and stages[2].rule == "inputs"
+
+
 def test_one_hidden_layer_with_some_inputs_is_split_by_its_rows() -> None:
     """Hyperplanes come before SCIP up to SOME_INPUTS inputs, and SCIP first beyond."""
     some = plan(known(SOME_INPUTS, hidden=1, weights=4000))
