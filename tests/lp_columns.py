@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from hypersplit.encodings.programs.safe_lp import Block
 from hypersplit.encodings.programs.triangles import Triangles
 from hypersplit.instances.network import Array, activate
 from hypersplit.instances.query import Query
@@ -27,10 +28,10 @@ def columns_at(query: Query, triangles: Triangles, x: Array) -> Array:
     return values
 
 
-def excess(triangles: Triangles, v: Array) -> Array:
-    """By how much each row is violated, relative to its terms."""
+def excess(triangles: Triangles, v: Array, margins: Block | None = None) -> Array:
+    """By how much each row is violated, relative to its terms; rows of margins, if given, bound nothing."""
     found = []
-    for block in triangles.lp.blocks:
+    for block in (b for b in triangles.lp.blocks if b is not margins):
         width, rows = block.matrix.shape[1], slice(block.first, block.first + block.matrix.shape[0])
         value, size = block.matrix @ v[:width], 1.0 + block.absolute @ np.abs(v[:width])
         low, high = triangles.lp.row_lower[rows], triangles.lp.row_upper[rows]
