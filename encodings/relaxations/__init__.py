@@ -1,1 +1,1 @@
-"""Which lines enclose the graph of one nonlinearity? Sigmoids, and envelopes of any curve."""
+"""Which lines enclose the graph of one nonlinearity? Sigmoids, envelopes of any curve, planes around products."""
