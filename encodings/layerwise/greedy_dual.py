@@ -1,4 +1,4 @@
-"""The Lagrangian dual of the layer-wise relaxation (C) of Salman et al. (NeurIPS 2019), (8)-(9), and its greedy pass.
+"""The Lagrangian duals of Salman et al. (NeurIPS 2019), (8)-(11), and their greedy pass (47)-(48).
 
 For a row m = w x + b of the margins, with lines or hulls below_v <= act <= above_v of every layer v,
 
@@ -24,12 +24,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...instances.batch import Node
-from ...instances.network import Array, value_range
+from ...instances.network import Array, activate, curved, value_range
 from ...instances.query import Query
 from ...instances.rounding import UNDERFLOW, UP, gamma
 from ..linear.relaxations import Lines, lines
+from ..relaxations.envelopes import supports
 
-__all__ = ["Multipliers", "dual_bound", "greedy_multipliers"]
+__all__ = ["Multipliers", "dual_bound", "greedy_multipliers", "least_at", "pulled_back"]
+
+GRID, ZOOMS = np.linspace(0.0, 1.0, 17), 4  # points of a curve's interval; each zoom keeps two gaps of sixteen
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,6 +42,11 @@ class Multipliers:
     affine: Array  # mu, of z = sum W x + b; any
     low: Array  # of below(z) <= x, >= 0
     high: Array  # of x <= above(z), >= 0
+
+    @staticmethod
+    def signed(mu: Array, lam: Array) -> Multipliers:
+        """Those of g_O, with lambda of any sign."""
+        return Multipliers(mu, np.maximum(-lam, 0.0), np.maximum(lam, 0.0))
 
 
 def greedy_multipliers(query: Query, node: Node, row: int, slopes: str = "parallel") -> list[Multipliers]:
@@ -65,7 +73,7 @@ def dual_bound(
 ) -> float:
     """Lower bound of one row of the margins on the node's box from any multipliers, rounding subtracted.
 
-    slopes: None for a ReLU's triangle, whose lower side is max(0, z), or the rule of a single line as in
+    slopes: None for hulls, such as a ReLU's triangle, whose lower side is max(0, z), or the rule of single lines as in
     `greedy_multipliers`. Multipliers low and high below 0 count as 0. Half-spaces and balls are not used.
     -inf where numbers are not finite.
     """
@@ -95,6 +103,33 @@ def dual_bound(
     return float(value) if np.isfinite(value) else -np.inf
 
 
+def pulled_back(query: Query, row: int, mus: list[Array]) -> list[Array]:
+    """[size] of the input and each hidden layer: sum_u W_uv' mu_u - w_v, the lambda_v of (43) for v >= 1.
+
+    With these for the multipliers of x_v nothing is left of its own coefficient, and mu alone is free.
+    """
+    last = query.network.layers[-1]
+    found = [np.zeros(size) for size in query.network.sizes[:-1]]
+    _pull(found, last.sources, [-_dense_row(w, row) for w in last.weights])
+    for layer, mu in zip(query.network.layers[:-1], mus, strict=True):
+        _pull(found, layer.sources, [np.asarray(w.T @ mu) for w in layer.weights])
+    return found
+
+
+def least_at(kind: str, ends: tuple[Array, Array], mu: Array, lam: Array) -> Array:
+    """[n] where mu z - lam act(z) is least over [l, u]: a kink or an end, of a curve the best point of a grid."""
+    lower, upper = ends
+    points = np.stack([lower, upper, np.clip(np.zeros_like(lower), lower, upper)])
+    for _ in range(ZOOMS if curved(kind) else 1):
+        if curved(kind):
+            points = lower + (upper - lower) * GRID[:, None]
+        best = np.argmin(mu * points - lam * activate(kind, points), axis=0)[None]
+        lower, here, upper = (
+            np.take_along_axis(points, np.clip(best + step, 0, len(points) - 1), axis=0)[0] for step in (-1, 0, 1)
+        )
+    return np.asarray(here)
+
+
 def _pull(into: list[Array], sources: tuple[int, ...], parts: list[Array]) -> None:
     """Add to the numbers of each value that is read."""
     for s, part in zip(sources, parts, strict=True):
@@ -118,7 +153,10 @@ def _over_interval(
     kind: str, ends: tuple[Array, Array], mu: Array, low: Array, high: Array, slopes: str | None
 ) -> tuple[Array, Array]:
     """(min over z in [l, u] of mu z + low below(z) - high above(z), sum of the sizes of its terms), elementwise."""
-    line = lines(kind, *ends, slopes or "adaptive")
+    if slopes is None and curved(kind):
+        line = supports(kind, *ends, least_at(kind, ends, mu, high - low))
+    else:
+        line = lines(kind, *ends, slopes or "adaptive")
     curve = kind == "relu" and slopes is None
     values, sizes = np.full(mu.shape, np.inf), np.zeros(mu.shape)
     for z in (*ends, np.clip(np.zeros_like(mu), *ends)):
