@@ -23,14 +23,15 @@ import time
 import numpy as np
 
 from ...instances.batch import Node
-from ...instances.network import Array, activate
+from ...instances.network import Array, activate, curved
 from ...instances.query import Query
 from ...instances.rounding import TINY
-from .greedy_dual import Multipliers, greedy_multipliers, least_at, pulled_back
+from .greedy_dual import Multipliers, greedy_multipliers, pulled_back
 
-__all__ = ["best_multipliers", "tied"]
+__all__ = ["best_multipliers", "least_at", "tied"]
 
 RATE, LAST = 0.3, 1e-3  # the first step in units of a layer's mean |mu| and |lambda|, and the last one's share of it
+GRID, ZOOMS = np.linspace(0.0, 1.0, 17), 4  # points of a curve's interval; each zoom keeps two gaps of sixteen
 FIRST_MOMENT, SECOND_MOMENT = 0.9, 0.99  # Adam's
 
 
@@ -65,6 +66,20 @@ def best_multipliers(
             step = units[k] * LAST ** ((t - 1) / iterations)
             mus[k] = mus[k] + step * means[k] / (1.0 - FIRST_MOMENT**t) / size
     return tied(query, row, chosen)
+
+
+def least_at(kind: str, ends: tuple[Array, Array], mu: Array, lam: Array) -> Array:
+    """[n] where mu z - lam act(z) is least over [l, u]: a kink or an end, of a curve the best point of a grid."""
+    lower, upper = ends
+    points = np.stack([lower, upper, np.clip(np.zeros_like(lower), lower, upper)])
+    for _ in range(ZOOMS if curved(kind) else 1):
+        if curved(kind):
+            points = lower + (upper - lower) * GRID[:, None]
+        best = np.argmin(mu * points - lam * activate(kind, points), axis=0)[None]
+        lower, here, upper = (
+            np.take_along_axis(points, np.clip(best + step, 0, len(points) - 1), axis=0)[0] for step in (-1, 0, 1)
+        )
+    return np.asarray(here)
 
 
 def _unit(mu: Array, lam: Array) -> float:

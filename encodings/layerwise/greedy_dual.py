@@ -9,6 +9,14 @@ is at most the least m for *any* mu and any low, high >= 0: the minimum falls ap
 over each pre-activation's interval, where the function of a ReLU has its kinks at the ends and at 0. The best
 multipliers give the linear program's optimum (strong duality, Theorem 4.1).
 
+With the hull of each graph for below and above this is the dual of the original problem, too, Dvijotham et al.'s (2018)
+
+    g_O(mu, lambda) = b + min over boxes of  w x + sum_v [ mu_v (z_v - sum_s W_vs x_s - b_v) + lambda_v (x_v - act(z_v)) ],
+
+at low = (lambda)-, high = (lambda)+: a linear function of z and act(z) is as small over the graph as over its hull (31),
+so the two duals have the same optimum (Theorem 4.2). A ReLU's hull is its triangle; of a curve's hull the lines of slope
+mu / lambda are taken: with them nothing is left of z but the least of mu z - lambda act(z) itself, the conjugate (28).
+
 The greedy pass (47) takes one line above and one below and goes back from the last layer,
 
     lambda_last = -w,    mu = a_above (lambda)+ - a_below (lambda)-,    lambda_s = sum_v W_vs' mu_v,
@@ -24,15 +32,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...instances.batch import Node
-from ...instances.network import Array, activate, curved, value_range
+from ...instances.network import Array, curved, value_range
 from ...instances.query import Query
 from ...instances.rounding import UNDERFLOW, UP, gamma
 from ..linear.relaxations import Lines, lines
-from ..relaxations.envelopes import supports
+from ..relaxations.envelopes import sloped
 
-__all__ = ["Multipliers", "dual_bound", "greedy_multipliers", "least_at", "pulled_back"]
-
-GRID, ZOOMS = np.linspace(0.0, 1.0, 17), 4  # points of a curve's interval; each zoom keeps two gaps of sixteen
+__all__ = ["Multipliers", "dual_bound", "greedy_multipliers", "pulled_back"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,20 +122,6 @@ def pulled_back(query: Query, row: int, mus: list[Array]) -> list[Array]:
     return found
 
 
-def least_at(kind: str, ends: tuple[Array, Array], mu: Array, lam: Array) -> Array:
-    """[n] where mu z - lam act(z) is least over [l, u]: a kink or an end, of a curve the best point of a grid."""
-    lower, upper = ends
-    points = np.stack([lower, upper, np.clip(np.zeros_like(lower), lower, upper)])
-    for _ in range(ZOOMS if curved(kind) else 1):
-        if curved(kind):
-            points = lower + (upper - lower) * GRID[:, None]
-        best = np.argmin(mu * points - lam * activate(kind, points), axis=0)[None]
-        lower, here, upper = (
-            np.take_along_axis(points, np.clip(best + step, 0, len(points) - 1), axis=0)[0] for step in (-1, 0, 1)
-        )
-    return np.asarray(here)
-
-
 def _pull(into: list[Array], sources: tuple[int, ...], parts: list[Array]) -> None:
     """Add to the numbers of each value that is read."""
     for s, part in zip(sources, parts, strict=True):
@@ -154,7 +146,8 @@ def _over_interval(
 ) -> tuple[Array, Array]:
     """(min over z in [l, u] of mu z + low below(z) - high above(z), sum of the sizes of its terms), elementwise."""
     if slopes is None and curved(kind):
-        line = supports(kind, *ends, least_at(kind, ends, mu, high - low))
+        lam = high - low
+        line = sloped(kind, *ends, np.divide(mu, lam, out=np.zeros_like(mu), where=lam != 0.0))
     else:
         line = lines(kind, *ends, slopes or "adaptive")
     curve = kind == "relu" and slopes is None

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from random_instances import random_points
 
-from hypersplit.encodings.layerwise.dual_ascent import best_multipliers, tied
-from hypersplit.encodings.layerwise.greedy_dual import dual_bound, greedy_multipliers, least_at, pulled_back
+from hypersplit.encodings.layerwise.dual_ascent import best_multipliers, least_at, tied
+from hypersplit.encodings.layerwise.greedy_dual import dual_bound, greedy_multipliers, pulled_back
 from hypersplit.encodings.layerwise.lp_steps import greedy_node
 from hypersplit.encodings.programs.lp import TriangleLP
 from hypersplit.instances.batch import Node, root
