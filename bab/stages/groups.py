@@ -2,7 +2,8 @@
 
 Small networks get the layer-wise relaxation (`encodings.group_refinement`), with inputs that go past a layer in the
 groups; larger ones rows from octahedral bounds by back-substitution with optimised slopes, separated by violation
-(`encodings.group_lp`). Hulls of pooling windows (`encodings.windows`) are among the rows of both. Either is rigorous. Cuts that bind for one disjunct stay in the LP for the next.
+(`encodings.group_lp`). Hulls of pooling windows (`encodings.windows`) are among the rows of both. Either is rigorous.
+Cuts that bind for one disjunct stay in the LP for the next.
 """
 
 from __future__ import annotations

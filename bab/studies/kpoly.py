@@ -6,8 +6,9 @@ After Singh, Ganvir, Pueschel and Vechev (2019). Table 3, regions verified, step
     1-ReLU     triangle LP on the slopes' hidden bounds
     2-ReLU     the same with rows of pairs of ReLUs
     3-ReLU     the same with rows of pairs and triples
-    kPoly      hidden bounds neuron by neuron by LPs with the rows of pairs and triples found so far, those of the second
-               ReLU layer by branching over the phases of the first (LEAVES leaves a bound), then the LP with all rows
+    kPoly      hidden bounds neuron by neuron by LPs with the rows of pairs and triples found so far, those of the
+               second ReLU layer by branching over the phases of the first (LEAVES leaves a bound), then the LP with all
+               rows
                (these four on the first LPS instances of a network)
     pairs      rows of pairs with multipliers in back-substitution, hidden bounds by them too: no LP
     area       the same, pairs being neighbours in the order of their triangles' areas, as kPoly groups them

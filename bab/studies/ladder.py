@@ -55,8 +55,8 @@ from .frame import Findings, Row, Settings, Study, new_figure
 __all__ = ["STEPS", "STUDY"]
 
 STEPS = (
-    "IBP", "2-layer", "greedy", "dual", "dual-best", "linear", "slopes-last", "slopes", "LP-LAST", "linear+LP", "slopes+LP",
-    "windows", "LP-ALL", "pairs", "partial-16", "partial-48",
+    "IBP", "2-layer", "greedy", "dual", "dual-best", "linear", "slopes-last", "slopes", "LP-LAST", "linear+LP",
+    "slopes+LP", "windows", "LP-ALL", "pairs", "partial-16", "partial-48",
 )  # fmt: skip
 COLUMNS = {
     "instance": str, "family": str, "step": str, "unstable": int, "bound": float, "upper": float, "seconds": float,

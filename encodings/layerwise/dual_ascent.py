@@ -3,15 +3,15 @@
 With lambda tied to mu by (43) of Salman et al. (NeurIPS 2019),
 
     lambda_v = sum_u W_uv' mu_u - w_v,
-    g(mu) = b - max over the box of lambda_0 x + sum_v min over [l_v, u_v] of [ mu_v z - lambda_v act(z) - mu_v b_v ],
+    g(mu) = b - max over the box of lambda_0 x + sum_v min over [l, u] of [ mu_v z - lambda_v act(z) - mu_v b_v ],
 
-(38), (45): mu is free of any constraint, g is concave, and its maximum is the optimum of the linear program over the
-hulls of all graphs (Theorems 4.1 and 4.2, Corollary 4.3). With x_0 and z_v where these minima are taken, x_v = act(z_v),
+(38), (45): mu is free of any constraint, g is concave, and its maximum is the optimum of the linear program over
+the hulls of all graphs (Theorems 4.1 and 4.2, Corollary 4.3). With x_0 and z_v where they are taken, x_v = act(z_v),
 
     d g / d mu_v = z_v - sum_s W_vs x_s - b_v,
 
-what the relaxed equations lack (Dvijotham et al. 2018). The steps begin at the greedy pass and are Adam's; the best mu is
-kept, and `dual_bound` makes a rigorous bound of it. Appendix H recommends this dual for curves, whose hulls have no
+what the relaxed equations lack (Dvijotham et al. 2018). The steps begin at the greedy pass and are Adam's; the best mu
+is kept, and `dual_bound` makes a rigorous bound of it. Appendix H recommends this dual for curves, whose hulls have no
 simple rows.
 """
 

@@ -11,11 +11,13 @@ multipliers give the linear program's optimum (strong duality, Theorem 4.1).
 
 With the hull of each graph for below and above this is the dual of the original problem, too, Dvijotham et al.'s (2018)
 
-    g_O(mu, lambda) = b + min over boxes of  w x + sum_v [ mu_v (z_v - sum_s W_vs x_s - b_v) + lambda_v (x_v - act(z_v)) ],
+    g_O(mu, lambda) = b + min over boxes of  w x + sum_v [ mu_v (z_v - sum_s W_vs x_s - b_v)
+                                                           + lambda_v (x_v - act(z_v)) ],
 
-at low = (lambda)-, high = (lambda)+: a linear function of z and act(z) is as small over the graph as over its hull (31),
-so the two duals have the same optimum (Theorem 4.2). A ReLU's hull is its triangle; of a curve's hull the lines of slope
-mu / lambda are taken: with them nothing is left of z but the least of mu z - lambda act(z) itself, the conjugate (28).
+at low = (lambda)-, high = (lambda)+: a linear function of z and act(z) is as small over the graph as over its hull
+(31), so the two duals have the same optimum (Theorem 4.2). A ReLU's hull is its triangle; of a curve's hull the lines
+of slope mu / lambda are taken: with them nothing is left of z but the least of mu z - lambda act(z) itself, the
+conjugate (28).
 
 The greedy pass (47) takes one line above and one below and goes back from the last layer,
 

@@ -114,8 +114,8 @@ class _Frame:
         return np.asarray(np.unique(self.scaled[:, self.free].round(12), axis=0))
 
     def rows(self, found: Array) -> tuple[Array, Array]:
-        """(normals [R, 2k], offsets [R]) of the rows normals @ x + offsets >= 0: the facets `found` of the inner points,
-        and the other coordinates' equations as pairs."""
+        """(normals [R, 2k], offsets [R]) of the rows normals @ x + offsets >= 0: the facets `found` of the inner
+        points, and the other coordinates' equations as pairs."""
         facets = np.zeros((len(found), len(self.centre)))
         facets[:, self.free] = found[:, :-1]
         # an equation's rows must hold at every point, those that are off the plane by rounding included

@@ -1,20 +1,21 @@
 """The hull of a maximum over the box of its entries, as of a pooling window, in rows over the ReLUs that it is made of.
 
-Readers make a tree of ReLUs of y = max(x_1, ..., x_k): max(a, b) = b + ReLU(a - b). Triangles relax each of these alone,
-with bounds of a - b that do not know that a and b are maxima themselves. Over the box l <= x <= u the graph's hull is
+Readers make a tree of ReLUs of y = max(x_1, ..., x_k): max(a, b) = b + ReLU(a - b). Triangles relax each of these
+alone, with bounds of a - b that do not know that a and b are maxima themselves. Over the box l <= x <= u the graph's
+hull is
 
     y >= x_i,    y <= u_J + sum_{i < J} (u_i - u_J) (x_i - l_i) / (u_i - l_i)    for J = 1, ..., m + 1,
 
-entries in descending order of u, of which the first m have u_i > L = max l_i, and u_{m + 1} = L. The rows below follow
-from the ReLUs' own. Why the rows above are all there are: the least concave function above the maximum is, at x, the
-largest mean of max(X) over random corners X of the box whose mean is x. With p_i = (x_i - l_i) / (u_i - l_i), and t >= L,
+entries in descending order of u, of which the first m have u_i > L = max l_i, and u_{m + 1} = L. That y >= x_i follows
+from the ReLUs' own rows. Why the others are all there are: the least concave function above the maximum is, at x, the
+largest mean of max(X) over random corners X of the box whose mean is x. With p_i = (x_i - l_i) / (u_i - l_i) and
+t >= L,
 
     P(max(X) > t) <= min(1, sum over u_i > t of p_i),
 
 with equality for all t at once where the events X_i = u_i follow one another in [0, 1] in the order of u as far as there
-is room. Integrated from L on this is the least of the rows. (Max pooling is (5) of Salman et al., NeurIPS 2019, whose
-Corollary 4.3 is about the optimal relaxation of disjoint windows; Anderson et al. 2020 have the hull of a maximum of
-affine functions over a box by 2^k rows, for two entries the same as these.)
+is room. Integrated from L on this is the least of the rows. Max pooling is (5) of Salman et al. (NeurIPS 2019), and
+disjoint windows are in their Corollary 4.3; maxima of affine functions over a box: Anderson et al. (2020).
 
 Rows do not rest on the derivation: for whatever coefficients t in [0, 1]
 
@@ -117,7 +118,7 @@ def window_rows(query: Query, node: Node, layers: Iterable[int] | None = None) -
 
 
 def _sparse_rows(query: Query) -> Iterator[tuple[int, int, dict[int, float], float]]:
-    """(flat neuron, its layer, weights of the values that it reads, bias) of ReLUs that read a few values, no curves'."""
+    """(flat neuron, its layer, weights of the values that it reads, bias) of ReLUs that read few values, no curves'."""
     kinds = ("identity", *query.kinds)
     starts = (query.neurons, *(part.start for part in query.slices))
     for k, (layer, part) in enumerate(zip(query.network.layers[:-1], query.slices, strict=True), start=1):

@@ -1,14 +1,14 @@
 """Bounds of hidden neurons by the MILP of the layers before them, solved by branching on phases over safe LPs.
 
-kPoly (Singh, Ganvir, Pueschel and Vechev 2019, section 4.3) refines the neurons of the second ReLU layer by a MILP, whose
-binaries are the phases of the first, and those behind by LPs. SCIP's bounds prove nothing here; a tree of LPs does:
+kPoly (Singh, Ganvir, Pueschel and Vechev 2019) refines the neurons of the second ReLU layer by a MILP, whose binaries
+are the phases of the first, and those behind by LPs. SCIP's bounds prove nothing here; a tree of LPs does:
 
     min z >= min over the leaves of the LP's safe bound,
 
-at any moment, whichever leaves there are (`safe_lp`). The leaf with the least bound is split next, along the ReLU whose
-triangle costs its bound most, m (-l u) / (u - l) with m the multiplier of the triangle's upper row, among those that the
-LP's point leaves off their graph. A neuron ends where the network's own value at a point comes near its bound, where it
-is proved stable, or where it has as many leaves as it may.
+at any moment, whichever leaves there are (`safe_lp`). The leaf with the least bound is split next, along the ReLU
+whose triangle costs its bound most, m (-l u) / (u - l) with m the multiplier of the triangle's upper row, among those
+that the LP's point leaves off their graph. A neuron ends where the network's own value at a point comes near its bound,
+where it is proved stable, or where it has as many leaves as it may.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Hulls of maxima over the box of their entries: as tight as the hull is, never below a value, better than triangles."""
+"""Hulls of maxima over the box of their entries: exact over it, never below a value, better than triangles."""
 
 from __future__ import annotations
 
