@@ -8,8 +8,7 @@ hull is
 
 entries in descending order of u, of which the first m have u_i > L = max l_i, and u_{m + 1} = L. That y >= x_i follows
 from the ReLUs' own rows. Why the others are all there are: the least concave function above the maximum is, at x, the
-largest mean of max(X) over random corners X of the box whose mean is x. With p_i = (x_i - l_i) / (u_i - l_i) and
-t >= L,
+largest mean of max(X) over random corners X with mean x. With p_i = (x_i - l_i) / (u_i - l_i), t >= L,
 
     P(max(X) > t) <= min(1, sum over u_i > t of p_i),
 
@@ -126,7 +125,7 @@ def _sparse_rows(query: Query) -> Iterator[tuple[int, int, dict[int, float], flo
             continue
         counts = sum(_counts(w) for w in layer.weights)
         for i in np.flatnonzero((counts > 1) & (counts <= MOST_TERMS)).tolist():
-            terms = {}
+            terms: dict[int, float] = {}
             for s, w in zip(layer.sources, layer.weights, strict=True):
                 columns, weights = _row(w, i)
                 terms |= {starts[s] + j: weight for j, weight in zip(columns, weights, strict=True) if weight}
@@ -229,8 +228,8 @@ def _rows(query: Query, node: Node, m: Maximum) -> GroupRows:
     members = {name: column for name, column in members.items() if reach[name] > 0.0 and column.any()}
     # coefficients are a product and a sum of two, the constant has a product for every entry
     sizes = sum(reach.get(e.name, 0.0) * abs(e.coefficient) + abs(e.constant) for e in entries)
-    sizes += sum(reach[name] * abs(weight) for name, weight in m.rest.items()) + np.abs(constants)
-    slack = _slack(query, node, m) + gamma(2 * len(entries)) * sizes
+    sizes += sum(reach[name] * abs(weight) for name, weight in m.rest.items())
+    slack = _slack(query, node, m) + gamma(2 * len(entries)) * (sizes + np.abs(constants))
     names, columns = np.array(list(members)), np.stack(list(members.values()), axis=1)
     inputs = names >= query.neurons
     return GroupRows(
