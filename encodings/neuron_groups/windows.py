@@ -12,8 +12,8 @@ largest mean of max(X) over random corners X with mean x. With p_i = (x_i - l_i)
 
     P(max(X) > t) <= min(1, sum over u_i > t of p_i),
 
-with equality for all t at once where the events X_i = u_i follow one another in [0, 1] in the order of u as far as there
-is room. Integrated from L on this is the least of the rows. Max pooling is (5) of Salman et al. (NeurIPS 2019), and
+with equality for all t at once where the events X_i = u_i follow one another in [0, 1], in the order of u, as far as
+there is room. Integrated from L on this is the least of the rows. Max pooling is (5) of Salman et al. (2019), and
 disjoint windows are in their Corollary 4.3; maxima of affine functions over a box: Anderson et al. (2020).
 
 Rows do not rest on the derivation: for whatever coefficients t in [0, 1]
