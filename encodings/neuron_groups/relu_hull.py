@@ -35,7 +35,7 @@ def exact_hull(bounds: Array, directions: Array, triangles: bool = False) -> Hul
     k: see `hull_wrapping` for k > 3.
     """
     pieces = _Pieces(bounds, directions)
-    frames = [_Frame(*pieces.graph(g)) for g in np.flatnonzero(pieces.sound)]
+    frames = [_Frame(*pieces.graph(g)) for g in np.flatnonzero(pieces.sound).tolist()]
     parts = [frame.rows(found) for frame, found in zip(frames, _inner(frames), strict=True)]
     counts = [len(offsets) for _, offsets in parts]
     tables = [np.zeros((0, 2 * directions.shape[1])), *(table for table, _ in parts)]
