@@ -23,6 +23,7 @@ __all__ = ["hull_facets"]
 
 ZERO = 1e-9  # of a row scaled to a largest entry of 1, at points of size 1: the point is on the plane
 TOGETHER = 2**17  # hulls worked on at a time, times 4 for every dimension: each has more rays
+FEW_RAYS = 64  # of a hull up to which pairs of all hulls are looked at together
 MOST_PAIRS = 2**22  # pairs of rays, times points or third rays, worked on at a time
 
 
@@ -57,7 +58,8 @@ def _facets(sets: Sequence[Array]) -> list[Array]:
         on[:, i] = np.abs(value) <= ZERO
         if keep.all():
             continue
-        one, two = _adjacent(owner, on[:, :i], value > ZERO, ~keep, d - 2)
+        adjacent = _one_by_one if len(rays) > FEW_RAYS * count else _together
+        one, two = adjacent(owner, on[:, :i], value > ZERO, ~keep, d - 2)
         new = _unit(value[one, None] * rays[two] - value[two, None] * rays[one])
         touching = np.zeros((len(new), most), dtype=bool)
         touching[:, : i + 1] = _on(new, owner[one], points[:, : i + 1])
@@ -94,7 +96,27 @@ def _on(rays: Array, owner: Array, points: Array) -> Array:
     return found
 
 
-def _adjacent(owner: Array, on: Array, above: Array, below: Array, least: int) -> tuple[Array, Array]:
+def _one_by_one(owner: Array, on: Array, above: Array, below: Array, least: int) -> tuple[Array, Array]:
+    """`_together` for sets of many rays, by products of matrices, one set after another."""
+    parts = [(np.zeros(0, dtype=np.intp), np.zeros(0, dtype=np.intp))]
+    first = np.searchsorted(owner, np.arange(owner[-1] + 2))
+    for g in np.unique(owner[below]).tolist():
+        mine = slice(int(first[g]), int(first[g + 1]))
+        zeros = on[mine].astype(np.float32)
+        tops, bottoms = np.flatnonzero(above[mine]), np.flatnonzero(below[mine])
+        one, two = np.nonzero(zeros[tops] @ zeros[bottoms].T >= least)
+        one, two = tops[one], bottoms[two]
+        common = zeros[one] * zeros[two]
+        need, holding = common.sum(axis=1), np.zeros(len(one), dtype=np.intp)
+        step = max(1, MOST_PAIRS // len(zeros))
+        for p in range(0, len(one), step):
+            part = slice(p, p + step)
+            holding[part] = np.count_nonzero(common[part] @ zeros.T >= need[part, None] - 0.5, axis=1)
+        parts.append((one[holding == 2] + mine.start, two[holding == 2] + mine.start))
+    return np.concatenate([a for a, _ in parts]), np.concatenate([b for _, b in parts])
+
+
+def _together(owner: Array, on: Array, above: Array, below: Array, least: int) -> tuple[Array, Array]:
     """Pairs of adjacent rays of one set, (those `above` [T] bool, those `below`); on: [T, n] bool, points on them.
 
     owner: [T] ascending; least: points that two adjacent rays have in common at least.

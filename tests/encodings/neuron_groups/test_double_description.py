@@ -45,12 +45,13 @@ def test_points_in_a_plane_are_refused() -> None:
 
 
 def test_sets_do_not_mix(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each set has the facets that it has alone, in whatever company and portions."""
+    """Each set has the facets that it has alone, in whatever company and portions, and by either way to neighbours."""
     rng = np.random.default_rng(3)
     sets = [rng.integers(-2, 3, (int(n), 4)).astype(float) / 2.0 for n in rng.integers(9, 24, 9)]
     together = hull_facets(sets)
     monkeypatch.setattr(double_description, "MOST_PAIRS", 200)
-    for points, mine in zip(sets, together, strict=True):
+    for i, (points, mine) in enumerate(zip(sets, together, strict=True)):
+        monkeypatch.setattr(double_description, "FEW_RAYS", 64 * (i % 2))
         alone = hull_facets([points])[0]
         assert len(alone) == len(mine) and (mine[:, :-1] @ points.T + mine[:, -1:] > -1e-8).all()
         assert (np.abs(alone[:, None] - mine[None]).max(axis=2).min(axis=1) < 1e-9).all()
