@@ -25,6 +25,8 @@ def slopes(work: Work, stage: Stage, budget: Budget) -> None:
     if maxima_of(query):
         node = window_bounds(query, work.tree.root.node(0))
         work.tree.learn(Evidence.LINEAR, [], node.pre_lower, node.pre_upper)
+        if work.tree.closed:
+            return
     root = work.tree.root
     known = work.inherited(conjunctions=True)
     options = ascent(work.efforts.slopes, started + budget.left, conjunctions=True)

@@ -14,6 +14,7 @@ from onnx_models import model
 from random_instances import random_points
 from scipy.optimize import linprog
 
+from hypersplit.bab.verify import verify
 from hypersplit.encodings.neuron_groups.group_lp import GroupLP
 from hypersplit.encodings.neuron_groups.group_refinement import refine_by_groups
 from hypersplit.encodings.neuron_groups.windows import Maximum, maxima_of, window_bounds, window_rows
@@ -24,7 +25,6 @@ from hypersplit.instances.onnx.reader import network_from_bytes
 from hypersplit.instances.property import Case, InputSet, Polyhedron, Property
 from hypersplit.instances.query import Query, queries
 
-SIDE = 4
 FAR = 100.0  # beyond what margins reach: LPs with rows are given up where a bound is positive
 
 
@@ -46,8 +46,8 @@ def maximum_beside(k: int) -> Network:
     return network_from_bytes(model(nodes, (1, k)).SerializeToString())
 
 
-def pooled(seed: int, relu_first: bool = True, kernel: int = 2) -> Network:
-    """A convolution, a ReLU and max pooling in either order, and a dense layer; 4 x 4 inputs."""
+def pooled(seed: int, relu_first: bool = True, kernel: int = 2, side: int = 4) -> bytes:
+    """A convolution, a ReLU and max pooling in either order, and a dense layer; side x side inputs."""
     rng = np.random.default_rng(seed)
     nodes = [helper.make_node("Conv", ["x", "W", "b"], ["c"], pads=[1, 1, 1, 1])]
     pool = {"kernel_shape": [kernel, kernel], "strides": [2, 2], "pads": [0, 0, kernel - 2, kernel - 2]}
@@ -58,14 +58,14 @@ def pooled(seed: int, relu_first: bool = True, kernel: int = 2) -> Network:
     nodes += [helper.make_node("Flatten", ["p"], ["f"]), helper.make_node("MatMul", ["f", "head"], ["y"])]
     weights = {
         "W": (rng.normal(size=(2, 1, 3, 3)) / 2).astype(np.float32), "b": rng.normal(size=2).astype(np.float32) / 4,
-        "head": rng.normal(size=(8, 3)).astype(np.float32),
+        "head": rng.normal(size=(2 * (side // 2) ** 2, 3)).astype(np.float32),
     }  # fmt: skip
-    return network_from_bytes(model(nodes, (1, 1, SIDE, SIDE), weights).SerializeToString())
+    return model(nodes, (1, 1, side, side), weights).SerializeToString()
 
 
 def asked_pool(seed: int, radius: float = 0.4, **how: object) -> tuple[Query, Node]:
     """Outputs and negated outputs of such a network around a random image."""
-    network = pooled(seed, **how)  # type: ignore[arg-type]
+    network = network_from_bytes(pooled(seed, **how))  # type: ignore[arg-type]
     middle = np.random.default_rng(seed + 100).uniform(0.0, 1.0, network.input_size)
     rows = np.concatenate([np.eye(3), -np.eye(3)])
     return asked(network, middle - radius, middle + radius, rows)
@@ -219,3 +219,20 @@ def test_values_without_finite_bounds_have_no_rows() -> None:
     assert count and not len(window_rows(query, node))
     loose = window_bounds(query, node)
     assert not np.isnan(loose.pre_lower).any() and not np.isnan(loose.pre_upper).any()
+
+
+def test_verdicts_about_pooled_networks() -> None:
+    """A bit below what points reach is proved, by default and by rows in nodes; a bit above it there is a witness."""
+    raw = pooled(0, side=6)
+    network, rng = network_from_bytes(raw), np.random.default_rng(0)
+    middle, row = rng.uniform(0.0, 1.0, 36), rng.normal(size=3)
+    ends = middle - 0.05, middle + 0.05
+    lowest = float((network.evaluate(np.where(rng.random((4000, 36)) < 0.5, *ends)) @ row).min())
+    for reached, threshold in ((False, lowest - 0.2), (True, lowest + 0.02)):
+        case = Case(InputSet.box(*ends), (Polyhedron(row[None], np.array([threshold])),))
+        prop = Property((case,), 36, 3)
+        plain = verify(raw, prop, timeout=60.0, jobs=1, kernel="plain")
+        nodes = verify(
+            raw, prop, timeout=60.0, jobs=1, kernel="plain", method="split", rule="phases", node_bounds="rows"
+        )
+        assert plain.verdict == nodes.verdict == ("sat" if reached else "unsat")
