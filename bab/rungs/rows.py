@@ -1,7 +1,8 @@
 """The LP with rows of several neurons, made for the node's own region (k-ReLU; Singh et al. 2019).
 
 First the rows that the node inherits are separated at the LP's point; where they do not suffice, groups of its unstable
-ReLUs get octahedra of the node's own region, and their hulls' rows come in the same way. Rows that bind at the last
+ReLUs get octahedra of the node's own region, and their hulls' rows come in the same way, with those of pooling windows.
+Rows that bind at the last
 point are handed down. Bounds are the LP's safe dual ones (`encodings.neuron_groups.group_lp`).
 """
 
@@ -14,6 +15,7 @@ import numpy as np
 
 from ...encodings.linear.linear_bounds import LinearBoundOptions, bound
 from ...encodings.neuron_groups.group_lp import VIOLATED, GroupLP, group_rows
+from ...encodings.neuron_groups.windows import window_rows
 from ...encodings.slopes.group_rows import GroupRows
 from ...heuristics.efforts import RowRungEffort
 from ...heuristics.neuron_groups import Wanted
@@ -84,14 +86,15 @@ class RowRung:
         return point, lp.used if point is None else _binding(lp)
 
     def _rows(self, node: Node, deadline: float) -> GroupRows:
-        """Rows of groups of the node's unstable ReLUs that weigh most in the margins."""
+        """Rows of groups of the node's unstable ReLUs that weigh most in the margins, and of maxima."""
         plain = bound(self.query, node.batch, LinearBoundOptions(hidden=False))
         weights = np.nan_to_num(plain.multipliers[0]).max(axis=0)
 
         def groups(layer: int) -> Iterable[Array]:
             return self.wanted.of_layer(self.query, node, layer, self.effort.sizes, self.effort.groups, weights)
 
-        return group_rows(self.query, node, groups, ascent(self.effort.ascent), deadline=deadline)
+        found = group_rows(self.query, node, groups, ascent(self.effort.ascent), deadline=deadline)
+        return GroupRows.concatenate([found, window_rows(self.query, node)])
 
 
 def _binding(lp: GroupLP) -> Array:

@@ -2,7 +2,8 @@
 
 Small networks get the layer-wise relaxation (`encodings.group_refinement`), with inputs that go past a layer in the
 groups; larger ones rows from octahedral bounds by back-substitution with optimised slopes, separated by violation
-(`encodings.group_lp`). Either is rigorous. Cuts that bind for one disjunct stay in the LP for the next.
+(`encodings.group_lp`). Hulls of pooling windows (`encodings.windows`) are among the rows of both. Either is rigorous.
+Cuts that bind for one disjunct stay in the LP for the next.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import numpy as np
 from ...encodings.linear.bounds import Bounds
 from ...encodings.neuron_groups.group_lp import GroupLP, group_rows
 from ...encodings.neuron_groups.group_refinement import refine_by_groups
+from ...encodings.neuron_groups.windows import window_bounds, window_rows
 from ...encodings.slopes.group_rows import GroupRows
 from ...heuristics.efforts import GroupEffort
 from ...heuristics.neuron_groups import groups_with_inputs
@@ -90,6 +92,7 @@ def rows_for(
             chosen = within(k, known, effort.most_small, effort.variants)
             return [groups_with_inputs(query, known, k), *(g + start for g in chosen)]
 
-        return refine_by_groups(query, node, members, deadline)
-    options = ascent(effort.ascent)
-    return node, group_rows(query, node, lambda k: within(k, node, effort.most_large), options, deadline=deadline)
+        return refine_by_groups(query, node, members, deadline, windows=True)
+    options, node = ascent(effort.ascent), window_bounds(query, node)
+    found = group_rows(query, node, lambda k: within(k, node, effort.most_large), options, deadline=deadline)
+    return node, GroupRows.concatenate([found, window_rows(query, node)])

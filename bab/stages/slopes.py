@@ -1,4 +1,4 @@
-"""Stage `slopes`: hidden neurons' bounds at the root by optimised slopes."""
+"""Stage `slopes`: hidden neurons' bounds at the root by optimised slopes, on top of what pooling windows tell."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import logging
 import time
 
 from ...encodings.linear.linear_bounds import smallest_margins
+from ...encodings.neuron_groups.windows import maxima_of, window_bounds
 from ...encodings.slopes.optimised_bounds import tighten
 from ...heuristics.policy import Stage
 from ..run.budget import Budget
@@ -20,7 +21,13 @@ LOG = logging.getLogger(__name__)
 
 def slopes(work: Work, stage: Stage, budget: Budget) -> None:
     """Tighter bounds of the root's hidden neurons, and what they refute."""
-    started, query, root = time.monotonic(), work.query, work.tree.root
+    started, query = time.monotonic(), work.query
+    if maxima_of(query):
+        node = window_bounds(query, work.tree.root.node(0))
+        work.tree.learn(Evidence.LINEAR, [], node.pre_lower, node.pre_upper)
+        if work.tree.closed:
+            return
+    root = work.tree.root
     known = work.inherited(conjunctions=True)
     options = ascent(work.efforts.slopes, started + budget.left, conjunctions=True)
     bounds = tighten(query, root, known, options)

@@ -6,7 +6,10 @@ After Singh, Ganvir, Pueschel and Vechev (2019). Table 3, regions verified, step
     1-ReLU     triangle LP on the slopes' hidden bounds
     2-ReLU     the same with rows of pairs of ReLUs
     3-ReLU     the same with rows of pairs and triples
-               (these three on the first LPS instances of a network)
+    kPoly      hidden bounds neuron by neuron by LPs with the rows of pairs and triples found so far, those of the
+               second ReLU layer by branching over the phases of the first (LEAVES leaves a bound), then the LP with all
+               rows
+               (these four on the first LPS instances of a network)
     pairs      rows of pairs with multipliers in back-substitution, hidden bounds by them too: no LP
     area       the same, pairs being neighbours in the order of their triangles' areas, as kPoly groups them
     random     the same with any pairs, its baseline
@@ -32,6 +35,7 @@ from ...encodings.linear.reduction import kept_neurons, reduced, restrict
 from ...encodings.neuron_groups.group_ascent import refine_by_ascent
 from ...encodings.neuron_groups.group_lp import GroupLP, group_rows
 from ...encodings.neuron_groups.group_refinement import refine_by_groups
+from ...encodings.slopes.group_rows import GroupRows
 from ...encodings.slopes.optimised_bounds import OptimiseOptions, optimise, tighten
 from ...encodings.slopes.phase_bounds import disjunct_minima
 from ...heuristics.efforts import GroupEffort, RootRowsEffort
@@ -52,8 +56,11 @@ ROOT_ROWS = {  # steps that are a stage at the root, with its efforts
     "pairs": RootRowsEffort(rounds=0), "area": RootRowsEffort(rounds=0, wanted=Wanted("area")),
     "random": RootRowsEffort(rounds=0, wanted=Wanted("random")), "supposed": RootRowsEffort(),
 }  # fmt: skip
-STEPS = ("DeepPoly", "slopes", "1-ReLU", "2-ReLU", "3-ReLU", *ROOT_ROWS, "complete")
+STEPS = ("DeepPoly", "slopes", "1-ReLU", "2-ReLU", "3-ReLU", "kPoly", *ROOT_ROWS, "complete")
+BY_LPS = ("1-ReLU", "2-ReLU", "3-ReLU", "kPoly")
 VOLUMES = 1  # instances a network
+LEAVES = 16  # of the branching for either bound of a neuron of the second ReLU layer
+REFINED = 0.7  # share of the time that kPoly's hidden bounds may take
 LPS = 20  # instances a network that the steps with LPs are tried on
 COLUMNS = {
     "instance": str, "family": str, "step": str, "verdict": str, "open": int, "bound": float, "volume": float,
@@ -76,7 +83,7 @@ def _rows(settings: Settings, former: Sequence[Row]) -> Iterator[Row]:
         family = Path(network.source).stem if network.source else problem.family
         seen[family] = seen.get(family, 0) + 1
         for step in STEPS:
-            if (problem.name, step) not in done and (seen[family] <= LPS or not step.endswith("-ReLU")):
+            if (problem.name, step) not in done and (seen[family] <= LPS or step not in BY_LPS):
                 yield _verified(problem, network, prop, family, step, settings)
         for k in range(4) if seen[family] <= VOLUMES and len(prop.cases) == 1 else ():
             if (problem.name, f"volume {k}") not in done:
@@ -127,18 +134,33 @@ def _margins(query: Query, step: str, deadline: float) -> Array:
         outcome = refine_root(query, batch, found, deadline - time.monotonic(), ROOT_ROWS[step])
         margins[outcome.closed] = np.inf
         return np.full(query.disjuncts, np.inf) if outcome.empty else margins
-    node, most = batch.node(0), int(step[0])
     multipliers = np.maximum(found.multipliers[0], 0.0).max(axis=0)
-
-    def groups(k: int) -> list[Array]:
-        return [groups_of_layer(query, node, k, Grouping(size, GROUPS), multipliers) for size in range(2, most + 1)]
-
-    lp = GroupLP(query, node, group_rows(query, node, groups, ASCENT, deadline=deadline))
+    most = 3 if step == "kPoly" else int(step[0])
+    lp = _program(query, batch.node(0), multipliers, most, deadline, step == "kPoly")
     for d in left:
         margins[d] = max(margins[d], lp.minimise(d, deadline).bound)
         if not margins[d] > 0.0:  # one open disjunct is enough
             break
     return margins
+
+
+def _program(query: Query, node: Node, multipliers: Array, most: int, deadline: float, refined: bool) -> GroupLP:
+    """The LP with rows of groups of up to so many neurons, hidden bounds refined with these rows where it is asked."""
+
+    def groups(k: int, known: Node) -> list[Array]:
+        return [groups_of_layer(query, known, k, Grouping(size, GROUPS), multipliers) for size in range(2, most + 1)]
+
+    def members(k: int, known: Node) -> list[Array]:
+        return [rows + query.slices[k - 1].start for rows in groups(k, known)]
+
+    parts = [GroupRows.none()]
+    if refined:
+        until = time.monotonic() + REFINED * (deadline - time.monotonic())
+        node, pool = refine_by_groups(query, node, members, until, options=ASCENT, leaves=LEAVES)
+        parts.append(pool)
+    finished = {int(k) for k in np.searchsorted([s.stop for s in query.slices], parts[-1].neurons[:, 0], "right") + 1}
+    rest = group_rows(query, node, lambda k: [] if k in finished else groups(k, node), ASCENT, deadline=deadline)
+    return GroupLP(query, node, GroupRows.concatenate([*parts, rest]))
 
 
 def _of_volume(problem: Problem, network: Network, prop: Property, family: str, k: int) -> Row:

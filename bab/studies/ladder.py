@@ -5,12 +5,14 @@ A question is the disjunct of an instance that optimised root bounds leave most 
     2-layer        walks of two layers back, from intervals
     greedy         parallel lines everywhere (Fast-Lin), LP-GREEDY
     dual           the greedy dual's multipliers, valued with triangles in place of lines
+    dual-best      the same dual after DUAL_STEPS supergradient steps, from there; LP-LAST's value is the best there is
     linear         the lower line that is nearer (CROWN, DeepPoly)
     slopes-last    optimised slopes for the margins, hidden bounds linear
     slopes         optimised slopes for hidden bounds and margins
     LP-LAST        triangle LP for the margins, hidden bounds greedy
     linear+LP      triangle LP for the margins, hidden bounds linear
     slopes+LP      triangle LP for the margins, hidden bounds by slopes
+    windows        the same with the bounds and rows of maxima over the boxes of their entries, as in pooling windows
     LP-ALL         triangle LPs for every hidden bound, from those by slopes on, and then for the margins; no limit of
                    time cuts it off unless the user gives one
     pairs          rows of pairs of ReLUs with multipliers in back-substitution, for hidden bounds too
@@ -31,11 +33,14 @@ from typing import Any
 import numpy as np
 
 from ...encodings.layerwise.decoupling import decoupled
+from ...encodings.layerwise.dual_ascent import best_multipliers
 from ...encodings.layerwise.greedy_dual import dual_bound, greedy_multipliers
 from ...encodings.layerwise.lp_steps import lp_all_node
 from ...encodings.linear.bounds import Bounds
 from ...encodings.linear.linear_bounds import LinearBoundOptions, bound
 from ...encodings.milp.close import MilpOptions, close
+from ...encodings.neuron_groups.group_lp import GroupLP
+from ...encodings.neuron_groups.windows import window_bounds, window_rows
 from ...encodings.programs.lp import TriangleLP
 from ...encodings.slopes.optimised_bounds import OptimiseOptions, optimise, tighten
 from ...encodings.slopes.phase_bounds import disjunct_minima
@@ -50,14 +55,15 @@ from .frame import Findings, Row, Settings, Study, new_figure
 __all__ = ["STEPS", "STUDY"]
 
 STEPS = (
-    "IBP", "2-layer", "greedy", "dual", "linear", "slopes-last", "slopes", "LP-LAST", "linear+LP", "slopes+LP",
-    "LP-ALL", "pairs", "partial-16", "partial-48",
+    "IBP", "2-layer", "greedy", "dual", "dual-best", "linear", "slopes-last", "slopes", "LP-LAST", "linear+LP",
+    "slopes+LP", "windows", "LP-ALL", "pairs", "partial-16", "partial-48",
 )  # fmt: skip
 COLUMNS = {
     "instance": str, "family": str, "step": str, "unstable": int, "bound": float, "upper": float, "seconds": float,
 }  # fmt: skip
 DEPTHS = {"IBP": 1, "2-layer": 2}
 HIDDEN_ITERATIONS, MARGIN_ITERATIONS = 10, 40  # of optimised slopes
+DUAL_STEPS = 300
 STARTS, ATTACK_STEPS = 32, 60
 
 
@@ -94,8 +100,8 @@ class _Root:
         if name in DEPTHS:
             (known, least), seconds = _timed(lambda: decoupled(self.query, self.batch.node(0), DEPTHS[name]))
             return float(self.query.per_disjunct(least[None])[0, self.disjunct]), seconds, self._unstable(known.batch)
-        if name == "dual":
-            value, spent = _timed(self._dual)
+        if name.startswith("dual"):
+            value, spent = _timed(lambda: self._dual(DUAL_STEPS if name == "dual-best" else 0))
             return value, self.greedy_seconds + spent, self._unstable(self.greedy)
         if name == "greedy":
             return self._margin(self.greedy), self.greedy_seconds, self._unstable(self.greedy)
@@ -111,6 +117,9 @@ class _Root:
         if name == "pairs":
             (value, left), spent = _timed(lambda: self._by_pairs(known))
             return value, before + spent, left
+        if name == "windows":
+            (value, left), spent = _timed(lambda: self._by_windows(known))
+            return value, before + spent, left
         if name == "LP-ALL":
             known, spent = _timed(lambda: self._all_by_lp(known))
             before += spent
@@ -122,10 +131,17 @@ class _Root:
         lp, spent = _timed(lambda: TriangleLP(self.query, known.node(0)).minimise(self.disjunct, self.seconds))
         return lp.bound, before + spent, unstable
 
-    def _dual(self) -> float:
+    def _dual(self, steps: int) -> float:
+        """The better of the rows' bounds, by greedy multipliers or after so many steps from them."""
+        deadline = time.monotonic() + self.seconds
         node = replace(self.batch, pre_lower=self.greedy.pre_lower, pre_upper=self.greedy.pre_upper).node(0)
         rows = range(self.query.starts[self.disjunct], self.query.starts[self.disjunct + 1])
         found = [dual_bound(self.query, node, row, greedy_multipliers(self.query, node, row)) for row in rows]
+        if steps:
+            found += [
+                dual_bound(self.query, node, row, best_multipliers(self.query, node, row, steps, deadline))
+                for row in rows
+            ]
         return max(found)
 
     def _hidden(self, name: str) -> tuple[Bounds, float]:
@@ -139,6 +155,13 @@ class _Root:
     def _all_by_lp(self, batch: Batch) -> Batch:
         found, _ = lp_all_node(self.query, batch.node(0), time.monotonic() + self.cut)
         return replace(batch, pre_lower=found.pre_lower[None], pre_upper=found.pre_upper[None])
+
+    def _by_windows(self, batch: Batch) -> tuple[float, int]:
+        node = window_bounds(self.query, batch.node(0))
+        if (node.pre_lower > node.pre_upper).any():
+            return np.inf, 0
+        lp = GroupLP(self.query, node, window_rows(self.query, node))
+        return lp.minimise(self.disjunct, time.monotonic() + self.seconds).bound, self._unstable(node.batch)
 
     def _by_pairs(self, batch: Batch) -> tuple[float, int]:
         plain = bound(self.query, batch, LinearBoundOptions(hidden=False))

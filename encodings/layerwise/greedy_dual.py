@@ -1,4 +1,4 @@
-"""The Lagrangian dual of the layer-wise relaxation (C) of Salman et al. (NeurIPS 2019), (8)-(9), and its greedy pass.
+"""The Lagrangian duals of Salman et al. (NeurIPS 2019), (8)-(11), and their greedy pass (47)-(48).
 
 For a row m = w x + b of the margins, with lines or hulls below_v <= act <= above_v of every layer v,
 
@@ -8,6 +8,16 @@ For a row m = w x + b of the margins, with lines or hulls below_v <= act <= abov
 is at most the least m for *any* mu and any low, high >= 0: the minimum falls apart into one over each value's and one
 over each pre-activation's interval, where the function of a ReLU has its kinks at the ends and at 0. The best
 multipliers give the linear program's optimum (strong duality, Theorem 4.1).
+
+With the hull of each graph for below and above this is the dual of the original problem, too, Dvijotham et al.'s (2018)
+
+    g_O(mu, lambda) = b + min over boxes of  w x + sum_v [ mu_v (z_v - sum_s W_vs x_s - b_v)
+                                                           + lambda_v (x_v - act(z_v)) ],
+
+at low = (lambda)-, high = (lambda)+: a linear function of z and act(z) is as small over the graph as over its hull
+(31), so the two duals have the same optimum (Theorem 4.2). A ReLU's hull is its triangle; of a curve's hull the lines
+of slope mu / lambda are taken: with them nothing is left of z but the least of mu z - lambda act(z) itself, the
+conjugate (28).
 
 The greedy pass (47) takes one line above and one below and goes back from the last layer,
 
@@ -24,12 +34,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...instances.batch import Node
-from ...instances.network import Array, value_range
+from ...instances.network import Array, curved, value_range
 from ...instances.query import Query
 from ...instances.rounding import UNDERFLOW, UP, gamma
 from ..linear.relaxations import Lines, lines
+from ..relaxations.envelopes import sloped
 
-__all__ = ["Multipliers", "dual_bound", "greedy_multipliers"]
+__all__ = ["Multipliers", "dual_bound", "greedy_multipliers", "pulled_back"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,6 +50,11 @@ class Multipliers:
     affine: Array  # mu, of z = sum W x + b; any
     low: Array  # of below(z) <= x, >= 0
     high: Array  # of x <= above(z), >= 0
+
+    @staticmethod
+    def signed(mu: Array, lam: Array) -> Multipliers:
+        """Those of g_O, with lambda of any sign."""
+        return Multipliers(mu, np.maximum(-lam, 0.0), np.maximum(lam, 0.0))
 
 
 def greedy_multipliers(query: Query, node: Node, row: int, slopes: str = "parallel") -> list[Multipliers]:
@@ -65,7 +81,7 @@ def dual_bound(
 ) -> float:
     """Lower bound of one row of the margins on the node's box from any multipliers, rounding subtracted.
 
-    slopes: None for a ReLU's triangle, whose lower side is max(0, z), or the rule of a single line as in
+    slopes: None for hulls, such as a ReLU's triangle, whose lower side is max(0, z), or the rule of single lines as in
     `greedy_multipliers`. Multipliers low and high below 0 count as 0. Half-spaces and balls are not used.
     -inf where numbers are not finite.
     """
@@ -95,6 +111,19 @@ def dual_bound(
     return float(value) if np.isfinite(value) else -np.inf
 
 
+def pulled_back(query: Query, row: int, mus: list[Array]) -> list[Array]:
+    """[size] of the input and each hidden layer: sum_u W_uv' mu_u - w_v, the lambda_v of (43) for v >= 1.
+
+    With these for the multipliers of x_v nothing is left of its own coefficient, and mu alone is free.
+    """
+    last = query.network.layers[-1]
+    found = [np.zeros(size) for size in query.network.sizes[:-1]]
+    _pull(found, last.sources, [-_dense_row(w, row) for w in last.weights])
+    for layer, mu in zip(query.network.layers[:-1], mus, strict=True):
+        _pull(found, layer.sources, [np.asarray(w.T @ mu) for w in layer.weights])
+    return found
+
+
 def _pull(into: list[Array], sources: tuple[int, ...], parts: list[Array]) -> None:
     """Add to the numbers of each value that is read."""
     for s, part in zip(sources, parts, strict=True):
@@ -118,7 +147,11 @@ def _over_interval(
     kind: str, ends: tuple[Array, Array], mu: Array, low: Array, high: Array, slopes: str | None
 ) -> tuple[Array, Array]:
     """(min over z in [l, u] of mu z + low below(z) - high above(z), sum of the sizes of its terms), elementwise."""
-    line = lines(kind, *ends, slopes or "adaptive")
+    if slopes is None and curved(kind):
+        lam = high - low
+        line = sloped(kind, *ends, np.divide(mu, lam, out=np.zeros_like(mu), where=lam != 0.0))
+    else:
+        line = lines(kind, *ends, slopes or "adaptive")
     curve = kind == "relu" and slopes is None
     values, sizes = np.full(mu.shape, np.inf), np.zeros(mu.shape)
     for z in (*ends, np.clip(np.zeros_like(mu), *ends)):

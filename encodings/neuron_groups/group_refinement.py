@@ -5,7 +5,7 @@ every octahedral direction, then the rows of its hull, as kPoly does (Singh, Gan
 may hold inputs that go past the layer, as pre-activations that no ReLU changes: for max(a, b) = b + ReLU(a - b) the
 group {a - b, b} makes the relaxation exact, and so it is for maxima nested to any depth (Mao, Zhang and Vechev 2024),
 which no relaxation of single neurons is. The price is an LP for every direction of every group: a tool for small
-networks and for study.
+networks and for study. Where it is asked for, hulls of whole maxima (`windows`) join them.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from ...instances.network import Array
 from ...instances.query import Query
 from ...instances.rounding import UP, gamma
 from ...instances.sparse import sp
+from ..programs.branched_bounds import tighten_by_branching
 from ..programs.lp import tighten_layer
 from ..programs.scip import failed
 from ..programs.triangles import Triangles
@@ -34,6 +35,7 @@ from .group_lp import (
     rows_of_bounds,
     rows_of_groups,
 )
+from .windows import window_bounds, window_rows
 
 __all__ = ["refine_by_groups"]
 
@@ -42,21 +44,27 @@ Members = Callable[[int, Node], Iterable[Array]]  # of a layer: arrays [G, K] of
 
 def refine_by_groups(
     query: Query, node: Node, members: Members, deadline: float = np.inf, exact: int = EXACT,
-    options: OptimiseOptions | None = None,
+    options: OptimiseOptions | None = None, windows: bool = False, leaves: int = 0,
 ) -> tuple[Node, GroupRows]:  # fmt: skip
     """The node with tighter pre-activation bounds, and the rows of all groups.
 
     members(k, node): for layer k, given the bounds found so far; flat neurons of that layer, and query.neurons + i for
     input i. deadline: time.monotonic() from which on the rest keeps its bounds and gets no rows. options: octahedral
-    bounds by back-substitution with such an ascent instead of LPs; for groups without inputs.
+    bounds by back-substitution with such an ascent instead of LPs; for groups without inputs. windows: with the bounds
+    and rows of maxima over their entries' boxes. leaves: of the trees of LPs that refine the second ReLU layer's bounds
+    (`branched_bounds`), as kPoly does by a MILP; 0: LPs alone, as for every other layer.
     """
     node = replace(node, pre_lower=node.pre_lower.copy(), pre_upper=node.pre_upper.copy())
     triangles, parts = Triangles(query, node), [GroupRows.none()]
     for k, (kind, part) in enumerate(zip(query.kinds, query.slices, strict=True), start=1):
+        if windows:
+            node = window_bounds(query, node)
         triangles.set_node(node)
         unstable = np.flatnonzero((node.pre_lower[part] < 0.0) & (node.pre_upper[part] > 0.0))
         if kind == "relu" and k > 1 and len(unstable) and time.monotonic() < deadline:
             tighten_layer(triangles, k, unstable, node, deadline)
+            if leaves and query.kinds[:k].count("relu") == 2:
+                _branch(query, node, k, deadline, leaves)
         if (node.pre_lower > node.pre_upper).any():
             break
         chosen = [_alive(query, node, groups) for groups in members(k, node)] if kind == "relu" else []
@@ -77,11 +85,20 @@ def refine_by_groups(
                 )  # fmt: skip
         triangles.add_neurons(k, np.ones(part.stop - part.start, dtype=bool), node)
         triangles.set_node(node)
+        if windows:
+            mine.append(window_rows(query, node, (k,)))
         columns = member_columns(query, triangles)
         for rows in mine:
             add_group_rows(triangles, node, columns, rows)
         parts += mine
     return node, GroupRows.concatenate(parts)
+
+
+def _branch(query: Query, node: Node, k: int, deadline: float, leaves: int) -> None:
+    """Bounds of layer k's unstable neurons by branching, in place."""
+    low, high = node.pre_lower[query.slices[k - 1]], node.pre_upper[query.slices[k - 1]]  # views
+    unstable = np.flatnonzero((low < 0.0) & (high > 0.0))
+    low[unstable], high[unstable] = tighten_by_branching(query, node, k, unstable, deadline, leaves)
 
 
 def _alive(query: Query, node: Node, groups: Array) -> Array:

@@ -7,8 +7,9 @@ vertices come from `enumerate_vertices`, and the facets of all of them together 
 rest on these floats: `raised` proves them, piece by piece.
 
 With all octahedral rows of zonotopes, a hull has 10 facets for k = 2 that triangles do not imply, and 440 for k = 3
-(1,360 and 80 groups a second; cdd, vertices and facets in floating point: 3,800 and 34). k = 4 with the octagons' rows
-alone took 16 s for its 10,700 facets, and with all rows is out of reach. A stable neuron halves the pieces.
+(one hull after another 1,360 and 80 groups a second; cdd, vertices and facets in floating point: 3,800 and 34; the
+pairs of 400 groups together, as here, are 3.6 times as many a second). k = 4 with the octagons' rows alone took 16 s
+for its 10,700 facets, and with all rows is out of reach. A stable neuron halves the pieces.
 """
 
 from __future__ import annotations
@@ -35,14 +36,13 @@ def exact_hull(bounds: Array, directions: Array, triangles: bool = False) -> Hul
     k: see `hull_wrapping` for k > 3.
     """
     pieces = _Pieces(bounds, directions)
-    parts = []
-    for g in np.flatnonzero(pieces.sound).tolist():
-        points, unstable = pieces.graph(g)
-        normals, offsets = _facets(points[:, unstable])
-        table = np.zeros((len(normals), points.shape[1]))
-        table[:, unstable] = normals
-        parts.append(scaled_rows(np.full(len(table), g), table, offsets, bounds))
-    rows = distinct(HullRows.concatenate([_stable(bounds, directions), *parts]), bounds)
+    frames = [_Frame(*pieces.graph(g)) for g in np.flatnonzero(pieces.sound).tolist()]
+    parts = [frame.rows(found) for frame, found in zip(frames, _inner(frames), strict=True)]
+    counts = [len(offsets) for _, offsets in parts]
+    tables = [np.zeros((0, 2 * directions.shape[1])), *(table for table, _ in parts)]
+    offsets = np.concatenate([np.zeros(0), *(own for _, own in parts)])
+    facets = scaled_rows(np.repeat(np.flatnonzero(pieces.sound), counts), np.concatenate(tables), offsets, bounds)
+    rows = distinct(HullRows.concatenate([_stable(bounds, directions), facets]), bounds)
     if not triangles:
         rows = rows[beyond_triangles(rows, bounds)]
     return raised(rows, pieces.vertices, pieces.group, pieces.phases)
@@ -92,30 +92,50 @@ def _stable(bounds: Array, directions: Array) -> HullRows:
     return HullRows(np.tile(group, 2), np.vstack([z, -z]), np.vstack([unit, -unit]), np.zeros(2 * len(group)))
 
 
-def _facets(points: Array) -> tuple[Array, Array]:
-    """(normals [R, d], offsets [R]) of the rows normals @ x + offsets >= 0 of the hull of points [N, d].
+class _Frame:
+    """Points [N, 2k], scaled and centred, in coordinates that span the subspace that they lie in.
 
-    Where the points lie in a subspace: the facets in coordinates that span it, and the others' equations as pairs.
+    unstable: [2k] bool, the coordinates to look at.
     """
-    low, high = points.min(axis=0), points.max(axis=0)
-    centre, size = (low + high) / 2.0, (high - low) / 2.0
-    size = np.where(size > POINT * np.abs(centre), size, 1.0)
-    scaled = (points - centre) / size
-    free, bound, weights = _coordinates(scaled)
-    equations = np.zeros((len(bound), points.shape[1]))
-    equations[:, free] = weights
-    equations[np.arange(len(bound)), bound] = -1.0
-    facets, inner = np.zeros((0, points.shape[1])), np.zeros(0)
-    if len(free):
-        found = hull_facets(np.unique(scaled[:, free].round(12), axis=0))
-        facets, inner = np.zeros((len(found), points.shape[1])), found[:, -1]
-        facets[:, free] = found[:, :-1]
-    # an equation's rows must hold at every point, those that are off the plane by rounding included
-    off = scaled @ equations.T
-    rows = np.vstack([facets, equations, -equations])
-    offsets = np.concatenate([inner, -off.min(axis=0, initial=np.inf), off.max(axis=0, initial=-np.inf)])
-    rows = rows / size
-    return rows, offsets - rows @ centre
+
+    def __init__(self, points: Array, unstable: Array) -> None:
+        self.unstable, points = unstable, points[:, unstable]
+        low, high = points.min(axis=0), points.max(axis=0)
+        self.centre, size = (low + high) / 2.0, (high - low) / 2.0
+        self.size = np.where(size > POINT * np.abs(self.centre), size, 1.0)
+        self.scaled = (points - self.centre) / self.size
+        self.free, bound, weights = _coordinates(self.scaled)
+        self.equations = np.zeros((len(bound), points.shape[1]))
+        self.equations[:, self.free] = weights
+        self.equations[np.arange(len(bound)), bound] = -1.0
+
+    @property
+    def inner(self) -> Array:
+        """The points in these coordinates, each once."""
+        return np.asarray(np.unique(self.scaled[:, self.free].round(12), axis=0))
+
+    def rows(self, found: Array) -> tuple[Array, Array]:
+        """(normals [R, 2k], offsets [R]) of the rows normals @ x + offsets >= 0: the facets `found` of the inner
+        points, and the other coordinates' equations as pairs."""
+        facets = np.zeros((len(found), len(self.centre)))
+        facets[:, self.free] = found[:, :-1]
+        # an equation's rows must hold at every point, those that are off the plane by rounding included
+        off = self.scaled @ self.equations.T
+        rows = np.vstack([facets, self.equations, -self.equations]) / self.size
+        ends = -off.min(axis=0, initial=np.inf), off.max(axis=0, initial=-np.inf)
+        table = np.zeros((len(rows), len(self.unstable)))
+        table[:, self.unstable] = rows
+        return table, np.concatenate([found[:, -1], *ends]) - rows @ self.centre
+
+
+def _inner(frames: list[_Frame]) -> list[Array]:
+    """Facets of every frame's inner points; those of equal dimensions are found together."""
+    found = [np.zeros((0, 1))] * len(frames)
+    for d in {len(frame.free) for frame in frames} - {0}:
+        some = [i for i, frame in enumerate(frames) if len(frame.free) == d]
+        for i, facets in zip(some, hull_facets([frames[i].inner for i in some]), strict=True):
+            found[i] = facets
+    return found
 
 
 def _coordinates(points: Array) -> tuple[list[int], list[int], Array]:

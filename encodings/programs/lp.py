@@ -30,7 +30,7 @@ from ..linear.norm_ball_bounds import outward, tangents
 from .scip import failed
 from .triangles import Triangles
 
-__all__ = ["LPBound", "TriangleLP", "tighten", "tighten_layer"]
+__all__ = ["LPBound", "TriangleLP", "lowered", "tighten", "tighten_layer"]
 
 Index = NDArray[np.intp]
 
@@ -249,7 +249,7 @@ def tighten_layer(
         status = lp.solve(deadline - time.monotonic(), dual=False)
         if failed(status):
             return
-        value = _less(lp.lower_bound(lp.multipliers(), sign * dense[i], sign * float(bias[i])), layer)
+        value = lowered(lp.lower_bound(lp.multipliers(), sign * dense[i], sign * float(bias[i])), layer)
         if sign > 0.0:
             low[j] = max(low[j], value)
         else:
@@ -263,7 +263,7 @@ def tighten_layer(
             return
 
 
-def _less(value: float, layer: Layer) -> float:
+def lowered(value: float, layer: Layer) -> float:
     """A bound of the layer's floats, lowered to one of the exact layer."""
     return value - layer.bias_error * UP - abs(value) * FEW_ROUNDINGS
 

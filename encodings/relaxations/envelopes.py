@@ -28,7 +28,7 @@ from ...instances.network import Array
 from ...instances.rounding import CURVE_VALUE, ROUND_UP
 from .lines import Lines
 
-__all__ = ["supports"]
+__all__ = ["sloped", "supports"]
 
 HALVINGS = 54  # of a concave piece: its width times 2^-54 is left
 GRID, ZOOMS = 13, 7  # points on either side of `at`; each zoom keeps two gaps of twelve
@@ -55,13 +55,36 @@ def supports(kind: str, lower: Array, upper: Array, at: Array) -> Lines:
     kind: a curve's name; lower <= at <= upper, finite, of equal shapes. What is not finite gets lines that are not.
     Raises ValueError for a name of no curve.
     """
-    told, shape = curve(kind), lower.shape
+    (above, below), shape = _sides(kind), lower.shape
     flat = [np.asarray(a, dtype=np.float64).reshape(-1) for a in (lower, upper, at)]
-    above = _Side(told.value, told.slope, tuple(not c for c in told.convex), told.bends)
-    below = _Side(lambda z: -told.value(z), lambda z: -told.slope(z), told.convex, told.bends)
     with np.errstate(over="ignore", invalid="ignore"):
         upper_line, lower_line = _line_above(above, *flat), _line_above(below, *flat)
     return Lines(*(a.reshape(shape) for a in (-lower_line[0], -lower_line[1], *upper_line)))
+
+
+def sloped(kind: str, lower: Array, upper: Array, slope: Array) -> Lines:
+    """Lines of given slopes that enclose the curve on [lower, upper] and touch it, elementwise.
+
+    slope: of both lines; what is steeper than the curve by more than 1 is cut there, and such lines touch it at ends.
+    Else as `supports`.
+    """
+    (above, below), shape = _sides(kind), lower.shape
+    low, high, slope = (np.asarray(a, dtype=np.float64).reshape(-1) for a in (lower, upper, slope))
+    with np.errstate(over="ignore", invalid="ignore"):
+        ends = [above.slope(z) for z in (low, high, *(np.clip(bend, low, high) for bend in above.bends))]
+        most = 1.0 + np.abs(ends).max(axis=0)  # a slope is extreme at an end or at a bend
+        slope = np.clip(slope, -most, most)
+        intercepts = -_intercept(below, -slope, low, high), _intercept(above, slope, low, high)
+    return Lines(*(a.reshape(shape) for a in (slope, intercepts[0], slope, intercepts[1])))
+
+
+def _sides(kind: str) -> tuple[_Side, _Side]:
+    """The curve as it is, for the line above it, and its negative."""
+    told = curve(kind)
+    return (
+        _Side(told.value, told.slope, tuple(not c for c in told.convex), told.bends),
+        _Side(lambda z: -told.value(z), lambda z: -told.slope(z), told.convex, told.bends),
+    )
 
 
 def _line_above(side: _Side, lower: Array, upper: Array, at: Array) -> tuple[Array, Array]:

@@ -14,6 +14,7 @@ A pool's rows are those of the root: its nodes inherit them all. What no node ha
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 
@@ -41,6 +42,12 @@ class LayerRows:
     y_rows: sp.csr_array
     constants: Array  # [R]
 
+    @cached_property
+    def place(self) -> Array | slice:
+        """The slots as an index: of neighbours, which is what they are at first, without copies."""
+        one_by_one = len(self.slots) > 0 and bool((np.diff(self.slots) == 1).all())
+        return slice(int(self.slots[0]), int(self.slots[-1]) + 1) if one_by_one else self.slots
+
     def restricted(self, live: Array, dtype: type) -> LayerRows:
         """The same over some of the neurons; rows that name others are left out."""
         size = len(self.z.indptr) - 1
@@ -53,11 +60,11 @@ class LayerRows:
 
     def above(self, multipliers: Array) -> Array:
         """[P, n] mu B for mu [P, slots of the pool]."""
-        return np.ascontiguousarray((self.y @ multipliers[:, self.slots].T).T)
+        return np.ascontiguousarray((self.y @ multipliers[:, self.place].T).T)
 
     def below(self, multipliers: Array) -> Array:
         """[P, n] mu A."""
-        return np.ascontiguousarray((self.z @ multipliers[:, self.slots].T).T)
+        return np.ascontiguousarray((self.z @ multipliers[:, self.place].T).T)
 
     def values(self, z: Array, y: Array) -> Array:
         """[P, R] left-hand sides."""
@@ -68,7 +75,7 @@ class LayerRows:
 
         reach: [1, n] or [P, n], largest size of the neurons' pre-activations, and so of their activations.
         """
-        mine = multipliers[:, self.slots]
+        mine = multipliers[:, self.place]
         constants = mine @ self.constants
         most = int(max(np.diff(self.y.indptr).max(initial=0), np.diff(self.z.indptr).max(initial=0)))
         sizes = ((abs(self.y) + abs(self.z)) @ mine.T).T

@@ -334,7 +334,7 @@ class Ascent:
         """Coefficients [P, live] of a layer's values with what rows over them take; constants are updated."""
         if rows is None:
             return a
-        constants -= self.mus[:, rows.slots] @ rows.constants
+        constants -= self.mus[:, rows.place] @ rows.constants
         return np.asarray(a - rows.above(self.mus))
 
     def _below(self, rows: LayerRows | None, a: Array) -> Array:
@@ -346,8 +346,8 @@ class Ascent:
         if (rows := self.rows.get(v)) is None:
             return
         unit = self.units.setdefault(-v, MULTIPLIERS * np.abs(a).mean(axis=1)[:, None])
-        mine = self.mus[:, rows.slots] + rate * unit * self._direction(-v, -rows.values(z, value), t)
-        self.mus[:, rows.slots] = np.maximum(mine, FLOAT(0.0))
+        mine = self.mus[:, rows.place] + rate * unit * self._direction(-v, -rows.values(z, value), t)
+        self.mus[:, rows.place] = np.maximum(mine, FLOAT(0.0))
 
     def _pushed(self, values: list[Array], t: int, rate: float) -> None:
         """What else may be ascended, given the values of x* pushed forward; here nothing is."""

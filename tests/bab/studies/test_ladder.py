@@ -34,7 +34,8 @@ def test_quick_ladder(tmp_path: Path, capsys: Captured) -> None:
         assert max(value for step, value in bounds.items() if not step.startswith("partial")) <= upper.pop() + 1e-9
         order = [
             ("linear", "slopes-last"), ("slopes-last", "linear+LP"), ("greedy", "LP-LAST"), ("LP-LAST", "LP-ALL"),
-            ("slopes+LP", "LP-ALL"), ("IBP", "2-layer"),
+            ("slopes+LP", "LP-ALL"), ("IBP", "2-layer"), ("greedy", "dual"), ("dual", "dual-best"),
+            ("dual-best", "LP-LAST"), ("slopes+LP", "windows"),
         ]  # fmt: skip
         for worse, better in order:
             assert bounds[worse] <= bounds[better] + 1e-6 * (1.0 + abs(bounds[worse]))

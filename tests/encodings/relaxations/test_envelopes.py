@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from wide_curves import WIDE, wide_curve
 
-from hypersplit.encodings.relaxations.envelopes import supports
+from hypersplit.encodings.relaxations.envelopes import sloped, supports
 from hypersplit.encodings.relaxations.lines import Lines
 from hypersplit.instances.network import Array
 
@@ -39,6 +39,23 @@ def test_no_line_is_crossed(kind: str) -> None:
     value = wide_curve(kind, z)
     assert (found.upper_slope * z + found.upper_intercept >= value).all()
     assert (found.lower_slope * z + found.lower_intercept <= value).all()
+
+
+@pytest.mark.skipif(np.finfo(WIDE).nmant <= 52, reason="no extended precision on this platform")
+@pytest.mark.parametrize("kind", KINDS)
+def test_lines_of_given_slopes_enclose_and_touch(kind: str) -> None:
+    """In extended precision without a tolerance, however steep; the nearest of 401 points is hardly off the line."""
+    lower, upper, _ = intervals(np.random.default_rng(4), 60)
+    rng = np.random.default_rng(5)
+    slope = rng.normal(size=len(lower)) * 10.0 ** rng.uniform(-3, 3, len(lower))
+    found = Lines(*(np.asarray(a, dtype=WIDE) for a in sloped(kind, lower, upper, slope)))
+    share = np.linspace(0, 1, 401, dtype=WIDE)[:, None]
+    z = np.clip(np.concatenate([lower * (1 - share) + upper * share, np.array([[0]]) + 0 * lower]), lower, upper)
+    value = wide_curve(kind, z)
+    over, under = found.upper_slope * z + found.upper_intercept, found.lower_slope * z + found.lower_intercept
+    assert (over >= value).all() and (under <= value).all()
+    off = 1e-3 * (1.0 + np.abs(value).max(axis=0)) * np.maximum(1.0, upper - lower)
+    assert ((over - value).min(axis=0) <= off).all() and ((value - under).min(axis=0) <= off).all()
 
 
 @pytest.mark.parametrize("kind", KINDS)
