@@ -20,7 +20,7 @@ import numpy as np
 from ..errors import NetworkError, UnsupportedOperatorError
 from ..expressions.affine import Builder, Expression
 from ..expressions.element_types import check_constant, result_type, rounding
-from ..expressions.node import Constant, Node, Sequence, Value
+from ..expressions.node import Constant, Node, Sequence, Value, Withheld
 from ..files import read_model_bytes
 from ..network import Network, Port
 from ..operators.softmax import readout_of
@@ -117,6 +117,8 @@ class _Reader:
             out = self._tensor(name)
             if out is None:
                 raise NetworkError(f"its output {name!r} is not computed by any node")
+            if isinstance(out, Withheld):
+                raise UnsupportedOperatorError(f"its output {name!r} is {out.why}; choose others with --output NAME")
             if isinstance(out, Sequence):
                 raise UnsupportedOperatorError(f"its output {name!r} is a sequence; supported are tensors")
             constant = Node("", {}, (out,), 1, self.opset, self.builder)
