@@ -1,4 +1,4 @@
-"""Queries about two networks that are nearly one, small enough for the oracle: how far their first outputs are apart."""
+"""How far apart are the first outputs of two networks that are nearly one? Queries small enough for the oracle."""
 
 from __future__ import annotations
 
@@ -32,7 +32,8 @@ def near_pair(seed: int, sizes: tuple[int, ...] = SIZES, change: float = 0.125, 
     weights = [rounded(rng.normal(size=shape)) for shape in shapes]
     biases = [rounded(0.3 * rng.normal(size=shape[0])) for shape in shapes]
     others = [w + rounded(rng.uniform(-change, change, w.shape)) for w in weights]
-    return side_by_side([sequential(weights, biases), sequential(others, biases)])
+    both = side_by_side([sequential(weights, biases), sequential(others, biases)])
+    return replace(both, parts=())  # one network of its own
 
 
 def property_of_difference(network: Network, least: float, shared: bool = True) -> Property:

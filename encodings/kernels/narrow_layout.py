@@ -37,7 +37,7 @@ class Net(NamedTuple):
     input_relative: float  # relative error of the sum over the inputs
     sums: int  # additions that a coefficient or a constant goes through
     disjuncts: Array  # [disjuncts + 1] int: rows of the margins that belong together
-    differing: Array  # [L + 1] int: of the second of two layers the layer of differences, of that one the second; else 0
+    differing: Array  # [L + 1] int: of a second layer the one of differences, of that one the second; else 0
     partner: Array  # [L + 1] int: of the second of two layers the first one, else 0
     pairs: Array  # [values, 2] int: of a difference the places of its two neurons in a flat vector of all values
 
