@@ -56,10 +56,11 @@ def _port(value: Any) -> Port:
             "expected float, double, float16 or integers"
         )
     if not tensor.HasField("shape"):
-        raise NetworkError(f"its input {name!r} declares no shape; unknown may be the batch's size alone")
+        raise NetworkError(f"its input {name!r} declares no shape; only the batch size may be unknown")
     dims = [d.dim_value for d in tensor.shape.dim]
     if any(n <= 0 for n in dims[1:]):
-        raise NetworkError(f"its input {name!r} has shape {_shown(tensor)}; expected sizes from 1 on, unknown is the batch's alone")
+        known = "only the batch size may be unknown, and none may be 0"
+        raise NetworkError(f"its input {name!r} has shape {_shown(tensor)}; {known}")
     shape = tuple(n if n > 0 else 1 for n in dims)
     check_size(float(np.prod(shape, dtype=float)))
     return Port(name, shape, int(tensor.elem_type))

@@ -107,7 +107,7 @@ def _rows(layer: Layer, names: Ints, starts: Ints, moved: dict[int, int]) -> Arr
         columns = names[starts[s] : starts[s + 1]]
         if s == 0 and moved:
             columns = np.array([moved.get(j, j) for j in range(len(columns))], dtype=np.int64)
-        np.add.at(rows, (slice(None), columns), _dense(w))
+        np.add.at(rows.T, columns, _dense(w).T)
     rows[:, -1] = layer.bias
     return rows
 

@@ -15,7 +15,7 @@ __all__ = ["torch_cases"]
 
 Row = tuple[str, Callable[[], Any], tuple[int, ...], str]  # name, module, shape of an input, why it is refused
 IMAGE, VECTOR = (1, 2, 6, 6), (1, 4)
-PRODUCT, CURVED, SPREAD, JUMPS = "depend", "piecewise linear|depend", "spread", "jumps|constants alone"
+PRODUCT, CURVED, SPREAD, JUMPS = "depend", "no relaxation|depend", "spread", "jumps|constants alone"
 NOT_EXPORTED = ("torch-dynamo-rrelu", "torch-traced-channel-shuffle")  # by that exporter itself
 
 
@@ -79,16 +79,16 @@ def _activations() -> list[Row]:
     read = {
         "relu": nn.ReLU, "leaky-relu": nn.LeakyReLU, "prelu": lambda: nn.PReLU(8), "relu6": nn.ReLU6,
         "hardtanh": nn.Hardtanh, "hardsigmoid": nn.Hardsigmoid, "rrelu": nn.RReLU, "tanh": nn.Tanh,
-        "sigmoid": nn.Sigmoid,
+        "sigmoid": nn.Sigmoid, "elu": nn.ELU, "selu": nn.SELU, "celu": nn.CELU, "silu": nn.SiLU,
+        "hardswish": nn.Hardswish,
         "tanhshrink": nn.Tanhshrink, "identity": nn.Identity, "dropout": nn.Dropout,
         "batchnorm1d": lambda: nn.BatchNorm1d(8),
     }  # fmt: skip
     refused = {
         "threshold": (lambda: nn.Threshold(0.0, 0.0), f"dynamo: {JUMPS}"), "softshrink": (nn.Softshrink, ""),
-        "hardshrink": (nn.Hardshrink, ""), "elu": (nn.ELU, CURVED), "selu": (nn.SELU, CURVED),
-        "celu": (nn.CELU, CURVED), "gelu": (nn.GELU, CURVED), "softplus": (nn.Softplus, CURVED),
-        "softsign": (nn.Softsign, CURVED), "logsigmoid": (nn.LogSigmoid, CURVED), "mish": (nn.Mish, CURVED),
-        "silu": (nn.SiLU, PRODUCT), "hardswish": (nn.Hardswish, PRODUCT),
+        "hardshrink": (nn.Hardshrink, ""), "gelu": (nn.GELU, CURVED), "softplus": (nn.Softplus, f"dynamo: {JUMPS}"),
+        "softsign": (nn.Softsign, CURVED), "logsigmoid": (nn.LogSigmoid, CURVED),
+        "mish": (nn.Mish, f"dynamo: {CURVED}"),
         "layernorm": (lambda: nn.LayerNorm(8), SPREAD), "softmax-inside": (lambda: nn.Softmax(1), "last operator"),
     }  # fmt: skip
     rows = [*((n, m, "") for n, m in read.items()), *((n, m, why or JUMPS) for n, (m, why) in refused.items())]
