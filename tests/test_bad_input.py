@@ -258,7 +258,7 @@ def with_input_shape(path: Path, shape: list[int | str] | None) -> Path:
 
 @pytest.mark.parametrize(
     ("shape", "message"),
-    [(None, "declares no shape"), ([1, 0], "has shape 1x0"), ([1, "n"], "has shape 1xn; only the batch size may be unknown")],
+    [(None, "declares no shape"), ([1, 0], "has shape 1x0"), ([1, "n"], "has shape 1xn; only the batch size may be")],
 )
 def test_shapes_that_are_not_known(
     shape: list[int | str] | None, message: str, tmp_path: Path, capsys: Captured
@@ -282,6 +282,17 @@ def test_odd_but_good_texts_are_read(kind: str, tmp_path: Path, capsys: Captured
     network, prop = small_files.absolute(tmp_path / "net.onnx"), tmp_path / "prop.vnnlib"
     prop.write_text(PLAUSIBLE[kind] + "\n(assert (<= Y_0 -5e-1))", newline="")
     assert main(["verify", str(network), str(prop), "--timeout", "60"]) == 0
+    assert capsys.readouterr().out.startswith("unsat\n")
+
+
+def test_names_that_double_names(tmp_path: Path, capsys: Captured) -> None:
+    """A formula that is named, and stands twice in the next one, sixty times over, is what it was."""
+    network, prop = small_files.absolute(tmp_path / "net.onnx"), tmp_path / "prop.vnnlib"
+    names = ["b", *(f"a{i}" for i in range(60))]
+    kinds = ("and", "or")
+    lets = "".join(f"(let (({b} ({kinds[k % 2]} {a} {a}))) " for k, (a, b) in enumerate(pairwise(names)))
+    prop.write_text(f"{BOXED}(assert (let ((b (<= Y_0 -0.5))) {lets}{names[-1]}{')' * 62}")
+    assert main(["verify", str(network), str(prop)]) == 0
     assert capsys.readouterr().out.startswith("unsat\n")
 
 

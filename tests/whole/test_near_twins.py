@@ -26,6 +26,6 @@ def test_verdicts_are_those_of_exact_arithmetic(seed: int, shared: bool, kernel:
         prop = property_of_difference(network, float(largest) + step, shared)
         query = query_of(0, network, prop)
         assert query is not None and query.network.differences
-        result = verify(network, prop, timeout=60, jobs=1, kernel=kernel)
+        result = verify(network, prop, timeout=900, jobs=1, kernel=kernel)
         truth = "sat" if Fraction(float(largest) + step) <= largest else "unsat"
         assert result.verdict == truth, (seed, step, result.reason)
