@@ -249,7 +249,8 @@ class Normaliser:
                 bounds.append((*self.bound(atom)[1:3], atom.position))
         below, above = [b for b in bounds if not b[0]], [b for b in bounds if b[0]]
         if not below or not above:  # one of the two follows from comparisons with other inputs
-            line = text.line(max((b[2] for b in bounds), default=found.atoms[0].position))
+            compared = [atom.position for atom in found.atoms if any(v == i for v, _ in atom.terms)]
+            line = text.line(max([b[2] for b in bounds] or compared))
             return (
                 f"{text.name}, line {line}: what {self.formula.spelled(i)} is compared with, other inputs among it, "
                 "leaves it no value; no input satisfies this, nor any other disjunct"
