@@ -4,6 +4,7 @@
     LinearRegressor   x coefficients^T + intercepts, [N, C] -> [N, targets]
     LinearClassifier  labels and scores, [N, C] -> [N], [N, classes]: scores as above, of two classes with one row of
                       coefficients (1 - z, z), or (logistic(-z), logistic(z)); the label is the greatest one's
+    Normalizer        x / sum |x| along the last axis, of a softmax's results: what they are
 
 Scores may go through a logistic function, or a softmax at the end of the network. Labels jump, and are withheld.
 Their numbers are float32 attributes, and so is what they compute: doubles, which they round, are refused.
@@ -20,7 +21,7 @@ from ..expressions.node import Constant, Node, Value, Withheld
 from ..network import Array
 from .linear import product
 
-__all__ = ["linear_classifier", "linear_regressor", "scaler"]
+__all__ = ["linear_classifier", "linear_regressor", "normalizer", "scaler"]
 
 
 def scaler(node: Node) -> Expression:
@@ -74,6 +75,18 @@ def _of_two(node: Node, score: Expression, behind: str) -> Expression:
     size = score.shape[0]
     both = node.builder.stack([other, score])
     return node.builder.move(both, lambda _: np.stack([np.arange(size), size + np.arange(size)], axis=1))
+
+
+def normalizer(node: Node) -> Expression:
+    """Normalizer of the shares that a softmax gives, which add up to one already."""
+    x, norm = _input(node), node.text("norm", "MAX")
+    known = node.builder.order_only.get(node.builder.is_value(x) or 0)
+    whole = known is not None and known[0] == "Softmax" and len(x.shape) == 2
+    if norm != "L1" or not whole or not np.array_equal(known[2], np.repeat(np.arange(x.shape[0]), x.shape[1])):
+        raise UnsupportedOperatorError(
+            f"it divides by a norm ({norm}) that depends on the network's input; supported is L1 behind a softmax"
+        )
+    return x
 
 
 def _input(node: Node) -> Expression:

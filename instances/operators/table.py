@@ -37,7 +37,7 @@ from .indices import (
     triangle,
     where,
 )
-from .learned import linear_classifier, linear_regressor, scaler
+from .learned import linear_classifier, linear_regressor, normalizer, scaler
 from .linear import average_pool, batch_normalization, conv, gemm, global_average_pool, matmul, reduce
 from .maxima import extremum, global_max_pool, max_pool, reduce_extremum
 from .moves import concat, cut, expand, flatten, pad, reshape, split, squeeze, tile, transpose, unsqueeze
@@ -167,6 +167,7 @@ OPERATORS: dict[str, Operator] = {
     "Where": where,
     "ai.onnx.ml.LinearClassifier": linear_classifier,
     "ai.onnx.ml.LinearRegressor": linear_regressor,
+    "ai.onnx.ml.Normalizer": normalizer,
     "ai.onnx.ml.Scaler": scaler,
 }
 
@@ -185,5 +186,4 @@ REFUSED: dict[str, str] = {
     **dict.fromkeys(("MeanVarianceNormalization", "RMSNormalization"), _SPREAD),
     **dict.fromkeys(("Loop", "Scan"), _LOOPS),
     **dict.fromkeys((f"ai.onnx.ml.TreeEnsemble{kind}" for kind in ("", "Classifier", "Regressor")), _STEPS),
-    "ai.onnx.ml.Normalizer": _SPREAD,
 }  # fmt: skip
