@@ -80,9 +80,9 @@ def _of_two(node: Node, score: Expression, behind: str) -> Expression:
 def normalizer(node: Node) -> Expression:
     """Normalizer of the shares that a softmax gives, which add up to one already."""
     x, norm = _input(node), node.text("norm", "MAX")
-    known = node.builder.order_only.get(node.builder.is_value(x) or 0)
-    whole = known is not None and known[0] == "Softmax" and len(x.shape) == 2
-    if norm != "L1" or not whole or not np.array_equal(known[2], np.repeat(np.arange(x.shape[0]), x.shape[1])):
+    kind, _, vectors = node.builder.order_only.get(node.builder.is_value(x) or 0, ("", "", np.zeros(0)))
+    rows = np.repeat(np.arange(x.shape[0]), x.shape[1]) if len(x.shape) == 2 else None
+    if (norm, kind) != ("L1", "Softmax") or rows is None or not np.array_equal(vectors, rows):
         raise UnsupportedOperatorError(
             f"it divides by a norm ({norm}) that depends on the network's input; supported is L1 behind a softmax"
         )

@@ -195,6 +195,7 @@ def _forms() -> list[Row]:
         "cumsum": lambda x: f.relu(x).cumsum(1), "narrow": lambda x: f.relu(x[:, 1:3]), "stepped": lambda x: x[:, ::2],
         "stack": lambda x: torch.stack([x, -x], 1).amax(1), "repeat": lambda x: f.relu(x.repeat(1, 2)),
         "expand": lambda x: f.relu(x).unsqueeze(1).expand(1, 3, 4) * _ramp(3, 1), "rsub": lambda x: 1 - f.relu(x),
+        "square": lambda x: x * x, "power-2": lambda x: x**2, "exp": torch.exp,
         "select": lambda x: f.relu(x.index_select(1, torch.tensor([2, 0]))), "gather": lambda x: x[:, [3, 1, 1]].abs(),
         "transpose": lambda x: f.relu(x.reshape(1, 2, 2).transpose(1, 2)).flatten(1), "tril": lambda x: f.relu(
             x.reshape(1, 2, 2)).tril().flatten(1), "baddbmm": lambda x: torch.addmm(_ramp(3), x.abs(), _ramp(4, 3)),
@@ -203,7 +204,6 @@ def _forms() -> list[Row]:
         "split-sizes": lambda x: torch.cat([p.abs() for p in x.split([1, 3], 1)][::-1], 1), "neg": lambda x: -x.abs(),
     }  # fmt: skip
     refused = {
-        "square": (lambda x: x * x, PRODUCT), "power-2": (lambda x: x**2, "power|depend"), "exp": (torch.exp, CURVED),
         "argmax": (lambda x: x.argmax(1), "jumps|integer|becomes"), "sort": (lambda x: x.sort(1).values, "TopK"),
         "normalize": (lambda x: f.normalize(x), "depend|ReduceL2"), "where": (lambda x: torch.where(x > 0, x, x + 1),
                                                                              "jumps"),
