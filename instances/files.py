@@ -13,7 +13,16 @@ from typing import TextIO
 
 from .errors import InputError
 
-__all__ = ["open_text", "read_model_bytes", "spare"]
+__all__ = ["foreign", "open_text", "read_model_bytes", "spare"]
+
+_FOREIGN = {  # by how they begin, what files are that are taken for networks and properties
+    b"\x1f\x8b": "it is gzipped; its name has to end in .gz",
+    b"version https://git-lfs": "it is a pointer of Git LFS; fetch the file that it stands for",
+    b"PK\x03\x04": "it is a zip archive, as PyTorch and Keras save models; export the model to ONNX",
+    b"\x89HDF": "it is an HDF5 file, as Keras saves models; export the model to ONNX",
+    b"<!DOCTYPE": "it is a web page",
+    b"<html": "it is a web page",
+}
 
 
 def read_model_bytes(path: str | Path) -> bytes:
@@ -33,6 +42,11 @@ def read_model_bytes(path: str | Path) -> bytes:
         raise InputError(f"{chosen}: cannot be read ({error})") from error
 
 
+def foreign(data: bytes) -> str:
+    """What else a file is that is neither network nor property, "" where that is not known."""
+    return next((words for start, words in _FOREIGN.items() if data.startswith(start)), "")
+
+
 def open_text(path: str | Path) -> TextIO:
     """A text file, found and unpacked by the same rule, ready to read; line ends come as newlines.
 
@@ -40,6 +54,8 @@ def open_text(path: str | Path) -> TextIO:
     missing or something else.
     """
     data = read_model_bytes(path)
+    if words := foreign(data):
+        raise InputError(f"{path}: not a text file: {words}")
     wide = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
     try:
         return io.StringIO(data.decode("utf-16" if wide else "utf-8-sig"), newline=None)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from .readout import Readout
 
-__all__ = ["ACTIVATIONS", "Array", "Layer", "Matrix", "Network", "Port", "sequential"]
+__all__ = ["ACTIVATIONS", "Array", "Difference", "Layer", "Matrix", "Network", "Port", "sequential"]
 
 Array = NDArray[Any]  # float64 where nothing else is said
 Matrix = Any  # Array, or scipy.sparse.csr_array of float64 where that is cheaper
@@ -94,6 +94,21 @@ class Layer:
 
 
 @dataclass(frozen=True, eq=False)
+class Difference:
+    """What an affine layer holds: z_first[left] - z_second[right], pre-activations of two ReLU layers.
+
+    first < second < layer, and nothing between them reads the first, nor anything the layer itself
+    (`rewriting/differences.py`).
+    """
+
+    first: int
+    second: int
+    layer: int
+    left: NDArray[np.int64]  # [size of layer] neurons of the first, each once
+    right: NDArray[np.int64]  # [size of layer] neurons of the second, each once
+
+
+@dataclass(frozen=True, eq=False)
 class Network:
     """A feed-forward network R^input_size -> R^output_size. The value of the last layer is the output.
 
@@ -113,6 +128,7 @@ class Network:
     outputs: tuple[Port, ...] = ()
     readout: Readout | None = None  # the file's outputs are a softmax of these, of which only the order is told
     parts: tuple[Network, ...] = ()  # networks side by side, each with a file of its own, that this one stands for
+    differences: tuple[Difference, ...] = ()  # of networks that are nearly one
 
     def __post_init__(self) -> None:
         whole_number(self.input_size, 1, "input_size", NetworkError)
@@ -129,6 +145,10 @@ class Network:
             sizes.append(layer.size)
         if not self.layers:
             raise NetworkError("a network needs at least one layer")
+        for d in self.differences:
+            ends = 0 < d.first < d.second < d.layer < len(self.layers)
+            if not ends or not len(d.left) == len(d.right) == self.layers[d.layer - 1].size:
+                raise NetworkError(f"differences of layers {d.first} and {d.second} in {d.layer}: no such layers")
 
     @property
     def output_size(self) -> int:

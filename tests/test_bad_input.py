@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import gzip
 import subprocess
 import sys
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
 import small_files
+from onnx import TensorProto, helper
 
 from hypersplit.bab.command.cli import main
 
@@ -62,6 +65,10 @@ NETWORKS: dict[str, Callable[[Path], object]] = {
     "text": lambda path: path.write_text("not a network\n" * 100),
     "NaN weight": not_a_number,
     "infinite bias": infinite,
+    "gzipped by another name": lambda path: path.write_bytes(gzip.compress(b"")),
+    "pointer of Git LFS": lambda path: path.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\n"),
+    "checkpoint of PyTorch": lambda path: path.write_bytes(b"PK\x03\x04" + bytes(100)),
+    "web page": lambda path: path.write_text("<!DOCTYPE html><html>404</html>"),
     "shapes": shapes_that_do_not_fit,
 }
 
@@ -96,6 +103,14 @@ PROPERTIES: dict[str, Callable[[Path], object]] = {
         + "(assert (<= Y_1 0))"
     ),
     "deeply nested": lambda path: path.write_text(BOXED + "(assert " + "(and " * 20000 + "(<= Y_0 0)"),
+    "unclosed string": lambda path: path.write_text(BOXED + '(set-info :source "abc)(assert (<= Y_0 0))'),
+    "unclosed name": lambda path: path.write_text(BOXED + "(assert (<= |Y_0 0))"),
+    "version of the future": lambda path: path.write_text("(vnnlib-version <3.0>)" + BOXED),
+    "gzipped by another name": lambda path: path.write_bytes(gzip.compress(BOXED.encode())),
+    "leading zero": lambda path: path.write_text(BOXED + "(assert (<= Y_00 0))"),
+    "beyond float64": lambda path: path.write_text(BOXED + "(assert (<= Y_0 1e999))"),
+    "hexadecimal": lambda path: path.write_text(BOXED + "(assert (<= Y_0 #x0F))"),
+    "integers": lambda path: path.write_text(BOXED.replace("X_0 Real", "X_0 Int") + "(assert (<= Y_0 0))"),
     "huge text": lambda path: path.write_text("lorem ipsum " * 300_000),
     "huge line of brackets": lambda path: path.write_text("(" * 1_000_000),
 }
@@ -231,3 +246,61 @@ def test_other_commands_name_wrong_words_too(
     out, err = capsys.readouterr()
     assert out == "" and len(err.splitlines()) == 1 and said in err
     assert (tmp_path / "l.csv").read_text() == "net.onnx,prop.vnnlib,5\n"
+
+
+def with_input_shape(path: Path, shape: list[int | str] | None) -> Path:
+    """A ReLU whose input has this shape."""
+    ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name in ("x", "y")]
+    graph = helper.make_graph([helper.make_node("Relu", ["x"], ["y"])], "g", ends[:1], ends[1:])
+    path.write_bytes(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)]).SerializeToString())
+    return path
+
+
+@pytest.mark.parametrize(
+    ("shape", "message"),
+    [(None, "declares no shape"), ([1, 0], "has shape 1x0"), ([1, "n"], "has shape 1xn; only the batch size may be")],
+)
+def test_shapes_that_are_not_known(
+    shape: list[int | str] | None, message: str, tmp_path: Path, capsys: Captured
+) -> None:
+    """No shape, one without numbers and one with an unknown axis behind the batch's are told from each other."""
+    network = with_input_shape(tmp_path / "net.onnx", shape)
+    assert message in refused(network, small_files.holds(tmp_path / "prop.vnnlib"), network, capsys)
+
+
+PLAUSIBLE = {
+    "carriage returns": BOXED.replace(")(", ")\r\n("), "old line ends": BOXED.replace(")(", ")\r("),
+    "tabs": BOXED.replace(" ", "\t"), "a comment at the end": BOXED + "; (assert",
+    "a byte-order mark": "\ufeff" + BOXED, "negative zero": BOXED.replace("(>= X_0 0)", "(>= X_0 -0.0)"),
+    "a chain of names": BOXED + "(define-fun low () Real (- 1))",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", PLAUSIBLE)
+def test_odd_but_good_texts_are_read(kind: str, tmp_path: Path, capsys: Captured) -> None:
+    """Line ends of all systems, tabs, comments and zeros with a sign change no verdict."""
+    network, prop = small_files.absolute(tmp_path / "net.onnx"), tmp_path / "prop.vnnlib"
+    prop.write_text(PLAUSIBLE[kind] + "\n(assert (<= Y_0 -5e-1))", newline="")
+    assert main(["verify", str(network), str(prop), "--timeout", "60"]) == 0
+    assert capsys.readouterr().out.startswith("unsat\n")
+
+
+def test_names_that_double_names(tmp_path: Path, capsys: Captured) -> None:
+    """A formula that is named, and stands twice in the next one, sixty times over, is what it was."""
+    network, prop = small_files.absolute(tmp_path / "net.onnx"), tmp_path / "prop.vnnlib"
+    names = ["b", *(f"a{i}" for i in range(60))]
+    kinds = ("and", "or")
+    lets = "".join(f"(let (({b} ({kinds[k % 2]} {a} {a}))) " for k, (a, b) in enumerate(pairwise(names)))
+    prop.write_text(f"{BOXED}(assert (let ((b (<= Y_0 -0.5))) {lets}{names[-1]}{')' * 62}")
+    assert main(["verify", str(network), str(prop)]) == 0
+    assert capsys.readouterr().out.startswith("unsat\n")
+
+
+def test_names_that_build_on_names_ten_thousand_deep(tmp_path: Path, capsys: Captured) -> None:
+    """Each `let` uses the one around it; the formula is read, however deep."""
+    network, prop = small_files.absolute(tmp_path / "net.onnx"), tmp_path / "prop.vnnlib"
+    names = ["Y_0", *(f"a{i}" for i in range(10_000))]
+    lets = "".join(f"(let (({after} (+ 0 {name}))) " for name, after in pairwise(names))
+    prop.write_text(f"{BOXED}(assert {lets}(<= {names[-1]} -0.5){')' * 10_001}")
+    assert main(["verify", str(network), str(prop)]) == 0
+    assert capsys.readouterr().out.startswith("unsat\n")

@@ -81,7 +81,8 @@ ELSEWHERE: dict[str, tuple[str, ...]] = {
 # Modules whose tests come to them by their callers: kernels by `kernel="compiled"`, studies and stages by the command.
 BY_ANOTHER_DOOR = {
     "instances/checks.py", "instances/expressions/affine.py", "instances/operators/activations.py",
-    "encodings/kernels/contraction.py", "encodings/kernels/narrow_nodes.py", "encodings/kernels/narrow_programs.py",
+    "encodings/kernels/contraction.py", "encodings/kernels/narrow_differences.py",
+    "encodings/kernels/narrow_nodes.py", "encodings/kernels/narrow_programs.py",
     "encodings/kernels/wide_ascent.py", "encodings/kernels/wide_nodes.py", "encodings/slopes/refreshed_bounds.py",
     "bab/stages/split_phases.py", "bab/stages/stuck.py", "bab/studies/branching_rules.py",
     "bab/studies/convex_barrier.py",

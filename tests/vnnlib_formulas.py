@@ -6,7 +6,9 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from fractions import Fraction
+from functools import reduce
 from itertools import pairwise
+from operator import mul, truediv
 
 import numpy as np
 
@@ -246,7 +248,7 @@ def _value(tree, values: dict[str, object]):
         case "-":
             return first - sum(rest) if rest else -first
         case "*":
-            return first * rest[0]
+            return reduce(mul, arguments)
         case "/":
-            return first / rest[0]
+            return reduce(truediv, arguments)
     raise ValueError(operator)

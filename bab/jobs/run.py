@@ -14,11 +14,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ...encodings.linear.reduction import reduced
+from ...heuristics.policy import FEW_INPUTS
 from ...instances.batch import Batch
 from ...instances.judges.replay import Replay
 from ...instances.network import Array, Network
 from ...instances.property import Property
 from ...instances.query import Query, queries
+from ...instances.rewriting.differences import with_differences
 from ...instances.rewriting.reduced import without_equalities
 from ..closers.exact_step import ExactStep
 from ..run.limits import Limits
@@ -63,10 +65,14 @@ class _Ends(Recorder):
 def query_of(case: int, network: Network, prop: Property, whole: bool = False) -> Query | None:
     """The query of one of the property's cases that a job is about: without its equalities; None if no input is left.
 
+    Where the input set itself is going to be split, networks that are nearly one are bounded by their differences, too.
     whole: as it was asked.
     """
     asked = queries(network, replace(prop, cases=(prop.cases[case],)))[0]
-    return asked if whole else without_equalities(asked)
+    query = asked if whole else without_equalities(asked)
+    if whole or query is None or (query.region.upper > query.region.lower).sum() > FEW_INPUTS:
+        return query
+    return with_differences(query)
 
 
 def candidates_of(

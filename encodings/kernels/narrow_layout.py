@@ -37,6 +37,9 @@ class Net(NamedTuple):
     input_relative: float  # relative error of the sum over the inputs
     sums: int  # additions that a coefficient or a constant goes through
     disjuncts: Array  # [disjuncts + 1] int: rows of the margins that belong together
+    differing: Array  # [L + 1] int: of a second layer the one of differences, of that one the second; else 0
+    partner: Array  # [L + 1] int: of the second of two layers the first one, else 0
+    pairs: Array  # [values, 2] int: of a difference the places of its two neurons in a flat vector of all values
 
 
 class Out(NamedTuple):
@@ -86,6 +89,10 @@ class Room(NamedTuple):
     tableau: Array  # flat: [inputs + 2, columns], see narrow_programs
     basis: Array  # [inputs + 1] int
     weights: Array  # [rows of a disjunct + half-spaces]
+    place: Array  # int: of a neuron its place among the alive of its value
+    partners: Array  # [values, 2] int: of differences that are worth it, gathered to the front, these places of the two
+    straight: Array  # flat, as `pending`: coefficients that pre-activations get from lines over differences
+    bypasses: Array  # [L + 1] bool: value v has some
 
 
 def room_for(net: Net, cuts: int) -> Room:
@@ -100,4 +107,6 @@ def room_for(net: Net, cuts: int) -> Room:
         np.empty(BLOCK * widest), np.empty(widest, np.int64), np.empty(BLOCK), np.empty(BLOCK), np.empty(BLOCK),
         np.empty((most, inputs + 1)), np.empty(most), np.empty(inputs), np.empty(inputs, np.int64), np.empty(inputs),
         np.empty((inputs + 2) * columns), np.empty(inputs + 1, np.int64), np.empty(columns),
+        np.empty(values, np.int64), np.empty((values, 2), np.int64),
+        np.empty(BLOCK * values if net.differing.any() else 0), np.empty(layers, np.bool_),
     )  # fmt: skip

@@ -14,6 +14,7 @@ import numpy as np
 from numba import njit
 
 from ...instances.network import Array
+from .narrow_differences import between, gather_pairs, is_difference, open_rows
 from .narrow_layout import BLOCK, PLAIN, Box, Net, Out, Room
 from .narrow_programs import refute_disjuncts
 from .narrow_regions import concretise, misses
@@ -37,10 +38,16 @@ def bound_nodes(
         low, high = pre_lower[b], pre_upper[b]
         for k in range(1, layers):
             interval(net, room, k, low, high)
-            if net.relu[k] and hidden and k >= first_layer and changed[b] <= k and not empty:
+            paired = is_difference(net, k)
+            if paired:
+                between(net, room, k, low, high)
+            if (net.relu[k] or paired) and hidden and k >= first_layer and changed[b] <= k and not empty:
                 used = _bound_layer(net, room, k, box, used, phases[b], low, high, b, out)
             empty |= _order(net, k, low, high)
-            activate(net, room, k, low, high, parallel)
+            if paired:
+                gather_pairs(net, room, k, low, high)
+            else:
+                activate(net, room, k, low, high, parallel)
         out.infeasible[b] = empty
         _margins(net, room, b, box, used, out)
         if conjunctions and not empty and not _closed(net, out.margins[b]):
@@ -70,8 +77,9 @@ def _bound_layer(
     half-spaces there are now.
     """
     at, n = net.starts[k] - net.starts[1], net.starts[1]
-    unstable = 0
-    for i in range(net.starts[k + 1] - net.starts[k]):
+    paired = is_difference(net, k)
+    unstable = open_rows(net, room, k, low, high) if paired else 0
+    for i in range(0 if paired else net.starts[k + 1] - net.starts[k]):
         if low[at + i] < 0.0 and high[at + i] > 0.0:
             room.rows[unstable] = i
             unstable += 1
@@ -85,7 +93,7 @@ def _bound_layer(
         half = min(count - begin, BLOCK // 2)
         substitute(net, room, k, begin, half, out.sensitivities[b])
         concretise(net, room, 2 * half, box, used)
-        if len(out.means):
+        if len(out.means) and not paired:
             _keep(net, room, k, begin, min(half, unstable - begin), half, box, out.means[b], out.spreads[b])
         for r in range(half):
             i = at + room.rows[begin + r]

@@ -12,6 +12,7 @@ from numba import njit
 
 from ...instances.network import Array
 from ...instances.rounding import EPS, ROUND_UP, SPARE, TINY, TINY_SQUARE, UP
+from .narrow_differences import take
 from .narrow_layout import BLOCK, PLAIN, SUMS, Net, Room
 
 __all__ = ["activate", "interval", "substitute"]
@@ -75,6 +76,7 @@ def activate(net: Net, room: Room, k: int, lows: Array, highs: Array, parallel: 
         else:
             room.lower[begin + i], room.upper[begin + i] = low, high
         at = begin + count
+        room.place[begin + i] = count
         room.alive[at], room.below[at], room.above[at], room.intercept[at] = i, below, above, intercept
         room.bias[at] = net.bias[begin + i]
         spread += intercept * intercept
@@ -112,6 +114,7 @@ def substitute(net: Net, room: Room, k: int, first: int, half: int, sensitivitie
     both = k < len(net.relu) - 1
     size = 2 * half if both else half
     room.waits[:] = False
+    room.bypasses[:] = False
     for e in range(net.edges[k], net.edges[k + 1]):
         _depart(net, room, e, first, half, both)
     for r in range(half):
@@ -123,6 +126,8 @@ def substitute(net: Net, room: Room, k: int, first: int, half: int, sensitivitie
     for v in range(k - 1, 0, -1):
         if not room.waits[v]:
             continue
+        if net.partner[v] and room.waits[net.partner[v]]:
+            take(net, room, v, size)
         count = room.kept[v]
         if not both and net.relu[v]:
             flat, at = net.starts[v] - net.starts[1], BLOCK * net.starts[v]
@@ -173,6 +178,13 @@ def _through(net: Net, room: Room, v: int, size: int) -> None:
             after += c * c
             constant += c * bias[i]
             row[i] = c
+        if room.bypasses[v]:
+            straight, after = room.straight[BLOCK * begin + r * count : BLOCK * begin + (r + 1) * count], TINY_SQUARE
+            for i in range(count):
+                c = straight[i]
+                after += (abs(row[i]) + abs(c)) ** 2
+                constant += c * bias[i]
+                row[i] += c
         room.constants[r] += constant
         room.errors[r] += (lines_error * np.sqrt(before) + room.unit[v] * np.sqrt(after)) * UP
 

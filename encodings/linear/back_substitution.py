@@ -23,9 +23,10 @@ import numpy as np
 
 from ...instances import memory
 from ...instances.batch import Batch
-from ...instances.network import Array, value_range
+from ...instances.network import Array, Difference, value_range
 from ...instances.query import Query
 from ...instances.rounding import UP, gamma
+from ..relaxations.differences import Chords, Ends, chords, least, open_pairs, take
 from ..relaxations.mccormick import Box
 from ..relaxations.paired_squares import PairedSquares, as_read, factor_box
 from .bounds import Bounds, LinearBoundOptions, MarginFunctions, MeanFunctions, at_least, norm
@@ -67,7 +68,9 @@ class Backward(ABC):
         self.magnitudes: list[Array] = []  # per layer [B, n]: |W| m + |b|
         self.planes: dict[int, PairedSquares] = {}  # of layers with products
         self.bent: dict[int, Array] = {}  # layer -> neurons whose lines are not one and the same
-        self.sums = 2 * len(prepared.layers)  # additions that a constant or a coefficient goes through on its way
+        # of differences of two layers, by the second one
+        self.chords: dict[int, tuple[Difference, Chords]] = {}
+        self.sums = prepared.sums
 
     @property
     @abstractmethod
@@ -84,7 +87,7 @@ class Backward(ABC):
             if coefficients is None:
                 continue
             if v == 1:
-                first = self._into_layer(1, coefficients, constants, error, sensitivities)
+                first = self._to_pre_activation(1, coefficients, pending, constants, error, sensitivities)
                 return np.broadcast_to(first, (len(constants), *first.shape[1:]))
             self._step(v, coefficients, pending, constants, error, sensitivities, nothing)
         return np.zeros((*constants.shape, self.query.network.layers[0].size))
@@ -112,7 +115,7 @@ class Backward(ABC):
     ) -> None:  # fmt: skip
         """Replace the value x_v by its lines and then by the sources of layer v; constants and error are updated."""
         prepared = self.prepared.layers[v - 1]
-        coefficients = self._into_layer(v, coefficients, constants, error, sensitivities)
+        coefficients = self._to_pre_activation(v, coefficients, pending, constants, error, sensitivities)
         if prepared.layer.bias.any():
             constants += coefficients @ prepared.layer.bias
         for s, w in zip(prepared.layer.sources, prepared.layer.weights, strict=True):
@@ -120,6 +123,36 @@ class Backward(ABC):
             product = flat @ w if isinstance(w, np.ndarray) else np.ascontiguousarray((w.T @ flat.T).T)
             product = product.reshape(*coefficients.shape[:2], -1)
             pending[s] = pending[s] + product if s in pending else product
+
+    def _to_pre_activation(
+        self, v: int, coefficients: Array, pending: dict[int, Array], constants: Array, error: Array,
+        sensitivities: Array | None,
+    ) -> Array:  # fmt: skip
+        """Replace x_v by its lines over z_v, and by those of differences where it has a partner that waits, too.
+
+        pending[-v] holds what such differences add to the coefficients of z_v.
+        """
+        if v in self.chords and self.chords[v][0].first in pending:
+            coefficients = self._take_differences(v, coefficients, pending, constants, error)
+        coefficients = self._into_layer(v, coefficients, constants, error, sensitivities)
+        straight = pending.pop(-v, None)
+        if straight is None:
+            return coefficients
+        prepared, magnitude = self.prepared.layers[v - 1], self.magnitudes[v - 1]
+        per_unit = gamma(prepared.terms + self.sums) * norm(magnitude)
+        error += norm(straight) * (per_unit + prepared.layer.bias_error * magnitude.shape[1])[:, None]
+        return np.asarray(coefficients + straight)
+
+    def _take_differences(
+        self, v: int, coefficients: Array, pending: dict[int, Array], constants: Array, error: Array
+    ) -> Array:
+        """What is left of the coefficients of x_v once multiples of differences have gone to z_v and its partner."""
+        pairs, line = self.chords[v]
+        taken = take(pairs, line, pending[pairs.first], coefficients)
+        pending[pairs.first], pending[-pairs.first], pending[-v] = taken.first, taken.straight, taken.straight_second
+        constants += taken.constants
+        error += gamma(len(pairs.left) + self.sums) * norm(taken.multiples) * norm(line.rise + line.drop)[:, None]
+        return taken.second
 
     def _into_layer(
         self, v: int, coefficients: Array, constants: Array, error: Array, sensitivities: Array | None
@@ -306,19 +339,27 @@ class Pass(Backward):
         part, kind = self.query.slices[k - 1], prepared.layer.kind
         lower, upper = self.pre_lower[:, part], self.pre_upper[:, part]  # views
         floor, ceiling, magnitude = prepared.interval(self.lowers, self.uppers, self.read)
+        pairs = self.prepared.differences.get(k)
+        if pairs:
+            ends = self._of_pairs(pairs)
+            floor, ceiling = np.fmax(floor, least(*ends)), np.fmin(ceiling, -least(*ends[::-1]))
         self.magnitudes.append(magnitude)
         np.fmax(lower, floor, out=lower)
         np.fmin(upper, ceiling, out=upper)
-        if prepared.bounded.any() and k >= self.first_layer and self.options.hidden:
-            open_rows = (lower < 0.0) & (upper > 0.0) if kind == "relu" else (lower < upper) & prepared.bounded
+        if (pairs or prepared.bounded.any()) and k >= self.first_layer and self.options.hidden:
+            open_rows = (lower < 0.0) & (upper > 0.0) if kind == "relu" else lower < upper
+            if pairs:
+                open_rows &= open_pairs(*self._of_pairs(pairs))
+            elif kind != "relu":
+                open_rows &= prepared.bounded
             # a node's bounds must not depend on its neighbours in the batch: each takes only what it asked for
             open_rows &= (~self.infeasible & (self.batch.changed <= k))[:, None]
             for rows in self._blocks(k, np.flatnonzero(open_rows.any(axis=0)), self.hidden_deadline):
                 kept = self._keep_rows(k, rows) if self.options.totals else None
                 coefficients, constants, values = self._substitute(k, rows, np.array([1.0, -1.0]), kept)
                 asked = open_rows[:, rows]
-                if self.means is not None:
-                    self._keep_means(self.means, part.start + rows, asked, coefficients, constants)
+                if self.means is not None and not pairs:
+                    self.means.keep(part.start + rows, asked, self.batch, coefficients, constants)
                 lower[:, rows] = np.where(asked, np.fmax(lower[:, rows], values[:, : len(rows)]), lower[:, rows])
                 upper[:, rows] = np.where(asked, np.fmin(upper[:, rows], -values[:, len(rows) :]), upper[:, rows])
         crossed = lower > upper
@@ -330,6 +371,8 @@ class Pass(Backward):
         if k in self.prepared.products:
             box = self._pair(k)
             self.read[k] = as_read(self.prepared.products[k], box, self.lowers[k], self.uppers[k])
+        if pairs:
+            self.chords[pairs.second] = pairs, chords(lower, upper, *self._of_pairs(pairs))
 
     def _pair(self, k: int) -> Box:
         """Planes of layer k's products by the bounds of their factors, which are returned."""
@@ -339,20 +382,11 @@ class Pass(Backward):
         self.planes[k] = PairedSquares.of(products, box, line)
         return box
 
-    def _keep_means(
-        self, means: MeanFunctions, neurons: Array, asked: Array, coefficients: Array, constants: Array
-    ) -> None:
-        """Lower functions L come first, negated upper ones -U behind them: (L + U) / 2 and max over the box of
-        (U - L) / 2."""
-        count = len(neurons)
-        below, above, batch = coefficients[:, :count], coefficients[:, count:], self.batch
-        gap = -0.5 * (below + above)
-        spread = -0.5 * (constants[:, :count] + constants[:, count:])
-        spread += np.matmul(np.maximum(gap, 0.0), batch.upper[:, :, None])[:, :, 0]
-        spread += np.matmul(np.minimum(gap, 0.0), batch.lower[:, :, None])[:, :, 0]
-        means.spreads[:, neurons] = np.where(asked & np.isfinite(spread), np.maximum(spread, 0.0), np.inf)
-        means.functions[:, neurons, :-1] = 0.5 * (below - above)
-        means.functions[:, neurons, -1] = 0.5 * (constants[:, :count] - constants[:, count:])
+    def _of_pairs(self, pairs: Difference) -> Ends:
+        """Bounds [B, pairs] of the two pre-activations, as far as they are known."""
+        places = (pairs.first, pairs.left), (pairs.second, pairs.right)
+        z, w = (self.query.slices[k - 1].start + neurons for k, neurons in places)
+        return (self.pre_lower[:, z], self.pre_upper[:, z]), (self.pre_lower[:, w], self.pre_upper[:, w])
 
     def _append_values(self, kind: str, lower: Array, upper: Array) -> None:
         """Bounds of x_k and its lines from the bounds of z_k."""

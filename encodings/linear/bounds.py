@@ -8,6 +8,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from ...instances.batch import Batch
 from ...instances.network import Array
 from ...instances.query import Query
 from ...instances.rounding import TINY_SQUARE, UP
@@ -81,6 +82,19 @@ class MeanFunctions(_Table):
 
     functions: Array  # [B, neurons, inputs + 1] (a, c)
     spreads: Array  # [B, neurons] how far z may be from a'x + c on the box
+
+    def keep(self, neurons: Array, asked: Array, batch: Batch, coefficients: Array, constants: Array) -> None:
+        """Take in functions of these neurons where they were asked for: lower ones L come first, negated upper ones -U
+        behind them. (L + U) / 2 and the maximum over the box of (U - L) / 2."""
+        count = len(neurons)
+        below, above = coefficients[:, :count], coefficients[:, count:]
+        gap = -0.5 * (below + above)
+        spread = -0.5 * (constants[:, :count] + constants[:, count:])
+        spread += np.matmul(np.maximum(gap, 0.0), batch.upper[:, :, None])[:, :, 0]
+        spread += np.matmul(np.minimum(gap, 0.0), batch.lower[:, :, None])[:, :, 0]
+        self.spreads[:, neurons] = np.where(asked & np.isfinite(spread), np.maximum(spread, 0.0), np.inf)
+        self.functions[:, neurons, :-1] = 0.5 * (below - above)
+        self.functions[:, neurons, -1] = 0.5 * (constants[:, :count] - constants[:, count:])
 
 
 @dataclass(eq=False)

@@ -77,10 +77,17 @@ def _flatten(query: Query) -> Net:
     sizes = query.network.sizes
     edges = [(k, s, w) for k, layer in enumerate(layers) for s, w in zip(layer.sources, layer.weights, strict=True)]
     terms = [sum(product_terms(w) for w in layer.weights) + layer.roundings for layer in layers]
-    sums = 2 * len(layers)
+    sums = prepared_of(query).sums
+    starts = _ends(sizes)
+    differing, partner = np.zeros(len(sizes), dtype=np.int64), np.zeros(len(sizes), dtype=np.int64)
+    pairs = np.zeros((starts[-1], 2), dtype=np.int64)
+    for d in query.network.differences:
+        differing[d.second], differing[d.layer], partner[d.second] = d.layer, d.second, d.first
+        ends = starts[d.first] + d.left, starts[d.second] + d.right
+        pairs[starts[d.layer] : starts[d.layer + 1]] = np.stack(ends, axis=1)
     whole = np.concatenate([np.asarray(w, dtype=np.float64).ravel() for _, _, w in edges])
     return Net(
-        starts=_ends(sizes),
+        starts=starts,
         relu=np.array([False, *(layer.kind == "relu" for layer in layers)]),
         edges=np.concatenate([[0], _ends([len(layer.sources) for layer in layers])]),
         sources=np.array([s for _, s, _ in edges], dtype=np.int64),
@@ -93,6 +100,9 @@ def _flatten(query: Query) -> Net:
         input_relative=gamma(sizes[0] + sums),
         sums=sums,
         disjuncts=np.asarray(query.starts, dtype=np.int64),
+        differing=differing,
+        partner=partner,
+        pairs=pairs,
     )
 
 

@@ -47,6 +47,10 @@ class Prepared:
                 self.layers[k - 1].bounded[np.concatenate([products.plus, products.minus])] = False
         self.walks = [walk_work(layers[: k - 1]) for k in range(1, len(layers) + 1)]  # of a row of each layer
         self.widest = max(query.network.sizes)
+        self.differences = {d.layer: d for d in query.network.differences}
+        # additions that a constant or a coefficient goes through on its way: two a layer, and four where multiples of
+        # differences are taken from it, multiplied and added
+        self.sums = 2 * len(layers) + 4 * len(self.differences)
         # whether the input is read by the first layer alone
         readers = [k for k, layer in enumerate(query.network.layers) if 0 in layer.sources]
         self.chained = len(self.layers) > 1 and readers == [0]

@@ -230,7 +230,8 @@ def _before(query: Query, node: Node, k: int, neurons: Array) -> tuple[Query, No
     dense = [w[rows] if isinstance(w, np.ndarray) else w[rows].toarray() for w in layer.weights]
     weights = tuple(w * signs[:, None] for w in dense)
     heads = replace(layer, weights=weights, bias=layer.bias[rows] * signs, kind="identity")
-    network = replace(query.network, layers=(*query.network.layers[: k - 1], heads), output_shape=(len(rows),))
+    layers = *query.network.layers[: k - 1], heads
+    network = replace(query.network, layers=layers, output_shape=(len(rows),), differences=())
     before = slice(0, part.start)
     shorter = replace(
         node, pre_lower=node.pre_lower[before], pre_upper=node.pre_upper[before], phases=node.phases[before],

@@ -14,7 +14,7 @@ from ..network import Array
 from ..rounding import EPS
 from .affine import Builder, Expression, Move, check_size
 
-__all__ = ["Constant", "Node", "Sequence", "Tensor", "Value", "finite", "joined", "moved"]
+__all__ = ["Constant", "Node", "Sequence", "Tensor", "Value", "Withheld", "finite", "joined", "moved"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,7 +56,15 @@ class Sequence:
         return f"a sequence of {len(self.parts)}"
 
 
-Value = Tensor | Sequence
+@dataclass(frozen=True, eq=False)
+class Withheld:
+    """An output that no network can give; whoever reads it is refused."""
+
+    why: str
+    shape: str = "none"  # what messages say of it
+
+
+Value = Tensor | Sequence | Withheld
 
 
 def finite(constant: Constant) -> Constant:
@@ -83,6 +91,8 @@ class Node:
         given = self.inputs[i] if i < len(self.inputs) else None
         if given is None:
             raise NetworkError(f"input {i} is missing")
+        if isinstance(given, Withheld):
+            raise UnsupportedOperatorError(f"it reads {given.why}")
         if isinstance(given, Sequence):
             raise NetworkError(f"input {i} is a sequence, expected a tensor")
         return given

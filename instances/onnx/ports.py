@@ -55,13 +55,16 @@ def _port(value: Any) -> Port:
             f"its input {name!r} has element type {type_name(tensor.elem_type)}, "
             "expected float, double, float16 or integers"
         )
+    if not tensor.HasField("shape"):
+        raise NetworkError(f"its input {name!r} declares no shape; only the batch size may be unknown")
     dims = [d.dim_value for d in tensor.shape.dim]
     if any(n <= 0 for n in dims[1:]):
-        raise NetworkError(f"its input {name!r} has shape {_shown(tensor)}; only the batch size may be unknown")
+        known = "only the batch size may be unknown, and none may be 0"
+        raise NetworkError(f"its input {name!r} has shape {_shown(tensor)}; {known}")
     shape = tuple(n if n > 0 else 1 for n in dims)
     check_size(float(np.prod(shape, dtype=float)))
     return Port(name, shape, int(tensor.elem_type))
 
 
 def _shown(tensor: Any) -> str:
-    return "x".join(str(d.dim_value) if d.dim_value > 0 else d.dim_param or "?" for d in tensor.shape.dim)
+    return "x".join(str(d.dim_value) if d.HasField("dim_value") else d.dim_param or "?" for d in tensor.shape.dim)

@@ -20,8 +20,8 @@ import numpy as np
 from ..errors import NetworkError, UnsupportedOperatorError
 from ..expressions.affine import Builder, Expression
 from ..expressions.element_types import check_constant, result_type, rounding
-from ..expressions.node import Constant, Node, Sequence, Value
-from ..files import read_model_bytes
+from ..expressions.node import Constant, Node, Sequence, Value, Withheld
+from ..files import foreign, read_model_bytes
 from ..network import Network, Port
 from ..operators.softmax import readout_of
 from ..operators.table import run
@@ -63,9 +63,8 @@ def network_from_bytes(
     except NetworkError as error:
         raise type(error)(f"{source}: {_printable(str(error))}") from error
     except (DecodeError, *DAMAGE) as error:
-        raise NetworkError(
-            f"{source}: not an ONNX model, or a truncated one ({_printable(line(error))})"
-        ) from error
+        what = foreign(data) or f"or a truncated one ({_printable(line(error))})"
+        raise NetworkError(f"{source}: not an ONNX model, {what}") from error
 
 
 class _Reader:
@@ -117,6 +116,8 @@ class _Reader:
             out = self._tensor(name)
             if out is None:
                 raise NetworkError(f"its output {name!r} is not computed by any node")
+            if isinstance(out, Withheld):
+                raise UnsupportedOperatorError(f"its output {name!r} is {out.why}; choose others with --output NAME")
             if isinstance(out, Sequence):
                 raise UnsupportedOperatorError(f"its output {name!r} is a sequence; supported are tensors")
             constant = Node("", {}, (out,), 1, self.opset, self.builder)

@@ -2,7 +2,11 @@
 
     Scaler            (x - offset) * scale, along the last axis; one number stands for all
     LinearRegressor   x coefficients^T + intercepts, [N, C] -> [N, targets]
+    LinearClassifier  labels and scores, [N, C] -> [N], [N, classes]: scores as above, of two classes with one row of
+                      coefficients (1 - z, z), or (logistic(-z), logistic(z)); the label is the greatest one's
+    Normalizer        x / sum |x| along the last axis, of a softmax's results: what they are
 
+Scores may go through a logistic function, or a softmax at the end of the network. Labels jump, and are withheld.
 Their numbers are float32 attributes, and so is what they compute: doubles, which they round, are refused.
 """
 
@@ -13,11 +17,11 @@ import numpy as np
 from ..errors import NetworkError, UnsupportedOperatorError
 from ..expressions.affine import Expression
 from ..expressions.element_types import FLOAT, type_name
-from ..expressions.node import Constant, Node
+from ..expressions.node import Constant, Node, Value, Withheld
 from ..network import Array
 from .linear import product
 
-__all__ = ["linear_regressor", "scaler"]
+__all__ = ["linear_classifier", "linear_regressor", "normalizer", "scaler"]
 
 
 def scaler(node: Node) -> Expression:
@@ -38,6 +42,51 @@ def linear_regressor(node: Node) -> Expression:
     weights = _numbers(node, "coefficients", (targets * x.shape[1],), None).reshape(targets, x.shape[1])
     out = product(node, x, Constant(np.ascontiguousarray(weights.T), name="coefficients"))
     return node.builder.shift(out, _numbers(node, "intercepts", (targets,), 0.0))
+
+
+def linear_classifier(node: Node) -> list[Value]:
+    """LinearClassifier: the label, which nobody may read, and the scores."""
+    x, count = _input(node), len(node.attributes.get("intercepts", ()))
+    names = next((node.attributes[n] for n in ("classlabels_ints", "classlabels_strings") if n in node.attributes), ())
+    if len(x.shape) != 2 or not count:
+        raise NetworkError(f"{count} intercepts, and an input of shape {x.shape}; expected one or more, and a matrix")
+    weights = _numbers(node, "coefficients", (count * x.shape[1],), None).reshape(count, x.shape[1])
+    scores = product(node, x, Constant(np.ascontiguousarray(weights.T), name="coefficients"))
+    scores = node.builder.shift(scores, _numbers(node, "intercepts", (count,), 0.0))
+    behind = node.text("post_transform", "NONE")
+    if behind not in ("NONE", "LOGISTIC", "SOFTMAX"):
+        raise UnsupportedOperatorError(f"the transformation {behind} behind it; supported are NONE, LOGISTIC, SOFTMAX")
+    if count == 1 and len(names) == 2:
+        scores = _of_two(node, scores, behind)
+    elif behind == "SOFTMAX":
+        scores = node.builder.ordered(scores, "Softmax", np.repeat(np.arange(scores.shape[0]), count))
+    if behind == "LOGISTIC":
+        scores = node.builder.layer(scores, "sigmoid")
+    return [Withheld(f"the label of {node.builder.name!r} (LinearClassifier), which jumps"), scores]
+
+
+def _of_two(node: Node, score: Expression, behind: str) -> Expression:
+    """Scores [N, 2] of two classes from that of the second one [N, 1]."""
+    if behind == "SOFTMAX":
+        raise UnsupportedOperatorError("a softmax of one score for two classes; supported are NONE and LOGISTIC")
+    other = node.builder.scale(score, -1.0)
+    if behind == "NONE":
+        other = node.builder.shift(other, np.ones(1))
+    size = score.shape[0]
+    both = node.builder.stack([other, score])
+    return node.builder.move(both, lambda _: np.stack([np.arange(size), size + np.arange(size)], axis=1))
+
+
+def normalizer(node: Node) -> Expression:
+    """Normalizer of the shares that a softmax gives, which add up to one already."""
+    x, norm = _input(node), node.text("norm", "MAX")
+    kind, _, vectors = node.builder.order_only.get(node.builder.is_value(x) or 0, ("", "", np.zeros(0)))
+    rows = np.repeat(np.arange(x.shape[0]), x.shape[1]) if len(x.shape) == 2 else None
+    if (norm, kind) != ("L1", "Softmax") or rows is None or not np.array_equal(vectors, rows):
+        raise UnsupportedOperatorError(
+            f"it divides by a norm ({norm}) that depends on the network's input; supported is L1 behind a softmax"
+        )
+    return x
 
 
 def _input(node: Node) -> Expression:

@@ -37,7 +37,7 @@ from .indices import (
     triangle,
     where,
 )
-from .learned import linear_regressor, scaler
+from .learned import linear_classifier, linear_regressor, normalizer, scaler
 from .linear import average_pool, batch_normalization, conv, gemm, global_average_pool, matmul, reduce
 from .maxima import extremum, global_max_pool, max_pool, reduce_extremum
 from .moves import concat, cut, expand, flatten, pad, reshape, split, squeeze, tile, transpose, unsqueeze
@@ -48,7 +48,7 @@ from .transposed import conv_transpose
 
 __all__ = ["OPERATORS", "run", "shortcoming"]
 
-Operator = Callable[[Node], Value | list[Tensor]]
+Operator = Callable[[Node], Value | list[Tensor] | list[Value]]
 
 
 def run(node: Node) -> list[Value]:
@@ -166,7 +166,9 @@ OPERATORS: dict[str, Operator] = {
     "Unsqueeze": unsqueeze,
     "Upsample": resize,
     "Where": where,
+    "ai.onnx.ml.LinearClassifier": linear_classifier,
     "ai.onnx.ml.LinearRegressor": linear_regressor,
+    "ai.onnx.ml.Normalizer": normalizer,
     "ai.onnx.ml.Scaler": scaler,
 }
 
@@ -174,6 +176,7 @@ _JUMPS = "it jumps, and no sum of ReLUs does"
 _CURVED = "no relaxation of this function is known here"
 _PRODUCT = "it multiplies numbers that depend on the network's input with each other, again and again"
 _SPREAD = "it divides by a spread that depends on the network's input"
+_STEPS = "trees are steps of the input, and no sum of ReLUs is"
 _LOOPS = "loops are not followed; export the model with its loops written out"
 REFUSED: dict[str, str] = {
     **dict.fromkeys(("ArgMax", "ArgMin", "Ceil", "Floor", "Greater", "Hardmax", "Less", "Round", "Sign"), _JUMPS),
@@ -183,4 +186,5 @@ REFUSED: dict[str, str] = {
     **dict.fromkeys(("GroupNormalization", "InstanceNormalization", "LayerNormalization", "LpNormalization"), _SPREAD),
     **dict.fromkeys(("MeanVarianceNormalization", "RMSNormalization"), _SPREAD),
     **dict.fromkeys(("Loop", "Scan"), _LOOPS),
+    **dict.fromkeys((f"ai.onnx.ml.TreeEnsemble{kind}" for kind in ("", "Classifier", "Regressor")), _STEPS),
 }  # fmt: skip

@@ -281,6 +281,8 @@ class Expressions(ABC):
         match = self.token_form.match(self.text.text, position)
         if match is None:
             self.text.fail(len(self.text.text.rstrip()), "the file ends inside a command; a ')' is missing")
+        if match[1] in ('"', "|"):
+            self.text.fail(match.start(1), f"{match[1]} opens a string or a name that nothing closes")
         return match[1], match.start(1), match.end()
 
     def expect(self, wanted: str, position: int, what: str) -> tuple[int, int]:

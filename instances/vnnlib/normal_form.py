@@ -247,8 +247,15 @@ class Normaliser:
         for atom in found.atoms:
             if len(atom.terms) == 1 and atom.terms[0][0] == i:
                 bounds.append((*self.bound(atom)[1:3], atom.position))
-        low = max((b for b in bounds if not b[0]), key=lambda b: b[1])
-        high = min((b for b in bounds if b[0]), key=lambda b: b[1])
+        below, above = [b for b in bounds if not b[0]], [b for b in bounds if b[0]]
+        if not below or not above:  # one of the two follows from comparisons with other inputs
+            compared = [atom.position for atom in found.atoms if any(v == i for v, _ in atom.terms)]
+            line = text.line(max([b[2] for b in bounds] or compared))
+            return (
+                f"{text.name}, line {line}: what {self.formula.spelled(i)} is compared with, other inputs among it, "
+                "leaves it no value; no input satisfies this, nor any other disjunct"
+            )
+        low, high = max(below, key=lambda b: b[1]), min(above, key=lambda b: b[1])
         crossed = low[1] > high[1]
         where = f"{text.name}, line {text.line(max(low[2], high[2]))}: {self.formula.spelled(i)} has"
         return (

@@ -133,6 +133,10 @@ class _Parser(Expressions):
             return len(self.text.text)
         if token not in _IGNORED:
             self.text.fail(start, f"unknown command {shown(token)}; VNN-LIB 1 has declare-const and assert")
+        if token == "vnnlib-version":
+            version, start, _ = self.token(position)
+            if not version.lstrip("<").startswith("1"):
+                self.text.fail(start, f"VNN-LIB of version {version.strip('<>')}; versions 1 and 2 are read")
         self.asked = self.asked or token == "check-sat"
         return self.balanced(opened)
 

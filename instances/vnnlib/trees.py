@@ -118,6 +118,7 @@ def _combined(node: Node, sign: bool, forms: list[list[Conjunction]], text: Text
         return [c for k in range(0, len(forms), 2) for c in conjoin(forms[k : k + 2], text, node.position)]
     if node.operator == "not":
         return forms[0]
+    forms = list({id(form): form for form in forms}.values())  # a named formula may stand here twice
     if (node.operator == "and") == sign:
         return conjoin(forms, text, node.position)
     return list(chain.from_iterable(forms))

@@ -53,12 +53,11 @@ def _dense() -> list[tuple[str, Callable[[], Any], str]]:
         "normalization": lambda: layers.Normalization(mean=[0.1] * 8, variance=[2.0] * 8),
         "einsum-dense": lambda: layers.EinsumDense("bi,ij->bj", 5, bias_axes="j"),
         "reshape": lambda: keras.Sequential([layers.Reshape((2, 4)), layers.Permute((2, 1)), layers.Flatten()]),
+        "elu": layers.ELU, "silu": lambda: layers.Activation("silu"), "softplus": lambda: layers.Activation("softplus"),
         "repeat": lambda: keras.Sequential([layers.RepeatVector(2), layers.ReLU(), layers.Flatten()]),
     }  # fmt: skip
     refused = {
-        "elu": (layers.ELU, "piecewise linear|jumps"), "gelu": (lambda: layers.Activation("gelu"), "piecewise|depend"),
-        "silu": (lambda: layers.Activation("silu"), "depend"), "softplus": (lambda: layers.Activation("softplus"),
-                                                                            "piecewise linear|Softplus"),
+        "gelu": (lambda: layers.Activation("gelu"), "no relaxation|depend"),
         "softmax-inside": (layers.Softmax, "last operator"),
     }  # fmt: skip
     rows = [*((n, around(m), "") for n, m in read.items()), *((n, around(m), why) for n, (m, why) in refused.items())]
@@ -104,6 +103,6 @@ def _merges() -> list[tuple[str, Callable[[], Any], str]]:
 
         return make
 
-    read = ("Add", "Subtract", "Average", "Maximum", "Minimum", "Concatenate")
+    read = ("Add", "Subtract", "Average", "Maximum", "Minimum", "Concatenate", "Multiply")
     rows = [(f"merge-{kind.lower()}", two(getattr(layers, kind)()), "") for kind in read]
-    return [*rows, ("merge-multiply", two(layers.Multiply()), "depend"), ("merge-dot", two(layers.Dot(1)), "depend")]
+    return [*rows, ("merge-dot", two(layers.Dot(1)), "depend")]

@@ -82,6 +82,6 @@ def _classifiers() -> list[tuple[str, Callable[[], Any], str]]:
     return [
         ("mlp-classifier-relu", mlp, ""), ("mlp-classifier-tanh", lambda: mlp("tanh"), ""),
         ("pipeline-classifier", lambda: pipeline.make_pipeline(preprocessing.StandardScaler(), mlp()), ""),
-        ("logistic-regression", linear_model.LogisticRegression, "LinearClassifier"),
+        ("logistic-regression", linear_model.LogisticRegression, ""),
         ("forest", lambda: ensemble.RandomForestClassifier(3, max_depth=2), "TreeEnsemble"),
     ]  # fmt: skip

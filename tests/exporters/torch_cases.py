@@ -15,7 +15,7 @@ __all__ = ["torch_cases"]
 
 Row = tuple[str, Callable[[], Any], tuple[int, ...], str]  # name, module, shape of an input, why it is refused
 IMAGE, VECTOR = (1, 2, 6, 6), (1, 4)
-PRODUCT, CURVED, SPREAD, JUMPS = "depend", "piecewise linear|depend", "spread", "jumps|constants alone"
+PRODUCT, CURVED, SPREAD, JUMPS = "depend", "no relaxation|depend", "spread", "jumps|constants alone"
 NOT_EXPORTED = ("torch-dynamo-rrelu", "torch-traced-channel-shuffle")  # by that exporter itself
 
 
@@ -79,16 +79,16 @@ def _activations() -> list[Row]:
     read = {
         "relu": nn.ReLU, "leaky-relu": nn.LeakyReLU, "prelu": lambda: nn.PReLU(8), "relu6": nn.ReLU6,
         "hardtanh": nn.Hardtanh, "hardsigmoid": nn.Hardsigmoid, "rrelu": nn.RReLU, "tanh": nn.Tanh,
-        "sigmoid": nn.Sigmoid,
+        "sigmoid": nn.Sigmoid, "elu": nn.ELU, "selu": nn.SELU, "celu": nn.CELU, "silu": nn.SiLU,
+        "hardswish": nn.Hardswish,
         "tanhshrink": nn.Tanhshrink, "identity": nn.Identity, "dropout": nn.Dropout,
         "batchnorm1d": lambda: nn.BatchNorm1d(8),
     }  # fmt: skip
     refused = {
         "threshold": (lambda: nn.Threshold(0.0, 0.0), f"dynamo: {JUMPS}"), "softshrink": (nn.Softshrink, ""),
-        "hardshrink": (nn.Hardshrink, ""), "elu": (nn.ELU, CURVED), "selu": (nn.SELU, CURVED),
-        "celu": (nn.CELU, CURVED), "gelu": (nn.GELU, CURVED), "softplus": (nn.Softplus, CURVED),
-        "softsign": (nn.Softsign, CURVED), "logsigmoid": (nn.LogSigmoid, CURVED), "mish": (nn.Mish, CURVED),
-        "silu": (nn.SiLU, PRODUCT), "hardswish": (nn.Hardswish, PRODUCT),
+        "hardshrink": (nn.Hardshrink, ""), "gelu": (nn.GELU, CURVED), "softplus": (nn.Softplus, f"dynamo: {JUMPS}"),
+        "softsign": (nn.Softsign, CURVED), "logsigmoid": (nn.LogSigmoid, CURVED),
+        "mish": (nn.Mish, f"dynamo: {CURVED}"),
         "layernorm": (lambda: nn.LayerNorm(8), SPREAD), "softmax-inside": (lambda: nn.Softmax(1), "last operator"),
     }  # fmt: skip
     rows = [*((n, m, "") for n, m in read.items()), *((n, m, why or JUMPS) for n, (m, why) in refused.items())]
@@ -195,6 +195,7 @@ def _forms() -> list[Row]:
         "cumsum": lambda x: f.relu(x).cumsum(1), "narrow": lambda x: f.relu(x[:, 1:3]), "stepped": lambda x: x[:, ::2],
         "stack": lambda x: torch.stack([x, -x], 1).amax(1), "repeat": lambda x: f.relu(x.repeat(1, 2)),
         "expand": lambda x: f.relu(x).unsqueeze(1).expand(1, 3, 4) * _ramp(3, 1), "rsub": lambda x: 1 - f.relu(x),
+        "square": lambda x: x * x, "power-2": lambda x: x**2, "exp": torch.exp,
         "select": lambda x: f.relu(x.index_select(1, torch.tensor([2, 0]))), "gather": lambda x: x[:, [3, 1, 1]].abs(),
         "transpose": lambda x: f.relu(x.reshape(1, 2, 2).transpose(1, 2)).flatten(1), "tril": lambda x: f.relu(
             x.reshape(1, 2, 2)).tril().flatten(1), "baddbmm": lambda x: torch.addmm(_ramp(3), x.abs(), _ramp(4, 3)),
@@ -203,7 +204,6 @@ def _forms() -> list[Row]:
         "split-sizes": lambda x: torch.cat([p.abs() for p in x.split([1, 3], 1)][::-1], 1), "neg": lambda x: -x.abs(),
     }  # fmt: skip
     refused = {
-        "square": (lambda x: x * x, PRODUCT), "power-2": (lambda x: x**2, "power|depend"), "exp": (torch.exp, CURVED),
         "argmax": (lambda x: x.argmax(1), "jumps|integer|becomes"), "sort": (lambda x: x.sort(1).values, "TopK"),
         "normalize": (lambda x: f.normalize(x), "depend|ReduceL2"), "where": (lambda x: torch.where(x > 0, x, x + 1),
                                                                              "jumps"),

@@ -1,10 +1,11 @@
-"""Scalers and linear regressors of ai.onnx.ml: read as onnxruntime computes them, or refused with the attribute."""
+"""Scalers, linear models and classifiers of ai.onnx.ml: read as onnxruntime computes them, or refused by name."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import numpy as np
+import onnx
 import onnxruntime as ort
 import pytest
 from onnx import ModelProto, TensorProto, helper
@@ -61,7 +62,87 @@ def test_what_does_not_fit_is_refused() -> None:
             model("LinearRegressor", (1, 1), coefficients=[1.0], post_transform="PROBIT"),
             "PROBIT behind it; supported is NONE",
         ),
-        (model("LinearClassifier", (1, 1), coefficients=[1.0]), "ai.onnx.ml.LinearClassifier is not supported"),
+        (model("Normalizer", (1, 2), norm="L1"), "it divides by a norm .L1. that depends"),
+        (model("TreeEnsembleRegressor", (1, 2)), "TreeEnsembleRegressor is not supported .trees are steps"),
     ]:
         with pytest.raises(NetworkError, match=message):
             network_from_bytes(made.SerializeToString())
+
+
+def classifier(shape: tuple[int, ...], labels: int, outputs: tuple[str, ...] = ("s",), **attributes: Any) -> bytes:
+    """x and a LinearClassifier with its label l and its scores s."""
+    given = {"classlabels_ints": list(range(labels)), **attributes}
+    node = helper.make_node("LinearClassifier", ["x"], ["l", "s"], name="n", domain="ai.onnx.ml", **given)
+    kinds = {"l": TensorProto.INT64, "s": FLOAT}
+    ends = [helper.make_tensor_value_info("x", FLOAT, shape)]
+    graph = helper.make_graph([node], "g", ends, [helper.make_tensor_value_info(n, kinds[n], None) for n in outputs])
+    opsets = [helper.make_opsetid("", 13), helper.make_opsetid("ai.onnx.ml", 1)]
+    return helper.make_model(graph, opset_imports=opsets, ir_version=8).SerializeToString()
+
+
+THREE = {"coefficients": [0.1, -2.0, 0.7, 1.0, 0.5, -0.25], "intercepts": [0.25, -0.5, 0.125]}
+ONE = {"coefficients": [0.1, -2.0], "intercepts": [0.25]}
+
+
+@pytest.mark.parametrize("behind", ["NONE", "LOGISTIC", "SOFTMAX"])
+@pytest.mark.parametrize(("labels", "numbers"), [(3, THREE), (2, ONE)])
+def test_scores_of_classifiers_are_read_as_they_run(labels: int, numbers: dict[str, Any], behind: str) -> None:
+    """Of three classes, and of two with one score; a softmax at the end is read as what it orders."""
+    content = classifier((2, 2), labels, post_transform=behind, **numbers)
+    if behind == "SOFTMAX" and labels == 2:
+        with pytest.raises(NetworkError, match="softmax of one score"):
+            network_from_bytes(content)
+        return
+    network = network_from_bytes(content)
+    session = ort.InferenceSession(content, providers=["CPUExecutionProvider"])
+    for x in np.random.default_rng(0).normal(size=(8, 2, 2)).astype(np.float32):
+        expected = np.asarray(session.run(["s"], {"x": x})[0])
+        found = network.evaluate(np.float64(x).ravel()).reshape(expected.shape)
+        if behind == "SOFTMAX":
+            assert network.readout is not None
+            found = np.exp(found) / np.exp(found).sum(axis=1, keepdims=True)
+        np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_labels_are_withheld() -> None:
+    """A label among the outputs is refused with what to do; one that nobody asks for is no obstacle."""
+    both = classifier((1, 2), 3, ("l", "s"), **THREE)
+    with pytest.raises(NetworkError, match="'l' is the label of 'n' .LinearClassifier., which jumps; choose others"):
+        network_from_bytes(both)
+    assert network_from_bytes(both, outputs=("s",)).output_size == 3
+    node = helper.make_node("Cast", ["l"], ["y"], to=FLOAT)
+    reads = onnx.ModelProto.FromString(both)
+    reads.graph.node.append(node)
+    del reads.graph.output[:]
+    reads.graph.output.append(helper.make_tensor_value_info("y", FLOAT, None))
+    with pytest.raises(NetworkError, match="it reads the label of 'n'"):
+        network_from_bytes(reads.SerializeToString())
+
+
+def test_classifiers_that_do_not_fit_are_refused() -> None:
+    """Other numbers of coefficients, no intercepts, and transformations that are not known."""
+    for made, message in [
+        (classifier((1, 2), 3, coefficients=[1.0] * 5, intercepts=[0.0] * 3), "coefficients has 5 numbers, expected 6"),
+        (classifier((1, 2), 3, coefficients=[1.0] * 6), "0 intercepts"),
+        (classifier((1, 2), 3, post_transform="PROBIT", **THREE), "PROBIT behind it; supported are NONE, LOGISTIC"),
+    ]:
+        with pytest.raises(NetworkError, match=message):
+            network_from_bytes(made)
+
+
+def test_a_softmax_that_is_normalised_is_what_it_was() -> None:
+    """As logistic regressions of several classes are exported; another norm of it is refused."""
+    read = onnx.ModelProto.FromString(classifier((1, 2), 3, post_transform="SOFTMAX", **THREE))
+    plain = network_from_bytes(read.SerializeToString())
+    for norm in ("L1", "L2"):
+        made = onnx.ModelProto.FromString(read.SerializeToString())
+        made.graph.node.append(helper.make_node("Normalizer", ["s"], ["y"], domain="ai.onnx.ml", norm=norm))
+        made.graph.output[0].name = "y"
+        if norm == "L2":
+            with pytest.raises(NetworkError, match="it divides by a norm .L2."):
+                network_from_bytes(made.SerializeToString())
+            continue
+        network = network_from_bytes(made.SerializeToString())
+        x = np.random.default_rng(0).normal(size=2)
+        np.testing.assert_array_equal(network.evaluate(x), plain.evaluate(x))
+        assert network.readout is not None

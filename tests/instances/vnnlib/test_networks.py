@@ -8,30 +8,15 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from same_properties import same
 from vnnlib_formulas import in_version_2, random_text
 
 from hypersplit.instances.errors import PropertyError
-from hypersplit.instances.property import Property
 from hypersplit.instances.vnnlib.reader import parse_property, read_property
 
 BENCHMARKS = Path(__file__).resolve().parents[3] / ".." / "shared" / "benchmarks"
 F = "(vnnlib-version <2.0>)\n(declare-network f (declare-input X real [1,2]) (declare-output Y real [2]))\n"
 BOX = "(assert (and (<= X[0,0] 1) (>= X[0,0] -1) (<= X[0,1] 1) (>= X[0,1] -1)))\n"
-
-
-def same(a: Property, b: Property) -> bool:
-    """Whether two properties have the same cases, number by number."""
-    if (len(a.cases), a.joint, a.input_size, a.output_size) != (len(b.cases), b.joint, b.input_size, b.output_size):
-        return False
-    arrays = []
-    for prop in (a, b):
-        found = []
-        for case in prop.cases:
-            r = case.region
-            found += [r.lower, r.upper, r.rows, r.offsets, r.strict_lower, r.strict_upper, r.strict]
-            found += [x for p in case.forbidden for x in (p.rows, p.rhs, p.strict)]
-        arrays.append(found)
-    return len(arrays[0]) == len(arrays[1]) and all(map(np.array_equal, *arrays))
 
 
 @settings(max_examples=200, deadline=None, print_blob=True)

@@ -268,6 +268,16 @@ def test_contradictory_bounds_leave_no_case(text: str, line: int, words: str) ->
     assert prop.contradiction.startswith(f"some.vnnlib, line {line}: ") and words in prop.contradiction
 
 
+@pytest.mark.parametrize("own", ["(assert (<= X_1 0))\n", ""])
+def test_contradictions_that_follow_from_comparisons_are_told(own: str) -> None:
+    """A bound that follows from another input's contradicts a literal one, or another that follows."""
+    declared = "(declare-const X_0 Real)(declare-const X_1 Real)(declare-const Y_0 Real)\n"
+    text = f"{declared}(assert (<= 1 X_0 2))\n{own}(assert (>= X_1 X_0))(assert (<= (* 4 X_1) X_0))(assert (<= Y_0 0))"
+    prop = parse_property(text, source="some.vnnlib")
+    assert not prop.cases
+    assert "line 3: what X_1 is compared with" in prop.contradiction
+
+
 def test_negations_are_pushed_down_before_anything_is_multiplied() -> None:
     """The negation of a conjunction of thirty disjunctions is thirty conjunctions of strict rows."""
     both = " ".join(f"(or (<= Y_0 {i}) (>= Y_0 {i + 40}))" for i in range(30))
