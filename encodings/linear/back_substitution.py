@@ -23,7 +23,8 @@ import numpy as np
 
 from ...instances import memory
 from ...instances.batch import Batch
-from ...instances.network import Array, value_range
+from ...instances.curves.names import curve
+from ...instances.network import Array, curved, value_range
 from ...instances.query import Query
 from ...instances.rounding import UP, gamma
 from .bounds import Bounds, LinearBoundOptions, MarginFunctions, MeanFunctions, at_least, norm
@@ -215,6 +216,9 @@ class Pass(Backward):
         self.infeasible = cut_is_empty(batch.lower, batch.upper, batch.cuts)
         if self.query.region.ball is not None:
             self.infeasible |= misses_ball(self.query.region.ball, batch.lower, batch.upper)
+        # nodes with a function that may not be defined on them: nothing is proved there, whatever is behind it
+        self.undefined = np.zeros(len(batch), dtype=bool)
+        self.hopeless = self.undefined.copy()  # those on all of which it is not
         self.means: MeanFunctions | None = None
         if options.means:
             shape = (len(batch), self.query.neurons, self.query.network.input_size + 1)
@@ -254,10 +258,11 @@ class Pass(Backward):
             found = self._substitute(len(self.prepared.layers), rows, np.ones(1), sensitivities[part])
             coefficients[part], constants[part] = found[:2]
             margins[part] = np.fmax(found[2], margins[part])
+        margins[self.undefined] = constants[self.undefined] = -np.inf
         return Bounds(
             self.pre_lower, self.pre_upper, margins, sensitivities, self.infeasible,
             functions=MarginFunctions(coefficients, constants), means=self.means,
-            totals=self._totals(sensitivities) if self.options.totals else None,
+            totals=self._totals(sensitivities) if self.options.totals else None, hopeless=self.hopeless,
         )  # fmt: skip
 
     def _keep_rows(self, k: int, rows: Array) -> Array:
@@ -302,9 +307,14 @@ class Pass(Backward):
                 upper[:, rows] = np.where(asked, np.fmin(upper[:, rows], -values[:, len(rows) :]), upper[:, rows])
         crossed = lower > upper
         if crossed.any():
-            self.infeasible |= crossed.any(axis=1)
+            self.infeasible |= crossed.any(axis=1) & ~self.undefined
             # an empty region: any bounds are true; keep them ordered so that the arithmetic stays finite
             np.minimum(lower, upper, out=lower)
+        if curved(kind) and (touching := curve(kind).touches(lower, upper)).any():
+            inside = curve(kind).inside_gap(lower, upper)
+            lower[touching], upper[touching] = -np.inf, np.inf  # nothing is known of their values
+            self.undefined |= touching.any(axis=1)
+            self.hopeless |= inside.any(axis=1)
         self._append_values(kind, lower, upper)
 
     def _keep_means(

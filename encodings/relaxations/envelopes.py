@@ -22,17 +22,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...instances.curves.curve import Function
+from ...instances.curves.curve import JUMP_SLOPE, Curve, Function
 from ...instances.curves.names import curve
 from ...instances.network import Array
 from ...instances.rounding import CURVE_VALUE, ROUND_UP
 from .lines import Lines
+from .staircase import stairs_supports
 
 __all__ = ["supports"]
 
 HALVINGS = 54  # of a concave piece: its width times 2^-54 is left
 GRID, ZOOMS = 13, 7  # points on either side of `at`; each zoom keeps two gaps of twelve
-ODD = 0.6181  # of a grid's width: where no grid point is, in place of a bend elsewhere
+ODD = 0.6181  # of a grid's width, and its multiples: where no grid point is, in place of bends elsewhere
 NEAREST = 1e-4  # of the width, that a chord's ends keep from `at`: as good as a tangent up to 1e-8
 INSIDE = 1e-3  # of the width, that `at` keeps from the ends where chords are sought
 NARROW = 1e-6  # below this share of 1 + |at| a chord's slope is rounding: the tangent's is taken
@@ -47,6 +48,7 @@ class _Side:
     slope: Function
     concave: tuple[bool, ...]
     bends: tuple[float, ...]
+    steepest: float  # slopes beyond are cut off
 
 
 def supports(kind: str, lower: Array, upper: Array, at: Array) -> Lines:
@@ -57,15 +59,39 @@ def supports(kind: str, lower: Array, upper: Array, at: Array) -> Lines:
     """
     told, shape = curve(kind), lower.shape
     flat = [np.asarray(a, dtype=np.float64).reshape(-1) for a in (lower, upper, at)]
-    above = _Side(told.value, told.slope, tuple(not c for c in told.convex), told.bends)
-    below = _Side(lambda z: -told.value(z), lambda z: -told.slope(z), told.convex, told.bends)
     with np.errstate(over="ignore", invalid="ignore"):
-        upper_line, lower_line = _line_above(above, *flat), _line_above(below, *flat)
-    return Lines(*(a.reshape(shape) for a in (-lower_line[0], -lower_line[1], *upper_line)))
+        if told.stairs is not None:
+            found = stairs_supports(told.stairs, *flat)
+        else:
+            upper_line, lower_line = (_line_above(_side(told, sign), *flat) for sign in (1.0, -1.0))
+            found = Lines(-lower_line[0], -lower_line[1], *upper_line)
+    return Lines(*(a.reshape(shape) for a in _where_known(told, found, *flat[:2])))
+
+
+def _side(told: Curve, sign: float) -> _Side:
+    """The curve times sign, with the larger one of its two limits at each jump."""
+
+    def value(z: Array) -> Array:
+        height = sign * told.value(z)
+        for place, *limits in told.jumps:
+            height = np.where(z == place, max(sign * limit for limit in limits), height)
+        return height
+
+    concave = tuple(c == (sign < 0.0) for c in told.convex)
+    steepest = JUMP_SLOPE if told.jumps else np.inf
+    return _Side(value, lambda z: sign * told.slope(z), concave, told.bends, steepest)
+
+
+def _where_known(told: Curve, found: Lines, lower: Array, upper: Array) -> Lines:
+    """Beyond the curve's reach its limits, and no line at all on what touches a gap."""
+    beyond, gap = told.beyond(lower, upper), told.touches(lower, upper)
+    ends = told.limits[0] - CURVE_VALUE, told.limits[1] + CURVE_VALUE
+    flat = [np.where(beyond, limit, a) for limit, a in zip((0.0, ends[0], 0.0, ends[1]), found, strict=True)]
+    return Lines(*(np.where(gap, nothing, a) for nothing, a in zip((0.0, -np.inf, 0.0, np.inf), flat, strict=True)))
 
 
 def _line_above(side: _Side, lower: Array, upper: Array, at: Array) -> tuple[Array, Array]:
-    slope = _slope(side, lower, upper, at)
+    slope = np.clip(_slope(side, lower, upper, at), -side.steepest, side.steepest)
     return slope, _intercept(side, slope, lower, upper)
 
 
@@ -81,8 +107,9 @@ def _slope(side: _Side, lower: Array, upper: Array, at: Array) -> Array:
     chord = (side.value(upper) - side.value(lower)) / np.where(width > 0.0, width, 1.0)
     slope = np.where(concave | (width <= NARROW * (1.0 + np.abs(at))), side.slope(at), chord)
     mixed = np.flatnonzero(~single & (width > 0.0) & np.isfinite(width))
-    for start in range(0, len(mixed), MOST_ENTRIES // GRID**2):
-        some = mixed[start : start + MOST_ENTRIES // GRID**2]
+    step = max(1, MOST_ENTRIES // (GRID + len(side.bends)) ** 2)
+    for start in range(0, len(mixed), step):
+        some = mixed[start : start + step]
         slope[some] = _over_chords(side, lower[some], upper[some], at[some])
     return slope
 
@@ -110,7 +137,8 @@ def _over_chords(side: _Side, lower: Array, upper: Array, at: Array) -> Array:
 def _grid(a: Array, b: Array, share: Array, bends: tuple[float, ...]) -> Array:
     """[n, points] from a to b ascending, the bends between them included; no point twice, unless a = b."""
     low, high = a[:, None], b[:, None]
-    odd = low * (1.0 - ODD) + high * ODD
+    odd_share = (ODD * np.arange(1, len(bends) + 1)) % 1.0
+    odd = low * (1.0 - odd_share) + high * odd_share
     bent = np.where((low < np.array(bends)) & (np.array(bends) < high), np.array(bends), odd)
     return np.sort(np.concatenate([low * (1.0 - share) + high * share, bent], axis=1), axis=1)
 

@@ -15,9 +15,9 @@ from ..errors import NetworkError, UnsupportedOperatorError
 from ..expressions.affine import Expression
 from ..expressions.node import Constant, Node, Tensor, finite, moved
 from ..network import Array, Matrix
+from ..nonlinear.curves import SQUARE
 from ..rounding import EPS
 from ..sparse import sp
-from .curves import SQUARE
 
 __all__ = [
     "average_pool",
