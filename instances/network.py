@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .checks import finite_array, finite_matrix, whole_number
-from .curves.names import CURVES, curve, is_curve
+from .curves.names import CURVES, JUMPING, PARTIAL, curve, is_curve
+from .curves.ranges import curve_range
 from .errors import NetworkError
 from .rounding import CURVE_VALUE, ELEMENTARY
 from .sparse import is_sparse
@@ -31,8 +32,8 @@ __all__ = ["ACTIVATIONS", "Array", "Difference", "Layer", "Matrix", "Network", "
 Array = NDArray[Any]  # float64 where nothing else is said
 Matrix = Any  # Array, or scipy.sparse.csr_array of float64 where that is cheaper
 
-# of a layer, or the name of a curve with a parameter (`curves.names`): "elu:1.5", "power:3"
-ACTIVATIONS = ("identity", "relu", *CURVES)
+# of a layer, or the name of a curve with parameters (`curves.names`): "elu:1.5", "power:3"
+ACTIVATIONS = ("identity", "relu", *CURVES, *PARTIAL, *JUMPING)
 
 
 @dataclass(frozen=True)
@@ -272,21 +273,18 @@ def derivative(kind: str, z: Array) -> Array:
     return curve(kind).slope(z) if curved(kind) else np.ones_like(z)
 
 
+def leading_slope(kind: str, z: Array) -> Array:
+    """What a descent follows, elementwise: act'(z), but for steps, whose slopes lead nowhere."""
+    lead = curve(kind).lead if curved(kind) else None
+    return derivative(kind, z) if lead is None else lead(z)
+
+
 def value_range(kind: str, lower: Array, upper: Array) -> tuple[Array, Array]:
-    """Bounds of act(z) for real z in [lower, upper], elementwise: act at the ends and at the curve's turns between
-    them, and beyond by what values of curves round."""
+    """Bounds of act(z) for real z in [lower, upper], elementwise, and beyond by what values of curves round."""
+    if curved(kind) and kind not in ("sigmoid", "tanh"):
+        return curve_range(curve(kind), lower, upper, CURVE_VALUE)
     low, high = activate(kind, lower), activate(kind, upper)
-    if not curved(kind):
-        return low, high
-    if kind in ("sigmoid", "tanh"):
-        return low - ELEMENTARY, high + ELEMENTARY
-    ends = low, high
-    low, high = np.minimum(*ends), np.maximum(*ends)
-    for turn in curve(kind).turns:
-        inside = (lower < turn) & (turn < upper)
-        value = float(activate(kind, np.array(turn)))
-        low, high = np.where(inside, np.minimum(low, value), low), np.where(inside, np.maximum(high, value), high)
-    return low - CURVE_VALUE * (1.0 + np.abs(low)), high + CURVE_VALUE * (1.0 + np.abs(high))
+    return (low - ELEMENTARY, high + ELEMENTARY) if curved(kind) else (low, high)
 
 
 def sequential(weights: list[Array], biases: list[Array], last: str = "identity") -> Network:

@@ -20,6 +20,7 @@ FOLDERS = ("instances", "encodings", "heuristics", "bab")
 ELSEWHERE = {
     "bab/__main__.py": "python -m hypersplit.bab",
     "instances/onnx/writer.py": "scripts, which write the carried files",
+    "instances/onnx/written.py": "the writer",
     "bab/pytest_plugin.py": "pytest, by its entry point",
     "bab/command/options_page.py": "whoever changes an option, to write docs/options.md",
 }

@@ -24,7 +24,7 @@ from ...instances.network import Array
 from ...instances.query import Query
 from ..tree.evidence import Evidence
 from ..tree.search import Closing
-from .regions import Check
+from .regions import Check, bounded
 
 __all__ = ["NodeLP"]
 
@@ -47,6 +47,8 @@ class NodeLP:
         for b in np.flatnonzero((batch.depth % self.effort.every == 0) & (batch.depth > 0)).tolist():
             if not self._pays():
                 break
+            if not bounded(batch.node(b)):
+                continue
             least, disjunct, point = self._node(batch, b, margins[b], closing.duty[b])
             if least > 0.0:
                 closing.kinds[b] = Evidence.LP

@@ -31,7 +31,7 @@ from ..tree.search import Closing
 from ..tree.tree import Tree
 from .asking import Asking
 from .exact_step import ExactStep
-from .regions import Check
+from .regions import Check, bounded
 
 __all__ = ["NodeMilp"]
 
@@ -58,7 +58,7 @@ class NodeMilp:
         try:
             b = int(batch.depth.argmin())
             unstable = (batch.pre_lower[b] < 0.0) & (batch.pre_upper[b] > 0.0) & self.query.relu
-            if unstable.sum() <= self.effort.largest:
+            if unstable.sum() <= self.effort.largest and bounded(batch.node(b)):
                 closing.kinds[b], closing.witness = self._node(batch, b, margins[b], check)
         finally:
             self.lock.release()

@@ -23,7 +23,7 @@ from ...instances.query import Query
 from ..tree.evidence import Evidence, State
 from ..tree.search import Closing
 
-__all__ = ["Check", "Exact", "close_regions", "open_disjuncts"]
+__all__ = ["Check", "Exact", "bounded", "close_regions", "open_disjuncts"]
 
 TOUCHING = 1e-9  # share of the margins' size below which an affine region's negative bound is only rounding
 SNAP = 1e-6  # relative distance within which an LP's coordinate is taken for the end of its interval
@@ -37,6 +37,12 @@ class Exact(Protocol):
     def decide(self, query: Query, node: Node, disjuncts: list[int], check: Check) -> tuple[int, Witness | None]:
         """A code of `Evidence` or `State`; a witness or None."""
         ...
+
+
+def bounded(node: Node) -> bool:
+    """Whether all pre-activation bounds are finite and none contradict each other."""
+    finite = np.isfinite(node.pre_lower).all() and np.isfinite(node.pre_upper).all()
+    return bool(finite and (node.pre_lower <= node.pre_upper).all())
 
 
 def open_disjuncts(query: Query, margins: Array, duty: Array | None = None) -> list[int]:

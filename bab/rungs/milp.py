@@ -16,10 +16,10 @@ from ...instances.batch import Batch
 from ...instances.network import Array
 from ...instances.query import Query
 from ..closers.asking import Asking
-from ..closers.regions import Check
+from ..closers.regions import Check, bounded
 from ..tree.evidence import Evidence
 from .kept_rows import KeptRows
-from .rung import Climb, bounded, duties_of
+from .rung import Climb, duties_of
 
 __all__ = ["MilpRung"]
 

@@ -22,11 +22,11 @@ from ...heuristics.neuron_groups import Wanted
 from ...instances.batch import Batch, Node
 from ...instances.network import Array
 from ...instances.query import Query
-from ..closers.regions import Check
+from ..closers.regions import Check, bounded
 from ..steps.ascents import ascent
 from ..tree.evidence import Evidence
 from .kept_rows import KeptRows
-from .rung import Climb, bounded, duties_of
+from .rung import Climb, duties_of
 
 __all__ = ["RowRung"]
 

@@ -13,14 +13,14 @@ from typing import Protocol
 
 import numpy as np
 
-from ...instances.batch import Batch, Node
+from ...instances.batch import Batch
 from ...instances.judges.replay import Witness
 from ...instances.network import Array
 from ...instances.query import Query
 from ..closers.regions import Check
 from ..tree.evidence import Evidence
 
-__all__ = ["Climb", "Rung", "bounded", "duties_of"]
+__all__ = ["Climb", "Rung", "duties_of"]
 
 
 @dataclass(eq=False)
@@ -63,9 +63,3 @@ def duties_of(query: Query, batch: Batch, b: int, margins: Array) -> list[int]:
     duties = np.flatnonzero(batch.duty[b])
     worst = query.per_disjunct(margins[b : b + 1])[0, duties]
     return [int(k) for k in duties[np.argsort(worst, kind="stable")]]
-
-
-def bounded(node: Node) -> bool:
-    """Whether all pre-activation bounds are finite and none contradict each other."""
-    finite = np.isfinite(node.pre_lower).all() and np.isfinite(node.pre_upper).all()
-    return bool(finite and (node.pre_lower <= node.pre_upper).all())

@@ -15,9 +15,9 @@ from ...heuristics.efforts import LP_SECONDS
 from ...instances.batch import Batch
 from ...instances.network import Array
 from ...instances.query import Query
-from ..closers.regions import Check
+from ..closers.regions import Check, bounded
 from ..tree.evidence import Evidence
-from .rung import Climb, bounded, duties_of
+from .rung import Climb, duties_of
 
 __all__ = ["TriangleRung"]
 

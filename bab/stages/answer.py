@@ -15,7 +15,7 @@ from fractions import Fraction
 import numpy as np
 
 from ...encodings.linear.linear_bounds import smallest_margins
-from ...encodings.linear.number_range import BEYOND, in_range
+from ...encodings.linear.number_range import BEYOND, in_range, outside_domains
 from ...heuristics.policy import Facts, Stage, asks_scip, begin_again, facts, plan
 from ...heuristics.splits.rules import PHASE_RULES
 from ...instances.judges.replay import Witness
@@ -162,6 +162,8 @@ def _answered(work: Work, query: Query) -> Answer:
         result.bound = max(margin, tree.margin)
         interrupted = work.stopped if work.stopped in INTERRUPTIONS else ""
         result.reason = interrupted or work.limits.exceeded() or work.stopped or "no stage decided"
+        if interrupted in ("", "time") and (where := outside_domains(work.query, tree.root.node(0))):
+            result.reason += f"; {where}"
         if point := work.exact.counterexample:
             from ..closers.exact_closing import is_counterexample
 

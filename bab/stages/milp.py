@@ -30,7 +30,7 @@ from ...instances.judges.replay import Witness
 from ...instances.memory import room_mb
 from ...instances.query import Query
 from ..closers.refutation import refute_apart
-from ..closers.regions import Check, open_disjuncts
+from ..closers.regions import Check, bounded, open_disjuncts
 from ..run.budget import Budget
 from ..run.options import Options
 from ..tree.crew import run_crew
@@ -49,6 +49,9 @@ def milp(work: Work, stage: Stage, budget: Budget) -> None:
     bounds = work.refute_by_inherited()
     query, root = work.query, work.tree.root
     asked = open_disjuncts(query, bounds.margins[0], root.duty[0])
+    if not bounded(root.node(0)):
+        work.stopped = "SCIP: no finite bounds"
+        return
     outcome = close_by_milp(
         query, root.node(0), asked, lambda: budget.left, work.options, work.candidates.check, work.efforts.milp
     )

@@ -85,4 +85,6 @@ class InputSteps:
         splits = choose_splits(self.query, batch, bounds, self.rule)
         if self.rule not in PHASE_RULES and resists.any():
             splits[resists] = choose_splits(self.query, batch[resists], bounds[resists], "phases")
+        if bounds.hopeless is not None and bounds.hopeless.any():  # no part of them is ever closed
+            splits[bounds.hopeless] = Splits.none(int(bounds.hopeless.sum()), self.query.network.input_size)
         return splits

@@ -18,6 +18,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ...instances import memory
+from ...instances.curves.names import curve
 from ...instances.judges.exact_evaluation import scaled
 from ...instances.network import Array, Layer, Network
 from .rational_lp import Row
@@ -49,7 +50,8 @@ def inexact(network: Network) -> str:
         return f"not exact: {network.unmodelled}"
     for k, layer in enumerate(network.layers, start=1):
         if layer.kind not in ("identity", "relu"):
-            return f"not exact: layer {k} ({layer.name}) is a {layer.kind}"
+            jumps = ", which jumps" if curve(layer.kind).steps else ""
+            return f"not exact: layer {k} ({layer.name}) is a {layer.kind}{jumps}"
         if layer.roundings or layer.bias_error:
             return f"not exact: layer {k} ({layer.name}) was folded with rounding"
         numbers = [layer.bias, *(w if isinstance(w, np.ndarray) else w.data for w in layer.weights)]

@@ -37,8 +37,8 @@ from ...instances.batch import Node
 from ...instances.network import Array, curved, value_range
 from ...instances.query import Query
 from ...instances.rounding import UNDERFLOW, UP, gamma
-from ..linear.relaxations import Lines, lines
 from ..relaxations.envelopes import sloped
+from ..relaxations.kinds import Lines, lines
 
 __all__ = ["Multipliers", "dual_bound", "greedy_multipliers", "pulled_back"]
 

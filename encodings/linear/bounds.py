@@ -104,7 +104,8 @@ class Bounds(_Table):
     The first five fields are always there; who fills the others:
 
         `linear_bounds.bound`                    functions; means, totals, together where the options ask for them,
-                                                 points where its compiled twin tests rows together, and in norm balls
+                                                 points where its compiled twin tests rows together, and in norm balls;
+                                                 hopeless by back-substitution
         `optimised_bounds.optimise`, `tighten`   functions, and what they were given
         `phase_bounds.bound_phases`              points; sensitivities are sums over a disjunct's rows
         `phase_bounds.refresh_phases`            totals
@@ -125,6 +126,8 @@ class Bounds(_Table):
     totals: Array | None = None
     together: Array | None = None  # [B] bool: closed by rows of a disjunct tested together, by no row alone
     certified: Array | None = None  # [B] bool: closed by a certificate of the box; where that was asked for
+    # [B] bool: some function is defined nowhere on the region, as far as is known, and so on no part of it
+    hopeless: Array | None = None
 
     @property
     def multipliers(self) -> Array:

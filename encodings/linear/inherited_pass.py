@@ -7,10 +7,10 @@ import numpy as np
 from ...instances.batch import Batch
 from ...instances.network import value_range
 from ...instances.query import Query
+from ..relaxations.kinds import lines
 from .back_substitution import Pass
 from .bounds import LinearBoundOptions
 from .prepared_layers import prepared_of
-from .relaxations import lines
 
 __all__ = ["InheritedPass"]
 

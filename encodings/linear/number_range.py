@@ -18,11 +18,13 @@ from __future__ import annotations
 import numpy as np
 
 from ...instances.batch import Node
+from ...instances.curves.curve import JUMP_SLOPE
 from ...instances.curves.names import curve
-from ...instances.network import Array, derivative, value_range
+from ...instances.network import Array, activate, curved, derivative
 from ...instances.query import Query
+from ...instances.rounding import CURVE_VALUE
 
-__all__ = ["BEYOND", "LARGEST", "in_range", "largest_number", "suits_scip"]
+__all__ = ["BEYOND", "LARGEST", "in_range", "largest_number", "outside_domains", "suits_scip"]
 
 LARGEST = 1e75
 # SCIP's tolerances are absolute, 1e-9 is 0 to it and 1e20 infinite: what it may be asked about. The largest weight or
@@ -53,11 +55,17 @@ def _behind(kind: str, size: Array) -> Array:
     """What a layer of pre-activations up to `size` may give, and make of an error or a coefficient of that size."""
     if kind in ("identity", "relu", "sigmoid", "tanh"):
         return size
-    bends = [np.nextafter(bend, side) for bend in curve(kind).bends for side in (-np.inf, np.inf)]  # a kink has two
-    places = [size, -size, *(np.clip(bend, -size, size) for bend in bends)]
-    steepest = np.maximum.reduce([np.abs(derivative(kind, z)) for z in places])
-    low, high = value_range(kind, -size, size)
-    return np.maximum.reduce([size, steepest * size, np.abs(low), np.abs(high)])
+    told = curve(kind)
+    edges = [*told.bends, *(edge for gap in told.gaps for edge in gap if np.isfinite(edge))]
+    beside = [np.nextafter(edge, side) for edge in edges for side in (-np.inf, np.inf)]  # a kink has two slopes
+    places = [size, -size, *(np.clip(z, -size, size) for z in (*beside, *told.turns))]
+    steepest = np.full_like(size, JUMP_SLOPE if told.steps else 0.0)
+    largest = np.full_like(size, max((abs(limit) for _, *limits in told.jumps for limit in limits), default=0.0))
+    for z in places:
+        known = told.claimed(z)
+        steepest = np.maximum(steepest, np.where(known, np.abs(derivative(kind, z)), 0.0))
+        largest = np.maximum(largest, np.where(known, np.abs(activate(kind, z)), 0.0))
+    return np.maximum.reduce([size, steepest * size, largest + CURVE_VALUE * (1.0 + largest)])
 
 
 def in_range(query: Query) -> bool:
@@ -76,3 +84,16 @@ def suits_scip(query: Query, node: Node) -> bool:
         if most > SCIP_MOST or 0.0 < most < SCIP_LEAST:
             return False
     return True
+
+
+def outside_domains(query: Query, node: Node) -> str:
+    """Where a neuron has no bounds because its interval touches what its function is not defined on, "" for nowhere."""
+    for kind, part, layer in zip(query.kinds, query.slices, query.network.layers, strict=False):
+        gaps = curve(kind).gaps if curved(kind) else ()
+        found = np.flatnonzero(np.isneginf(node.pre_lower[part]) & np.isposinf(node.pre_upper[part]))
+        if gaps and len(found):
+            low, high = gaps[0]
+            where = f"z <= {high:.3g}" if np.isinf(low) else f"{low:.3g} <= z <= {high:.3g}"
+            neuron = f"neuron {int(found[0])} of {layer.name!r}"
+            return f"the interval of {neuron} touches {where}, where nothing is known of {kind}"
+    return ""

@@ -17,8 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from ..linear.relaxations import lines
 from ..relaxations.envelopes import supports
+from ..relaxations.kinds import lines
 
 __all__ = ["LARGEST_EXPONENT", "expression", "lines_around"]
 

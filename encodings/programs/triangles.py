@@ -20,8 +20,8 @@ from ...instances.network import Array, Matrix, curved, value_range
 from ...instances.query import Query
 from ...instances.rounding import CURVE_SLACK, ROUND_UP, TINY
 from ...instances.sparse import sp
-from ..linear.relaxations import lines
 from ..relaxations.envelopes import supports
+from ..relaxations.kinds import lines
 from .product_rows import ProductRows
 from .safe_lp import Block, SafeLP
 

@@ -22,17 +22,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...instances.curves.curve import Function
+from ...instances.curves.curve import JUMP_SLOPE, Curve, Function
 from ...instances.curves.names import curve
 from ...instances.network import Array
 from ...instances.rounding import CURVE_VALUE, ROUND_UP
 from .lines import Lines
+from .staircase import stairs_supports
 
 __all__ = ["sloped", "supports"]
 
 HALVINGS = 54  # of a concave piece: its width times 2^-54 is left
 GRID, ZOOMS = 13, 7  # points on either side of `at`; each zoom keeps two gaps of twelve
-ODD = 0.6181  # of a grid's width: where no grid point is, in place of a bend elsewhere
+ODD = 0.6181  # of a grid's width, and its multiples: where no grid point is, in place of bends elsewhere
 NEAREST = 1e-4  # of the width, that a chord's ends keep from `at`: as good as a tangent up to 1e-8
 INSIDE = 1e-3  # of the width, that `at` keeps from the ends where chords are sought
 NARROW = 1e-6  # below this share of 1 + |at| a chord's slope is rounding: the tangent's is taken
@@ -47,6 +48,7 @@ class _Side:
     slope: Function
     concave: tuple[bool, ...]
     bends: tuple[float, ...]
+    steepest: float  # slopes beyond are cut off
 
 
 def supports(kind: str, lower: Array, upper: Array, at: Array) -> Lines:
@@ -55,40 +57,61 @@ def supports(kind: str, lower: Array, upper: Array, at: Array) -> Lines:
     kind: a curve's name; lower <= at <= upper, finite, of equal shapes. What is not finite gets lines that are not.
     Raises ValueError for a name of no curve.
     """
-    (above, below), shape = _sides(kind), lower.shape
+    told, shape = curve(kind), lower.shape
     flat = [np.asarray(a, dtype=np.float64).reshape(-1) for a in (lower, upper, at)]
     with np.errstate(over="ignore", invalid="ignore"):
-        upper_line, lower_line = _line_above(above, *flat), _line_above(below, *flat)
-    return Lines(*(a.reshape(shape) for a in (-lower_line[0], -lower_line[1], *upper_line)))
+        if told.stairs is not None:
+            found = stairs_supports(told.stairs, *flat)
+        else:
+            upper_line, lower_line = (_line_above(_side(told, sign), *flat) for sign in (1.0, -1.0))
+            found = Lines(-lower_line[0], -lower_line[1], *upper_line)
+    return Lines(*(a.reshape(shape) for a in _where_known(told, found, *flat[:2])))
+
+
+def _side(told: Curve, sign: float) -> _Side:
+    """The curve times sign, with the larger one of its two limits at each jump."""
+
+    def value(z: Array) -> Array:
+        height = sign * told.value(z)
+        for place, *limits in told.jumps:
+            height = np.where(z == place, max(sign * limit for limit in limits), height)
+        return height
+
+    concave = tuple(c == (sign < 0.0) for c in told.convex)
+    steepest = JUMP_SLOPE if told.jumps else np.inf
+    return _Side(value, lambda z: sign * told.slope(z), concave, told.bends, steepest)
+
+
+def _where_known(told: Curve, found: Lines, lower: Array, upper: Array) -> Lines:
+    """Beyond the curve's reach its limits, and no line at all on what touches a gap."""
+    beyond, gap = told.beyond(lower, upper), told.touches(lower, upper)
+    ends = told.limits[0] - CURVE_VALUE, told.limits[1] + CURVE_VALUE
+    flat = [np.where(beyond, limit, a) for limit, a in zip((0.0, ends[0], 0.0, ends[1]), found, strict=True)]
+    return Lines(*(np.where(gap, nothing, a) for nothing, a in zip((0.0, -np.inf, 0.0, np.inf), flat, strict=True)))
 
 
 def sloped(kind: str, lower: Array, upper: Array, slope: Array) -> Lines:
     """Lines of given slopes that enclose the curve on [lower, upper] and touch it, elementwise.
 
     slope: of both lines; what is steeper than the curve by more than 1 is cut there, and such lines touch it at ends.
-    Else as `supports`.
+    Functions that jump get the lines that touch their hull in the middle. Else as `supports`.
     """
-    (above, below), shape = _sides(kind), lower.shape
+    told, shape = curve(kind), lower.shape
+    if told.stairs is not None or told.jumps:
+        return supports(kind, lower, upper, 0.5 * lower + 0.5 * upper)
+    above, below = _side(told, 1.0), _side(told, -1.0)
     low, high, slope = (np.asarray(a, dtype=np.float64).reshape(-1) for a in (lower, upper, slope))
     with np.errstate(over="ignore", invalid="ignore"):
         ends = [above.slope(z) for z in (low, high, *(np.clip(bend, low, high) for bend in above.bends))]
         most = 1.0 + np.abs(ends).max(axis=0)  # a slope is extreme at an end or at a bend
         slope = np.clip(slope, -most, most)
         intercepts = -_intercept(below, -slope, low, high), _intercept(above, slope, low, high)
-    return Lines(*(a.reshape(shape) for a in (slope, intercepts[0], slope, intercepts[1])))
-
-
-def _sides(kind: str) -> tuple[_Side, _Side]:
-    """The curve as it is, for the line above it, and its negative."""
-    told = curve(kind)
-    return (
-        _Side(told.value, told.slope, tuple(not c for c in told.convex), told.bends),
-        _Side(lambda z: -told.value(z), lambda z: -told.slope(z), told.convex, told.bends),
-    )
+    found = _where_known(told, Lines(slope, intercepts[0], slope, intercepts[1]), low, high)
+    return Lines(*(a.reshape(shape) for a in found))
 
 
 def _line_above(side: _Side, lower: Array, upper: Array, at: Array) -> tuple[Array, Array]:
-    slope = _slope(side, lower, upper, at)
+    slope = np.clip(_slope(side, lower, upper, at), -side.steepest, side.steepest)
     return slope, _intercept(side, slope, lower, upper)
 
 
@@ -104,8 +127,9 @@ def _slope(side: _Side, lower: Array, upper: Array, at: Array) -> Array:
     chord = (side.value(upper) - side.value(lower)) / np.where(width > 0.0, width, 1.0)
     slope = np.where(concave | (width <= NARROW * (1.0 + np.abs(at))), side.slope(at), chord)
     mixed = np.flatnonzero(~single & (width > 0.0) & np.isfinite(width))
-    for start in range(0, len(mixed), MOST_ENTRIES // GRID**2):
-        some = mixed[start : start + MOST_ENTRIES // GRID**2]
+    step = max(1, MOST_ENTRIES // (GRID + len(side.bends)) ** 2)
+    for start in range(0, len(mixed), step):
+        some = mixed[start : start + step]
         slope[some] = _over_chords(side, lower[some], upper[some], at[some])
     return slope
 
@@ -133,7 +157,8 @@ def _over_chords(side: _Side, lower: Array, upper: Array, at: Array) -> Array:
 def _grid(a: Array, b: Array, share: Array, bends: tuple[float, ...]) -> Array:
     """[n, points] from a to b ascending, the bends between them included; no point twice, unless a = b."""
     low, high = a[:, None], b[:, None]
-    odd = low * (1.0 - ODD) + high * ODD
+    odd_share = (ODD * np.arange(1, len(bends) + 1)) % 1.0
+    odd = low * (1.0 - odd_share) + high * odd_share
     bent = np.where((low < np.array(bends)) & (np.array(bends) < high), np.array(bends), odd)
     return np.sort(np.concatenate([low * (1.0 - share) + high * share, bent], axis=1), axis=1)
 

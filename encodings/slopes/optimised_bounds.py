@@ -26,11 +26,12 @@ from ...instances.batch import Batch
 from ...instances.network import Array
 from ...instances.query import Query
 from ...instances.rounding import UP, gamma
-from ..linear.back_substitution import Backward, Pass, back_substitute
+from ..linear.back_substitution import Pass, back_substitute
+from ..linear.backward import Backward
 from ..linear.bounds import Bounds, LinearBoundOptions, norm
 from ..linear.conjunctions import refute_conjunctions
 from ..linear.prepared_layers import prepared_of
-from ..linear.relaxations import Lines
+from ..relaxations.kinds import Lines
 from .row_multipliers import LayerRows, RowPool
 from .skeleton import Skeleton
 from .slope_ascent import Ascent, Pairs, Single, Steps

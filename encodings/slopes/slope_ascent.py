@@ -26,7 +26,7 @@ from ...instances.network import Array, Matrix
 from ...instances.rounding import TINY_32
 from ..linear.bounds import middle_and_radius
 from ..linear.norm_ball_bounds import split_by_ball
-from ..linear.relaxations import lines
+from ..relaxations.kinds import lines
 from .row_multipliers import LayerRows, RowPool
 from .skeleton import FLOAT, Skeleton
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from ...instances import memory
-from ...instances.network import Array, Matrix, Network, activate, curved, derivative
+from ...instances.network import Array, Matrix, Network, activate, curved, leading_slope
 from .gathered_blocks import product_form
 
 __all__ = ["Passes", "passes_of"]
@@ -86,7 +86,7 @@ class Passes:
                 continue
             layer = self.layers[k - 1]
             if curved(layer.kind) and layer.kind not in BY_VALUE:
-                grad = np.asarray(grad * derivative(layer.kind, self._pre(k, values)))
+                grad = np.asarray(grad * leading_slope(layer.kind, self._pre(k, values)))
             else:
                 grad = _through(layer.kind, values[k], grad, leak)
             for s, back in zip(layer.sources, self.back[k - 1], strict=True):

@@ -1,22 +1,33 @@
-"""The curves by their names, as kinds of layers: "sigmoid", "exp", and with a parameter "elu:1.5", "power:3"."""
+"""The curves by their names, as kinds of layers: "sigmoid", "exp", and with parameters "elu:1.5", "shrink:0.5:0.0"."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from functools import lru_cache
 
 from .curve import Curve
 from .exponentials import EXP, SOFTPLUS, elu
+from .gated import ERF, GELU, GELU_TANH, MISH, SILU, gelu
+from .partial import LOG, RECIPROCAL, SQRT, real_power
 from .polynomials import HARDSWISH, power
 from .sigmoids import ARCTAN, SIGMOID, SOFTSIGN, TANH
+from .steps import FLOOR, ROUND, shrink, step, threshold
+from .waves import COS, SIN
 
-__all__ = ["CURVES", "MOST_POWER", "curve", "curve_name", "is_curve"]
+__all__ = ["CURVES", "JUMPING", "LEAST_POWER", "MOST_POWER", "PARTIAL", "curve", "curve_name", "is_curve"]
 
+# continuous, and defined everywhere
 CURVES: dict[str, Curve] = {
     "sigmoid": SIGMOID, "tanh": TANH, "arctan": ARCTAN, "softsign": SOFTSIGN, "exp": EXP, "softplus": SOFTPLUS,
-    "hardswish": HARDSWISH,
+    "hardswish": HARDSWISH, "erf": ERF, "gelu": GELU, "gelu_tanh": GELU_TANH, "mish": MISH, "silu": SILU, "sin": SIN,
+    "cos": COS,
 }  # fmt: skip
+PARTIAL: dict[str, Curve] = {"sqrt": SQRT, "log": LOG, "reciprocal": RECIPROCAL}
+JUMPING: dict[str, Curve] = {"floor": FLOOR, "round": ROUND}
+_ALL = CURVES | PARTIAL | JUMPING
 MOST_POWER = 16  # exponents: each product rounds once, and as many are paid for
+LEAST_POWER = 1e-3  # of exponents that are not whole
 
 
 @lru_cache(maxsize=64)
@@ -26,25 +37,41 @@ def curve(kind: str) -> Curve:
     >>> curve("power:3").bends
     (0.0,)
     """
-    if kind in CURVES:
-        return CURVES[kind]
-    family, _, given = kind.partition(":")
-    if family == "power" and given.isdigit() and 2 <= int(given) <= MOST_POWER:
-        return power(int(given))
-    if family == "elu":
-        alpha = float(given)
-        if 0.0 < alpha < math.inf:
-            return elu(alpha)
+    if kind in _ALL:
+        return _ALL[kind]
+    family, *given = kind.split(":")
+    if family in _FAMILIES and len(given) == _FAMILIES[family][0]:
+        numbers = [float(text) for text in given]
+        if all(map(math.isfinite, numbers)) and (made := _FAMILIES[family][1](*numbers)):
+            return made
     raise ValueError(f"no curve has the name {kind!r}")
 
 
-def curve_name(family: str, parameter: float | int) -> str:
-    """The name of a curve with a parameter, which keeps it to the last digit.
+def _power(n: float) -> Curve | None:
+    """A whole exponent from 2 on, or one that is below 0 or not whole."""
+    if n == 1.0 or not LEAST_POWER <= abs(n) <= MOST_POWER:
+        return None
+    return power(int(n)) if n == int(n) and n > 0.0 else real_power(n)
 
-    >>> curve_name("elu", 1.5), curve_name("power", 3)
-    ('elu:1.5', 'power:3')
+
+# family -> (how many parameters, the curve of them or None where there is none)
+_FAMILIES: dict[str, tuple[int, Callable[..., Curve | None]]] = {
+    "elu": (1, lambda alpha: elu(alpha) if alpha > 0.0 else None),
+    "gelu": (1, lambda divisor: gelu(divisor) if divisor > 0.0 else None),
+    "power": (1, _power),
+    "shrink": (2, lambda limit, bias: shrink(limit, bias) if limit >= 0.0 else None),
+    "step": (1, lambda at_jump: step(at_jump) if 0.0 <= at_jump <= 1.0 else None),
+    "threshold": (1, threshold),
+}
+
+
+def curve_name(family: str, *parameters: float | int) -> str:
+    """The name of a curve with parameters, which keeps them to the last digit.
+
+    >>> curve_name("elu", 1.5), curve_name("power", 3), curve_name("shrink", 0.5, 0.0)
+    ('elu:1.5', 'power:3', 'shrink:0.5:0.0')
     """
-    return f"{family}:{parameter!r}"
+    return ":".join((family, *map(repr, parameters)))
 
 
 def is_curve(kind: str) -> bool:

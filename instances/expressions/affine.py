@@ -41,6 +41,7 @@ from .matrices import (
     summed,
     zeros,
 )
+from .origins import Origins
 
 __all__ = ["MAX_ENTRIES", "Builder", "Expression", "Move", "check_size"]
 
@@ -95,6 +96,7 @@ class Builder:
         # value -> (operator, node, [size] number of the vector): the file's are these values' softmax, see Readout
         self.order_only: dict[int, tuple[str, str, Array]] = {}
         self._made: dict[tuple[int, str], tuple[Expression, Expression]] = {}
+        self.origins = Origins()
 
     def value(self, v: int, shape: tuple[int, ...]) -> Expression:
         """The value x_v itself."""
@@ -121,6 +123,7 @@ class Builder:
         if known is None:
             known = expression, self._append(expression, kind)
             self._made[id(expression), kind] = known  # holding the expression keeps its id its own
+            self.origins.made(known[1], expression, kind)
         return known[1]
 
     def ordered(self, expression: Expression, kind: str, vectors: Array) -> Expression:
@@ -189,7 +192,9 @@ class Builder:
         if roundings == 0 and np.all(np.asarray(factors) == 1.0):
             return expression
         full = np.broadcast_to(np.asarray(factors, dtype=np.float64), expression.shape)
-        return self.apply(diagonal(full.ravel()), expression, expression.shape, roundings)
+        scaled = self.apply(diagonal(full.ravel()), expression, expression.shape, roundings)
+        self.origins.scaled(scaled, expression, factors, roundings)
+        return scaled
 
     def shift(self, expression: Expression, offset: Array | float, error: float = 0.0) -> Expression:
         """Every entry plus its constant, which broadcasts to the shape and errs by up to `error`."""
@@ -197,7 +202,10 @@ class Builder:
         bias = expression.bias + added
         exact = bool(np.all((expression.bias == 0.0) | (added == 0.0)))
         total = expression.bias_error + error + (0.0 if exact else EPS * _top(bias))
-        return replace(expression, bias=bias, bias_error=total * (1.0 + 8.0 * EPS))
+        moved = replace(expression, bias=bias, bias_error=total * (1.0 + 8.0 * EPS))
+        if not error:
+            self.origins.shifted(moved, expression, offset)
+        return moved
 
     def add(self, a: Expression, b: Expression) -> Expression:
         """a + b, of one shape. Where both read an entry, one becomes a layer: no two weights are added."""

@@ -49,6 +49,7 @@ ON_INTEGERS = frozenset("Add Cast CastLike Div Mul Neg Sub Sum".split())
 FROM_INTEGERS = frozenset("Cast CastLike DequantizeLinear".split())
 GIVE_INT64 = frozenset("ArgMax ArgMin NonZero SequenceLength Shape Size".split())
 TRUTHS = frozenset("And Equal Greater GreaterOrEqual Less LessOrEqual Not Or".split())
+LOGIC = frozenset("And Not Or".split())  # of truth values that depend on the input, which are 0 or 1
 
 
 def type_name(kind: int) -> str:
@@ -90,8 +91,8 @@ def result_type(kind: str, proto: Any, types: Sequence[int], data: Sequence[int]
         return INT64
     if kind in TRUTHS:
         return BOOL
-    if kind == "Where":
-        types = types[1:]
+    if kind == "Where":  # its condition may depend on the input, too
+        types, data = types[1:], [t for t in data if t != BOOL]
     return next((t for t in (*data, *types) if t), 0)
 
 
@@ -144,6 +145,8 @@ def check_integers(kind: str, types: Sequence[int], inputs: Sequence[Value | Non
     if not data and kind in ON_INTEGERS:
         return
     read = data[0] if data else types[0]
+    if read == BOOL and kind in LOGIC:
+        return
     if kind not in FROM_INTEGERS and (read in INTEGERS or read == BOOL):
         raise UnsupportedOperatorError(
             f"it computes in {type_name(read)}, where quotients are truncated and sums may wrap around; "

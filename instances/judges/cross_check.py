@@ -13,6 +13,9 @@ What is off by more gets a second look, an evaluation of a copy of the file in d
     that double may not be enough     nothing is known; the verdict is `unknown`.
     Neither                           the network was misread: DisagreementError, never a verdict.
 
+Inputs at which a step's argument is so near its jump that rounding decides between its values are not held against the
+network.
+
 And a file whose own output is forbidden at one of these inputs has a witness, whatever was proved.
 """
 
@@ -24,8 +27,9 @@ from typing import Any
 
 import numpy as np
 
+from ..curves.names import curve
 from ..errors import DisagreementError
-from ..network import Array, Matrix, Network, activate
+from ..network import Array, Matrix, Network, activate, curved
 from ..onnx.one_type import DOUBLE, in_one_type
 from ..property import InputSet
 from ..query import Query
@@ -123,10 +127,14 @@ def _margins(query: Query, x: Array, y: Array) -> Array:
 def _compared(replay: Replay, points: Array, given: Array, rng: np.random.Generator) -> Findings | None:
     """None where the file's outputs are the network's up to float32's rounding."""
     network = replay.network
-    seen = network.readout.of if network.readout else np.asarray
-    real = seen(network.evaluate(points))
-    noise = NOISE[replay.session.dtype]
-    noisy = np.array([seen(_with_noise(network, points, noise, rng)) for _ in range(DRAWS)])
+    seen, noise = network.readout.of if network.readout else np.asarray, NOISE[replay.session.dtype]
+    values, pre = network.values(points)
+    draws = [_with_noise(network, points, noise, rng) for _ in range(DRAWS)]
+    clear = _clear_of_jumps(network, pre, [shaken for _, shaken in draws], noise)
+    if not clear.any():
+        return None
+    points, given, real = points[clear], given[clear], seen(values[-1][clear])
+    noisy = np.array([seen(outputs[clear]) for outputs, _ in draws])
     if not (np.isfinite(real).all() and np.isfinite(noisy).all()):
         return Findings(doubt="the network overflows float64 inside the input set")
     allowed = ALLOWED * (float(np.abs(noisy - real).max()) + noise * float(np.abs(real).max()))
@@ -137,19 +145,35 @@ def _compared(replay: Replay, points: Array, given: Array, rng: np.random.Genera
     return _second_look(replay, points[worst], real[worst], given[worst], allowed)
 
 
-def _with_noise(network: Network, x: Array, noise: float, rng: np.random.Generator) -> Array:
-    """f(x) with every number that a layer reads off by a factor 1 + noise * N(0, 1), each on its own."""
+def _clear_of_jumps(network: Network, pre: list[Array], shaken: list[list[Array]], noise: float) -> Array:
+    """[B] bool: inputs at which rounding does not decide on which side of a jump an argument is.
+
+    pre: the pre-activations [B, size] of each layer; shaken: the same with noise, one list a draw.
+    """
+    clear = np.ones(len(pre[0]), dtype=bool)
+    for k, layer in enumerate(network.layers):
+        if curved(layer.kind) and (told := curve(layer.kind)).steps:
+            off = np.max([np.abs(draw[k] - pre[k]) for draw in shaken], axis=0) + noise * np.abs(pre[k])
+            near = ~(told.to_jump(pre[k]) > ALLOWED * off.max(axis=1, keepdims=True, initial=0.0))
+            clear &= ~near.any(axis=1)
+    return clear
+
+
+def _with_noise(network: Network, x: Array, noise: float, rng: np.random.Generator) -> tuple[Array, list[Array]]:
+    """f(x), and all pre-activations, with every number that a layer reads off by a factor 1 + noise * N(0, 1), each on
+    its own."""
 
     def shaken(values: Array) -> Array:
         return np.asarray(values * (1.0 + noise * rng.standard_normal(values.shape)))
 
-    values = [x]
+    values, pre = [x], []
     for layer in network.layers:
         z = shaken(layer.bias[None, :].repeat(len(x), axis=0))
         for s, w in zip(layer.sources, layer.weights, strict=True):
             z += _times(w, shaken(values[s]))
+        pre.append(z)
         values.append(activate(layer.kind, z))
-    return values[-1]
+    return values[-1], pre
 
 
 def _times(w: Matrix, x: Array) -> Array:

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..curves.names import curve
 from ..network import Array, Layer, Matrix, Network, activate, curved, value_range
 from ..rounding import ELEMENTARY, FEW_ROUNDINGS, ROUND_UP, SMALLEST, UNIT
 
@@ -29,8 +30,12 @@ _Scaled = tuple[NDArray[Any], int]  # Python integers v and an exponent e: the n
 
 @np.errstate(over="ignore", invalid="ignore")  # an infinite radius encloses everything
 def enclose(network: Network, x: Array) -> tuple[Array, Array]:
-    """(y, radius), each [output_size]: |f(x) - y| <= radius for the real-valued f. x: [input_size]."""
+    """(y, radius), each [output_size]: |f(x) - y| <= radius for the real-valued f. x: [input_size].
+
+    Infinite radii where a function may not be defined.
+    """
     values, radii = [np.asarray(x, dtype=np.float64)], [np.zeros(network.input_size)]
+    defined = True
     for layer in network.layers:
         z, terms = layer.bias.copy(), len(layer.sources) + 2
         size, carried = np.abs(layer.bias), np.zeros(layer.size)
@@ -45,7 +50,8 @@ def enclose(network: Network, x: Array) -> tuple[Array, Array]:
         radius *= 1.0 + 8.0 * (terms + 4) * UNIT  # the radius itself is computed in float64
         values.append(activate(layer.kind, z))
         radii.append(_through(layer.kind, z, values[-1], radius))
-    return values[-1], radii[-1]
+        defined = defined and not (curved(layer.kind) and _touches(layer.kind, z, radius))
+    return values[-1], radii[-1] if defined else np.full(network.output_size, np.inf)
 
 
 def exact_output(network: Network, x: Array) -> list[Fraction] | None:
@@ -73,9 +79,19 @@ def _through(kind: str, z: Array, value: Array, radius: Array) -> Array:
         return radius * (1.0 + 4.0 * UNIT) + ELEMENTARY
     if not curved(kind):
         return radius
-    reach = radius + (np.abs(z) + radius) * FEW_ROUNDINGS
-    low, high = value_range(kind, z - reach, z + reach)
+    low, high = value_range(kind, *_around(z, radius))
     return np.maximum(high - value, value - low) * ROUND_UP
+
+
+def _around(z: Array, radius: Array) -> tuple[Array, Array]:
+    """An interval that holds every number within the radius of z."""
+    reach = radius + (np.abs(z) + radius) * FEW_ROUNDINGS
+    return z - reach, z + reach
+
+
+def _touches(kind: str, z: Array, radius: Array) -> bool:
+    """Whether an argument z, up to its radius, may be where the curve is not defined."""
+    return bool(curve(kind).touches(*_around(z, radius)).any())
 
 
 def _exact_layer(layer: Layer, values: list[_Scaled]) -> _Scaled:

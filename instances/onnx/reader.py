@@ -32,6 +32,7 @@ from .order import needed_in_order, title
 from .ports import chosen_inputs, chosen_outputs
 from .stored import DAMAGE, attribute, constant, constant_node, line, sparse_constant
 from .twins import without_twins
+from .unread import without_unread
 
 __all__ = ["network_from_bytes", "read_network"]
 
@@ -138,7 +139,7 @@ class _Reader:
         size = self.builder.sizes[0]
         return Network(
             size,
-            tuple(self.builder.layers),
+            without_unread(self.builder.layers),
             ports[0].shape if len(ports) == 1 else (size,),
             out.shape,
             ", ".join(p.name for p in ports),

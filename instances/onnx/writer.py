@@ -14,23 +14,21 @@ from typing import Any
 import numpy as np
 
 from ..network import Layer, Matrix, Network
+from .written import LATER, activation
 
 __all__ = ["write_network"]
 
-OPSET, WITH_HARDSWISH = 13, 14
-_OPERATORS = {
-    "relu": "Relu", "sigmoid": "Sigmoid", "tanh": "Tanh", "arctan": "Atan", "softsign": "Softsign", "exp": "Exp",
-    "softplus": "Softplus", "hardswish": "HardSwish",
-}  # fmt: skip
+OPSET = 13
 
 
 def write_network(network: Network, path: str | Path, double: bool = False) -> None:
-    """Write a network as ONNX in float32 or (double) float64, opset 13, with hard swish 14.
+    """Write a network as ONNX in float32 or (double) float64, of the first operator set from 13 on that has its
+    activations.
 
     The same network gives the same bytes.
 
-    Raises ValueError for a weight or bias that the type cannot hold (too large, or NaN), and in float64 for an ELU
-    whose alpha is no float32 number.
+    Raises ValueError for a weight or bias that the type cannot hold (too large, or NaN), and for a step whose value at
+    0 is none of 0, a half and 1, and in float64 for an activation with an attribute that is no float32 number.
     """
     import onnx
     from onnx import TensorProto, helper
@@ -48,11 +46,11 @@ def write_network(network: Network, path: str | Path, double: bool = False) -> N
         [helper.make_tensor_value_info("Y", kind, [1, network.output_size])],
         tensors,
     )
-    opset = WITH_HARDSWISH if any(layer.kind == "hardswish" for layer in network.layers) else OPSET
+    opset = max(LATER.get(layer.kind, OPSET) for layer in network.layers)
     model = helper.make_model(
         graph, opset_imports=[helper.make_opsetid("", opset)], producer_name="hypersplit"
     )
-    model.ir_version = 8  # of the time of opset 13: readable by old runtimes too
+    model.ir_version = 8 if opset < 19 else 9  # as old as the operator set: readable by old runtimes too
     onnx.checker.check_model(model)
     Path(path).write_bytes(model.SerializeToString(deterministic=True))
 
@@ -80,23 +78,7 @@ def _append(
     biased = output if plain else f"z{k}"
     nodes.append(helper.make_node("Add", [total, f"b{k}"], [biased], name=f"bias{k}"))
     if not plain:
-        nodes.append(_activation(k, layer.kind, biased, output, tensors, dtype))
-
-
-def _activation(k: int, kind: str, read: str, output: str, tensors: list[Any], dtype: type[Any]) -> Any:
-    """The node of a layer's activation."""
-    from onnx import helper, numpy_helper
-
-    family, _, parameter = kind.partition(":")
-    name = f"{family}{k}"
-    if family == "elu":
-        if dtype is np.float64 and float(np.float32(parameter)) != float(parameter):
-            raise ValueError(f"layer {k}: ONNX keeps alpha = {parameter} in float32, which does not hold it")
-        return helper.make_node("Elu", [read], [output], name=name, alpha=float(parameter))
-    if family == "power":
-        tensors.append(numpy_helper.from_array(np.array(int(parameter), dtype=dtype), f"n{k}"))
-        return helper.make_node("Pow", [read, f"n{k}"], [output], name=name)
-    return helper.make_node(_OPERATORS[kind], [read], [output], name=name)
+        nodes += activation(k, layer.kind, biased, output, tensors, dtype)
 
 
 def _dense(values: Matrix, layer: Layer, dtype: type[Any]) -> Any:

@@ -1,9 +1,9 @@
 """Activations, and the piecewise linear operators that ReLUs express exactly:
 
     leaky(z) = a z + (1 - a) relu(z), |z| = 2 relu(z) - z, clip(z) = lo + relu(z - lo) - relu(z - hi),
-    hard_sigmoid(z) = clip(a z + b, 0, 1), shrink(z) = relu(z - l) - relu(-z - l) where it is continuous,
+    hard_sigmoid(z) = clip(a z + b, 0, 1),
 
-so LeakyRelu, PRelu, Abs, Clip, HardSigmoid and Shrink need no layer kinds of their own.
+so LeakyRelu, PRelu, Abs, Clip and HardSigmoid need no layer kinds of their own.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from ..expressions.affine import Expression
 from ..expressions.node import Node
 from ..network import Array
 
-__all__ = ["absolute", "activation", "clip", "hard_sigmoid", "leaky_relu", "parametric_relu", "shrink", "thresholded"]
+__all__ = ["absolute", "activation", "clip", "hard_sigmoid", "leaky_relu", "parametric_relu"]
 
 KINDS = {"Relu": "relu", "Sigmoid": "sigmoid", "Tanh": "tanh"}
 NO_BOUND = 3.4e38  # exporters write "unbounded" as float32's largest number
@@ -75,29 +75,6 @@ def hard_sigmoid(node: Node) -> Expression:
     get, build = node.attributes.get, node.builder
     line = build.shift(build.scale(node.expression(0), float(get("alpha", _FIFTH))), float(get("beta", 0.5)))
     return build.subtract(build.layer(line, "relu"), build.layer(build.shift(line, -1.0), "relu"))
-
-
-def thresholded(node: Node) -> Expression:
-    """ThresholdedRelu where it is continuous: with alpha = 0 it is a ReLU."""
-    alpha = float(node.attributes.get("alpha", 1.0))
-    if alpha:
-        raise UnsupportedOperatorError(
-            f"alpha = {alpha}, where it jumps from 0 to {alpha}: no continuous function, and no sum of ReLUs is one; "
-            "supported is alpha = 0"
-        )
-    return node.builder.layer(node.expression(0), "relu")
-
-
-def shrink(node: Node) -> Expression:
-    """Shrink where it is continuous: with bias = lambd >= 0 it is relu(z - lambd) - relu(-z - lambd)."""
-    z, build = node.expression(0), node.builder
-    bias, threshold = (float(node.attributes.get(k, usual)) for k, usual in (("bias", 0.0), ("lambd", 0.5)))
-    if bias != threshold or threshold < 0.0:
-        raise UnsupportedOperatorError(
-            f"bias = {bias} and lambd = {threshold}, where it jumps; supported is bias = lambd >= 0"
-        )
-    low = build.layer(build.shift(build.scale(z, -1.0), -threshold), "relu")
-    return build.subtract(build.layer(build.shift(z, -threshold), "relu"), low)
 
 
 def _bound(node: Node, name: str, i: int) -> float | None:

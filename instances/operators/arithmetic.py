@@ -8,8 +8,8 @@ from ..errors import UnsupportedOperatorError
 from ..expressions.constants import CAST, added, divided, multiplied, negated
 from ..expressions.element_types import FLOATS, type_name, widens
 from ..expressions.node import Constant, Node, Tensor, finite
-from ..expressions.products import product
-from .curves import whole_power
+from ..nonlinear.curves import one_power
+from ..nonlinear.products import product, quotient
 
 __all__ = ["add", "cast", "divide", "dropout", "identity", "mean", "multiply", "negate", "power", "subtract"]
 
@@ -85,7 +85,7 @@ def multiply(node: Node) -> Tensor:
     if isinstance(a, Constant) and isinstance(b, Constant):
         return multiplied(a, b)
     if not isinstance(a, Constant) and not isinstance(b, Constant):
-        return product(node.builder, a, b)
+        return product(node, a, b)
     a, b = node.broadcast(a, b)
     if isinstance(a, Constant):
         a, b = b, a
@@ -94,8 +94,10 @@ def multiply(node: Node) -> Tensor:
 
 
 def divide(node: Node) -> Tensor:
-    """Div by a constant."""
-    a, b = node.tensor(0), node.constant(1)
+    """Div: by a constant, and by a tensor that depends on the input as a product with its reciprocal."""
+    a, b = node.tensor(0), node.tensor(1)
+    if not isinstance(b, Constant):
+        return quotient(node, a, b)
     if isinstance(a, Constant):
         return divided(a, b)
     divisor = Constant(finite(b).array.astype(np.float64), b.roundings, b.name)
@@ -106,10 +108,10 @@ def divide(node: Node) -> Tensor:
 
 
 def power(node: Node) -> Tensor:
-    """Pow with one whole constant exponent from 1 on."""
+    """Pow with one constant exponent."""
     exponent = node.constant(1)
     shape = np.broadcast_shapes(node.tensor(0).shape, exponent.shape)
     x = node.expression(0)
     if x.shape != shape:
         x = node.builder.move(x, lambda i: np.broadcast_to(i, shape))
-    return whole_power(node, x, exponent)
+    return one_power(node, x, exponent)

@@ -11,6 +11,7 @@ from ..errors import NetworkError, UnsupportedOperatorError
 from ..expressions.affine import Expression, check_size
 from ..expressions.element_types import FLOATS
 from ..expressions.node import Constant, Node, Tensor, joined, moved
+from ..nonlinear.jumps import chosen
 
 __all__ = [
     "compress", "gather", "gather_elements", "gather_nd", "reverse_sequence", "scatter_elements", "scatter_nd",
@@ -100,7 +101,9 @@ def _scattered(node: Node, places: Any) -> Tensor:
 
 
 def where(node: Node) -> Tensor:
-    """Where with a constant condition."""
+    """Where by a constant condition, or by one that depends on the input."""
+    if isinstance(node.tensor(0), Expression):
+        return chosen(node)
     condition = node.constant(0).array
     if condition.dtype.kind != "b":
         raise NetworkError(f"a condition of {condition.dtype}, expected truth values")

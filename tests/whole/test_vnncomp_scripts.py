@@ -67,7 +67,7 @@ def test_bad_input_is_an_error(tmp_path: Path) -> None:
 def test_unsupported_operator_is_unknown(tmp_path: Path) -> None:
     """A network that hypersplit cannot read is `unknown`, not an error."""
     layers = [(np.eye(2, dtype=np.float32), None), (np.ones((1, 2), dtype=np.float32), None)]
-    network = small_files.write_network(tmp_path / "n.onnx", layers, operator="Sin")
+    network = small_files.write_network(tmp_path / "n.onnx", layers, operator="Tan")
     assert run_instance(tmp_path, network, small_files.holds(tmp_path / "p.vnnlib")) == "unknown\n"
 
 

@@ -18,9 +18,9 @@ from hypersplit.encodings.linear.first_layer_ball import Ball
 from hypersplit.encodings.linear.halfspaces import cut_is_empty
 from hypersplit.encodings.linear.linear_bounds import bound
 from hypersplit.encodings.linear.number_range import LARGEST, in_range, largest_number, suits_scip
-from hypersplit.encodings.linear.relaxations import lines
 from hypersplit.encodings.programs.activation_region import activation_region
 from hypersplit.encodings.programs.region_lp import minimise_over_region
+from hypersplit.encodings.relaxations.kinds import lines
 from hypersplit.heuristics.splits.rules import RULES
 from hypersplit.heuristics.splits.splits import choose_splits
 from hypersplit.instances.batch import Batch, root

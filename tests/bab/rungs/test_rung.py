@@ -12,11 +12,12 @@ from random_instances import random_nodes, random_query
 
 from hypersplit.bab.closers.asking import Asking
 from hypersplit.bab.closers.exact_step import ExactStep
+from hypersplit.bab.closers.regions import bounded
 from hypersplit.bab.run.options import Options
 from hypersplit.bab.rungs.kept_rows import KeptRows
 from hypersplit.bab.rungs.milp import MilpRung
 from hypersplit.bab.rungs.rows import RowRung
-from hypersplit.bab.rungs.rung import Climb, Rung, bounded, duties_of
+from hypersplit.bab.rungs.rung import Climb, Rung, duties_of
 from hypersplit.bab.rungs.slopes import SlopeRung
 from hypersplit.bab.rungs.triangle import TriangleRung
 from hypersplit.bab.tree.evidence import Evidence

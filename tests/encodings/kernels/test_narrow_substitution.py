@@ -10,7 +10,7 @@ from hypersplit.encodings.kernels.narrow_layout import Net, Room, room_for
 from hypersplit.encodings.kernels.narrow_substitution import activate, interval, substitute
 from hypersplit.encodings.linear.narrow_bounds import _flatten
 from hypersplit.encodings.linear.prepared_layers import prepared_of
-from hypersplit.encodings.linear.relaxations import lines
+from hypersplit.encodings.relaxations.kinds import lines
 from hypersplit.instances.query import Query
 
 

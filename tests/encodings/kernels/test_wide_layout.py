@@ -9,7 +9,7 @@ from wide_nets import laid_out
 
 from hypersplit.encodings.kernels.wide_layout import add_back, add_forward, depart, interval_ends
 from hypersplit.encodings.linear.prepared_layers import prepared_of
-from hypersplit.encodings.linear.relaxations import lines
+from hypersplit.encodings.relaxations.kinds import lines
 
 
 @pytest.mark.parametrize("seed", range(12))

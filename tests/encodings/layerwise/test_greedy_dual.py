@@ -12,8 +12,8 @@ from scipy.optimize import linprog
 from hypersplit.encodings.layerwise.greedy_dual import Multipliers, dual_bound, greedy_multipliers
 from hypersplit.encodings.layerwise.lp_steps import greedy_node
 from hypersplit.encodings.linear.linear_bounds import LinearBoundOptions, bound
-from hypersplit.encodings.linear.relaxations import lines
 from hypersplit.encodings.programs.lp import TriangleLP
+from hypersplit.encodings.relaxations.kinds import lines
 from hypersplit.instances.batch import Node, root
 from hypersplit.instances.families.random_networks import random_network
 from hypersplit.instances.network import Array, Network

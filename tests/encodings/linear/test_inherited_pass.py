@@ -9,7 +9,7 @@ from random_instances import Shape, random_instance, random_nodes
 from hypersplit.encodings.linear.bounds import LinearBoundOptions
 from hypersplit.encodings.linear.inherited_pass import InheritedPass
 from hypersplit.encodings.linear.linear_bounds import bound
-from hypersplit.encodings.linear.relaxations import lines
+from hypersplit.encodings.relaxations.kinds import lines
 from hypersplit.instances.batch import Batch
 from hypersplit.instances.query import Query, queries
 

@@ -10,6 +10,7 @@ import pytest
 from random_instances import random_instance, random_points
 
 from hypersplit.encodings.linear.number_range import LARGEST, in_range, largest_number
+from hypersplit.instances.curves.curve import JUMP_SLOPE
 from hypersplit.instances.network import Array, Layer, Network, activate, sequential
 from hypersplit.instances.property import Case, InputSet, Polyhedron, Property
 from hypersplit.instances.query import Query, queries
@@ -53,7 +54,10 @@ def test_cancelling_weights_do_not_hide() -> None:
     assert query.network.evaluate(np.ones(1))[0] == 0.0
 
 
-@pytest.mark.parametrize("kind", ["hardswish", "elu:0.5", "elu:3.0", "softplus", "power:3", "arctan"])
+@pytest.mark.parametrize(
+    "kind",
+    ["hardswish", "elu:0.5", "elu:3.0", "softplus", "power:3", "arctan", "gelu", "mish", "silu", "erf", "sin", "cos"],
+)
 def test_errors_grow_by_the_steepest_slope(kind: str) -> None:
     """Behind a curve the number is at least its argument's times every difference quotient, on both sides of kinks."""
     eye = np.eye(1)
@@ -62,3 +66,14 @@ def test_errors_grow_by_the_steepest_slope(kind: str) -> None:
     z = np.linspace(-4.0, 4.0, 80_001)
     steepest = float(np.abs(np.diff(activate(kind, z)) / np.diff(z)).max())
     assert largest_number(queries(network, Property((case,), 1, 1))[0]) >= 4.0 * steepest * (1.0 - 1e-3)
+
+
+@pytest.mark.parametrize(("kind", "steepest"), [("sqrt", 2.0**40), ("log", 2.0**40), ("reciprocal", 2.0**40),
+                                                ("step:0.0", JUMP_SLOPE), ("round", JUMP_SLOPE)])  # fmt: skip
+def test_gaps_and_jumps_count_by_the_steepest_line(kind: str, steepest: float) -> None:
+    """Numbers grow by what the slope is at a gap's edge, or the slope that lines across jumps have at most."""
+    eye = np.eye(1)
+    network = Network(1, (Layer((0,), (eye,), np.zeros(1), kind), Layer((1,), (eye,), np.zeros(1))))
+    case = Case(InputSet.box(-np.full(1, 4.0), np.full(1, 4.0)), (Polyhedron(eye, np.zeros(1)),))
+    found = largest_number(queries(network, Property((case,), 1, 1))[0])
+    assert steepest <= found <= 8.0 * steepest and in_range(queries(network, Property((case,), 1, 1))[0])

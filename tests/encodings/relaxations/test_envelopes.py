@@ -8,12 +8,34 @@ from wide_curves import WIDE, wide_curve
 
 from hypersplit.encodings.relaxations.envelopes import sloped, supports
 from hypersplit.encodings.relaxations.lines import Lines
+from hypersplit.instances.curves.curve import JUMP_SLOPE
+from hypersplit.instances.curves.names import curve
 from hypersplit.instances.network import Array
 
-KINDS = (
+SMOOTH = (
     "sigmoid", "tanh", "arctan", "softsign", "exp", "softplus", "hardswish", "elu:1.0", "elu:0.5", "elu:1.67",
-    "power:2", "power:3", "power:4", "power:5",
+    "power:2", "power:3", "power:4", "power:5", "erf", "gelu", "gelu:1.0", "gelu_tanh", "mish", "silu", "sin", "cos",
 )  # fmt: skip
+JUMPING = (
+    "step:0.0", "step:0.5", "threshold:1.0", "threshold:-2.0", "shrink:0.5:0.0", "shrink:1.0:-1.0", "floor", "round",
+)  # fmt: skip
+KINDS = (*SMOOTH, *JUMPING)
+PARTIAL = ("sqrt", "log", "reciprocal", "power:-2", "power:-3", "power:0.3", "power:1.5")
+
+
+APART = 1e-9  # of points of a graph on either side of a jump
+
+
+def places(kind: str) -> list[float]:
+    """Bends and jumps, of stairs those up to 45."""
+    told = curve(kind)
+    return [*told.bends] if told.stairs is None else [n - told.stairs for n in range(-45, 46)]
+
+
+def beside(kind: str) -> Array:
+    """These, and numbers around 0, with their neighbours."""
+    around = [*places(kind), -1e-9, 0.0, 1e-9]
+    return np.array([np.nextafter(place, side) for place in around for side in (-np.inf, place, np.inf)])
 
 
 def intervals(rng: np.random.Generator, count: int) -> tuple[Array, Array, Array]:
@@ -34,7 +56,7 @@ def test_no_line_is_crossed(kind: str) -> None:
     lower, upper, at = intervals(np.random.default_rng(1), 150)
     found = Lines(*(np.asarray(a, dtype=WIDE) for a in supports(kind, lower, upper, at)))
     share = np.linspace(0, 1, 401, dtype=WIDE)[:, None]
-    z = np.concatenate([lower * (1 - share) + upper * share, np.array([[-3], [-1e-9], [0], [1e-9], [3]]) + 0 * lower])
+    z = np.concatenate([lower * (1 - share) + upper * share, beside(kind)[:, None] + 0 * lower])
     z = np.clip(z, lower, upper)
     value = wide_curve(kind, z)
     assert (found.upper_slope * z + found.upper_intercept >= value).all()
@@ -66,7 +88,9 @@ def test_lines_touch_the_hull_where_asked(kind: str) -> None:
         lower, upper = np.sort(rng.uniform(-5.0, 5.0, 2))
         at = lower + (upper - lower) * rng.choice([0.1, 0.5, 0.8])
         found = supports(kind, np.array([lower]), np.array([upper]), np.array([at]))
-        z = np.concatenate([np.linspace(lower, upper, 2001), np.clip([at, -3.0, 0.0, 3.0], lower, upper)])
+        near = [place + side for place in places(kind) for side in (-APART, 0.0, APART)]
+        z = np.unique(np.concatenate([np.linspace(lower, upper, 2001), np.clip([at, *near], lower, upper)]))
+        z = z[np.append(True, np.diff(z) > 1e-3 * APART)]  # nearer ones differ by rounding alone
         low, high = hull(z, np.asarray(wide_curve(kind, z), dtype=np.float64), at)
         tolerance = 3e-6 * (1.0 + np.abs(wide_curve(kind, z)).max())
         assert found.upper_slope[0] * at + found.upper_intercept[0] <= high + tolerance
@@ -101,3 +125,54 @@ def test_names_of_no_curve_are_refused() -> None:
     """The name is told."""
     with pytest.raises(ValueError, match="relu"):
         supports("relu", np.zeros(1), np.ones(1), np.zeros(1))
+
+
+@pytest.mark.skipif(np.finfo(WIDE).nmant <= 52, reason="no extended precision on this platform")
+@pytest.mark.parametrize("kind", PARTIAL)
+def test_no_line_is_crossed_inside_a_domain(kind: str) -> None:
+    """Of functions that are not defined everywhere: widths and places over many orders of magnitude, on both sides."""
+    rng, edge = np.random.default_rng(5), max(curve(kind).gaps[0][1], 1e-12)
+    lower = edge * 10.0 ** rng.uniform(0.01, 12.0, 300)
+    upper = np.minimum(lower * (1.0 + 10.0 ** rng.uniform(-15.0, 3.0, 300)), 1e3 + lower)
+    at = lower + (upper - lower) * rng.random(300)
+    sides = (1.0, -1.0) if np.isfinite(curve(kind).gaps[0][0]) else (1.0,)
+    share = np.linspace(0, 1, 401, dtype=WIDE)[:, None]
+    for sign in sides:
+        ends = np.sort(sign * np.array([lower, upper]), axis=0)
+        found = Lines(*(np.asarray(a, dtype=WIDE) for a in supports(kind, *ends, np.clip(sign * at, *ends))))
+        z = np.clip(ends[0] * (1 - share) + ends[1] * share, *ends)
+        value = wide_curve(kind, z)
+        assert (found.upper_slope * z + found.upper_intercept >= value).all()
+        assert (found.lower_slope * z + found.lower_intercept <= value).all()
+        wide = (found.upper_slope - found.lower_slope) * z[200] + found.upper_intercept - found.lower_intercept
+        assert np.isfinite(np.asarray(wide, dtype=np.float64)).all()
+
+
+@pytest.mark.parametrize("kind", PARTIAL)
+def test_what_touches_the_edge_of_a_domain_gets_no_line(kind: str) -> None:
+    """A slope of 0 and an infinite intercept; the interval beside it keeps its lines."""
+    edge = curve(kind).gaps[0][1]
+    lower = np.array([-1.0, 0.0, edge, np.nextafter(edge, 1.0), 0.5])
+    found = supports(kind, lower, np.full(5, 1.0), np.full(5, 0.75))
+    assert np.isposinf(found.upper_intercept[:3]).all() and np.isneginf(found.lower_intercept[:3]).all()
+    assert np.isfinite(np.array(found)[:, 3:]).all()
+
+
+def test_waves_beyond_their_reach_lie_between_their_limits() -> None:
+    """Flat lines at -1 and 1; within it the lines of a short interval are closer."""
+    for kind in ("sin", "cos"):
+        found = supports(kind, np.array([-30.0, 1.0]), np.array([-29.0, 1.1]), np.array([-29.5, 1.05]))
+        assert found.upper_slope[0] == found.lower_slope[0] == 0.0
+        assert -1.0 - 1e-13 < found.lower_intercept[0] <= -1.0 <= 1.0 <= found.upper_intercept[0] < 1.0 + 1e-13
+        gap = (found.upper_slope - found.lower_slope) * 1.05 + found.upper_intercept - found.lower_intercept
+        assert gap[1] < 0.01
+
+
+@pytest.mark.parametrize("kind", JUMPING)
+def test_lines_across_jumps_are_not_steep(kind: str) -> None:
+    """However narrow the interval around a jump is."""
+    place = curve(kind).jumps[-1][0] if curve(kind).jumps else 1.0 - (curve(kind).stairs or 0.0)
+    width = 10.0 ** -np.arange(0.0, 16.0)
+    for left, right in ((0.5, 0.5), (0.01, 1.0), (1.0, 0.0)):
+        found = supports(kind, place - left * width, place + right * width, place + 0.0 * width)
+        assert (np.abs([found.lower_slope, found.upper_slope]) <= JUMP_SLOPE).all()

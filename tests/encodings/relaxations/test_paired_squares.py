@@ -10,7 +10,7 @@ import pytest
 from product_networks import FORMS, corners, question, random_network
 
 from hypersplit.encodings.linear.linear_bounds import bound
-from hypersplit.encodings.linear.relaxations import lines
+from hypersplit.encodings.relaxations.kinds import lines
 from hypersplit.encodings.relaxations.mccormick import Box
 from hypersplit.encodings.relaxations.paired_squares import PairedSquares, as_read, factor_box
 from hypersplit.instances.batch import root

@@ -7,7 +7,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from hypersplit.encodings.linear.relaxations import Lines, lines
+from hypersplit.encodings.relaxations.kinds import Lines, lines
 from hypersplit.instances.network import Array
 
 Wide = np.longdouble

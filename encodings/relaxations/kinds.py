@@ -3,7 +3,7 @@
 ReLU: the triangle relaxation's upper line through (l, 0) and (u, u); below, any slope in [0, 1] through the origin:
 *adaptive* (1 where u > -l, else 0; CROWN, Zhang et al. 2018; DeepPoly, Singh et al. 2019) or *parallel* (u / (u - l);
 Fast-Lin, Weng et al. 2018, and DeepZ). Sigmoid and tanh: the line of a chosen slope, moved out until it
-touches the curve. Other curves: the pair of lines with the least area between them (`relaxations/envelopes.py`).
+touches the curve. Other curves: the pair of lines with the least area between them (`envelopes.py`).
 
 Slopes may be any floats; intercepts are rounded outward, so every line is valid for real numbers, not only for floats.
 """
@@ -15,9 +15,9 @@ import numpy as np
 from ...instances.curves.names import is_curve
 from ...instances.network import Array
 from ...instances.rounding import ROUND_UP, TINY
-from ..relaxations.envelopes import supports
-from ..relaxations.lines import Lines
-from ..relaxations.s_shaped import s_shaped
+from .envelopes import supports
+from .lines import Lines
+from .s_shaped import s_shaped
 
 __all__ = ["Lines", "lines"]
 

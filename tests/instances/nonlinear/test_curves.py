@@ -19,6 +19,7 @@ from hypersplit.instances.onnx.reader import network_from_bytes, read_network
 from hypersplit.instances.property import Case, InputSet, Polyhedron, Property
 
 node = helper.make_node
+SQUARED = [node("Mul", ["z", "z"], ["q"]), node("Add", ["q", "half"], ["p"])]  # at least a half
 FORMS: dict[str, list[Any]] = {
     "Elu": [node("Elu", ["z"], ["o"], alpha=1.5)], "Selu": [node("Selu", ["z"], ["o"])],
     "Softplus": [node("Softplus", ["z"], ["o"])], "Softsign": [node("Softsign", ["z"], ["o"])],
@@ -26,6 +27,12 @@ FORMS: dict[str, list[Any]] = {
     "HardSwish": [node("HardSwish", ["z"], ["o"])], "Pow": [node("Pow", ["z", "three"], ["o"])],
     "square": [node("Mul", ["z", "z"], ["o"])],
     "swish": [node("Sigmoid", ["z"], ["s"]), node("Mul", ["z", "s"], ["o"])],
+    "Erf": [node("Erf", ["z"], ["o"])], "Gelu": [node("Gelu", ["z"], ["o"])], "Mish": [node("Mish", ["z"], ["o"])],
+    "Gelu by tanh": [node("Gelu", ["z"], ["o"], approximate="tanh")], "Sin": [node("Sin", ["z"], ["o"])],
+    "Cos": [node("Cos", ["z"], ["o"])], "product": [node("Tanh", ["z"], ["t"]), node("Mul", ["z", "t"], ["o"])],
+    **{kind: [*SQUARED, node(kind, ["p"], ["o"])] for kind in ("Sqrt", "Log", "Reciprocal")},
+    "power": [*SQUARED, node("Pow", ["p", "exponent"], ["o"])],
+    "one over": [*SQUARED, node("Div", ["three", "p"], ["o"])], "quotient": [*SQUARED, node("Div", ["z", "p"], ["o"])],
 }  # fmt: skip
 
 
@@ -34,8 +41,9 @@ def test_verdicts_are_those_of_a_grid(form: str, tmp_path: Path) -> None:
     """Beyond what lies between grid points `unsat`, just below the grid's largest value `sat`; values are enclosed."""
     rng = np.random.default_rng(len(form))
     weights = {"w": normal(rng, 2, 3), "b": normal(rng, 3), "v": normal(rng, 3, 1), "three": np.float32(3.0)}
+    weights |= {"half": np.float32(0.5), "exponent": np.float32(-1.5)}
     nodes = [node("Gemm", ["x", "w", "b"], ["z"]), *FORMS[form], node("MatMul", ["o", "v"], ["y"])]
-    onnx.save(model(nodes, [1, 2], weights, opset=14), tmp_path / "a.onnx")
+    onnx.save(model(nodes, [1, 2], weights, opset=20), tmp_path / "a.onnx")
     network, region = read_network(tmp_path / "a.onnx"), InputSet.box(-np.ones(2), np.ones(2))
     side = np.linspace(-1.0, 1.0, 201)
     points = np.stack(np.meshgrid(side, side), axis=-1).reshape(-1, 2)
@@ -61,5 +69,15 @@ def test_a_rounded_exponent_is_refused() -> None:
         network_from_bytes(model(nodes, [1, 2], weights, dtype=onnx.TensorProto.DOUBLE).SerializeToString())
 
     read("Div", "six", "three")
-    with pytest.raises(UnsupportedOperatorError, match="one whole exponent"):
+    with pytest.raises(UnsupportedOperatorError, match="one exponent for all entries"):
         read("Mul", "fifth", "ten")
+
+
+@pytest.mark.parametrize("alpha", [1.0, 1.702, -0.5])
+def test_swish_is_the_number_times_its_logistic_function(alpha: float) -> None:
+    """Of alpha times the number, as operator set 24 has it, for both signs of alpha."""
+    made = model([node("Swish", ["x"], ["y"], alpha=alpha)], [1, 5], opset=24)
+    network = network_from_bytes(made.SerializeToString())
+    x, held = np.linspace(-4.0, 4.0, 5), float(np.float32(alpha))
+    assert np.allclose(network.evaluate(x), x / (1.0 + np.exp(-held * x)), rtol=1e-14, atol=1e-15)
+    assert [layer.kind for layer in network.layers if layer.kind != "identity"] == ["silu"]

@@ -1,0 +1,115 @@
+"""Products that are one curve, however exporters write them, and those that are squares."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from onnx import helper, numpy_helper
+from onnx_models import assert_agree, model, normal, whole
+
+from hypersplit.encodings.linear.linear_bounds import bound
+from hypersplit.instances.batch import root
+from hypersplit.instances.onnx.reader import network_from_bytes
+from hypersplit.instances.property import Case, InputSet, Polyhedron, Property
+from hypersplit.instances.query import queries
+
+node = helper.make_node
+NUMBERS = {
+    "one": np.float32(1.0), "two": np.float32(2.0), "half": np.float32(0.5), "third": np.float32(1.0 / 3.0),
+    "root": np.float32(np.sqrt(2.0)), "inverse": np.float32(np.sqrt(0.5)), "fast": np.float32(1.702),
+    "zero": np.float32(0.0),
+}  # fmt: skip
+ERF = [node("Div", ["z", "root"], ["d"]), node("Erf", ["d"], ["e"]), node("Add", ["e", "one"], ["g"])]
+FORMS: dict[str, tuple[str, list[Any]]] = {
+    "gelu, halved last": ("gelu:1.0", [*ERF, node("Mul", ["z", "g"], ["p"]), node("Mul", ["p", "half"], ["o"])]),
+    "gelu, halved first": ("gelu:1.0", [*ERF, node("Mul", ["z", "half"], ["p"]), node("Mul", ["p", "g"], ["o"])]),
+    "gelu, halved gate": ("gelu:1.0", [*ERF, node("Mul", ["half", "g"], ["p"]), node("Mul", ["p", "z"], ["o"])]),
+    "gelu, sum of halves": ("gelu:1.0", [
+        node("Mul", ["inverse", "z"], ["d"]), node("Erf", ["d"], ["e"]), node("Mul", ["e", "half"], ["f"]),
+        node("Add", ["half", "f"], ["g"]), node("Mul", ["z", "g"], ["o"]),
+    ]),
+    "silu": ("silu", [node("Sigmoid", ["z"], ["s"]), node("Mul", ["s", "z"], ["o"])]),
+    "fast gelu": ("silu", [
+        node("Mul", ["z", "fast"], ["d"]), node("Sigmoid", ["d"], ["s"]), node("Mul", ["z", "s"], ["o"]),
+    ]),
+    "turned silu": ("silu", [
+        node("Neg", ["z"], ["d"]), node("Sigmoid", ["d"], ["s"]), node("Div", ["z", "two"], ["h"]),
+        node("Mul", ["h", "s"], ["o"]),
+    ]),
+    "mish": ("mish", [
+        node("Softplus", ["z"], ["s"]), node("Tanh", ["s"], ["t"]), node("Mul", ["z", "t"], ["o"]),
+    ]),
+    "chosen": ("relu", [
+        node("Greater", ["z", "zero"], ["c"]), node("Cast", ["c"], ["s"], to=onnx.TensorProto.FLOAT),
+        node("Mul", ["z", "s"], ["o"]),
+    ]),
+}  # fmt: skip
+SQUARES: dict[str, list[Any]] = {  # nearly the forms above, and none of them
+    "another number added": [
+        node("Erf", ["z"], ["e"]), node("Add", ["e", "half"], ["g"]), node("Mul", ["z", "g"], ["o"]),
+    ],
+    "gate of another number": [
+        node("Add", ["z", "one"], ["d"]), node("Sigmoid", ["d"], ["s"]), node("Mul", ["z", "s"], ["o"]),
+    ],
+    "other entries": [
+        node("Mul", ["z", "w2"], ["d"]), node("Sigmoid", ["d"], ["s"]), node("Mul", ["z", "s"], ["o"]),
+    ],
+    "entries in another order": [
+        node("Gather", ["z", "order"], ["u"], axis=1), node("Sigmoid", ["z"], ["s"]), node("Mul", ["u", "s"], ["o"]),
+    ],
+    "one more sigmoid": [
+        node("Sigmoid", ["z"], ["r"]), node("Sigmoid", ["r"], ["s"]), node("Mul", ["z", "s"], ["o"]),
+    ],
+}  # fmt: skip
+
+
+def built(form: list[Any], opset: int = 14) -> onnx.ModelProto:
+    """A layer of three neurons, the form, and a sum with weights."""
+    rng = np.random.default_rng(len(form))
+    weights = {"w": normal(rng, 2, 3), "b": normal(rng, 3), "v": normal(rng, 3, 1), **NUMBERS}
+    weights |= {"w2": normal(rng, 3), "order": whole(2, 0, 1)}
+    nodes = [node("Gemm", ["x", "w", "b"], ["z"]), *form, node("MatMul", ["o", "v"], ["y"])]
+    return model(nodes, [1, 2], weights, opset=opset)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_number_times_its_gate_is_one_curve(form: str) -> None:
+    """One layer of it and nothing else that bends, with the values that onnxruntime gives."""
+    kind, nodes = FORMS[form]
+    network = assert_agree(built(nodes))
+    assert [layer.kind for layer in network.layers if layer.kind != "identity"] == [kind]
+
+
+@pytest.mark.parametrize("form", SQUARES)
+def test_what_only_looks_like_it_is_not(form: str) -> None:
+    """Another sum, other factors, other entries: read as squares, with the same values."""
+    network = assert_agree(built(SQUARES[form]))
+    assert "power:2" in {layer.kind for layer in network.layers}
+
+
+def test_one_curve_is_bounded_more_tightly_than_a_product() -> None:
+    """Of z sigmoid(z) on [-1, 1] the bound is the curve's own; that of squares is below it."""
+    least = []
+    for argument in ("x", "moved"):  # a shift by 0 through other weights hides that it is the same number
+        gate = [node("Sigmoid", [argument], ["s"]), node("Mul", ["x", "s"], ["y"])]
+        made = model([node("MatMul", ["x", "eye"], ["moved"]), *gate], [1, 1], {"eye": np.eye(1, dtype=np.float32)})
+        network = network_from_bytes(made.SerializeToString())
+        case = Case(InputSet.box(-np.ones(1), np.ones(1)), (Polyhedron(np.eye(1), np.zeros(1)),))
+        query = queries(network, Property((case,), 1, 1))[0]
+        least.append(float(bound(query, root(query)).margins[0, 0]))
+    assert least[1] < least[0] <= -0.2689
+
+
+def test_the_gelu_of_a_file_has_the_files_own_divisor() -> None:
+    """The float32 next to the root of two is not that root: values are those of the former, to the last digits."""
+    network = network_from_bytes(built(FORMS["gelu, halved last"][1]).SerializeToString())
+    x = np.random.default_rng(0).normal(size=(50, 2))
+    stored = built(FORMS["gelu, halved last"][1]).graph.initializer
+    weights = {t.name: numpy_helper.to_array(t).astype(np.float64) for t in stored}
+    z = x @ weights["w"] + weights["b"]
+    gate = np.vectorize(math.erf)(z / weights["root"])
+    assert np.allclose(network.evaluate(x), (0.5 * z * (1.0 + gate)) @ weights["v"], rtol=1e-13, atol=1e-13)
