@@ -13,7 +13,8 @@ With middles m and radii r, all planes on an edge of the hull are, for -1 <= t <
 equally high over the box's middle, r_a r_b below the surface there. `lower_planes` takes the t whose plane is highest
 at its own lowest point over the box: that is the least of the four corners' products, as linear programming duality has
 it, so that the plane is nowhere worse than the interval of the product. Of several such t the one nearest to 0 is
-taken, that is to the tangent plane over the middle.
+taken, that is to the tangent plane over the middle. (Measured 2026-11, ten random networks Q K' V of four inputs: trees
+of 816 nodes together; 2134 with t = 0 throughout.)
 
 In terms of squares (`instances/products.py`) a = z_s + z_d, b = z_s - z_d and p = y_s - y_d. Slopes are given on z_s
 and z_d, and any floats will do: a bilinear function less a linear one is least over a box at one of its corners, and
