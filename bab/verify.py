@@ -124,15 +124,16 @@ def checkpoint_file(path: str | os.PathLike[str]) -> Path | None:
     """
     if not path:
         return None
-    from .jobs.sealed import BEFORE
+    from .jobs.sealed import BEFORE, NEW
 
     place = Path(path)
     try:
         for taken in (place, place.with_name(place.name + BEFORE)):
             if taken.exists() or taken.is_symlink():
                 raise InputError(f"option checkpoint = {path}: {taken} exists; `hypersplit resume` goes on with a file")
-        place.touch()
-        place.unlink()
+        fresh = place.with_name(place.name + NEW)  # by the name of unfinished ones: `place` is never but a whole file
+        fresh.touch()
+        fresh.unlink()
     except OSError as error:
         raise InputError(f"option checkpoint = {path}: cannot be written: {error.strerror or error}") from error
     return place
