@@ -153,13 +153,7 @@ class Pass(Backward):
         np.fmax(lower, floor, out=lower)
         np.fmin(upper, ceiling, out=upper)
         if (pairs or prepared.bounded.any()) and k >= self.first_layer and self.options.hidden:
-            open_rows = (lower < 0.0) & (upper > 0.0) if kind == "relu" else lower < upper
-            if pairs:
-                open_rows &= open_pairs(*self._of_pairs(pairs))
-            elif kind != "relu":
-                open_rows &= prepared.bounded
-            # a node's bounds must not depend on its neighbours in the batch: each takes only what it asked for
-            open_rows &= (~self.infeasible & (self.batch.changed <= k))[:, None]
+            open_rows = self._open_rows(k, prepared, pairs, lower, upper)
             for rows in self._blocks(k, np.flatnonzero(open_rows.any(axis=0)), self.hidden_deadline):
                 kept = self._keep_rows(k, rows) if self.options.totals else None
                 coefficients, constants, values = self._substitute(k, rows, np.array([1.0, -1.0]), kept)
@@ -173,17 +167,36 @@ class Pass(Backward):
             self.infeasible |= crossed.any(axis=1) & ~self.undefined
             # an empty region: any bounds are true; keep them ordered so that the arithmetic stays finite
             np.minimum(lower, upper, out=lower)
-        if curved(kind) and (touching := curve(kind).touches(lower, upper)).any():
-            inside = curve(kind).inside_gap(lower, upper)
-            lower[touching], upper[touching] = -np.inf, np.inf  # nothing is known of their values
-            self.undefined |= touching.any(axis=1)
-            self.hopeless |= inside.any(axis=1)
+        if curved(kind):
+            self._forget_undefined(kind, lower, upper)
         self._append_values(kind, lower, upper)
         if k in self.prepared.products:
             box = self._pair(k)
             self.read[k] = as_read(self.prepared.products[k], box, self.lowers[k], self.uppers[k])
         if pairs:
             self.chords[pairs.second] = pairs, chords(lower, upper, *self._of_pairs(pairs))
+
+    def _open_rows(
+        self, k: int, prepared: PreparedLayer, pairs: Difference | None, lower: Array, upper: Array
+    ) -> Array:
+        """[B, n] which rows of layer k are to be walked back, on which nodes."""
+        rows = (lower < 0.0) & (upper > 0.0) if prepared.layer.kind == "relu" else lower < upper
+        if pairs:
+            rows &= open_pairs(*self._of_pairs(pairs))
+        elif prepared.layer.kind != "relu":
+            rows &= prepared.bounded
+        # a node's bounds must not depend on its neighbours in the batch: each takes only what it asked for
+        rows &= (~self.infeasible & (self.batch.changed <= k))[:, None]
+        return rows
+
+    def _forget_undefined(self, kind: str, lower: Array, upper: Array) -> None:
+        """Where an interval touches a gap of the curve nothing is known of its values, and nothing of such a node."""
+        touching = curve(kind).touches(lower, upper)
+        if touching.any():
+            inside = curve(kind).inside_gap(lower, upper)
+            lower[touching], upper[touching] = -np.inf, np.inf
+            self.undefined |= touching.any(axis=1)
+            self.hopeless |= inside.any(axis=1)
 
     def _pair(self, k: int) -> Box:
         """Planes of layer k's products by the bounds of their factors, which are returned."""
