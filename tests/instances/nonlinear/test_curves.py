@@ -84,7 +84,7 @@ def test_swish_is_the_number_times_its_logistic_function(alpha: float) -> None:
 
 
 def test_gelu_by_tanh_in_double_is_only_attacked() -> None:
-    """Its constants are float32's there, so that its values are not the formula's: `unknown` in place of a misreading."""
+    """Its constants are those of float32 there, and values are not the formula's: nothing is proved of them."""
     gelu = node("Gelu", ["x"], ["y"], approximate="tanh")
     proto = model([gelu], [1, 1], opset=20, dtype=onnx.TensorProto.DOUBLE).SerializeToString()
     for least, verdict in ((1.0, "sat"), (2.0, "unknown")):
