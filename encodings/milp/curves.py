@@ -1,6 +1,6 @@
 """What a MILP says of a curve: SCIP's own expression where it has one, and lines around the graph.
 
-    powers       z^n                      exp          exp(z)
+    powers       z^n, n whole             exp          exp(z)
     sigmoid      1 / (1 + exp(-z))        softplus     log(1 + exp(z))
     tanh         1 - 2 / (1 + exp(2 z))   softsign     z / (1 + |z|)
 
@@ -42,7 +42,8 @@ def expression(library: Any, kind: str, z: Any, low: float, high: float) -> Any:
     """
     family, _, exponent = kind.partition(":")
     if family == "power":
-        return z ** int(exponent)
+        n = float(exponent)
+        return z ** int(n) if n == int(n) else None
     factor, said = _EXPRESSIONS.get(kind, (np.inf, None))
     if said is None or factor * max(-low, high) > LARGEST_EXPONENT:
         return None

@@ -20,6 +20,7 @@ KINDS = {
     "Atan": "arctan", "Cos": "cos", "Erf": "erf", "Exp": "exp", "HardSwish": "hardswish", "Log": "log", "Mish": "mish",
     "Reciprocal": "reciprocal", "Sin": "sin", "Softplus": "softplus", "Softsign": "softsign", "Sqrt": "sqrt",
 }  # fmt: skip
+DOUBLE = 11  # of onnx.TensorProto
 BY_NAME = {2.0: SQUARE, 0.5: "sqrt", -1.0: "reciprocal"}
 SELU_ALPHA, SELU_GAMMA = 1.67326319217681884765625, 1.05070102214813232421875  # ONNX' defaults, float32 numbers
 
@@ -30,10 +31,13 @@ def curve_layer(node: Node) -> Expression:
 
 
 def gelu(node: Node) -> Expression:
-    """Gelu, by the error function or by tanh."""
+    """Gelu, by the error function or by tanh, whose definition as nodes has constants of float32 in every type."""
     kinds, form = {"none": "gelu", "tanh": "gelu_tanh"}, node.text("approximate", "none")
     if form not in kinds:
         raise UnsupportedOperatorError(f"approximate = {form!r}; supported are {' and '.join(kinds)}")
+    if form == "tanh" and node.type(0) == DOUBLE:
+        where = f"node {node.builder.name!r} (Gelu) takes float32's sqrt(2 / pi) in double, which is not modelled"
+        node.builder.unmodelled = node.builder.unmodelled or where
     return node.builder.layer(node.expression(0), kinds[form])
 
 

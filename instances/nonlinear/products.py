@@ -22,11 +22,12 @@ from ..rounding import LEAST_PRODUCT, MOST_PRODUCT
 
 __all__ = ["product", "quotient"]
 
+MISH_GATE = "tanh of softplus"  # no layer's kind: mish(z) itself is no gate
 # (kind of the gate, what is added to it) -> (the curve z times that sum is a multiple of, and which)
 GATES: dict[tuple[str, float], tuple[str, float]] = {
     ("sigmoid", 0.0): ("silu", 1.0),
     ("erf", 1.0): (curve_name("gelu", 1.0), 2.0),
-    ("mish", 0.0): ("mish", 1.0),
+    (MISH_GATE, 0.0): ("mish", 1.0),
     **{(curve_name("step", at_jump), 0.0): ("relu", 1.0) for at_jump in (0.0, 0.5, 1.0)},
 }
 
@@ -60,7 +61,7 @@ def _gated(build: Builder, gate: Expression, other: Expression) -> Expression | 
         return None
     argument, kind = made
     if kind == "tanh" and (inner := build.origins.layer(argument)) is not None and inner[1] == "softplus":
-        argument, kind = inner[0], "mish"
+        argument, kind = inner[0], MISH_GATE
     if (kind, outer.ratio) not in GATES:
         return None
     within, beside = build.origins.of(argument), build.origins.of(other)

@@ -21,7 +21,7 @@ __all__ = ["absolute", "activation", "clip", "hard_sigmoid", "leaky_relu", "para
 
 KINDS = {"Relu": "relu", "Sigmoid": "sigmoid", "Tanh": "tanh"}
 NO_BOUND = 3.4e38  # exporters write "unbounded" as float32's largest number
-_FIFTH = float(np.float32(0.2))  # attributes are float32
+_FIFTH, _HUNDREDTH = float(np.float32(0.2)), float(np.float32(0.01))  # attributes are float32
 NO_DOUBLE, DOUBLE = 1.79e308, 11  # the same of float64, where 3.4e38 is a bound like any other
 
 
@@ -32,7 +32,7 @@ def activation(node: Node) -> Expression:
 
 def leaky_relu(node: Node) -> Expression:
     """LeakyRelu."""
-    return _leaky(node, np.asarray(float(node.attributes.get("alpha", 0.01))))
+    return _leaky(node, np.asarray(float(node.attributes.get("alpha", _HUNDREDTH))))
 
 
 def parametric_relu(node: Node) -> Expression:

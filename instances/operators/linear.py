@@ -330,7 +330,7 @@ def batch_normalization(node: Node) -> Expression:
         raise UnsupportedOperatorError(
             "scale, shift, mean or variance that are rounded results of arithmetic"
         )
-    spread = variance + float(node.attributes.get("epsilon", 1e-5))
+    spread = variance + float(node.attributes.get("epsilon", np.float32(1e-5)))
     if not bool(np.all(spread > 0.0)):
         raise NetworkError("variance + epsilon is not positive")
     # a sum, a square root and a division: less than four roundings

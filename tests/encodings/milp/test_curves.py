@@ -21,9 +21,9 @@ SAID = ("exp", "sigmoid", "softplus", "softsign", "tanh", "power:2", "power:3")
 NOT_SAID = ("arctan", "hardswish", "elu:1.5")
 
 
-def wave(kind: str) -> Network:
-    """act(3 x_0 - x_1) - 2 act(x_0 + 2 x_1) + x_1."""
-    first = Layer((0,), (np.array([[3.0, -1.0], [1.0, 2.0]]),), np.array([0.1, -0.2]), kind)
+def wave(kind: str, bias: tuple[float, float] = (0.1, -0.2)) -> Network:
+    """act(3 x_0 - x_1 + b_0) - 2 act(x_0 + 2 x_1 + b_1) + x_1."""
+    first = Layer((0,), (np.array([[3.0, -1.0], [1.0, 2.0]]),), np.array(bias), kind)
     return Network(2, (first, Layer((0, 1), (np.array([[0.0, 1.0]]), np.array([[1.0, -2.0]])), np.zeros(1))))
 
 
@@ -82,3 +82,15 @@ def test_large_exponents_are_not_said() -> None:
     assert expression(library(), "sigmoid", None, -LARGEST_EXPONENT - 1.0, 0.0) is None
     assert expression(library(), "tanh", None, 0.0, 0.6 * LARGEST_EXPONENT) is None
     assert expression(library(), "arctan", None, 0.0, 1.0) is None
+
+
+@pytest.mark.parametrize("exponent", [1.5, 0.3, -0.5])
+def test_powers_that_are_not_whole_are_lines(exponent: float) -> None:
+    """SCIP is told of them what it is told of a root, and its bound holds."""
+    region, kind = InputSet.box(np.array([0.5, -0.5]), np.array([1.5, 0.5])), f"power:{exponent}"
+    query = question(wave(kind, (2.0, 3.0)), region)
+    node = bounded(query, root(query).node(0))
+    assert node is not None and expression(library(), kind, None, 0.5, 2.0) is None
+    least = float(query.network.evaluate(corners(region, 25)).min())
+    answer = close(query, node, 0, SECONDS, MEMORY, MilpOptions(cutoff=1e3, accept=lambda _: False))
+    assert answer.bound <= least + 1e-6

@@ -99,6 +99,15 @@ def test_what_float32_explains_is_noted(tmp_path: Path) -> None:
     assert result.verdict == "unsat" and len(result.notes) == 1 and "in double they agree" in result.notes[0]
 
 
+def test_gelu_of_nodes_is_held_against_doubles(tmp_path: Path) -> None:
+    """1 + erf cancels in float32 for arguments around -5, and onnx's own erf, in float32 as well, is no second look."""
+    gate = [node("Div", ["x", "root"], ["d"]), node("Erf", ["d"], ["e"]), node("Add", ["e", "one"], ["g"])]
+    numbers = {"root": np.float32(np.sqrt(2.0)), "one": np.float32(1.0)}
+    path = saved(tmp_path / "a.onnx", [*gate, node("Mul", ["x", "g"], ["y"])], numbers)
+    case = Case(InputSet.box(np.full(1, -5.5), np.full(1, -4.5)), (Polyhedron(-np.eye(1), np.full(1, -1.0)),))
+    assert verify(path, Property((case,), 1, 1), timeout=60).verdict == "unsat"
+
+
 def test_what_double_does_not_settle_is_unknown(tmp_path: Path) -> None:
     """Cancellation of numbers too large for float64 as well leaves nothing known."""
     nodes = [node("Add", ["x", "big"], ["s"]), node("Sub", ["s", "big"], ["y"])]

@@ -81,3 +81,13 @@ def test_swish_is_the_number_times_its_logistic_function(alpha: float) -> None:
     x, held = np.linspace(-4.0, 4.0, 5), float(np.float32(alpha))
     assert np.allclose(network.evaluate(x), x / (1.0 + np.exp(-held * x)), rtol=1e-14, atol=1e-15)
     assert [layer.kind for layer in network.layers if layer.kind != "identity"] == ["silu"]
+
+
+def test_gelu_by_tanh_in_double_is_only_attacked() -> None:
+    """Its constants are those of float32 there, and values are not the formula's: nothing is proved of them."""
+    gelu = node("Gelu", ["x"], ["y"], approximate="tanh")
+    proto = model([gelu], [1, 1], opset=20, dtype=onnx.TensorProto.DOUBLE).SerializeToString()
+    for least, verdict in ((1.0, "sat"), (2.0, "unknown")):
+        case = Case(InputSet.box(-np.ones(1), np.full(1, 1.9)), (Polyhedron(-np.eye(1), np.full(1, -least)),))
+        found = verify(proto, Property((case,), 1, 1), timeout=60)
+        assert found.verdict == verdict, found

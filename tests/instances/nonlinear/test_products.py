@@ -61,6 +61,10 @@ SQUARES: dict[str, list[Any]] = {  # nearly the forms above, and none of them
     "entries in another order": [
         node("Gather", ["z", "order"], ["u"], axis=1), node("Sigmoid", ["z"], ["s"]), node("Mul", ["u", "s"], ["o"]),
     ],
+    "mish times its own argument": [
+        node("Softplus", ["z"], ["s"]), node("Tanh", ["s"], ["t"]), node("Mul", ["z", "t"], ["m"]),
+        node("Mul", ["m", "z"], ["o"]),
+    ],
     "one more sigmoid": [
         node("Sigmoid", ["z"], ["r"]), node("Sigmoid", ["r"], ["s"]), node("Mul", ["z", "s"], ["o"]),
     ],

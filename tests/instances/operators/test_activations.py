@@ -69,3 +69,11 @@ def test_what_is_not_supported_is_said() -> None:
     node = helper.make_node("MaxPool", ["x"], ["y", "indices"], kernel_shape=[2, 2])
     with pytest.raises(UnsupportedOperatorError, match="indices"):
         read(model([node], (1, 1, 4, 4), output="y"))
+
+
+def test_attributes_that_are_left_out_are_float32() -> None:
+    """The slope of a LeakyRelu is the float32 next to 0.01, in files of doubles as well, and epsilon is one, too."""
+    assert single("LeakyRelu").evaluate(-np.ones(6)).tolist() == [-float(np.float32(0.01))] * 6
+    one, none = np.ones(6), np.zeros(6)
+    normed = single("BatchNormalization", one, none, none, none).evaluate(one)
+    assert np.allclose(normed, 1.0 / np.sqrt(float(np.float32(1e-5))), rtol=1e-12, atol=0.0)
