@@ -45,14 +45,19 @@ class Affine(NamedTuple):
 
 
 def inexact(network: Network) -> str:
-    """Why the layers, as they stand in floats, are not the network itself; "" where they are."""
+    """Why the layers, as they stand in floats, are not the network itself; "" where they are.
+
+    Affine layers that nobody reads, such as those of differences, are no part of the function.
+    """
+    read = {len(network.layers)}.union(*(layer.sources for layer in network.layers))
     if network.unmodelled:
         return f"not exact: {network.unmodelled}"
     for k, layer in enumerate(network.layers, start=1):
         if layer.kind not in ("identity", "relu"):
             jumps = ", which jumps" if curve(layer.kind).steps else ""
             return f"not exact: layer {k} ({layer.name}) is a {layer.kind}{jumps}"
-        if layer.roundings or layer.bias_error:
+        counts = k in read or layer.kind != "identity"
+        if counts and (layer.roundings or layer.bias_error):
             return f"not exact: layer {k} ({layer.name}) was folded with rounding"
         numbers = [layer.bias, *(w if isinstance(w, np.ndarray) else w.data for w in layer.weights)]
         if not all(np.isfinite(a).all() for a in numbers):

@@ -13,7 +13,8 @@ import select
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from importlib import import_module
@@ -35,6 +36,7 @@ GRACE = 0.25  # seconds beyond its limit that SCIP may take to come to an end
 POLL = 20  # milliseconds between two looks at `stop`
 ORPHAN = 0.2  # seconds between two looks at whether the parent is still there
 _FORKING = Lock()  # a child that had another one's end of a pipe would keep it open
+_INTERRUPTS = {getattr(signal, name) for name in ("SIGINT", "SIGALRM") if FORKS}
 
 
 def close_apart(
@@ -78,15 +80,29 @@ class _Child:
 
     def __init__(self, task: Callable[[], Any]) -> None:
         self.began = time.monotonic()
+        self.end = self.pid = 0
+        try:
+            with _FORKING, _uninterrupted():
+                self._fork(task)
+        except BaseException:
+            if self.pid > 0:
+                self._reap(kill=True)
+            raise
+        self.answers = select.poll()
+        self.answers.register(self.end, select.POLLIN | select.POLLHUP)
+
+    def _fork(self, task: Callable[[], Any]) -> None:
         parent = os.getpid()
-        with _FORKING:
-            self.end, writes = os.pipe()
+        self.end, writes = os.pipe()
+        try:
             self.pid = os.fork()  # a child that waits for a lock which another thread held is ended in time
             if self.pid == 0:
                 _work(task, writes, parent)
+        except OSError:
+            os.close(self.end)
+            raise
+        finally:
             os.close(writes)
-        self.answers = select.poll()
-        self.answers.register(self.end, select.POLLIN | select.POLLHUP)
 
     def wait(self, seconds: float, stop: Callable[[], bool]) -> Any:
         """See `apart`."""
@@ -115,6 +131,21 @@ class _Child:
         if kill:
             os.kill(self.pid, signal.SIGKILL)
         return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+
+
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Signals of the calling thread wait until the end, which raises what their handlers raise.
+
+    What a handler raises inside Python's hooks around a fork, logging's for one, is printed and lost, and locks that
+    the hooks have taken are never given back.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    try:
+        signal.pthread_sigmask(signal.SIG_BLOCK, _INTERRUPTS)  # raises what came before it, blocked all the same
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _work(task: Callable[[], Any], writes: int, parent: int) -> None:

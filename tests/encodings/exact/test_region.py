@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
@@ -63,3 +64,14 @@ def test_what_is_not_exact_is_told(change: dict[str, object], said: str) -> None
     network = Network(2, (layer, Layer((1,), (np.eye(2),), np.zeros(2))))
     assert said in inexact(network) and "layer 1 (odd)" in inexact(network)
     assert inexact(Network(2, (Layer((0,), (np.eye(2),), np.zeros(2)),))) == ""
+
+
+def test_affine_layers_that_nobody_reads_may_be_rounded() -> None:
+    """Differences of nearly equal neurons are rounded, and the network that holds them besides is exact all the same;
+    a ReLU that is rounded is not, nor are margins."""
+    first, last = (Layer((k,), (np.eye(2),), np.zeros(2), kind) for k, kind in ((0, "relu"), (2, "identity")))
+    second = Layer((0,), (np.eye(2),), np.zeros(2), "relu")
+    unread = Layer((0,), (np.eye(2),), np.zeros(2), roundings=1, bias_error=1e-9)
+    assert inexact(Network(2, (first, second, unread, last))) == ""
+    assert "layer 3" in inexact(Network(2, (first, second, replace(unread, kind="relu"), last)))
+    assert "layer 3" in inexact(Network(2, (first, second, unread)))

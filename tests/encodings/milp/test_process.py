@@ -164,3 +164,33 @@ def test_a_killed_parent_takes_the_process_along() -> None:
     while alive(child) and time.monotonic() < waited:
         time.sleep(0.05)
     assert not alive(child)
+
+
+IN_HOOKS: list[threading.Thread] = []  # those who get a signal in the middle of a fork
+os.register_at_fork(before=lambda: [signal.pthread_kill(t.ident or 0, signal.SIGALRM) for t in IN_HOOKS])
+
+
+@needs_fork
+def test_an_interruption_waits_until_the_fork_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A limit that falls into Python's own hooks around a fork is raised, not lost there, and the process is ended."""
+
+    def interrupt(number: int, frame: object) -> None:
+        raise TimeoutError
+
+    lost: list[object] = []
+    born: list[int] = []
+    real = os.fork
+    monkeypatch.setattr(os, "fork", lambda: born.append(real()) or born[-1])
+    monkeypatch.setattr(sys, "unraisablehook", lost.append)
+    replaced(monkeypatch, lambda: time.sleep(60.0))
+    before = signal.signal(signal.SIGALRM, interrupt)
+    IN_HOOKS.append(threading.main_thread())
+    try:
+        with pytest.raises(TimeoutError):
+            close_apart(*wide_query(), 0, SECONDS, MEMORY)
+    finally:
+        IN_HOOKS.clear()
+        signal.signal(signal.SIGALRM, before)
+    assert not lost and signal.SIGALRM not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    with pytest.raises(ProcessLookupError):
+        os.kill(born[0], 0)
