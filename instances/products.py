@@ -99,13 +99,9 @@ def _half_sums(layer: Layer, sizes: tuple[int, ...]) -> tuple[Index, Index, Arra
     """
     starts = np.cumsum([0, *sizes])
     parts = [(*places(w), starts[s]) for s, w in zip(layer.sources, layer.weights, strict=True)]
-    row, column, weight = (
-        np.concatenate([np.zeros(0, dtype), *columns])
-        for dtype, columns in (
-            (np.intp, [part[0] for part in parts]), (np.intp, [part[1] + part[3] for part in parts]),
-            (np.float64, [part[2] for part in parts]),
-        )
-    )  # fmt: skip
+    row = np.concatenate([np.zeros(0, np.intp), *(part[0] for part in parts)])
+    column = np.concatenate([np.zeros(0, np.intp), *(part[1] + part[3] for part in parts)])
+    weight = np.concatenate([np.zeros(0), *(part[2] for part in parts)])
     order = np.lexsort((column, row))
     row, column, weight = row[order], column[order], weight[order]
     neuron = np.flatnonzero(np.bincount(row, minlength=layer.size) == 2)

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numba import njit
 
@@ -49,7 +51,7 @@ def open_rows(net: Net, room: Room, k: int, low: Array, high: Array) -> int:
 
 
 @njit(**PLAIN)
-def _gap(low: float, high: float) -> float:
+def _gap(low: Any, high: Any) -> Any:
     return -low * (high / (high - low)) if low < 0.0 < high else 0.0
 
 

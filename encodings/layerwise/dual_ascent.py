@@ -71,6 +71,7 @@ def best_multipliers(
 def least_at(kind: str, ends: tuple[Array, Array], mu: Array, lam: Array) -> Array:
     """[n] where mu z - lam act(z) is least over [l, u]: a kink or an end, of a curve the best point of a grid."""
     lower, upper = ends
+    here = lower
     points = np.stack([lower, upper, np.clip(np.zeros_like(lower), lower, upper)])
     for _ in range(ZOOMS if curved(kind) else 1):
         if curved(kind):

@@ -43,7 +43,7 @@ def activation(k: int, kind: str, read: str, output: str, tensors: list[Any], dt
         if dtype is np.float64 and any(float(np.float32(number)) != float(number) for number in given):
             kept = ", ".join(f"{name} = {number}" for name, number in zip(names, given, strict=True))
             raise ValueError(f"layer {k}: ONNX keeps {kept} in float32, which does not hold it")
-        numbers = dict(zip(names, map(float, given), strict=True))
+        numbers: dict[str, Any] = dict(zip(names, map(float, given), strict=True))
         return [helper.make_node(operator, [read], [output], name=f"{family}{k}", **numbers)]
     return _Chain(k, family, output, tensors, dtype).nodes(kind, read, given)
 
