@@ -5,23 +5,14 @@ from __future__ import annotations
 import numpy as np
 import oracle
 import pytest
-from random_instances import random_instance, random_nodes
+from compiled_twins import nodes_of
+from random_instances import random_instance
 
 from hypersplit.encodings.linear.linear_bounds import LinearBoundOptions, bound
 from hypersplit.encodings.programs.region_lp import minimise_over_region
-from hypersplit.instances.batch import Batch, Node, root
+from hypersplit.instances.batch import Node
 from hypersplit.instances.property import InputSet
 from hypersplit.instances.query import Query, queries
-
-
-def nodes_of(seed: int, query: Query, count: int) -> Batch:
-    """The root and nodes below it with its bounds inherited: boxes, half-spaces, phases."""
-    rng = np.random.default_rng(seed)
-    batch = Batch.concatenate([root(query), random_nodes(rng, query, count)])
-    proved = bound(query, root(query), LinearBoundOptions(kernel="plain"))
-    batch.pre_lower[1:] = np.maximum(batch.pre_lower[1:], proved.pre_lower)
-    batch.pre_upper[1:] = np.minimum(batch.pre_upper[1:], proved.pre_upper)
-    return batch
 
 
 @pytest.mark.parametrize("seed", range(0, 240, 60))
