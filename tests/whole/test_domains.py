@@ -52,6 +52,24 @@ def test_at_the_edge_of_a_domain_nothing_is_proved(kind: str, low: float, said: 
     assert "the interval of neuron 0 of 'bent' touches" in found.reason and said in found.reason
 
 
+@pytest.mark.parametrize(
+    "options",
+    [{"method": "split"}, {"method": "milp"}, {"rule": "phases-lp"},
+     *({"node_bounds": name, "closing": "always"} for name in ("linear", "slopes", "lp", "rows", "partial-milp"))],
+)  # fmt: skip
+def test_no_way_of_bounding_proves_anything_there(options: Any) -> None:
+    """What lies behind a square root is not refuted where the root may have a negative argument."""
+    rng = np.random.default_rng(0)
+    shapes = {"W": (2, 4), "V": (4, 4), "U": (4, 1)}
+    weights = {name: rng.normal(size=shape).astype(np.float32) for name, shape in shapes.items()}
+    nodes = [
+        node("MatMul", ["x", "W"], ["a"]), node("Sqrt", ["a"], ["b"]), node("Tanh", ["b"], ["c"]),
+        node("MatMul", ["c", "V"], ["d"]), node("Relu", ["d"], ["e"]), node("MatMul", ["e", "U"], ["y"]),
+    ]  # fmt: skip
+    proto = model(nodes, [1, 2], weights).SerializeToString()
+    assert verify(proto, at_least(1000.0, -1.0, 1.0, 2), timeout=2, **options).verdict in ("unknown", "timeout")
+
+
 def test_witnesses_are_found_beside_the_edge() -> None:
     """1 / x is large next to 0, and the file says so."""
     proto = model([node("Reciprocal", ["x"], ["y"])], [1, 1]).SerializeToString()
