@@ -18,7 +18,6 @@ from ..instances import memory
 from ..instances.distinct import distinct
 from ..instances.errors import InputError, ReplayError
 from ..instances.judges.cross_check import Findings, cross_check
-from ..instances.judges.real_points import inside
 from ..instances.judges.replay import Content, Replay, Witness
 from ..instances.network import Network
 from ..instances.property import Case, Property
@@ -27,16 +26,15 @@ from ..instances.rewriting.elimination import solved
 from .jobs.job import Job
 from .jobs.keeper import Keeper
 from .jobs.run import candidates_of, run
-from .jobs.saved import Saved, add
+from .jobs.saved import Saved
 from .many_sets import Settled, Together, settle_together
 from .reading import Properties, hold_types, read
-from .run.limits import ENOUGH, INTERRUPTIONS, Limits, cause
+from .run.limits import INTERRUPTIONS, Limits, cause
 from .run.options import Options, OptionValues, changed
-from .run.result import NO_CASE, NO_INPUT, Result
-from .stages.answer import Answer
-from .tree.evidence import Evidence, told
+from .run.result import Result
 from .tree.progress import progress
 from .tree.tree import Tree
+from .verdict import Answers, final
 from .workers.gather import helping
 
 if TYPE_CHECKING:
@@ -101,9 +99,9 @@ def decide(network: Network, prop: Property, keeper: Keeper, content: Content = 
     except KeyboardInterrupt as stop:
         reason = cause(stop)
         verdict = "timeout" if reason == "time" else "unknown"
-        result = Result(verdict, reason=reason, statistics=_final(Counter(nodes=keeper.nodes)), seconds=limits.elapsed)
+        result = Result(verdict, reason=reason, statistics=final(Counter(nodes=keeper.nodes)), seconds=limits.elapsed)
     except MemoryError:
-        counts = _final(Counter(nodes=keeper.nodes))
+        counts = final(Counter(nodes=keeper.nodes))
         result = Result("unknown", reason="memory", statistics=counts, seconds=limits.elapsed)
     result = noted(result, prop, replay.note)
     try:
@@ -164,86 +162,65 @@ def _decide(
     replay: Replay, prop: Property, keeper: Keeper, picture: Picture | None, helpers: Helpers | None = None
 ) -> Result:
     """Many input sets together, the others one after another; the first witness ends it, all must hold for `unsat`."""
-    limits, rng = keeper.limits, keeper.rng
-    options = limits.options
-    left: Counter[str] = Counter()  # statistics of queries that are open
-    proved: Counter[Evidence] = Counter()  # the same
-    reasons: list[str] = []
-    bound, counterexample = np.inf, None
-
-    def result(verdict: str, reason: str, bound: float, witness: Witness | None = None) -> Result:
-        saved = keeper.saved
-        evidence, statistics = saved.evidence + proved, Counter(saved.statistics)
-        add(statistics, left)
-        statistics["queries"] = sum(bool(case.forbidden) for case in prop.cases)
-        final = _final(statistics)
-        if saved.runs > 1:
-            final |= {"runs": saved.runs, "all_seconds": round(saved.seconds + limits.elapsed, 2)}
-        numbers = {kind.words: count for kind, count in sorted(evidence.items()) if count}
-        return Result(
-            verdict, witness, bound, reason, numbers, final, limits.elapsed,
-            real_counterexample=None if verdict == "sat" else counterexample,
-        )  # fmt: skip
-
-    with progress(options.progress) as draw:
+    answers = Answers(prop, keeper, replay.network.unmodelled)
+    with progress(keeper.limits.options.progress) as draw:
 
         def report(tree: Tree) -> None:
             draw(tree)
             keeper.report(tree)
 
-        interrupted = ""
         try:
-            if not keeper.saved.together:
-                together = _together(replay, prop, keeper, report)
-                if together.witness and together.case:
-                    witness = _written(together.witness, together.case, replay, prop)
-                    return result("sat", "search", -np.inf, witness)
-                interrupted = together.stopped if together.stopped in INTERRUPTIONS else ""
-            asked = np.flatnonzero(~keeper.saved.held).tolist()
-            for number, k in enumerate(asked):
-                job = keeper.job(k)
-                if interrupted or (number and limits.exceeded()):
-                    bound = -np.inf  # of this set nothing is known
-                    add(left, job.statistics if job else Counter())
-                    proved.update(job.evidence if job else {})
-                    continue
-                candidates = candidates_of(k, replay, prop, limits, rng, whole=picture is not None)
-                if candidates is None:
-                    keeper.over_empty(k)
-                    continue
-                outcome = run(
-                    job or Job.fresh(k, candidates.query), candidates, report, (picture.recorder(),) if picture else (),
-                    keeper.stop, partial(keeper.watch, case=k, query=candidates.query), helpers=helpers,
-                    shelf=keeper.shelf,
-                )  # fmt: skip
-                found: Answer = outcome.answer
-                keeper.over(k, outcome)
-                if picture:
-                    picture.keep(candidates.query)
-                if not found.holds:
-                    add(left, found.statistics)
-                    proved.update(found.evidence)
-                if found.witness:
-                    witness = _written(found.witness, prop.cases[k], replay, prop)
-                    return result("sat", found.reason, found.bound, witness)
-                bound = min(bound, found.bound)
-                if not found.holds:
-                    reasons.append(found.reason)
-                    interrupted = found.reason if found.reason in (*INTERRUPTIONS, ENOUGH) else ""
-                lifted = candidates.query.lift is not None  # rounded outward: its points need not be the set's
-                if found.counterexample and not (lifted and not inside(prop.cases[k].region, [*found.counterexample])):
-                    counterexample, reasons = found.counterexample, [found.reason, *reasons]
+            found = _together_first(answers, replay, report) or _one_by_one(answers, replay, picture, helpers, report)
         except ReplayError as error:
-            return result("unknown", f"{NO_REPLAY}: {error}", -np.inf)
-    saved = keeper.saved
-    bound = min(bound, saved.bound)
-    if saved.held.all():
-        none = NO_INPUT if prop.contradiction else NO_CASE
-        held = result("unsat", told(saved.evidence) or none, bound)
-        return held if saved.parts else confirmed(held, replay, prop, rng, limits)
-    bound = bound if not replay.network.unmodelled else -np.inf
-    reason = reasons[0] if reasons else interrupted or limits.exceeded()
-    return result("timeout" if "time" in (reason, limits.exceeded()) else "unknown", reason, bound)
+            return answers.result("unknown", f"{NO_REPLAY}: {error}", -np.inf)
+    if found:
+        return found
+    result = answers.without_witness()
+    if result.verdict != "unsat" or keeper.saved.parts:
+        return result
+    return confirmed(result, replay, prop, keeper.rng, keeper.limits)
+
+
+def _together_first(answers: Answers, replay: Replay, report: Callable[[Tree], None]) -> Result | None:
+    """`sat` where asking about many input sets at once finds a witness."""
+    if answers.keeper.saved.together:
+        return None
+    found = _together(replay, answers.prop, answers.keeper, report)
+    if found.witness and found.case:
+        return answers.result("sat", "search", -np.inf, _written(found.witness, found.case, replay, answers.prop))
+    answers.interrupted = found.stopped if found.stopped in INTERRUPTIONS else ""
+    return None
+
+
+def _one_by_one(
+    answers: Answers, replay: Replay, picture: Picture | None, helpers: Helpers | None, report: Callable[[Tree], None]
+) -> Result | None:
+    """`sat` where a search over one of the input sets that are left finds a witness."""
+    prop, keeper = answers.prop, answers.keeper
+    for number, k in enumerate(np.flatnonzero(~keeper.saved.held).tolist()):
+        job = keeper.job(k)
+        if answers.interrupted or (number and keeper.limits.exceeded()):
+            answers.untouched(job)
+            continue
+        candidates = candidates_of(k, replay, prop, keeper.limits, keeper.rng, whole=picture is not None)
+        if candidates is None:
+            keeper.over_empty(k)
+            continue
+        query = candidates.query
+        outcome = run(
+            job or Job.fresh(k, query), candidates, report, (picture.recorder(),) if picture else (), keeper.stop,
+            partial(keeper.watch, case=k, query=query), helpers=helpers, shelf=keeper.shelf,
+        )  # fmt: skip
+        found = outcome.answer
+        keeper.over(k, outcome)
+        if picture:
+            picture.keep(query)
+        if found.witness:
+            answers.open(found)
+            witness = _written(found.witness, prop.cases[k], replay, prop)
+            return answers.result("sat", found.reason, found.bound, witness)
+        answers.searched(k, query, found)
+    return None
 
 
 def _together(replay: Replay, prop: Property, keeper: Keeper, report: Callable[[Tree], None]) -> Together:
@@ -318,10 +295,6 @@ def _violated(result: Result, prop: Property) -> str:
     which += [f"disjunct {witness.disjunct + 1} of {disjuncts}"] if disjuncts > 1 else []
     forbidden = witness.forbidden if len(witness.forbidden) <= MOST_SHOWN else witness.forbidden[:MOST_SHOWN] + " ..."
     return f"the witness is in {', '.join(which)}: {forbidden}" if which else ""
-
-
-def _final(statistics: Counter[str]) -> dict[str, float]:
-    return {**statistics, "memory_mb": round(memory.peak_mb(), 1)}
 
 
 @contextmanager

@@ -1,13 +1,14 @@
 """How much each stage and step may spend, and from when on something is worth trying: the policy's numbers.
 
-One frozen record a stage or step, handed to it by whoever sets it up; `Efforts` holds them all. What a number rests on
+One record a stage or step, handed to it by whoever sets it up; `Efforts` holds them all. They are named tuples, which
+are made in a seventh of a dataclass's time: every query pays for it. What a number rests on
 stands beside it or in docs/performance.md. Tolerances and formats stay where they are used.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from .neuron_groups import Wanted
 
@@ -26,8 +27,7 @@ FEW_UNSTABLE = 80  # ReLUs of a deep network up to which layer-wise LPs over mul
 MOST_SCIP = 1500  # unstable ReLUs up to which SCIP is asked: of a single hidden layer, or of a node
 
 
-@dataclass(frozen=True)
-class AscentEffort:
+class AscentEffort(NamedTuple):
     """An ascent on slopes and multipliers, see `encodings.slopes.optimised_bounds.OptimiseOptions`; None: as there."""
 
     iterations: int
@@ -39,8 +39,7 @@ class AscentEffort:
 SHORT_ASCENT = AscentEffort(4, rate=0.4, signs=True)  # many rows, four steps each: docs/performance.md has others
 
 
-@dataclass(frozen=True)
-class AttackEffort:
+class AttackEffort(NamedTuple):
     """Rounds of projected gradient at the root."""
 
     quick_starts: int = 16  # of the first attack, before any bound
@@ -73,8 +72,7 @@ class AttackEffort:
         return self.few_rounds if few else self.most_rounds
 
 
-@dataclass(frozen=True)
-class CandidateEffort:
+class CandidateEffort(NamedTuple):
     """Candidate inputs of a round of nodes."""
 
     replays: int = 16  # candidates replayed at a time
@@ -83,8 +81,7 @@ class CandidateEffort:
     sobol_inputs: int = 64  # up to which a Sobol sequence is set up in no time and still spreads better than chance
 
 
-@dataclass(frozen=True)
-class InputEffort:
+class InputEffort(NamedTuple):
     """The search over parts of the input set."""
 
     quick_bound: float = 0.5  # seconds of the root's bounds up to which every node bounds its hidden neurons anew
@@ -101,8 +98,7 @@ class InputEffort:
         return rows or root_seconds < self.quick_bound
 
 
-@dataclass(frozen=True)
-class PhaseEffort:
+class PhaseEffort(NamedTuple):
     """The search over ReLU phases."""
 
     batch: int = 32  # nodes at a time
@@ -114,7 +110,7 @@ class PhaseEffort:
 
     def plain(self) -> PhaseEffort:
         """The same without ascents: linear bounds by plain slopes."""
-        return replace(self, margins=AscentEffort(0), hidden=AscentEffort(0))
+        return self._replace(margins=AscentEffort(0), hidden=AscentEffort(0))
 
     def refreshes(self, ascent_seconds: float, hidden_layers: int) -> bool:
         """Whether open nodes bound their hidden neurons anew.
@@ -128,16 +124,14 @@ class PhaseEffort:
         return not refreshed and hidden_layers != 1
 
 
-@dataclass(frozen=True)
-class BranchingEffort:
+class BranchingEffort(NamedTuple):
     """Rules for phases that evaluate candidates."""
 
     candidates: int = 3  # of each score
     lp_seconds: float = LP_SECONDS
 
 
-@dataclass(frozen=True)
-class GroupEffort:
+class GroupEffort(NamedTuple):
     """Multi-neuron rows in an LP at the root."""
 
     layerwise: int = FEW_UNSTABLE  # unstable ReLUs up to which every layer gets LPs of its own
@@ -150,8 +144,7 @@ class GroupEffort:
     wanted: Wanted = Wanted()
 
 
-@dataclass(frozen=True)
-class RootRowsEffort:
+class RootRowsEffort(NamedTuple):
     """Multi-neuron rows with multipliers at the root."""
 
     sizes: tuple[int, ...] = (2,)  # neurons of a group
@@ -169,8 +162,7 @@ class RootRowsEffort:
     wanted: Wanted = Wanted()
 
 
-@dataclass(frozen=True)
-class MilpEffort:
+class MilpEffort(NamedTuple):
     """SCIP and the conflict search on the root's disjuncts."""
 
     first_share: float = 0.25  # of its fair share of the time, that a question gets at first
@@ -178,8 +170,7 @@ class MilpEffort:
     least_slice: float = 0.05  # seconds below which nobody is asked
 
 
-@dataclass(frozen=True)
-class NodeMilpEffort:
+class NodeMilpEffort(NamedTuple):
     """SCIP on nodes of a phase search."""
 
     after: float = 10.0  # seconds that the tree is given first
@@ -190,16 +181,14 @@ class NodeMilpEffort:
     largest: int = MOST_SCIP
 
 
-@dataclass(frozen=True)
-class SlopeRungEffort:
+class SlopeRungEffort(NamedTuple):
     """Optimised slopes of nodes of input splits."""
 
     hidden: int = 5  # iterations for hidden neurons
     margins: int = 20
 
 
-@dataclass(frozen=True)
-class KeptRowsEffort:
+class KeptRowsEffort(NamedTuple):
     """Rows of several neurons that nodes hand down."""
 
     regions: int = 64  # whose rows are kept
@@ -207,8 +196,7 @@ class KeptRowsEffort:
     idle: int = 16  # nodes in a row, for which none of a region's rows bound, after which these are dropped
 
 
-@dataclass(frozen=True)
-class RowRungEffort:
+class RowRungEffort(NamedTuple):
     """LPs with rows of several neurons in nodes."""
 
     sizes: tuple[int, ...] = (2, 3)  # neurons of a group, unless the option says
@@ -217,8 +205,7 @@ class RowRungEffort:
     seconds: float = LP_SECONDS
 
 
-@dataclass(frozen=True)
-class MilpRungEffort:
+class MilpRungEffort(NamedTuple):
     """SCIP on nodes that their bounds leave open: every one, or as the ladder says."""
 
     binaries: int = 12  # of a partial MILP
@@ -226,8 +213,7 @@ class MilpRungEffort:
     largest: int = MOST_SCIP  # unstable ReLUs of a node
 
 
-@dataclass(frozen=True)
-class LadderEffort:
+class LadderEffort(NamedTuple):
     """How often a rung is tried, and from when on it is used, where it is left to what pays."""
 
     after: float  # seconds that the search is given first
@@ -242,16 +228,14 @@ class LadderEffort:
     neurons: int = 3000  # of a network up to which it is tried: a model of a larger one takes its time to be built
 
 
-@dataclass(frozen=True)
-class StuckEffort:
+class StuckEffort(NamedTuple):
     """SCIP and the conflict search on nodes that can be neither closed nor split."""
 
     share: float = 0.5  # of the time that is left, where other stages follow
     least: float = 0.05  # seconds below which nobody is asked
 
 
-@dataclass(frozen=True)
-class NodeLPEffort:
+class NodeLPEffort(NamedTuple):
     """Triangle LPs of phase nodes."""
 
     every: int = 4  # levels
@@ -262,8 +246,7 @@ class NodeLPEffort:
     flips: int = 4  # of a descent's walk
 
 
-@dataclass(frozen=True)
-class ConflictEffort:
+class ConflictEffort(NamedTuple):
     """A conflict search."""
 
     nogoods: int = 4000  # that are kept
@@ -285,8 +268,7 @@ class ConflictEffort:
         return self.idle_probes if probing == "auto" and conflicts >= self.probe_after else 0
 
 
-@dataclass(frozen=True)
-class ExactEffort:
+class ExactEffort(NamedTuple):
     """Exact arithmetic on one node.
 
     Above these sizes an answer can take minutes, and numbers grow to thousands of digits; below them most take
@@ -303,8 +285,7 @@ class ExactEffort:
     steps: int = DESCENT_STEPS  # of the descents from them
 
 
-@dataclass(frozen=True)
-class Efforts:
+class Efforts(NamedTuple):
     """Of all stages and steps."""
 
     attack: AttackEffort = AttackEffort()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -14,5 +13,5 @@ __all__ = ["change_efforts"]
 
 def change_efforts(monkeypatch: pytest.MonkeyPatch, step: str, **changes: Any) -> None:
     """Of one stage or step, by its name in `Efforts`, for every query that begins from now on."""
-    changed = replace(getattr(policy.EFFORTS, step), **changes)
-    monkeypatch.setattr(policy, "EFFORTS", replace(policy.EFFORTS, **{step: changed}))
+    changed = getattr(policy.EFFORTS, step)._replace(**changes)
+    monkeypatch.setattr(policy, "EFFORTS", policy.EFFORTS._replace(**{step: changed}))

@@ -12,8 +12,6 @@ from typing import Protocol
 import numpy as np
 
 from ...encodings.linear.bounds import Bounds
-from ...encodings.programs.activation_region import activation_region
-from ...encodings.programs.region_lp import minimise_over_region
 from ...heuristics.efforts import REGION_LP_SECONDS
 from ...heuristics.splits.hyperplanes import first_layers
 from ...instances.batch import Batch, Node
@@ -77,6 +75,11 @@ def close_regions(
 def _region(
     query: Query, batch: Batch, bounds: Bounds, b: int, check: Check, half_spaces: bool, exact: Exact | None
 ) -> tuple[int, Witness | None]:
+    from ...encodings.programs.activation_region import (
+        activation_region,  # SCIP's models, which an easy query needs not
+    )
+    from ...encodings.programs.region_lp import minimise_over_region
+
     node, margins = batch.node(b), bounds.margins[b]
     missing = (node.phases != 0) & (~first_layers(query) if half_spaces else True)
     if missing.any() or not half_spaces:

@@ -8,19 +8,14 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import logging
 import os
-import signal
 import sys
-import threading
 import time
 import traceback
-import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from ...instances.errors import InputError, UnsupportedOperatorError
@@ -28,6 +23,7 @@ from ...instances.memory import peak_mb
 from ..run.arguments import Command, given_options, options_from, parser
 from ..run.exit_codes import BAD_INPUT, DONE, INTERNAL, UNDECIDED, VERDICT_CODES
 from ..run.options import Options
+from .process import collect_rarely, leave, one_thread_of_algebra, process_age, quiet, terminable
 
 if TYPE_CHECKING:
     from ..run.result import Result
@@ -45,7 +41,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     arguments: without the program's name; None takes this process's own, and `--timeout` then counts from the
     start of the process.
     """
-    started = time.monotonic() - (_process_age() if arguments is None else 0.0)
+    started = time.monotonic() - (process_age() if arguments is None else 0.0)
+    if arguments is None:
+        collect_rarely()
     try:
         words = sys.argv[1:] if arguments is None else list(arguments)
         by_name = any(word.partition("=")[0] == "--network" for word in words)
@@ -55,9 +53,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     args.started, args.own_process = started, arguments is None
     verbose = getattr(args, "verbose", False)
     try:
-        with _quiet(verbose), _terminable():
+        with quiet(verbose), terminable():
             run: Command = args.run
-            return _leave(run(args), arguments is None)
+            return leave(run(args), arguments is None)
     except BrokenPipeError:  # the reader of our output has gone: nobody is left to tell
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return UNDECIDED
@@ -145,7 +143,7 @@ def _answered(
     args: argparse.Namespace, options: Options, work: Callable[[float], Result], words: Mapping[str, str] = {}
 ) -> int:
     """Do the work, which is given the seconds that it has, and say its result. words: what verdicts are called."""
-    _one_thread_of_algebra()
+    one_thread_of_algebra()
     from .report import json_text, result_file_text, summary
 
     named = getattr(args, "named", [])
@@ -249,7 +247,7 @@ def _info(args: argparse.Namespace) -> int:
 
 def _robust(name: str, args: argparse.Namespace) -> int:
     """radius, robustness and regions."""
-    _one_thread_of_algebra()
+    one_thread_of_algebra()
     if name == "radius":
         from ..robustness.radius_command import radius_command as command
     elif name == "robustness":
@@ -272,14 +270,14 @@ def _demo(args: argparse.Namespace) -> int:
 
 
 def _study(args: argparse.Namespace) -> int:
-    _one_thread_of_algebra()
+    one_thread_of_algebra()
     from ..studies.frame import study
 
     return study(args)
 
 
 def _warm(args: argparse.Namespace) -> int:
-    _one_thread_of_algebra()
+    one_thread_of_algebra()
     from .warm import warm
 
     return warm()
@@ -291,20 +289,6 @@ COMMANDS: dict[str, Command] = {
     "regions": partial(_robust, "regions"), "bench": _bench, "study": _study, "demo": _demo, "warm": _warm,
     "supports": _supports,
 }  # fmt: skip
-
-
-def _leave(code: int, own_process: bool) -> int:
-    """The exit code; our own process ends here where threads still work for a run that was interrupted."""
-    if own_process and threading.active_count() > 1:
-        sys.stdout.flush()
-        os._exit(code)
-    return code
-
-
-def _one_thread_of_algebra() -> None:
-    # before numpy starts: the search's own threads are the parallelism, and two kinds of them get in each other's way
-    for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
-        os.environ.setdefault(name, "1")
 
 
 def _spare_outputs(inputs: Sequence[Path], result: Path | None, options: Options) -> None:
@@ -343,52 +327,6 @@ def _result_file(path: Path | None) -> Iterator[Callable[[str], object]]:
     except Exception:
         path.write_text("unknown\n", encoding="utf-8")
         raise
-
-
-@contextlib.contextmanager
-def _quiet(verbose: bool) -> Iterator[None]:
-    """Libraries' warnings are silenced, unless `verbose`, which also shows our own log on stderr."""
-    log = logging.getLogger("hypersplit")
-    handler = logging.StreamHandler() if verbose else logging.NullHandler()
-    level = log.level
-    log.addHandler(handler)
-    if verbose:
-        log.setLevel(logging.INFO)
-    try:
-        with warnings.catch_warnings():
-            if not verbose:
-                warnings.simplefilter("ignore")
-            yield
-    finally:
-        log.removeHandler(handler)
-        log.setLevel(level)
-
-
-@contextlib.contextmanager
-def _terminable() -> Iterator[None]:
-    """SIGTERM counts as Ctrl-C: what is proved so far is written down before the end."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
-def _process_age() -> float:
-    """Seconds since this process was started; where /proc does not tell, those of the processor it used."""
-    try:
-        started = int(Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19])
-        uptime = float(Path("/proc/uptime").read_text().split()[0])
-        return max(0.0, uptime - started / os.sysconf("SC_CLK_TCK"))
-    except (OSError, ValueError, IndexError):
-        return time.process_time()
 
 
 def _complain(message: str, code: int) -> int:

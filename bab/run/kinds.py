@@ -8,17 +8,15 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from numbers import Integral, Real
-from typing import Any
+from typing import Any, NamedTuple
 
 __all__ = ["Kind", "address", "file", "folder", "integer", "names", "number", "pair", "shown", "switch", "word"]
 
 MOST_SHOWN = 60  # characters of a value in a message
 
 
-@dataclass(frozen=True)
-class Kind:
+class Kind(NamedTuple):
     """One kind of values."""
 
     values: str  # which they are, in words

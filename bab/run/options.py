@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
-from typing import Any, Literal, TypedDict, get_args
+from typing import Any, Literal, NamedTuple, TypedDict, get_args
 
 from ...heuristics.splits.rules import RULES, Rule
 from ...instances.errors import InputError
@@ -37,8 +37,7 @@ PICTURES = (".png", ".svg", ".pdf")
 MOST_SECONDS, MOST_MB, MOST_JOBS, MOST_NODES, MOST_BATCH, MOST_SEED = 1e9, 1e9, 1024, 10**18, 10**6, 2**63 - 1
 
 
-@dataclass(frozen=True)
-class About:
+class About(NamedTuple):
     """What is told of an option."""
 
     kind: Kind

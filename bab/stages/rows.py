@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 
 from ...heuristics.neuron_groups import Wanted
@@ -27,9 +25,9 @@ def rows(work: Work, stage: Stage, budget: Budget) -> None:
     efforts, options = work.efforts, work.options
     wanted = Wanted(options.groups, options.k, options.subsets, options.seed)
     if work.unstable(root.pre_lower, root.pre_upper) <= efforts.groups.layerwise:
-        outcome = close_by_groups(query, root.node(0), bounds, budget.left, replace(efforts.groups, wanted=wanted))
+        outcome = close_by_groups(query, root.node(0), bounds, budget.left, efforts.groups._replace(wanted=wanted))
     else:
-        outcome = refine_root(query, root, bounds, budget.left, replace(efforts.root_rows, wanted=wanted))
+        outcome = refine_root(query, root, bounds, budget.left, efforts.root_rows._replace(wanted=wanted))
     asked = open_disjuncts(query, bounds.margins[0], root.duty[0])
     refuted = asked if outcome.empty else [k for k in outcome.closed if root.duty[0, k]]
     if not outcome.empty and outcome.points and len(refuted) < len(asked):

@@ -18,7 +18,6 @@ from ...heuristics.attacks.attacks import (
     quasi_random,
     suspects,
 )
-from ...heuristics.attacks.frank_wolfe import frank_wolfe
 from ...heuristics.attacks.halfspace_projection import repaired
 from ...heuristics.efforts import CandidateEffort
 from ...instances.batch import Batch
@@ -89,6 +88,8 @@ class Candidates:
         ball, deadline = self.query.region.ball, self.limits.deadline
         if ball is None:
             return projected_gradient(self.query, starts, lower, upper, steps, targets, rng=rng, deadline=deadline)
+        from ...heuristics.attacks.frank_wolfe import frank_wolfe
+
         low, high = (np.broadcast_to(end, starts.shape) for end in (lower, upper))
 
         def minimisers(gradient: Array, part: Array) -> Array:

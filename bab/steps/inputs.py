@@ -20,7 +20,6 @@ from ..closers.regions import close_regions
 from ..tree.evidence import Evidence
 from ..tree.search import Closing
 from .candidates import Candidates
-from .certified import bound_uncertified
 from .closing import Closer, close_by
 
 __all__ = ["InputSteps"]
@@ -51,7 +50,11 @@ class InputSteps:
             means=self.means, conjunctions=True, hidden=self.hidden, deadline=self.candidates.limits.deadline,
             threads=self.threads, kernel=self.kernel,
         )  # fmt: skip
-        return batch, (bound_uncertified if self.certificates else bound)(self.query, batch, options)
+        if self.certificates:
+            from .certified import bound_uncertified
+
+            return batch, bound_uncertified(self.query, batch, options)
+        return batch, bound(self.query, batch, options)
 
     def attack(self, batch: Batch, bounds: Bounds) -> Witness | None:
         """Short descents inside the nodes."""

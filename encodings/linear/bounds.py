@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, fields
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 
@@ -19,8 +19,7 @@ __all__ = [
 ]  # fmt: skip
 
 
-@dataclass(frozen=True)
-class LinearBoundOptions:
+class LinearBoundOptions(NamedTuple):
     """How linear bounds are computed."""
 
     slopes: str = "adaptive"  # lower slopes of unstable ReLUs: "adaptive" (CROWN) or "parallel" (Fast-Lin)

@@ -18,7 +18,7 @@ piece, where a bracket [p, q] with act'(p) >= s >= act'(q) bounds it by the tang
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -40,8 +40,7 @@ NARROW = 1e-6  # below this share of 1 + |at| a chord's slope is rounding: the t
 MOST_ENTRIES = 1 << 21  # of one array of chords
 
 
-@dataclass(frozen=True)
-class _Side:
+class _Side(NamedTuple):
     """The curve, or its negative, for which the line above is asked."""
 
     value: Function

@@ -15,9 +15,7 @@ import numpy as np
 from ...instances.curves.names import is_curve
 from ...instances.network import Array
 from ...instances.rounding import ROUND_UP, TINY
-from .envelopes import supports
 from .lines import Lines
-from .s_shaped import s_shaped
 
 __all__ = ["Lines", "lines"]
 
@@ -37,8 +35,12 @@ def lines(kind: str, lower: Array, upper: Array, slopes: str = "adaptive") -> Li
     if kind == "relu":
         return _relu(lower, upper, slopes)
     if kind in ("sigmoid", "tanh"):
+        from .s_shaped import s_shaped
+
         return s_shaped(kind, lower, upper)
     if is_curve(kind):
+        from .envelopes import supports
+
         return supports(kind, lower, upper, 0.5 * lower + 0.5 * upper)
     raise ValueError(f"no relaxation for activation {kind!r}")
 

@@ -22,8 +22,7 @@ And a file whose own output is forbidden at one of these inputs has a witness, w
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -49,8 +48,7 @@ DRAWS = 2  # evaluations with noise
 ALLOWED = 64.0  # roundings add up more evenly than noise does, and by long sums; four units times this is 2^-14 of them
 
 
-@dataclass(frozen=True, eq=False)
-class Findings:
+class Findings(NamedTuple):
     """What the file's own outputs showed."""
 
     witness: Witness | None = None

@@ -13,11 +13,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from decimal import Context, Decimal
 from fractions import Fraction
 from itertools import chain
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -34,8 +34,7 @@ MOST_DIGITS = 1000
 _HALVINGS = (1, 2, 4, 8, 16, 32, 64)  # how near to the ends of an interval decimals are tried, in powers of two
 
 
-@dataclass(frozen=True)
-class _Interval:
+class _Interval(NamedTuple):
     """The interval of one input as it is written."""
 
     low: Fraction

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -34,8 +33,7 @@ _TYPES: dict[str, Any] = {
 }
 
 
-@dataclass(frozen=True)
-class _Feed:
+class _Feed(NamedTuple):
     """One input of the model, and which of the network's inputs it takes."""
 
     name: str

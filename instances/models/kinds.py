@@ -8,9 +8,9 @@ a file would be, so all that is said of files holds.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..errors import NetworkError
 from ..network import Network
@@ -26,8 +26,7 @@ EXPECTED = (
 )
 
 
-@dataclass(frozen=True, eq=False)
-class Model:
+class Model(NamedTuple):
     """A network and the ONNX model that it was read from, on which counterexamples are replayed."""
 
     network: Network  # its `source` is the path of the file that was read, "" for every other kind

@@ -14,9 +14,10 @@ into the readers' biases with a rounding that `bias_error` declares.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from fractions import Fraction
 from functools import cache
+from typing import NamedTuple
 
 import numpy as np
 
@@ -35,8 +36,7 @@ PASSES = 3  # what one pass leaves unread the next one drops
 _Group = tuple[Array, Array]  # neurons, and their multiples of the first one's row
 
 
-@dataclass(frozen=True, eq=False)
-class _Share:
+class _Share(NamedTuple):
     """A matrix with at most one number in a row."""
 
     data: Array
@@ -57,8 +57,7 @@ class _Share:
         return np.ascontiguousarray(total.T)
 
 
-@dataclass(frozen=True, eq=False)
-class _Plan:
+class _Plan(NamedTuple):
     """What becomes of a ReLU layer of n neurons: x = of_kept relu(z_kept) + of_moved z_moved + constant."""
 
     kept: Array  # neurons that stay ReLUs, [k]

@@ -16,7 +16,8 @@ length of the longest path from the input, so that all readers of a pair come be
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,8 +35,7 @@ MOST = 4_000_000  # entries of the rows of a layer over all values, laid out den
 Ints = NDArray[np.int64]
 
 
-@dataclass(frozen=True, eq=False)
-class _Match:
+class _Match(NamedTuple):
     """Neurons left[i] of layer `first` and right[i] of layer `second` correspond."""
 
     first: int

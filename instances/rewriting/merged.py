@@ -14,8 +14,8 @@ are the same only where they are one neuron of one file, which is told by the ar
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,8 +31,7 @@ _Name = tuple[object, ...]  # what a neuron computes
 _Entry = tuple[int, int]  # a value of the new network, and the entry of it
 
 
-@dataclass(frozen=True, eq=False)
-class _Place:
+class _Place(NamedTuple):
     """Where the entries of an old value are: entry rows[k] is entry columns[k] of the new value."""
 
     value: int

@@ -26,7 +26,6 @@ from ..query import Query
 from ..rounding import LITERALS
 from ..sparse import is_sparse, sp
 from .elimination import Affine, Solution, solved
-from .merged import without_copies
 
 __all__ = ["without_equalities"]
 
@@ -42,6 +41,8 @@ def without_equalities(query: Query) -> Query | None:
         return query
     if solution.contradiction:
         return None
+    from .merged import without_copies
+
     try:
         region = _region(query.region, solution)
         if region is None:

@@ -44,8 +44,7 @@ Conjunction = tuple[Atom, ...]
 Linear = tuple[dict[int, Fraction], Fraction]  # coefficients by variable, constant
 
 
-@dataclass(frozen=True, eq=False)
-class Text:
+class Text(NamedTuple):
     """A VNN-LIB text and the name it goes by in messages."""
 
     text: str
@@ -65,8 +64,7 @@ def spelled_flat(variable: int) -> str:
     return f"X_{variable}" if variable >= 0 else f"Y_{~variable}"
 
 
-@dataclass(frozen=True, eq=False)
-class Shape:
+class Shape(NamedTuple):
     """The m disjuncts with the same words; their A atoms differ in constants and positions only."""
 
     disjuncts: Array  # [m] which they are, from 0, in the order of the text

@@ -19,9 +19,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
 from fractions import Fraction
 from itertools import chain
+from typing import NamedTuple
 
 import numpy as np
 
@@ -39,8 +39,7 @@ __all__ = ["Normaliser", "equalities_of", "on_inputs_only"]
 _Ends = tuple[Array, Array, Array, Array, Array, Array, Array, tuple[Equality, ...]]
 
 
-@dataclass(frozen=True, eq=False)
-class _Contradiction:
+class _Contradiction(NamedTuple):
     """A box whose bounds of one variable leave nothing between them."""
 
     variable: int
