@@ -3,7 +3,8 @@
     kill       the process of a run is killed (SIGKILL) at random moments, and `resume` goes on: the verdict is right,
                and what is lost is what was done since the file was written last
     worker     a process that helps is killed at random moments: the verdict is right
-    cluster    the same of Dask workers; then the scheduler is killed, and the checkpoint is gone on with
+    cluster    the same of Dask workers
+    scheduler  that of Dask is killed: the run ends, and `resume` goes on without it
     disk       checkpoint and nodes on a disk that is too small (a tmpfs of 64 kB; without the right to mount one,
                files are limited by RLIMIT_FSIZE): the verdict is right, and nothing half-written stays
     damage     a checkpoint that is cut or has a flipped bit, anywhere: refused, or it holds the same all the same
@@ -11,8 +12,11 @@
 
     python scripts/faults.py kill --count 200
     python scripts/faults.py damage --cuts 1000 --flips 10000
+    python scripts/faults.py worker --first 120 --count 80       goes on where a run was cut off
 
-Runs in a checkout whose package is installed; questions are those of `tests/job_problems.py`.
+Says after every run what has been counted so far; what is cut off by Ctrl-C or SIGTERM says it once more. The moments
+of a run are drawn from the seed and its number. Runs in a checkout whose package is installed; questions are those of
+`tests/job_problems.py`.
 """
 
 from __future__ import annotations
@@ -28,7 +32,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -43,7 +47,7 @@ from hypersplit.instances.errors import InputError
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
-from dask_programs import dask  # noqa: E402
+from dask_programs import dask, dask_worker  # noqa: E402
 from job_problems import PLAIN, files  # noqa: E402
 
 EVERY = 0.05  # seconds between two checkpoints
@@ -69,7 +73,7 @@ class Child:
         self.path = folder / "result.json"
         self.path.unlink(missing_ok=True)
         self.began, self.seconds = time.time(), 0.0
-        self.process = FORK.Process(target=self._run, args=(work,))
+        self.process = FORK.Process(target=self._run, args=(work,), daemon=True)
         self.process.start()
 
     def _run(self, work: Callable[[], Any]) -> None:
@@ -98,6 +102,19 @@ class Child:
         return alive
 
 
+def runs(args: argparse.Namespace, counts: Counter[str]) -> Iterator[tuple[int, np.random.Generator]]:
+    """(number, generator) of one run after another; says what was counted after each."""
+    for number in range(args.first, args.first + args.count):
+        began = time.time()
+        yield number, np.random.default_rng([args.seed, number])
+        print(f"run {number}, {time.time() - began:.1f} s: {told_of(counts)}", flush=True)
+
+
+def told_of(counts: Counter[str]) -> str:
+    """What has been counted, in one line."""
+    return ", ".join(f"{what} {n}" for what, n in counts.items() if n)
+
+
 def problems(folder: Path, **options: Any) -> list[Problem]:
     """Some that hold, one of several input sets, one that is violated where no attack looks first."""
     made = []
@@ -109,10 +126,10 @@ def problems(folder: Path, **options: Any) -> list[Problem]:
     return made
 
 
-def kill(args: argparse.Namespace, folder: Path, rng: np.random.Generator) -> Counter[str]:
+def kill(args: argparse.Namespace, folder: Path, counts: Counter[str]) -> None:
     """The main process, once or twice, then a run to the end."""
-    known, counts, lost = problems(folder), Counter[str](), []
-    for number in range(args.count):
+    known, lost = problems(folder), []
+    for number, rng in runs(args, counts):
         problem, path = known[number % len(known)], folder / f"run-{number}.job"
         options = problem.options | {"jobs": 1 + number % 2, "every": EVERY}
         for attempt in range(4):  # then it is left alone
@@ -132,27 +149,29 @@ def kill(args: argparse.Namespace, folder: Path, rng: np.random.Generator) -> Co
             counts["killed before a file was written"] += not path.exists()
         _hold(counts, child.told(), problem)
         path.unlink(missing_ok=True)
-        if number % 20 == 19:
-            print(f"{number + 1} runs, {dict(counts)}", flush=True)
     print("seconds since the file was written when the process was killed, at most and in the middle: "
           f"{max(lost, default=0):.2f}, {np.median(lost or [0]):.2f}, at {EVERY} s between two writings")  # fmt: skip
-    return counts
 
 
-def worker(args: argparse.Namespace, folder: Path, rng: np.random.Generator) -> Counter[str]:
+def worker(args: argparse.Namespace, folder: Path, counts: Counter[str]) -> None:
     """Processes that help, one or two a run."""
-    problem, counts = Problem(folder, 0.02, 24), Counter[str]()
-    for _ in range(args.count):
-        child = Child(folder, lambda: hypersplit.verify(
-            problem.network, problem.prop, **problem.options | {"jobs": 2, "workers": "processes", "batch": 2}))
+    problem = Problem(folder, 0.1, 16, jobs=2, workers="processes", batch=2)
+    print(f"{problem.verdict}, {problem.seconds:.1f} s with two processes and nothing killed", flush=True)
+    for _, rng in runs(args, counts):
+        child = Child(folder, lambda: hypersplit.verify(problem.network, problem.prop, **problem.options))
         for _ in range(2):
-            time.sleep(rng.uniform(0.0, 3.0))
+            child.process.join(rng.uniform(0.0, 0.5 * problem.seconds))
             if pids := children(child.process.pid or 0):
-                with suppress(ProcessLookupError):
-                    os.kill(int(rng.choice(pids)), signal.SIGKILL)
-                    counts["kills"] += 1
+                counts["kills"] += killed(int(rng.choice(pids)))
         _hold(counts, child.told(), problem)
-    return counts
+
+
+def killed(pid: int) -> bool:
+    """Kill it; whether it was there."""
+    with suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
+        return True
+    return False
 
 
 def children(pid: int) -> list[int]:
@@ -164,55 +183,75 @@ def children(pid: int) -> list[int]:
     return found
 
 
-def cluster(args: argparse.Namespace, folder: Path, rng: np.random.Generator) -> Counter[str]:
-    """A Dask worker by turns with the scheduler, whose run is gone on with from the checkpoint."""
-    problem, counts = Problem(folder, 0.02, 24), Counter[str]()
-    for number in range(args.count):
-        path = folder / f"run-{number}.job"
-        with dask(23000 + (os.getpid() + number) % 10000) as (address, programs):
-            options = problem.options | {"cluster": address, "checkpoint": path, "every": EVERY, "batch": 2}
-            child = Child(folder, lambda options=options: hypersplit.verify(problem.network, problem.prop, **options))
-            time.sleep(rng.uniform(0.5, 6.0))
-            which = 0 if number % 2 else 1 + int(rng.integers(2))
-            if child.process.is_alive():
-                counts["schedulers killed" if which == 0 else "workers killed"] += 1
+def cluster(args: argparse.Namespace, folder: Path, counts: Counter[str]) -> None:
+    """Dask workers, one a run; the scheduler stays, and another worker comes before the next run."""
+    with dask(port()) as (address, programs):
+        problem = Problem(folder, 0.1, 16, cluster=address, batch=2)
+        print(f"{problem.verdict}, {problem.seconds:.1f} s with two Dask workers and nothing killed", flush=True)
+        for _, rng in runs(args, counts):
+            child = Child(folder, lambda: hypersplit.verify(problem.network, problem.prop, **problem.options))
+            child.process.join(rng.uniform(0.0, problem.seconds))
+            which = 1 + int(rng.integers(2))
+            counts["kills"] += child.process.is_alive()
             programs[which].kill()
+            programs[which].wait()
+            _hold(counts, child.told(), problem)
+            programs[which] = dask_worker(address)
+
+
+def scheduler(args: argparse.Namespace, folder: Path, counts: Counter[str]) -> None:
+    """A Dask scheduler, one a run, which is gone on with from the checkpoint."""
+    with dask(port()) as (address, _):
+        problem = Problem(folder, 0.1, 16, cluster=address, batch=2)
+    print(f"{problem.verdict}, {problem.seconds:.1f} s with two Dask workers and nothing killed", flush=True)
+    for number, rng in runs(args, counts):
+        path = folder / f"run-{number}.job"
+        with dask(port(number)) as (address, programs):
+            options = problem.options | {"cluster": address, "checkpoint": path, "every": EVERY}
+            child = Child(folder, lambda options=options: hypersplit.verify(problem.network, problem.prop, **options))
+            child.process.join(rng.uniform(0.2, 1.0) * problem.seconds)
+            counts["kills"] += child.process.is_alive()
+            programs[0].kill()
             told = child.told()
         if told["verdict"] == "unknown" and "scheduler is gone" in told["reason"]:
             counts["gone on with"] += 1
             told = Child(folder, lambda path=path: hypersplit.resume(path, jobs=1)).told()
         _hold(counts, told, problem)
         path.unlink(missing_ok=True)
-    return counts
 
 
-def disk(args: argparse.Namespace, folder: Path, rng: np.random.Generator) -> Counter[str]:
+def port(number: int = -1) -> int:
+    """A port that nobody else of these listens at."""
+    return 23000 + (os.getpid() + number) % 10000
+
+
+def disk(args: argparse.Namespace, folder: Path, counts: Counter[str]) -> None:
     """A disk that gets full."""
-    place, counts = folder / "small", Counter[str]()
+    place = folder / "small"
     place.mkdir()
     mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(place)], capture_output=True)
-    counts["runs with a tmpfs"] = args.count * (mounted.returncode == 0)
     short_of_memory()
     try:
-        for problem in (known := problems(folder))[: args.count]:
-            for _ in range(-(-args.count // len(known))):
-                limit = -1 if mounted.returncode == 0 else int(rng.integers(1, 30000))
-                child = Child(folder, lambda limit=limit, problem=problem: limited(limit, lambda: hypersplit.verify(
-                    problem.network, problem.prop, checkpoint=place / "run.job", spill=place, every=1e-6,
-                    **problem.options)))  # fmt: skip
-                told = child.told()
-                counts["not written"] += any("not written" in note for note in told["notes"])
-                _hold(counts, told, problem)
-                left = [path.name for path in place.iterdir() if path.name != "run.job"]
-                counts["WRONG: left behind"] += len(left)
-                if (place / "run.job").exists():
-                    load(place / "run.job", "checkpoint")
-                    counts["whole files"] += 1
-                    (place / "run.job").unlink()
+        known = problems(folder)
+        for number, rng in runs(args, counts):
+            problem = known[number % len(known)]
+            counts["with a tmpfs"] += mounted.returncode == 0
+            limit = -1 if mounted.returncode == 0 else int(rng.integers(1, 30000))
+            child = Child(folder, lambda limit=limit, problem=problem: limited(limit, lambda: hypersplit.verify(
+                problem.network, problem.prop, checkpoint=place / "run.job", spill=place, every=1e-6,
+                **problem.options)))  # fmt: skip
+            told = child.told()
+            counts["not written"] += any("not written" in note for note in told["notes"])
+            _hold(counts, told, problem)
+            left = [path.name for path in place.iterdir() if path.name != "run.job"]
+            counts["WRONG: left behind"] += len(left)
+            if (place / "run.job").exists():
+                load(place / "run.job", "checkpoint")
+                counts["whole files"] += 1
+                (place / "run.job").unlink()
     finally:
         if mounted.returncode == 0:
             subprocess.run(["umount", str(place)], check=False)
-    return counts
 
 
 def limited(size: int, work: Callable[[], Any]) -> Any:
@@ -235,11 +274,11 @@ def short_of_memory() -> None:
     frontier.PIECE_MB = cold.PIECE_MB = 0.004  # type: ignore[misc, attr-defined]
 
 
-def damage(args: argparse.Namespace, folder: Path, rng: np.random.Generator) -> Counter[str]:
+def damage(args: argparse.Namespace, folder: Path, counts: Counter[str]) -> None:
     """Cuts at each of the first 4,096 bytes and at random ones, flips of random bits."""
     short_of_memory()  # so that there are pieces
     network, prop = files(folder)
-    path, counts = folder / "run.job", Counter[str]()
+    path, rng = folder / "run.job", np.random.default_rng(args.seed)
     hypersplit.verify(network, prop, checkpoint=path, **(PLAIN | {"nodes": 60}))
     data, whole = path.read_bytes(), content(load(path, "checkpoint")[1])
     print(f"a checkpoint of {len(data)} bytes, {whole.count('cold') and len(load(path, 'checkpoint')[1].jobs[0].cold)} "
@@ -256,7 +295,8 @@ def damage(args: argparse.Namespace, folder: Path, rng: np.random.Generator) -> 
             counts[f"{what}: the same" if same else f"WRONG: {what}, and read otherwise"] += 1
         except InputError:
             counts[f"{what}: refused"] += 1
-    return counts
+        if (done := counts.total()) % 500 == 0:
+            print(f"{done} of {len(cuts) + len(flips)}: {told_of(counts)}", flush=True)
 
 
 def content(saved: Saved) -> str:
@@ -267,11 +307,11 @@ def content(saved: Saved) -> str:
     return told + repr([(name, array.tobytes()) for name, array in columns.joined().items()]) + repr(cold_data)
 
 
-def memory(args: argparse.Namespace, folder: Path, rng: np.random.Generator) -> Counter[str]:
+def memory(args: argparse.Namespace, folder: Path, counts: Counter[str]) -> None:
     """A tree of so many open nodes, gone on with under a small limit."""
     from wide_jobs import grid
 
-    counts, path = Counter[str](), folder / "run.job"
+    path = folder / "run.job"
     grown = Child(folder, lambda: grid(folder, path, args.nodes, args.memory)).told()
     if grown["verdict"] == "raised":
         raise SystemExit(grown["reason"])
@@ -291,7 +331,6 @@ def memory(args: argparse.Namespace, folder: Path, rng: np.random.Generator) -> 
         counts["WRONG: account"] += account != job.size
     counts["WRONG: over the limit"] += max(told["mb"], grown["mb"]) > args.memory
     counts[f"{told['verdict']}, {told['reason']}"] += 1
-    return counts
 
 
 def _hold(counts: Counter[str], told: dict[str, Any], problem: Problem) -> None:
@@ -302,7 +341,8 @@ def _hold(counts: Counter[str], told: dict[str, Any], problem: Problem) -> None:
         print(f"WRONG: {told}, expected {problem.verdict}", flush=True)
 
 
-KINDS = {"kill": kill, "worker": worker, "cluster": cluster, "disk": disk, "damage": damage, "memory": memory}
+KINDS = {"kill": kill, "worker": worker, "cluster": cluster, "scheduler": scheduler, "disk": disk, "damage": damage,
+         "memory": memory}  # fmt: skip
 
 
 def main() -> int:
@@ -310,6 +350,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("kind", choices=[*KINDS])
     parser.add_argument("--count", type=int, default=20, help="runs")
+    parser.add_argument("--first", type=int, default=0, help="number of the first run")
     parser.add_argument("--seed", type=int, default=0, help="of the moments")
     parser.add_argument("--cuts", type=int, default=1000, help="of damage")
     parser.add_argument("--flips", type=int, default=10000, help="of damage")
@@ -317,9 +358,14 @@ def main() -> int:
     parser.add_argument("--memory", type=float, default=200.0, help="MB, of memory")
     parser.add_argument("--timeout", type=float, default=120.0, help="seconds, of memory")
     args = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="hypersplit-faults-") as folder:
-        counts = KINDS[args.kind](args, Path(folder), np.random.default_rng(args.seed))
-    print(f"{args.kind}, seed {args.seed}:", ", ".join(f"{what} {n}" for what, n in counts.items() if n))
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    counts, cut = Counter[str](), ""
+    try:
+        with tempfile.TemporaryDirectory(prefix="hypersplit-faults-") as folder:
+            KINDS[args.kind](args, Path(folder), counts)
+    except KeyboardInterrupt:
+        cut = ", cut off"
+    print(f"{args.kind}, seed {args.seed}{cut}: {told_of(counts)}")
     return int(any("WRONG" in what and n for what, n in counts.items()))
 
 
