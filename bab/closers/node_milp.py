@@ -48,8 +48,24 @@ class NodeMilp:
         self.tree, self.effort = tree, effort or NodeMilpEffort()
         self.started, self.seconds, self.slice = time.monotonic(), 0.0, self.effort.first_slice
         self.share = 0.0  # of the tree that SCIP refuted
+        self.already = 0.0  # share of the tree that nobody here has closed
         self.counts: Counter[str] = Counter()  # of the conflict searches
         self.lock = threading.Lock()
+
+    @property
+    def closed(self) -> float:
+        """Share of the tree that the search has closed, those before this one as well."""
+        return self.tree.open.closed_share - self.already
+
+    def go_on(self, before: NodeMilp | None) -> None:
+        """This is one of many searches of the same query, each of a part of its tree; before: of the last one, if any.
+
+        What those have found out about SCIP holds of this one, too.
+        """
+        self.already = self.tree.open.closed_share - (before.closed if before else 0.0)
+        if before:
+            self.started, self.seconds = before.started, before.seconds
+            self.slice, self.share = before.slice, before.share
 
     def close(self, batch: Batch, margins: Array, check: Check, closing: Closing) -> None:
         """Ask about the shallowest node, where that pays; `closing` is told if all that it had to refute is refuted."""
@@ -75,7 +91,7 @@ class NodeMilp:
     def _faster(self) -> bool:
         """Whether SCIP refutes more of the tree per second than the search closes."""
         time_spent = (time.monotonic() - self.started) * self.options.jobs
-        return self.share * (time_spent - self.seconds) > self.tree.open.closed_share * self.seconds
+        return self.share * (time_spent - self.seconds) > self.closed * self.seconds
 
     def _node(self, batch: Batch, b: int, margins: Array, check: Check) -> tuple[int, Witness | None]:
         """Ask about the node's duties, worst first, until one is left open."""

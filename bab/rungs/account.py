@@ -32,6 +32,11 @@ class Account:
         self.told = Counter[str]()
         self.lock = threading.Lock()
 
+    def go_on(self, pause: float) -> None:
+        """Another search of the same query begins, `pause` seconds after the last one: its tree is another one."""
+        self.started += pause
+        self.marks.clear()
+
     def due(self, depths: Array, closed_share: float, threads: int = 1) -> tuple[Array, float]:
         """Which nodes [B] of these depths are asked about now, and for how many seconds at most.
 

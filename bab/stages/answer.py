@@ -69,6 +69,8 @@ def _decide(work: Work) -> None:
         return
     known, options = work.facts, work.options
     assert known is not None
+    if work.helpers is not None:
+        work.helpers.expect()
     stages = plan(known, options.method, options.rule, options.rows)
     first = begin_again(stages, work.stage, work.kept is not None) if work.again else 0
     for number, stage in enumerate(stages[first:], start=first):

@@ -18,6 +18,7 @@ from ..rungs.rows import RowRung
 from ..rungs.slopes import SlopeRung
 from ..rungs.triangle import TriangleRung
 from ..steps.closing import Closer
+from .habits import Habits
 from .work import Work
 
 __all__ = ["RUNGS", "closers_of", "tell"]
@@ -34,23 +35,34 @@ def closers_of(work: Work, phases: bool, refreshed: bool = True) -> list[Closer]
     hidden = sum(kind != "identity" for kind in query.kinds)
     closers: list[Closer] = []
     lps = phases and options.node_bounds == "auto" and efforts.phases.wants_lps(refreshed, hidden)
+    habits = work.habits or Habits()
+    habits.go_on()
     if lps:
-        closers.append(NodeLP(query, deadline, work.candidates.rng, efforts.node_lp).close)
-    kept = KeptRows(query, work.rows, efforts.kept_rows, bare=work.kept is not None)
-    steps = [_step(work, name, kept) for name in _names(work, phases, lps, hidden)]
+        habits.node_lp = habits.node_lp or NodeLP(query, deadline, work.candidates.rng, efforts.node_lp)
+        closers.append(habits.node_lp.close)
+    habits.kept = habits.kept or KeptRows(query, work.rows, efforts.kept_rows, bare=work.kept is not None)
+    for name in (names := _names(work, phases, lps, hidden)):
+        habits.steps[name] = _kept_step(_step(work, name, habits.kept), habits.steps.get(name))
+    steps = [habits.steps[name] for name in names]
     work.ladder = Ladder(query, work.tree, steps, deadline, options.jobs)
     if steps:
         closers.append(work.ladder.close)
     if options.closing == "auto" and options.method == "auto" and (phases or hidden > 1):
         effort = efforts.node_milp if phases else efforts.part_milp
-        closers.append(NodeMilp(query, options, deadline, work.tree, work.exact, effort).close)
+        node_milp = NodeMilp(query, options, deadline, work.tree, work.exact, effort)
+        if work.habits is not None:
+            node_milp.go_on(habits.node_milp)
+        habits.node_milp = node_milp
+        closers.append(node_milp.close)
     return closers
 
 
 def tell(work: Work) -> None:
-    """The rungs' accounts, in the log and among the counts."""
+    """The rungs' accounts, in the log and among the counts; the search is over."""
     if work.ladder is not None:
         work.counts += work.ladder.take_counts()
+    if work.habits is not None:
+        work.habits.leave()
 
 
 def _names(work: Work, phases: bool, lps: bool, hidden: int) -> list[str]:
@@ -70,6 +82,13 @@ def _names(work: Work, phases: bool, lps: bool, hidden: int) -> list[str]:
     if options.k == "1":
         names = [name for name in names if name != "rows"]
     return [*names, *(["milp"] if options.closing == "always" else [])]
+
+
+def _kept_step(fresh: Step, before: Step | None) -> Step:
+    """A rung with its account, both of an earlier search where there was one; SCIP's are of the search at hand."""
+    if before is None:
+        return fresh
+    return Step(fresh.rung if isinstance(fresh.rung, MilpRung) else before.rung, before.account)
 
 
 def _step(work: Work, name: str, kept: KeptRows) -> Step:

@@ -32,6 +32,7 @@ from ..tree.tree import Tree
 
 if TYPE_CHECKING:
     from ..steps.phases import PhaseSteps
+    from .habits import Habits
 
 __all__ = ["Helpers", "Work"]
 
@@ -43,6 +44,10 @@ class Helpers(Protocol):
 
     def begin(self, case: int, query: Query) -> None:
         """A query is begun, or gone on with. case: of the property's; query: as it was asked."""
+        ...
+
+    def expect(self) -> None:
+        """The root is bounded and open: there may soon be something to help with."""
         ...
 
     def search(self, work: Work, steps: Steps, pace: Pace) -> Outcome:
@@ -69,6 +74,7 @@ class Work:
     phases: PhaseSteps | None = None  # once phases are split
     implied: Implications | None = None  # what phases force, in the tree as it is
     ladder: Ladder | None = None  # of the search at work
+    habits: Habits | None = None  # of the searches before, where this one is one of many of the same kind
     rows: GroupRows | None = None  # multi-neuron rows of the root that nodes may use
     root_seconds: float = 0.0  # that bounding the root took
     ascent_seconds: float = 0.0  # that the hidden neurons' slopes took at the root

@@ -26,6 +26,7 @@ from ..run.budget import Budget
 from ..run.limits import Limits
 from ..run.options import Options
 from ..stages.answer import stage_of
+from ..stages.habits import Habits
 from ..stages.work import Work
 from ..steps.candidates import Candidates
 from ..tree.tree import Tree
@@ -46,6 +47,7 @@ class Desk:
         self.short = False  # of memory, after the last errand
         self._digest = ""  # of the frame
         self._frame: Job | None = None
+        self._habits = Habits()  # of the frame's errands
         self._candidates: tuple[Candidates, Candidates] | None = None  # of the query as asked, and of the reduced one
 
     def do(
@@ -68,10 +70,13 @@ class Desk:
         def over(tree: Tree) -> str:
             return OVER if (tree.inner or tree.ended) and (stop() or time.monotonic() >= end) else ""
 
-        work.stop = over
+        work.stop, work.habits = over, self._habits
+        self._habits = Habits()  # should this errand fail, whatever it leaves is not gone on with
         with memory.ceiling(self.options.memory_mb):
             _grow(work, Budget(limits, began + told.stage_seconds))
         self.short = work.stopped == MEMORY
+        if not self.short:
+            self._habits = work.habits
         return sent("report", _report(work, job, digest_of(errand), time.monotonic() - began))
 
     def _framed(self, frame: bytes, limits: Limits) -> Job:
@@ -85,7 +90,7 @@ class Desk:
                 raise InputError("frame: of an input set that is empty")
             query = full.query if job.kept is None else reduced(full.query, job.kept)
             self._candidates = full, replace(full, query=query)
-            self._digest, self._frame = digest_of(frame), job
+            self._digest, self._frame, self._habits = digest_of(frame), job, Habits()
         return self._frame
 
     def _for(self, limits: Limits, seed: int) -> tuple[Candidates, Candidates]:

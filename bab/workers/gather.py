@@ -63,7 +63,8 @@ def _sharing(options: Options, network: Network, prop: Property) -> Sharing | No
         share = options.memory_mb / (1 + options.jobs)
         return Processes(network, prop, options_of_workers(options, share), options.jobs)
 
-    return Sharing(processes, _at_once if options.workers == "processes" else _pays)
+    at_once = options.workers == "processes"
+    return Sharing(processes, _at_once if at_once else _pays, ahead=at_once)
 
 
 def _at_once(seconds: float, node_seconds: float) -> bool:

@@ -13,6 +13,7 @@ from multiprocessing.connection import Connection
 from threading import Thread
 from typing import Any
 
+from ...encodings.kernels.cache import kernels_ready
 from ...instances.memory import confine, resident_mb
 from ..run.exit_codes import DONE, INTERNAL
 from .desk import Desk
@@ -23,16 +24,15 @@ ORPHAN = 0.2  # seconds between two looks at whether the parent is still there
 EVERY = 0.2  # seconds between two words about an errand at work
 
 
-def main(number: int, parent: int) -> None:
-    """Work until the pipe is closed. number: of the pipe's file descriptor; parent: process id."""
+def main(number: int, parent: int, question: int) -> None:
+    """Work until the pipe is closed. number: of the pipe's file descriptor; parent: process id; question: a file's."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     Thread(target=_outlive_nobody, args=(parent,), daemon=True).start()
     pipe = Connection(number)
     try:
-        pipe.send(("here", 0, None))
-        _, _, question = pipe.recv()
-        network, prop, options = pickle.loads(question)  # noqa: S301  our own parent wrote it
+        network, prop, options = pickle.loads(_read(question))  # noqa: S301  our own parent wrote it
         try:
+            _load_kernels(options["kernel"])
             desk = Desk(network, prop, options)
             confine(max(0.0, float(options["memory_mb"]) - resident_mb()))
         except Exception as error:
@@ -42,6 +42,22 @@ def main(number: int, parent: int) -> None:
         _work(pipe, desk)
     except (EOFError, OSError):  # nobody is there any more
         os._exit(DONE)
+
+
+def _read(number: int) -> bytes:
+    """All of a file, whose position others share."""
+    parts, at = [], 0
+    while part := os.pread(number, 1 << 30, at):
+        parts.append(part)
+        at += len(part)
+    os.close(number)
+    return b"".join(parts)
+
+
+def _load_kernels(choice: str) -> None:
+    """What compiled kernels need, while nobody waits yet: a process that works long repays it (`kernels.switch`)."""
+    if choice != "plain" and (kernels_ready("narrow") or kernels_ready("wide")):
+        import numba  # noqa: F401
 
 
 def _work(pipe: Connection, desk: Desk) -> None:

@@ -1,7 +1,8 @@
 """A team of processes on this machine, each with a pipe of its own; one that dies or says nothing is replaced.
 
 They are started as programs of their own, not forked: no lock of another thread is held in them, and a library's
-threads are as many as the environment says, one. Each reads the question once, and keeps it, with the kernels loaded.
+threads are as many as the environment says, one. Each reads the question once, from a file that nobody else sees, so
+none of them waits for this process to look; it keeps it, with the kernels loaded.
 """
 
 from __future__ import annotations
@@ -12,10 +13,11 @@ import pickle
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from contextlib import suppress
 from multiprocessing.connection import Pipe, wait
-from typing import Any
+from typing import IO, Any
 
 from ...instances.network import Network
 from ...instances.property import Property
@@ -31,20 +33,21 @@ _PROGRAM = """
 import json, sys
 sys.path[:] = json.loads(sys.argv[1])
 from hypersplit.bab.workers.process_worker import main
-main(int(sys.argv[2]), int(sys.argv[3]))
+main(*map(int, sys.argv[2:]))
 """
 
 
 class _Member:
     """A process and its pipe."""
 
-    def __init__(self) -> None:
+    def __init__(self, question: int) -> None:
+        """question: the file's descriptor. Raises OSError where no process can be started."""
         self.pipe, theirs = Pipe()
         with theirs:
-            words = [json.dumps(sys.path), str(theirs.fileno()), str(os.getpid())]
+            words = [json.dumps(sys.path), str(theirs.fileno()), str(os.getpid()), str(question)]
             self.process = subprocess.Popen(
                 [sys.executable, "-c", _PROGRAM, *words], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL, pass_fds=(theirs.fileno(),), env={**os.environ, **ONE_THREAD},
+                stderr=subprocess.DEVNULL, pass_fds=(theirs.fileno(), question), env={**os.environ, **ONE_THREAD},
             )  # fmt: skip
         self.ready = False
         self.leaving = False  # it says its last report, and ends
@@ -81,12 +84,20 @@ class Processes:
     essential = False
 
     def __init__(self, network: Network, prop: Property, options: dict[str, Any], count: int) -> None:
-        # our own children get it from us, by their pipes
-        self._question = pickle.dumps((network, prop, options))
+        """Raises TeamError where no process can be started."""
         self.failed = 0  # starts, one after another
-        self.members = [_Member() for _ in range(count)]
+        self.members: list[_Member] = []
         self.name = f"{count} processes"
         self.unheard: list[Event] = []
+        self._question = _unseen()
+        try:
+            pickle.dump((network, prop, options), self._question)
+            self._question.flush()
+            for _ in range(count):
+                self.members.append(_Member(self._question.fileno()))
+        except OSError as error:
+            self.close()
+            raise TeamError(f"workers cannot be started: {error}") from error
 
     def size(self) -> int:
         """See `Team`."""
@@ -140,6 +151,7 @@ class Processes:
             member.process.kill()
         for member in members:
             member.end()
+        self._question.close()
 
     def _hear(self, member: _Member) -> None:
         try:
@@ -150,9 +162,7 @@ class Processes:
 
     def _take(self, member: _Member, what: str, key: int, told: Any) -> None:
         member.heard = time.monotonic()
-        if what == "here":  # it reads by now, so nobody waits for it
-            member.say("question", 0, self._question)
-        elif what == "ready":
+        if what == "ready":
             member.ready, self.failed = True, 0
         elif what == "leaves":
             member.leaving = True
@@ -175,5 +185,16 @@ class Processes:
             self.failed += 1
             if self.failed >= MOST_STARTS:
                 raise TeamError(f"workers cannot be started: the last one {how}")
-        self.members[self.members.index(member)] = _Member()
+        try:
+            self.members[self.members.index(member)] = _Member(self._question.fileno())
+        except OSError as error:
+            self.members.remove(member)
+            raise TeamError(f"workers cannot be started: {error}") from error
+
+
+def _unseen() -> IO[bytes]:
+    """A file without a name, in memory where the system has such."""
+    if sys.platform == "linux":
+        return os.fdopen(os.memfd_create("hypersplit"), "w+b")
+    return tempfile.TemporaryFile()
 

@@ -60,9 +60,14 @@ class _Given:
 class Sharing:
     """See `stages.work.Helpers`; one for all queries of a run."""
 
-    def __init__(self, gather: Callable[[], Team], suits: Callable[[float, float], bool]) -> None:
-        """gather(): makes the team, raises TeamError; suits(seconds of search so far, seconds a node): whether now."""
-        self.gather, self.suits = gather, suits
+    def __init__(
+        self, gather: Callable[[], Team], suits: Callable[[float, float], bool], ahead: bool = False
+    ) -> None:  # fmt: skip
+        """gather(): makes the team, raises TeamError; suits(seconds of search so far, seconds a node): whether now.
+
+        ahead: whether it can be made before the search begins, as nobody waits for its start.
+        """
+        self.gather, self.suits, self.ahead = gather, suits, ahead
         self.team: Team | None = None
         self.lost, self.alone = "", ""  # alone: why nobody helps
         self.keys = 0
@@ -72,6 +77,15 @@ class Sharing:
     def begin(self, case: int, query: Query) -> None:
         """See `Helpers`."""
         self.case, self.query = case, query
+
+    def expect(self) -> None:
+        """See `Helpers`."""
+        if self.ahead and self.team is None and not self.alone:
+            try:
+                self.team = self.gather()
+                LOG.info("workers: %s, ahead of the search", self.team.name)
+            except TeamError as error:
+                self._give_up(str(error))
 
     def search(self, work: Work, steps: Steps, pace: Pace) -> Outcome:
         """See `Helpers`."""
