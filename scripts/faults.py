@@ -8,7 +8,8 @@
     disk       checkpoint and nodes on a disk that is too small (a tmpfs of 64 kB; without the right to mount one,
                files are limited by RLIMIT_FSIZE): the verdict is right, and nothing half-written stays
     damage     a checkpoint that is cut or has a flipped bit, anywhere: refused, or it holds the same all the same
-    memory     two million open nodes under a small `--memory`: the account holds, and the run ends cleanly
+    memory     two million open nodes under a small `--memory`, with one worker or several: the account holds, the run
+               ends cleanly, and with all its processes (what they share counted once) it has stayed below the limit
 
     python scripts/faults.py kill --count 200
     python scripts/faults.py damage --cuts 1000 --flips 10000
@@ -84,7 +85,8 @@ class Child:
                     "mb": result.statistics.get("memory_mb", 0)}  # fmt: skip
         except Exception as error:
             told = {"verdict": "raised", "reason": f"{type(error).__name__}: {error}", "notes": []}
-        self.path.write_text(json.dumps(told))
+        with suppress(OSError):  # its folder is gone where the script was cut off
+            self.path.write_text(json.dumps(told))
         os._exit(0)
 
     def told(self) -> dict[str, Any]:
@@ -319,9 +321,14 @@ def memory(args: argparse.Namespace, folder: Path, counts: Counter[str]) -> None
           f"MB, {len(load(path, 'checkpoint')[1].jobs[0].cold)} pieces", flush=True)  # fmt: skip
     log = folder / "log"
     child = Child(folder, lambda: hypersplit.resume(
-        path, memory_mb=args.memory, timeout=args.timeout, jobs=1, spill=folder, log=log, every=args.timeout / 3,
-        kernel="plain", batch=2048))  # fmt: skip
+        path, memory_mb=args.memory, timeout=args.timeout, jobs=args.jobs, workers=args.workers, spill=folder, log=log,
+        every=args.timeout / 3, kernel="plain", batch=args.batch))  # fmt: skip
+    most = 0.0
+    while child.process.is_alive():
+        most = max(most, family_mb(child.process.pid or 0))
+        child.process.join(0.1)
     told = child.told()
+    print(f"{most:.0f} MB at most, in all processes")
     print(json.dumps(told), *(line for line in log.read_text().splitlines() if "open nodes" in line), sep="\n")
     _, saved = load(path, "checkpoint")
     for job in saved.jobs:
@@ -329,8 +336,17 @@ def memory(args: argparse.Namespace, folder: Path, counts: Counter[str]) -> None
         account += sum(map(len, job.cold))
         print(f"{job.size} nodes, {sum(map(len, job.cold))} of them on the disk; the account says {account}")
         counts["WRONG: account"] += account != job.size
-    counts["WRONG: over the limit"] += max(told["mb"], grown["mb"]) > args.memory
+    counts["WRONG: over the limit"] += max(told["mb"], grown["mb"], most) > args.memory
     counts[f"{told['verdict']}, {told['reason']}"] += 1
+
+
+def family_mb(pid: int) -> float:
+    """Memory of a process and of those that it has started, what they share divided among them."""
+    total = 0.0
+    with suppress(OSError):
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+        total = next((int(line.split()[1]) * 1024 / 1e6 for line in lines if line.startswith("Pss:")), 0.0)
+    return total + sum(map(family_mb, children(pid)))
 
 
 def _hold(counts: Counter[str], told: dict[str, Any], problem: Problem) -> None:
@@ -357,6 +373,9 @@ def main() -> int:
     parser.add_argument("--nodes", type=int, default=2 * 1024**2, help="open ones, of memory")
     parser.add_argument("--memory", type=float, default=200.0, help="MB, of memory")
     parser.add_argument("--timeout", type=float, default=120.0, help="seconds, of memory")
+    parser.add_argument("--jobs", type=int, default=1, help="workers, of memory")
+    parser.add_argument("--workers", default="threads", help="their kind, of memory")
+    parser.add_argument("--batch", type=int, default=2048, help="nodes at a time, of memory")
     args = parser.parse_args()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     counts, cut = Counter[str](), ""

@@ -52,19 +52,22 @@ def _sharing(options: Options, network: Network, prop: Property) -> Sharing | No
         from .sharing import Sharing
 
         place = Place(options.cluster, options.jobs)
-        return Sharing(lambda: place.gather(network, prop, options_of_workers(options, options.memory_mb)), _at_once)
+        share = options.memory_mb / (1 + place.asked.workers)  # those of other machines have it all
+        chosen = options_of_workers(options, share)
+        return Sharing(lambda: place.gather(network, prop, chosen), _at_once, memory_mb=share)
     if options.workers == "threads" or (options.workers == "auto" and options.jobs == 1) or options.picture:
         return None
     from .sharing import Sharing
 
+    share = options.memory_mb / (1 + options.jobs)
+
     def processes() -> Team:
         from .processes import Processes
 
-        share = options.memory_mb / (1 + options.jobs)
         return Processes(network, prop, options_of_workers(options, share), options.jobs)
 
     at_once = options.workers == "processes"
-    return Sharing(processes, _at_once if at_once else _pays, ahead=at_once)
+    return Sharing(processes, _at_once if at_once else _pays, ahead=at_once, memory_mb=share)
 
 
 def _at_once(seconds: float, node_seconds: float) -> bool:

@@ -14,6 +14,7 @@ are given to somebody else, TRIES times in all, and then stay open with the reas
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -21,6 +22,7 @@ from fractions import Fraction
 
 import numpy as np
 
+from ...instances import memory
 from ...instances.batch import Batch
 from ...instances.errors import InputError
 from ...instances.judges.replay import Witness
@@ -61,13 +63,15 @@ class Sharing:
     """See `stages.work.Helpers`; one for all queries of a run."""
 
     def __init__(
-        self, gather: Callable[[], Team], suits: Callable[[float, float], bool], ahead: bool = False
+        self, gather: Callable[[], Team], suits: Callable[[float, float], bool], ahead: bool = False,
+        memory_mb: float = math.inf,
     ) -> None:  # fmt: skip
         """gather(): makes the team, raises TeamError; suits(seconds of search so far, seconds a node): whether now.
 
-        ahead: whether it can be made before the search begins, as nobody waits for its start.
+        ahead: whether it can be made before the search begins, as nobody waits for its start;
+        memory_mb: what this process may have beside the team, before open nodes go to the disk.
         """
-        self.gather, self.suits, self.ahead = gather, suits, ahead
+        self.gather, self.suits, self.ahead, self.memory_mb = gather, suits, ahead, memory_mb
         self.team: Team | None = None
         self.lost, self.alone = "", ""  # alone: why nobody helps
         self.keys = 0
@@ -176,7 +180,8 @@ class _Shared:
 
     def _over(self) -> bool:
         outcome, tree = self.outcome, self.tree
-        tree.open.cool()
+        with memory.ceiling(min(self.sharing.memory_mb, self.work.options.memory_mb)):
+            tree.open.cool()
         if not outcome.witness and not outcome.stopped:
             waits = len(tree.open) or self.given or self.again
             if waits:
