@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
@@ -87,6 +88,20 @@ def test_a_slow_scip_only_shows_what_it_can() -> None:
     asks.seconds = 100.0
     assert told(asks, batch, margins) == State.OPEN
     assert asks.share == 1.0
+
+
+def test_parts_of_a_tree_searched_one_after_another_add_up() -> None:
+    """What the search has closed is what it closed of these parts, not what lies outside them."""
+    query, batch, _ = open_root()
+    one, two = asker(query, replace(batch, depth=np.array([2]))), asker(query, replace(batch, depth=np.array([3])))
+    one.go_on(None)
+    assert one.closed == 0.0
+    one.tree.open.pop(1)
+    one.share, one.slice = 0.5, 3.0
+    two.go_on(one)
+    assert two.closed == 0.25 and (two.share, two.slice, two.started) == (0.5, 3.0, one.started)
+    two.tree.open.pop(1)
+    assert two.closed == 0.375
 
 
 def test_what_is_not_proved_again_stays_open(monkeypatch: pytest.MonkeyPatch) -> None:

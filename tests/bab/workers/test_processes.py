@@ -14,6 +14,7 @@ import pytest
 from job_problems import PLAIN, problem
 from worker_teams import searched, steady
 
+import hypersplit
 from hypersplit.bab.run.options import Options
 from hypersplit.bab.workers import process_worker, processes
 from hypersplit.bab.workers.gather import options_of_workers
@@ -140,6 +141,31 @@ def test_workers_that_cannot_begin_are_told(monkeypatch: pytest.MonkeyPatch) -> 
     fresh = Processes(*problem(0.02), options_of_workers(Options(**PLAIN, rule="axes"), 4000.0), 2)
     shared, _ = found(fresh)
     assert shared.answer.holds
+
+
+def test_where_no_process_can_be_started_the_search_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The system's word is the reason why there is no team, and nobody else notices."""
+
+    def refused(*_: Any, **__: Any) -> None:
+        raise BlockingIOError(11, "no more processes")
+
+    monkeypatch.setattr(processes.subprocess, "Popen", refused)
+    with pytest.raises(TeamError, match="cannot be started: .*no more processes"):
+        Processes(*problem(0.02), options_of_workers(Options(**PLAIN, rule="axes"), 4000.0), 2)
+    network, prop = problem(0.02)
+    result = hypersplit.verify(network, prop, **(PLAIN | {"rule": "axes", "workers": "processes", "jobs": 2}))
+    assert result.verdict == "unsat"
+
+
+def test_a_process_begins_while_nobody_looks() -> None:
+    """It reads the question by itself, and says that it is ready: that is heard with the first look."""
+    made = Processes(*problem(0.02), options_of_workers(Options(**PLAIN, rule="axes"), 4000.0), 1)
+    try:
+        assert made.members[0].pipe.poll(LONG)
+        made.wait(0.0)
+        assert made.free() == 1
+    finally:
+        made.close()
 
 
 def test_no_memory_is_a_reason() -> None:

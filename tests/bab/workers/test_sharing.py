@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -12,10 +13,13 @@ import pytest
 from job_problems import PLAIN, problem
 from worker_teams import AtOnce, searched, steady
 
+from hypersplit.bab.run.budget import Budget
 from hypersplit.bab.run.options import Options
+from hypersplit.bab.stages.work import Work
 from hypersplit.bab.tree.evidence import Evidence
-from hypersplit.bab.workers import sharing
+from hypersplit.bab.workers import desk, sharing
 from hypersplit.bab.workers.errands import Report, opened, sent
+from hypersplit.instances.errors import InputError
 
 GAPS = {"axes": 0.02, "phases": 0.1}
 
@@ -54,6 +58,44 @@ def test_a_shared_tree_is_the_tree(rule: str, count: int) -> None:
     for name in ("nodes", "depth", "stuck_nodes"):
         assert shared.answer.statistics[name] == alone.answer.statistics[name]
     assert shared.answer.evidence == alone.answer.evidence
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_errands_of_a_stage_are_as_one_search(fails: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One after another at a desk they have their habits in common; an errand that fails leaves none."""
+    had, grow = [], desk._grow
+
+    def growing(work: Work, budget: Budget) -> None:
+        had.append(work.habits)
+        if fails and len(had) == 2:
+            raise InputError("on purpose")
+        grow(work, budget)
+
+    monkeypatch.setattr(desk, "_grow", growing)
+    network, prop = problem(0.02)
+
+    def gather(options: Options) -> AtOnce:
+        made = AtOnce(network, prop, options)
+        if fails:
+            made.desk.do = failing(made.desk.do)  # type: ignore[method-assign]
+        return made
+
+    shared = searched(network, prop, gather, rule="axes")
+    assert shared.answer.holds and len(had) > 3
+    assert len(set(map(id, had))) == (2 if fails else 1) and had[-1] is (had[2] if fails else had[0])
+    account(shared)
+
+
+def failing(do: Callable[..., bytes]) -> Callable[..., bytes]:
+    """An errand's InputError as no report at all."""
+
+    def done(*given: Any) -> bytes:
+        try:
+            return do(*given)
+        except InputError:
+            return b""
+
+    return done
 
 
 def test_a_team_begins_before_its_tree_has_a_node_for_each(monkeypatch: pytest.MonkeyPatch) -> None:
