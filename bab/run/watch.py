@@ -7,6 +7,8 @@ signal, the answer is given here, without it, and the process ends.
 
 Nothing is decided by the interruption: it is Ctrl-C with a reason. It waits for modules that are being imported: an
 import that is cut short leaves parts of a package behind, numba's for one, with which no later import of it succeeds.
+What is raised where nothing can be raised (in a `__del__`, in a callback of a weak reference) Python reports and drops:
+then the main thread is interrupted once more.
 """
 
 from __future__ import annotations
@@ -18,7 +20,9 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from types import FrameType
+from typing import Any
 
 from ...instances.memory import resident_mb
 from .exit_codes import UNDECIDED
@@ -46,7 +50,8 @@ def watched(end: float, timeout: float, memory_mb: float, answer: Callable[[str]
         yield
         return
     watch = _Watch(end, max(GRACE, GRACE_SHARE * timeout), memory_mb, answer)
-    before = signal.signal(SIGNAL, watch.heard)
+    before, hook = signal.signal(SIGNAL, watch.heard), sys.unraisablehook
+    sys.unraisablehook = partial(watch.dropped, hook)
     thread = threading.Thread(target=watch.run, daemon=True)
     thread.start()
     try:
@@ -56,6 +61,7 @@ def watched(end: float, timeout: float, memory_mb: float, answer: Callable[[str]
             watch.stop()
     finally:
         watch.stop()  # the first one may have been interrupted; there is no second signal
+        sys.unraisablehook = hook
         signal.signal(SIGNAL, signal.SIG_IGN)  # drops one that is on its way: the default would end the process
         signal.signal(SIGNAL, before)
 
@@ -68,7 +74,7 @@ class _Watch:
         self.answering = threading.Lock()  # of the one who answers: the main thread, or this one
         self.reason = ""
         self.imports = _imports(sys._getframe())  # around all that is watched
-        self.missed = False  # whether the signal came while a module was imported
+        self.missed = False  # whether the signal came while a module was imported, or what it raised was dropped
 
     def stop(self) -> None:
         """The main thread answers; where this one has begun to, that ends the process, and there is no return."""
@@ -82,6 +88,13 @@ class _Watch:
                 self.missed = True
             else:
                 raise LimitReached(self.reason)
+
+    def dropped(self, hook: Callable[[Any], object], told: Any) -> None:
+        """An exception that could not be raised: ours is raised again, others are for the hook that was there."""
+        if issubclass(told.exc_type, LimitReached):
+            self.missed = True
+        else:
+            hook(told)
 
     def run(self) -> None:
         """Look until the run is over."""

@@ -68,6 +68,37 @@ def test_a_process_that_is_not_ours_is_not_ended() -> None:
             time.sleep(10 * watch.POLL)  # looks of the watch
 
 
+class Lasting:
+    """Takes for ever to be deleted."""
+
+    def __del__(self) -> None:
+        work_for_ever()
+
+
+class Failing:
+    """Cannot be deleted."""
+
+    def __del__(self) -> None:
+        raise ZeroDivisionError
+
+
+@pytest.mark.skipif(watch.SIGNAL is None, reason="no signals here")
+def test_a_limit_that_python_drops_is_raised_again() -> None:
+    """Raised in a `__del__`, it ends that, and then what comes behind it; what others raise there is still reported."""
+    hook, others = sys.unraisablehook, []
+    sys.unraisablehook = others.append
+    try:
+        with pytest.raises(LimitReached), watched(time.monotonic(), LONG, PLENTY, no_answer):
+            Lasting()
+            work_for_ever()
+        assert not others and sys.unraisablehook == others.append
+        with watched(time.monotonic() + LONG, LONG, PLENTY, no_answer):
+            Failing()
+        assert [told.exc_type for told in others] == [ZeroDivisionError]
+    finally:
+        sys.unraisablehook = hook
+
+
 @pytest.mark.skipif(watch.SIGNAL is None, reason="no signals here")
 def test_a_signal_on_leaving_leaves_the_watch_stopped() -> None:
     """The limit is passed while the watch is being stopped: it is stopped all the same, and the handler restored."""
