@@ -29,6 +29,7 @@ from .jobs.run import candidates_of, run
 from .jobs.saved import Saved
 from .many_sets import Settled, Together, settle_together
 from .reading import Properties, hold_types, read
+from .run.algebra import one_thread_of_algebra
 from .run.limits import INTERRUPTIONS, Limits, cause
 from .run.options import Options, OptionValues, changed
 from .run.result import Result
@@ -139,8 +140,8 @@ def checkpoint_file(path: str | os.PathLike[str]) -> Path | None:
 
 @contextmanager
 def under(options: Options) -> Iterator[None]:
-    """The log and the memory's ceiling of a run."""
-    with _log_to(options.log), memory.ceiling(options.memory_mb):
+    """The log, the memory's ceiling and the one thread of linear algebra of a run."""
+    with _log_to(options.log), memory.ceiling(options.memory_mb), one_thread_of_algebra():
         yield
 
 

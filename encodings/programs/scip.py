@@ -232,16 +232,19 @@ class Simplex:
         return outcome.failure or status
 
     def _run(self, seconds: float, dual: bool) -> None:
-        end, length = time.monotonic() + seconds, SLICE
+        end, length, setup = time.monotonic() + seconds, SLICE, 0.0
         while True:
             began = time.monotonic()
             self.lp.setRealParam(self.parameters.LPTILIM, max(min(length, end - began), LEAST_LP_SECONDS))
             self.lp.solve(dual)
             now = time.monotonic()
-            if self.lp.isOptimal() or now >= end or now - began < length:
+            if self.lp.isOptimal() or now - began < length:
                 break
-            if not self.lp.getNIterations():  # the slice went into setting up
-                length *= 2.0
+            if not self.lp.getNIterations():  # the slice went into setting up, which looks at no clock
+                setup = now - began
+                length = 2.0 * max(length, setup)
+            if now + setup >= end:  # another one would end too late
+                break
 
     def duals(self) -> Array:
         """[rows] the last solve's multipliers; 0, of which nothing follows, where there are none."""

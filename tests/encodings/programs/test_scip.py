@@ -105,6 +105,27 @@ class Fake:
     getDualboundRoot = getDualbound
 
 
+def test_what_looks_at_no_clock_is_not_begun_too_late(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A solver that sets up for three seconds, whatever it is given, ends in time: there is none for another set-up."""
+
+    class Slow:
+        now, limit = 0.0, 0.0
+
+        def setRealParam(self, which: int, limit: float) -> None:  # noqa: N802
+            self.limit = limit
+
+        def solve(self, dual: bool) -> None:
+            self.now += max(3.0, self.limit)
+
+        isOptimal = getNIterations = lambda self: 0  # noqa: N815
+
+    simplex, slow = Simplex.__new__(Simplex), Slow()
+    simplex.lp, simplex.parameters = slow, SimpleNamespace(LPTILIM=0)
+    monkeypatch.setattr(scip, "time", SimpleNamespace(monotonic=lambda: slow.now))
+    simplex._run(10.0, True)
+    assert 3.0 < slow.now <= 10.0
+
+
 def test_a_run_ends_in_a_status() -> None:
     """SCIP's own, or the words of what it raised; the time is never none."""
     model = Fake()

@@ -1,0 +1,85 @@
+"""One thread for numpy's linear algebra as long as a run is at work, and afterwards what the caller had.
+
+The search's own threads and processes are the parallelism; two kinds of them get in each other's way. The command line
+says so in the environment before numpy starts, which a program that calls the library has done long ago. OpenBLAS,
+which numpy and scipy bring along, can be told later, too, through functions of its own; other libraries stay as they
+are. What is loaded in the middle of a run reads the environment then, and gets its number of threads at the end.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+__all__ = ["one_thread_of_algebra"]
+
+VARIABLE = "OPENBLAS_NUM_THREADS"
+# numpy's and scipy's wheels rename the functions; with 64 bits for indices they end otherwise
+NAMES = [(f"{first}openblas", last) for first in ("scipy_", "") for last in ("64_", "", "_64")]
+_lock = threading.Lock()
+_inside = 0  # runs at work, of all threads
+_before: dict[str, int] = {}  # threads of libraries by their paths, before the first of these runs
+_environment: str | None = None  # the variable, then
+
+
+@contextmanager
+def one_thread_of_algebra() -> Iterator[None]:
+    """Inside, OpenBLAS works with one thread; runs that overlap, in several threads, count as one."""
+    _enter()
+    try:
+        yield
+    finally:
+        _leave()
+
+
+def _enter() -> None:
+    global _inside, _environment
+    with _lock:
+        _inside += 1
+        if _inside == 1:
+            _environment = os.environ.get(VARIABLE)
+            os.environ[VARIABLE] = "1"
+            for path, (get, put) in _libraries().items():
+                _before[path] = get()
+                put(1)
+
+
+def _leave() -> None:
+    global _inside
+    with _lock:
+        _inside -= 1
+        if _inside:
+            return
+        if _environment is None:
+            os.environ.pop(VARIABLE, None)
+        else:
+            os.environ[VARIABLE] = _environment
+        usual = max(_before.values(), default=1)
+        for path, (_, put) in _libraries().items():
+            put(_before.get(path, usual))
+        _before.clear()
+
+
+def _libraries() -> dict[str, tuple[Callable[[], int], Callable[[int], object]]]:
+    """Of every OpenBLAS that this process has loaded: what tells and what sets its threads; none where nobody knows."""
+    try:
+        lines = Path("/proc/self/maps").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return {}
+    known = {}
+    for path in sorted({line.split(maxsplit=5)[5] for line in lines if "openblas" in line}):
+        try:
+            library = ctypes.CDLL(path)
+        except OSError:  # replaced since it was loaded
+            continue
+        for first, last in NAMES:
+            get = getattr(library, f"{first}_get_num_threads{last}", None)
+            put = getattr(library, f"{first}_set_num_threads{last}", None)
+            if get is not None and put is not None:
+                known[path] = get, put
+                break
+    return known
