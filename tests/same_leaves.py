@@ -67,10 +67,11 @@ def question(seed: int) -> tuple[Network, Property, dict[str, Any]]:
     return network, prop, {"rule": rule, "node_bounds": means, "batch": batch, "seed": seed}
 
 
-def ways(seed: int, real: bool = False) -> Iterator[tuple[str, Leaves, Outcome]]:
+def ways(seed: int, real: bool = False, stops: int = 4) -> Iterator[tuple[str, Leaves, Outcome]]:
     """(how, the leaves, what the last run came to) of every way, unless the tree is too large or too small.
 
-    real: two processes in place of a team of two that works in this one. Its leaves are not known by their paths.
+    real: two processes in place of a team of two that works in this one. Its leaves are not known by their paths;
+    stops: how often a search is stopped and gone on with.
     """
     network, prop, options = question(seed)
     rng = np.random.default_rng(seed)
@@ -80,8 +81,8 @@ def ways(seed: int, real: bool = False) -> Iterator[tuple[str, Leaves, Outcome]]
         return
     yield WAYS[0], alone, found
     yield WAYS[1], *_searched(network, prop, options | {"jobs": 2}, [10 * MOST])
-    stops = sorted(rng.integers(2, size + 1, 4).tolist())
-    yield WAYS[2], *_searched(network, prop, options, [*stops, 10 * MOST])
+    at = sorted(rng.integers(2, size + 1, stops).tolist())
+    yield WAYS[2], *_searched(network, prop, options, [*at, 10 * MOST])
     yield WAYS[3], *_in_parts(network, prop, options, int(rng.integers(2, size + 1)))
 
     def team(asked: Options) -> Any:
@@ -138,11 +139,13 @@ def _first(
     return heard.leaves, outcome
 
 
-def differences(seed: int, real: bool = False, told: Callable[[str], None] = lambda how: None) -> list[str]:
+def differences(
+    seed: int, real: bool = False, told: Callable[[str], None] = lambda how: None, stops: int = 4
+) -> list[str]:  # fmt: skip
     """Ways of a seed whose leaves are not those of one thread; told(how) hears of every way that was gone."""
     wrong: list[str] = []
     first: tuple[Leaves, Outcome] | None = None
-    for how, leaves, outcome in ways(seed, real):
+    for how, leaves, outcome in ways(seed, real, stops):
         told(how)
         if first is None:
             first = leaves, outcome

@@ -26,7 +26,7 @@ from .team import Event, TeamError
 
 __all__ = ["Processes"]
 
-PATIENCE = 120.0  # seconds without a word, from which on a process that is at work counts as hung
+PATIENCE = 120.0  # seconds without a word, from which on a process that is at work may count as hung
 MOST_STARTS = 3  # failures to start, one after another, after which there is no team
 ONE_THREAD = {name: "1" for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")}
 _PROGRAM = """
@@ -54,6 +54,19 @@ class _Member:
         self.key: int | None = None  # of the errand at work
         self.frame = ""  # digest of the one it has
         self.heard = time.monotonic()
+        self.spent = 0.0  # seconds of the processor that it had had then
+
+    def hear(self) -> None:
+        """It has said something, or was given something to do."""
+        self.heard, self.spent = time.monotonic(), _work_of(self.process.pid)[1]
+
+    @property
+    def hangs(self) -> bool:
+        """Whether it says nothing though it had time enough; on a busy machine one that wants the processor may not."""
+        if time.monotonic() <= self.heard + PATIENCE:
+            return False
+        running, spent = _work_of(self.process.pid)
+        return not running or spent > self.spent + PATIENCE
 
     @property
     def idle(self) -> bool:
@@ -110,7 +123,8 @@ class Processes:
     def send(self, key: int, frame: bytes, errand: bytes) -> None:
         """See `Team`."""
         member = next(m for m in self.members if m.idle)
-        member.key, member.heard = key, time.monotonic()
+        member.key = key
+        member.hear()
         try:
             if (digest := digest_of(frame)) != member.frame:
                 member.say("frame", 0, frame)
@@ -132,7 +146,7 @@ class Processes:
         for member in list(self.members):
             if member.pipe in ready:
                 self._hear(member)
-            elif member.key is not None and time.monotonic() > member.heard + PATIENCE:
+            elif member.key is not None and member.hangs:
                 self._replace(member, f"said nothing for {PATIENCE:.0f} s")
         events, self.unheard = self.unheard, []
         return events
@@ -161,7 +175,7 @@ class Processes:
             self._replace(member)
 
     def _take(self, member: _Member, what: str, key: int, told: Any) -> None:
-        member.heard = time.monotonic()
+        member.hear()
         if what == "ready":
             member.ready, self.failed = True, 0
         elif what == "leaves":
@@ -190,6 +204,16 @@ class Processes:
         except OSError as error:
             self.members.remove(member)
             raise TeamError(f"workers cannot be started: {error}") from error
+
+
+def _work_of(pid: int) -> tuple[bool, float]:
+    """(Whether a process runs or waits for a processor, seconds that it had one); (False, 0) where nobody tells."""
+    try:
+        with open(f"/proc/{pid}/stat") as file:
+            words = file.read().rpartition(")")[2].split()  # behind its name: state, ..., ticks of the user, the system
+        return words[0] == "R", (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK")
+    except (OSError, ValueError, IndexError):
+        return False, 0.0
 
 
 def _unseen() -> IO[bytes]:

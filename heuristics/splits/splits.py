@@ -30,6 +30,7 @@ __all__ = ["Splits", "choose_splits", "focus_rows"]
 PARALLEL = 1.0 - 1e-9  # cosine from which two hyperplanes count as one
 LEAST_SIDE = 0.02  # share of a hyperplane's range over the box below which it cuts nothing off worth a child
 VANISHING = 1e-12  # scores below this share of the largest margin magnitude say nothing
+TIES = 1e-9  # share of the best score within which scores count as equal: far above roundings, far below a difference
 
 
 @dataclass(eq=False)
@@ -175,7 +176,8 @@ def _best_axis(query: Query, batch: Batch, bounds: Bounds, focus: Array, rule: s
     middle = 0.5 * batch.lower + 0.5 * batch.upper
     divisible = (middle > batch.lower) & (middle < batch.upper)
     scores = np.where(divisible, np.fmax(scores, 0.0), -1.0)
-    best = scores.argmax(axis=1)
+    # a box that one half-space has clipped on several sides has as much of it left on each: no rounding shall choose
+    best = (scores >= (1.0 - TIES) * scores.max(axis=1, keepdims=True)).argmax(axis=1)
     value = scores[np.arange(len(batch)), best]
     return np.where(value < 0.0, -1, best), value
 

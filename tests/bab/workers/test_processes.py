@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any, ClassVar
 
 import pytest
@@ -114,6 +115,31 @@ def test_a_process_that_hangs_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
     for pid in stopped:
         with pytest.raises(ProcessLookupError):
             os.kill(pid, 0)
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/stat"), reason="nobody tells what a process does")
+def test_a_process_that_waits_for_a_processor_does_not_hang(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that says nothing and computes has its time by the processor's clock; one that sleeps, by the wall's."""
+    asleep = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    try:
+        until = time.monotonic() + LONG
+        while processes._work_of(asleep.pid)[0] and time.monotonic() < until:
+            time.sleep(0.05)
+        members = []
+        for pid in (os.getpid(), asleep.pid):
+            member = processes._Member.__new__(processes._Member)
+            member.process = SimpleNamespace(pid=pid)  # type: ignore[assignment]
+            member.hear()
+            members.append(member)
+        assert not any(member.hangs for member in members)
+        for member in members:
+            member.heard -= 2.0 * processes.PATIENCE
+        assert [member.hangs for member in members] == [False, True]
+        members[0].spent -= 2.0 * processes.PATIENCE
+        assert members[0].hangs
+    finally:
+        asleep.kill()
+        asleep.wait()
 
 
 def test_a_process_that_fails_says_why() -> None:

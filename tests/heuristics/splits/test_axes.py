@@ -94,6 +94,16 @@ def test_the_rule_axes_halves_the_largest_smear() -> None:
     assert (splits.axis.tolist(), splits.at.tolist()) == ([2], [1.5])
 
 
+@pytest.mark.parametrize("rounding", [-1e-15, 0.0, 1e-15])
+def test_roundings_choose_no_axis(rounding: float) -> None:
+    """Of axes that are equal but for roundings the first one is halved; one that is better is not equal."""
+    ends = np.array([1.0, 2.0, 1.0])
+    query, batch, bounds = asked(np.zeros(3), ends, np.array([0.5, 1.0 + rounding, 2.0 - rounding]))
+    assert choose_splits(query, batch, bounds, "axes").axis.tolist() == [1]
+    query, batch, bounds = asked(np.zeros(3), ends, np.array([0.5, 1.0, 2.0 + 1e-6]))
+    assert choose_splits(query, batch, bounds, "axes").axis.tolist() == [2]
+
+
 def test_a_bound_that_does_not_see_the_input_takes_the_longest_edge() -> None:
     """Where all coefficients vanish the edge that has shrunk least since the root is halved."""
     query, batch, bounds = asked(np.zeros(3), np.array([1.0, 10.0, 3.0]), np.zeros(3))
