@@ -133,11 +133,11 @@ def kill(args: argparse.Namespace, folder: Path, counts: Counter[str]) -> None:
     known, lost = problems(folder), []
     for number, rng in runs(args, counts):
         problem, path = known[number % len(known)], folder / f"run-{number}.job"
-        options = problem.options | {"jobs": 1 + number % 2, "every": EVERY}
+        options = problem.options | {"jobs": 1 + number % 2, "every": args.every}
         for attempt in range(4):  # then it is left alone
             if path.exists():
                 child = Child(folder, lambda path=path, jobs=options["jobs"]: hypersplit.resume(
-                    path, every=EVERY, jobs=jobs))  # fmt: skip
+                    path, every=args.every, jobs=jobs))  # fmt: skip
             else:
                 child = Child(folder, lambda path=path, problem=problem, options=options: hypersplit.verify(
                     problem.network, problem.prop, checkpoint=path, **options))  # fmt: skip
@@ -151,8 +151,9 @@ def kill(args: argparse.Namespace, folder: Path, counts: Counter[str]) -> None:
             counts["killed before a file was written"] += not path.exists()
         _hold(counts, child.told(), problem)
         path.unlink(missing_ok=True)
-    print("seconds since the file was written when the process was killed, at most and in the middle: "
-          f"{max(lost, default=0):.2f}, {np.median(lost or [0]):.2f}, at {EVERY} s between two writings")  # fmt: skip
+        print("seconds since the file was written when the process was killed, at most and in the middle: "
+              f"{max(lost, default=0):.2f}, {np.median(lost or [0]):.2f}, at {args.every} s between two writings",
+              flush=True)  # fmt: skip
 
 
 def worker(args: argparse.Namespace, folder: Path, counts: Counter[str]) -> None:
@@ -368,6 +369,7 @@ def main() -> int:
     parser.add_argument("--count", type=int, default=20, help="runs")
     parser.add_argument("--first", type=int, default=0, help="number of the first run")
     parser.add_argument("--seed", type=int, default=0, help="of the moments")
+    parser.add_argument("--every", type=float, default=EVERY, help="seconds between two checkpoints, of kill")
     parser.add_argument("--cuts", type=int, default=1000, help="of damage")
     parser.add_argument("--flips", type=int, default=10000, help="of damage")
     parser.add_argument("--nodes", type=int, default=2 * 1024**2, help="open ones, of memory")
