@@ -15,8 +15,8 @@ from .neuron_groups import Wanted
 __all__ = [
     "DESCENT_STEPS", "FEW_UNSTABLE", "GROWTH", "LP_SECONDS", "MOST_SCIP", "REGION_LP_SECONDS", "AscentEffort",
     "AttackEffort", "BranchingEffort", "CandidateEffort", "ConflictEffort", "Efforts", "ExactEffort", "GroupEffort",
-    "InputEffort", "KeptRowsEffort", "LadderEffort", "MilpEffort", "MilpRungEffort", "NodeLPEffort", "NodeMilpEffort",
-    "PhaseEffort", "RootRowsEffort", "RowRungEffort", "SlopeRungEffort", "StallEffort", "StuckEffort",
+    "InputEffort", "JumpEffort", "KeptRowsEffort", "LadderEffort", "MilpEffort", "MilpRungEffort", "NodeLPEffort",
+    "NodeMilpEffort", "PhaseEffort", "RootRowsEffort", "RowRungEffort", "SlopeRungEffort", "StallEffort", "StuckEffort",
 ]  # fmt: skip
 
 LP_SECONDS = 5.0  # of a node's triangle LP, wherever one is solved; most take some ten milliseconds
@@ -275,6 +275,15 @@ class ConflictEffort(NamedTuple):
         return self.idle_probes if probing == "auto" and conflicts >= self.probe_after else 0
 
 
+class JumpEffort(NamedTuple):
+    """Exact arithmetic on nodes that resist at jumps."""
+
+    few: int = 12  # neurons at jumps and unstable ReLUs of a node
+    patience: int = 2  # splits for each of them after which the node resists
+    share: float = 0.3  # of the search's time
+    seconds: float = 1.0  # of a node, and what may be spent before the share counts
+
+
 class ExactEffort(NamedTuple):
     """Exact arithmetic on one node.
 
@@ -319,3 +328,4 @@ class Efforts(NamedTuple):
     partial_pays: LadderEffort = LadderEffort(after=10.0, slice=0.5)
     conflicts: ConflictEffort = ConflictEffort()
     exact: ExactEffort = ExactEffort()
+    jumps: JumpEffort = JumpEffort()
