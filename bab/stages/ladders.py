@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from ...heuristics.neuron_groups import Wanted
 from ..closers.asking import Asking
-from ..closers.jumps import JumpCloser, decides_jumps
 from ..closers.node_lp import NodeLP
 from ..closers.node_milp import NodeMilp
 from ..rungs.kept_rows import KeptRows
@@ -34,8 +33,11 @@ def closers_of(work: Work, phases: bool, refreshed: bool = True) -> list[Closer]
     query, options, efforts, deadline = work.query, work.options, work.efforts, work.limits.deadline
     hidden = sum(kind != "identity" for kind in query.kinds)
     closers: list[Closer] = []
-    if not query.network.piecewise_linear and decides_jumps(query):
-        closers.append(JumpCloser(query, work.exact, efforts.jumps).close)
+    if not query.network.piecewise_linear:
+        from ..closers.jumps import JumpCloser, decides_jumps
+
+        if decides_jumps(query):
+            closers.append(JumpCloser(query, work.exact, efforts.jumps).close)
     lps = phases and options.node_bounds == "auto" and efforts.phases.wants_lps(refreshed, hidden)
     if lps:
         closers.append(NodeLP(query, deadline, work.candidates.rng, efforts.node_lp).close)
