@@ -24,6 +24,7 @@ from ...instances.curves.pieces import has_pieces
 from ...instances.network import Array
 from ...instances.query import Query
 from ...instances.sparse import is_sparse
+from ..tree.evidence import Evidence
 from ..tree.search import Closing
 from .exact_step import ExactStep
 from .regions import Check, open_disjuncts
@@ -64,7 +65,7 @@ class JumpCloser:
             began, node = time.monotonic(), batch.node(b)
             left = open_disjuncts(self.query, margins[b], closing.duty[b])
             kind, closing.witness = self.exact.decide(self.query, node, left, check, False, self.effort.seconds)
-            if closing.witness is None and kind >= 0:
+            if closing.witness is None and kind == Evidence.EXACT:
                 closing.witness = check(_corners(self.query, node, jumping[b]))
                 closing.kinds[b] = closing.kinds[b] if closing.witness else kind
             self.seconds += time.monotonic() - began
