@@ -15,8 +15,8 @@ from .neuron_groups import Wanted
 __all__ = [
     "DESCENT_STEPS", "FEW_UNSTABLE", "GROWTH", "LP_SECONDS", "MOST_SCIP", "REGION_LP_SECONDS", "AscentEffort",
     "AttackEffort", "BranchingEffort", "CandidateEffort", "ConflictEffort", "Efforts", "ExactEffort", "GroupEffort",
-    "InputEffort", "KeptRowsEffort", "LadderEffort", "MilpEffort", "MilpRungEffort", "NodeLPEffort", "NodeMilpEffort",
-    "PhaseEffort", "RootRowsEffort", "RowRungEffort", "SlopeRungEffort", "StuckEffort",
+    "InputEffort", "JumpEffort", "KeptRowsEffort", "LadderEffort", "MilpEffort", "MilpRungEffort", "NodeLPEffort",
+    "NodeMilpEffort", "PhaseEffort", "RootRowsEffort", "RowRungEffort", "SlopeRungEffort", "StallEffort", "StuckEffort",
 ]  # fmt: skip
 
 LP_SECONDS = 5.0  # of a node's triangle LP, wherever one is solved; most take some ten milliseconds
@@ -228,6 +228,13 @@ class LadderEffort(NamedTuple):
     neurons: int = 3000  # of a network up to which it is tried: a model of a larger one takes its time to be built
 
 
+class StallEffort(NamedTuple):
+    """When a tree is not getting on: safenlp's close a third and more of what is open while they double."""
+
+    closes: float = 0.2  # share of what is open that a doubling of the nodes has to close
+    step: float = 1.05  # growth of the tree from one look to the next
+
+
 class StuckEffort(NamedTuple):
     """SCIP and the conflict search on nodes that can be neither closed nor split."""
 
@@ -268,6 +275,15 @@ class ConflictEffort(NamedTuple):
         return self.idle_probes if probing == "auto" and conflicts >= self.probe_after else 0
 
 
+class JumpEffort(NamedTuple):
+    """Exact arithmetic on nodes that resist at jumps."""
+
+    few: int = 12  # neurons at jumps and unstable ReLUs of a node
+    patience: int = 2  # splits for each of them after which the node resists
+    share: float = 0.3  # of the search's time
+    seconds: float = 1.0  # of a node, and what may be spent before the share counts
+
+
 class ExactEffort(NamedTuple):
     """Exact arithmetic on one node.
 
@@ -300,6 +316,7 @@ class Efforts(NamedTuple):
     node_milp: NodeMilpEffort = NodeMilpEffort()
     part_milp: NodeMilpEffort = NodeMilpEffort(after=20.0, trials=0.01, most=0.3)  # of input splits, quick to search
     node_lp: NodeLPEffort = NodeLPEffort()
+    stall: StallEffort = StallEffort()
     stuck: StuckEffort = StuckEffort()
     kept_rows: KeptRowsEffort = KeptRowsEffort()
     slope_rung: SlopeRungEffort = SlopeRungEffort()
@@ -311,3 +328,4 @@ class Efforts(NamedTuple):
     partial_pays: LadderEffort = LadderEffort(after=10.0, slice=0.5)
     conflicts: ConflictEffort = ConflictEffort()
     exact: ExactEffort = ExactEffort()
+    jumps: JumpEffort = JumpEffort()

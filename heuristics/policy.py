@@ -29,9 +29,9 @@ EFFORTS = Efforts()  # of every stage and step
 
 FEW_INPUTS = 20  # open inputs up to which the input set itself is split
 SOME_INPUTS = 50  # open inputs up to which rows' hyperplanes are tried on one hidden layer
-# Share of the tree closed in the first 0.1 s from which hyperplanes go on: safenlp has 0.4 or more, sat_relu's formulas
-# 0, at any depth that time allows
-CLOSING = 0.1
+# Nodes after which safenlp's trees are half closed, and sat_relu's formulas not at all
+TRIAL = 100
+PHASE_TRIAL = 24  # the same for phases of one hidden layer with many inputs: few suffice, or SCIP is faster
 SMALL = 50_000  # weights of a network whose tree is searched as fast as an attack runs
 QUICK_SLOPES = 1_000_000  # weights up to which hidden bounds are optimised before the first attack
 ROWS_SECONDS = 20.0  # that multi-neuron rows may take at most
@@ -68,7 +68,7 @@ class Stage:
     rule: str = ""  # split rule of a "split" stage
     why: str = ""  # for the log
     most: float = float("inf")  # seconds that it may take at most
-    closed: float = 0.0  # share of the tree that must be closed by now; else the stage is left out
+    trial: int = 0  # nodes from which on a search ends once its tree hardly closes; 0: it lasts as long as it may
 
     def __post_init__(self) -> None:
         if self.name not in STAGES:
@@ -118,7 +118,7 @@ def _plan(known: Facts, method: str, rule: str, rows: str) -> list[Stage]:
     groups = Stage("groups", 0.1, why="what no single neuron's relaxation shows, branching or not", most=ROWS_SECONDS)
     tied = known.piecewise_linear and known.hidden_layers > 1 and known.unstable <= FEW_UNSTABLE and rows != "never"
     if few or not known.piecewise_linear:
-        first = [Stage("split", 0.05, split, "the easy ones"), groups] if tied else []
+        first = [Stage("split", 0.05, split, "the easy ones", trial=TRIAL), groups] if tied else []
         return [attack, *first, Stage("split", 1.0, split, f"{known.open_inputs} open inputs")]
     slopes = Stage("slopes", 0.15, why="hidden bounds by optimised slopes: a root often closes, a tree shrinks")
     # on small networks the ascent takes a tenth of a second, less than an attack
@@ -139,14 +139,17 @@ def _plan(known: Facts, method: str, rule: str, rows: str) -> list[Stage]:
 
 
 def _shallow(known: Facts, attack: Stage, split: str, rest: Stage) -> list[Stage]:
-    """One hidden layer: hyperplanes of its rows where the inputs are few enough, SCIP where they decide nothing."""
+    """One hidden layer: splits as long as they close the tree, and SCIP where they do not.
+
+    Splits are hyperplanes of its rows where the inputs are few enough.
+    """
     milp = Stage("milp", 0.9, why=f"one hidden layer, {known.unstable} unstable ReLUs")
     if known.open_inputs > SOME_INPUTS:
-        return [attack, milp, rest]
+        few = Stage("split", 0.1, split, "few phases often suffice", trial=PHASE_TRIAL)
+        return [attack, few, milp, rest]
     rows = split if known.few_inputs else "rows"
-    quick = Stage("split", 0.05, rows, "few hyperplanes often suffice", most=0.1)
-    more = Stage("split", 0.6, rows, "hyperplanes close parts of the tree", closed=CLOSING)
-    return [quick, more, milp, rest]
+    more = Stage("split", 0.6, rows, "hyperplanes, as long as they close the tree", trial=TRIAL)
+    return [more, milp, rest]
 
 
 def probes_root(probing: str = "auto") -> bool:

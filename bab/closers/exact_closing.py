@@ -2,8 +2,9 @@
 
 Layer by layer the phases are fixed that the node's bounds leave open; what is fixed makes the next layer's
 pre-activations affine functions of the input with exact coefficients, each phase a half-space z >= 0 or z < 0, and an
-exact LP (`encodings.exact_lp`) ends the branches without an input. Where all phases are known the margins are affine,
-and one more exact LP finds a counterexample or proves that there is none.
+exact LP (`encodings.exact_lp`) ends the branches without an input. Functions that jump have pieces in place of phases,
+each with the ends that belong to it. Where all phases are known the margins are affine, and one more exact LP finds a
+counterexample or proves that there is none.
 
 A norm ball enters by half-spaces around it, more of them where a point is found that satisfies all but lies outside:
 they refute, and what they leave counts only where it lies in the ball.
@@ -26,6 +27,7 @@ from ...encodings.exact.region import Affine, ExactNetwork, inexact
 from ...encodings.exact.tangent import exact_tangent
 from ...heuristics.efforts import ExactEffort
 from ...instances.batch import Node
+from ...instances.curves.pieces import MOST_PIECES, Piece, pieces
 from ...instances.judges.exact_evaluation import scaled
 from ...instances.network import Array
 from ...instances.query import Query
@@ -64,7 +66,7 @@ def decide_exactly(
         return ExactOutcome("open", reason=reason)
     ball, lps = query.region.ball, 0
     for _ in range(1 if ball is None else effort.tangents):
-        walk = _Walk(query, node, disjunct, deadline, effort.lps)
+        walk = _Walk(query, node, disjunct, deadline, effort)
         try:
             point = walk.run()
         except _Left as left:
@@ -129,8 +131,8 @@ def _too_large(query: Query, node: Node, effort: ExactEffort) -> str:
 class _Walk:
     """Depth first through the activation patterns that the node's exact region has."""
 
-    def __init__(self, query: Query, node: Node, disjunct: int, deadline: float, most: int) -> None:
-        self.query, self.node, self.deadline, self.most = query, node, deadline, most
+    def __init__(self, query: Query, node: Node, disjunct: int, deadline: float, effort: ExactEffort) -> None:
+        self.query, self.node, self.deadline, self.effort = query, node, deadline, effort
         self.network = ExactNetwork(query.network)
         self.margins = range(int(query.starts[disjunct]), int(query.starts[disjunct + 1]))
         self.open_inputs = np.flatnonzero(node.lower < node.upper)
@@ -174,8 +176,8 @@ class _Walk:
     def _some(self, lp: ExactLP) -> bool:
         """Whether the system has a solution."""
         self.lps += 1
-        if self.lps > self.most:
-            raise _Left(f"too large for exact arithmetic: more than {self.most} linear programs")
+        if self.lps > self.effort.lps:
+            raise _Left(f"too large for exact arithmetic: more than {self.effort.lps} linear programs")
         status = lp.solve(self.deadline)
         if status not in ("point", "empty"):
             raise _Left("time" if status == "time" else f"exact linear program: {status}")
@@ -191,6 +193,8 @@ class _Walk:
             return self._margins(lp, z)
         if self.query.kinds[k] == "identity":
             return self._layer(lp, [*values, z])
+        if self.query.kinds[k] != "relu":
+            return self._pieces(lp, values, z)
         part = self.query.slices[k]
         active, inactive = self.node.pre_lower[part] >= 0.0, self.node.pre_upper[part] <= 0.0
         free = []
@@ -225,6 +229,47 @@ class _Walk:
                 chosen = active.copy()
                 chosen[i] = phase
                 if (point := self._phases(half, values, z, chosen, rest)) is not None:
+                    return point
+        return None
+
+    def _pieces(self, lp: ExactLP, values: list[Affine], z: Affine) -> list[Fraction] | None:
+        """Go on behind a function that jumps: neurons on a single piece stay there, the others try all of theirs."""
+        k, lp, scale = len(values) - 1, lp.copy(), Fraction(2) ** z.exponent * lp.unit
+        chosen: list[Piece] = []
+        free: list[tuple[int, list[Piece]]] = []
+        known = self.node.pre_lower[self.query.slices[k]], self.node.pre_upper[self.query.slices[k]]
+        for i in range(z.rows.shape[0]):
+            low, high = (Fraction(end) / scale for end in z.row(i).range(lp.lower, lp.upper, lp.unit))
+            low, high = _within(low, high, float(known[0][i]), float(known[1][i]))
+            found = pieces(self.query.kinds[k], low, high) if low <= high else []
+            if not found:  # what the node knows leaves nothing on the box
+                return None
+            if len(found) > MOST_PIECES:
+                raise _Left(f"too large for exact arithmetic: more than {MOST_PIECES} steps of a neuron")
+            chosen.append(found[0])
+            if len(found) > 1:
+                free.append((i, found))
+            else:
+                for row in _ends(z, i, found[0]):
+                    lp.add(row)
+        if len(free) > self.effort.unstable:
+            raise _Left(f"too large for exact arithmetic: {len(free)} neurons of a layer at jumps")
+        return self._choose(lp, values, z, chosen, free)
+
+    def _choose(
+        self, lp: ExactLP, values: list[Affine], z: Affine, chosen: list[Piece], free: list[tuple[int, list[Piece]]]
+    ) -> list[Fraction] | None:
+        """All pieces of the first of the free neurons, as far as they hold an input."""
+        if not free:
+            return self._layer(lp, [*values, z.on_pieces(chosen)])
+        (i, found), rest = free[0], free[1:]
+        for piece in found:
+            part = lp.copy()
+            for row in _ends(z, i, piece):
+                part.add(row)
+            if self._some(part):
+                taken = [*chosen[:i], piece, *chosen[i + 1 :]]
+                if (point := self._choose(part, values, z, taken, rest)) is not None:
                     return point
         return None
 
@@ -265,6 +310,22 @@ class _Walk:
         for j, value in zip(self.open_inputs.tolist(), open_values, strict=True):
             point[j] = value
         return point
+
+
+def _within(low: Fraction, high: Fraction, least: float, most: float) -> tuple[Fraction, Fraction]:
+    """[low, high] cut by [least, most], whose ends may be infinite."""
+    low = max(low, Fraction(least)) if np.isfinite(least) else low
+    return low, min(high, Fraction(most)) if np.isfinite(most) else high
+
+
+def _ends(z: Affine, i: int, piece: Piece) -> list[Row]:
+    """What it says that function i is on a piece."""
+    rows = []
+    if piece.low is not None:
+        rows.append(z.beyond(i, piece.low, piece.low_open))
+    if piece.high is not None:
+        rows.append(z.beyond(i, piece.high, False).reversed(strict=piece.high_open))
+    return rows
 
 
 def _near(value: Fraction) -> list[Fraction]:

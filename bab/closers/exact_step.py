@@ -58,14 +58,22 @@ class ExactStep:
             self.counterexample = point
         return witness
 
-    def decide(self, query: Query, node: Node, disjuncts: list[int], check: Check) -> tuple[int, Witness | None]:
+    def decide(
+        self, query: Query, node: Node, disjuncts: list[int], check: Check, final: bool = True,
+        seconds: float = math.inf,
+    ) -> tuple[int, Witness | None]:  # fmt: skip
         """Disjuncts on a node: (Evidence.EXACT, State.STUCK where a counterexample is known that does not replay, or
-        State.OPEN; a witness or None)."""
+        State.OPEN; a witness or None).
+
+        final: whether nobody will ask again; else a counterexample that does not replay is let go, and the node stays
+        open. seconds: at most, of all of them.
+        """
         from .exact_closing import decide_exactly
 
         if self.counterexample is not None:
             return State.STUCK, None
-        until, result = min(self.deadline, time.monotonic() + self.effort.seconds), int(Evidence.EXACT)
+        until = min(self.deadline, time.monotonic() + min(seconds, self.effort.seconds))
+        result = int(Evidence.EXACT)
         for k in disjuncts:
             outcome = decide_exactly(query, node, k, until, self.effort)
             LOG.info("exact arithmetic at depth %d, disjunct %d: %s %s, %d linear programs", node.depth, k,
@@ -73,6 +81,8 @@ class ExactStep:
             with self.lock:
                 self.statistics["exact_lps"] += outcome.lps
             if outcome.point is not None:
+                if not final:
+                    return State.OPEN, _replayed(query, outcome.point, check, until, self.effort)
                 witness = self.take(query, outcome.point, check, until)
                 return (State.OPEN if witness else State.STUCK), witness
             if outcome.status != "closed":

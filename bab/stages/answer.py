@@ -76,9 +76,6 @@ def _decide(work: Work) -> None:
     for number, stage in enumerate(stages[first:], start=first):
         if work.limits.exceeded():
             break
-        if stage.closed > (share := work.tree.open.closed_share):
-            LOG.info("stage %s %s left out: %.3g of the tree is closed", stage.name, stage.rule, share)
-            continue
         started, work.stage = time.monotonic(), number
         stage_of(stage, known)(work, stage, Budget(work.limits).part(stage.share, stage.most))
         if work.only_stuck and asks_scip(options.closing, options.method):

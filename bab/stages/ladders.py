@@ -34,6 +34,11 @@ def closers_of(work: Work, phases: bool, refreshed: bool = True) -> list[Closer]
     query, options, efforts, deadline = work.query, work.options, work.efforts, work.limits.deadline
     hidden = sum(kind != "identity" for kind in query.kinds)
     closers: list[Closer] = []
+    if not query.network.piecewise_linear:
+        from ..closers.jumps import JumpCloser, decides_jumps
+
+        if decides_jumps(query):
+            closers.append(JumpCloser(query, work.exact, efforts.jumps).close)
     lps = phases and options.node_bounds == "auto" and efforts.phases.wants_lps(refreshed, hidden)
     habits = work.habits or Habits()
     habits.go_on()

@@ -23,5 +23,5 @@ def split_inputs(work: Work, stage: Stage, budget: Budget) -> None:
         certificates=options.certificates == "always", closers=closers_of(work, phases=False),
     )  # fmt: skip
     batch = options.batch or batch_size(known, work.query)
-    work.search(steps, budget, batch, node_mb(work.query, steps.means))
+    work.search(steps, budget, batch, node_mb(work.query, steps.means), stage.trial)
     tell(work)

@@ -45,7 +45,8 @@ def split_phases(work: Work, stage: Stage, budget: Budget) -> None:
             return
     if work.phases is None:
         work.phases = _steps(work, work.implied, stage.rule)
-    work.search(work.phases, budget, work.options.batch or work.efforts.phases.batch, phase_node_mb(work.query))
+    batch = work.options.batch or work.efforts.phases.batch
+    work.search(work.phases, budget, batch, phase_node_mb(work.query), stage.trial)
     kind = "refreshed" if work.phases.refresh else "inherited"
     LOG.info("phases, %s bounds: %d nodes, depth %d, %d open", kind, work.tree.size, work.tree.deepest,
              work.tree.count_open)  # fmt: skip

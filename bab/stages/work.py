@@ -28,6 +28,7 @@ from ..steps.candidates import Candidates
 from ..steps.inputs import InputSteps
 from ..tree.evidence import Evidence
 from ..tree.search import Outcome, Pace, Steps, search
+from ..tree.stall import Stall
 from ..tree.tree import Tree
 
 if TYPE_CHECKING:
@@ -139,12 +140,15 @@ class Work:
         """The reason where nothing but stuck nodes is left. why: nothing decided the last of them, "" where unknown."""
         return f"numerics: {self.tree.count_stuck} nodes that no float decides{'; ' if why else ''}{why}"
 
-    def search(self, steps: InputSteps | PhaseSteps, budget: Budget, batch: int, node_mb: float) -> None:
-        """Grow the tree by these steps."""
+    def search(
+        self, steps: InputSteps | PhaseSteps, budget: Budget, batch: int, node_mb: float, trial: int = 0
+    ) -> None:
+        """Grow the tree by these steps; trial: nodes from which on it ends where it hardly closes, 0: never."""
         seams: Steps = steps
+        stall = Stall(trial, self.efforts.stall)
 
         def stop() -> str:
-            return self.exact.found or self.stop(self.tree)
+            return self.exact.found or self.stop(self.tree) or (stall(self.tree) if trial else "")
 
         pace = Pace(budget, batch, self.options.jobs, node_mb, stop, self.report)
         outcome = self.helpers.search(self, seams, pace) if self.helpers else search(self.tree, seams, pace)

@@ -14,6 +14,7 @@ After Singh, Ganvir, Pueschel and Vechev (2019). Table 3, regions verified, step
     area       the same, pairs being neighbours in the order of their triangles' areas, as kPoly groups them
     random     the same with any pairs, its baseline
     supposed   pairs, and rounds behind the half-spaces of each disjunct's own bound (`supposed_margins`)
+    triples    the same with pairs and triples
     complete   hypersplit as it is
 Table 1, the volume of the output's bounding box, for the first instance of each network (`VOLUMES`): k = 0 is that of
 linear bounds; for k = 1, 2, 3 every hidden bound comes from an LP over the layers before, with the rows of groups of up
@@ -55,6 +56,7 @@ __all__ = ["STEPS", "STUDY"]
 ROOT_ROWS = {  # steps that are a stage at the root, with its efforts
     "pairs": RootRowsEffort(rounds=0), "area": RootRowsEffort(rounds=0, wanted=Wanted("area")),
     "random": RootRowsEffort(rounds=0, wanted=Wanted("random")), "supposed": RootRowsEffort(),
+    "triples": RootRowsEffort(sizes=(2, 3)),
 }  # fmt: skip
 STEPS = ("DeepPoly", "slopes", "1-ReLU", "2-ReLU", "3-ReLU", "kPoly", *ROOT_ROWS, "complete")
 BY_LPS = ("1-ReLU", "2-ReLU", "3-ReLU", "kPoly")
@@ -64,7 +66,7 @@ REFINED = 0.7  # share of the time that kPoly's hidden bounds may take
 LPS = 20  # instances a network that the steps with LPs are tried on
 COLUMNS = {
     "instance": str, "family": str, "step": str, "verdict": str, "open": int, "bound": float, "volume": float,
-    "seconds": float, "timeout": float,
+    "seconds": float, "processor": float, "timeout": float,  # processor seconds: of this process alone
 }  # fmt: skip
 HIDDEN_ITERATIONS, MARGIN_ITERATIONS = 10, 40
 ASCENT = ascent(GroupEffort().ascent)  # behind octahedral bounds
@@ -92,27 +94,34 @@ def _rows(settings: Settings, former: Sequence[Row]) -> Iterator[Row]:
                 yield _of_box(problem, network, prop, family, k)
 
 
-def _row(problem: Problem, family: str, step: str, seconds: float, **values: Any) -> Row:
+def _row(problem: Problem, family: str, step: str, began: tuple[float, float], **values: Any) -> Row:
+    """began: see `_now`."""
+    seconds, processor = (now - then for now, then in zip(_now(), began, strict=True))
     empty = {"verdict": "", "open": 0, "bound": float("nan"), "volume": float("nan")}
     return {
         "instance": problem.name, "family": family, "step": step, **empty, **values, "seconds": round(seconds, 4),
-        "timeout": problem.timeout,
+        "processor": round(processor, 4), "timeout": problem.timeout,
     }  # fmt: skip
+
+
+def _now() -> tuple[float, float]:
+    """Seconds by the clock, and of this process's processor time."""
+    return time.monotonic(), time.process_time()
 
 
 def _verified(
     problem: Problem, network: Network, prop: Property, family: str, step: str, settings: Settings
 ) -> Row:
-    began = time.monotonic()
+    began = _now()
     if step == "complete":
         result = decide(network, prop, timeout=problem.timeout, seed=settings.seed)
-        return _row(problem, family, step, result.seconds, verdict=result.verdict, bound=result.bound)
+        return _row(problem, family, step, began, verdict=result.verdict, bound=result.bound)
     left, worst = 0, np.inf
     for query in queries(network, prop):
-        margins = _margins(query, step, began + problem.timeout)
+        margins = _margins(query, step, began[0] + problem.timeout)
         left, worst = left + int((~(margins > 0.0)).sum()), min(worst, float(margins.min()))
     verdict = "unknown" if left else "unsat"
-    return _row(problem, family, step, time.monotonic() - began, verdict=verdict, open=left, bound=worst)
+    return _row(problem, family, step, began, verdict=verdict, open=left, bound=worst)
 
 
 def _margins(query: Query, step: str, deadline: float) -> Array:
@@ -164,7 +173,7 @@ def _program(query: Query, node: Node, multipliers: Array, most: int, deadline: 
 
 
 def _of_volume(problem: Problem, network: Network, prop: Property, family: str, k: int) -> Row:
-    began = time.monotonic()
+    began = _now()
     query, batch = _outputs(network, prop)
     outputs, node = network.output_size, batch.node(0)
     if k == 0:
@@ -175,7 +184,7 @@ def _of_volume(problem: Problem, network: Network, prop: Property, family: str, 
         start = query.slices[layer - 1].start
         return [groups_of_layer(query, known, layer, Grouping(size, GROUPS)) + start for size in range(2, k + 1)]
 
-    deadline = began + VOLUME_SHARE * problem.timeout
+    deadline = began[0] + VOLUME_SHARE * problem.timeout
     node, pool = refine_by_groups(query, node, members, deadline, options=ASCENT)
     lp = GroupLP(query, node, pool)
     ends = np.array([lp.minimise(d, deadline).bound + FAR for d in range(query.disjuncts)])
@@ -183,7 +192,7 @@ def _of_volume(problem: Problem, network: Network, prop: Property, family: str, 
 
 
 def _of_box(problem: Problem, network: Network, prop: Property, family: str, k: int) -> Row:
-    began = time.monotonic()
+    began = _now()
     query, batch = _outputs(network, prop)
     kept = kept_neurons(query, batch)
     query, batch = reduced(query, kept), restrict(batch, kept)
@@ -191,18 +200,18 @@ def _of_box(problem: Problem, network: Network, prop: Property, family: str, k: 
     def groups(layer: int, known: Node) -> Iterable[Array]:
         return [groups_of_layer(query, known, layer, Grouping(size, GROUPS)) for size in range(2, k + 1)]
 
-    deadline = began + VOLUME_SHARE * problem.timeout
+    deadline = began[0] + VOLUME_SHARE * problem.timeout
     batch, pool = refine_by_ascent(query, batch, groups, BOX_HIDDEN, deadline, BOX_OCTAHEDRA)
     ends = disjunct_minima(query, batch, BOX_ENDS, pool) + FAR
     return _volume(problem, family, k, began, ends, network.output_size, "box")
 
 
 def _volume(
-    problem: Problem, family: str, k: int, began: float, ends: Array, outputs: int, step: str = "volume"
+    problem: Problem, family: str, k: int, began: tuple[float, float], ends: Array, outputs: int, step: str = "volume"
 ) -> Row:
     """ends: lower bounds of the outputs, then of the negated ones."""
     volume = float(np.prod(-ends[outputs:] - ends[:outputs]))
-    return _row(problem, family, f"{step} {k}", time.monotonic() - began, volume=volume)
+    return _row(problem, family, f"{step} {k}", began, volume=volume)
 
 
 def _outputs(network: Network, prop: Property) -> tuple[Query, Batch]:
@@ -226,7 +235,7 @@ def _findings(settings: Settings, rows: Sequence[Row]) -> Findings:
     ]  # fmt: skip
     summary = [
         f"{row['family']}, {row['step']}: {row['verified']} of {row['regions']} verified, {row['refuted']} refuted, "
-        f"{row['mean seconds']:.3g} s a region" for row in table
+        f"{row['mean seconds']:.3g} s a region, {row['mean processor']:.3g} of processor time" for row in table
     ] + [
         f"{v['family']}: output box of {v['k']}-ReLU by {v['by']} {v['volume']:.4g} ({v['seconds']:.3g} s)"
         for v in volumes
@@ -241,6 +250,7 @@ def _of_step(step: str, family: str, rows: Sequence[Row]) -> Row:
         "family": family, "step": step, "regions": len(mine), "verified": sum(r["verdict"] == "unsat" for r in mine),
         "refuted": sum(r["verdict"] == "sat" for r in mine),
         "mean seconds": float(np.mean([r["seconds"] for r in mine] or [np.nan])),
+        "mean processor": float(np.mean([r["processor"] for r in mine] or [np.nan])),
     }  # fmt: skip
 
 

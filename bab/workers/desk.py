@@ -107,7 +107,7 @@ def _grow(work: Work, budget: Budget) -> None:
     stages = plan(known, options.method, options.rule, options.rows)
     if not work.stage < len(stages) or stages[work.stage].name != "split":
         raise InputError(f"frame: stage {work.stage} splits nothing")
-    stage = stages[work.stage]
+    stage = replace(stages[work.stage], trial=0)  # how the whole tree gets on is not to be seen from a part of it
     try:
         stage_of(stage, known)(work, stage, budget)
     except MemoryError:

@@ -1,8 +1,9 @@
-"""The affine functions that a ReLU network is on an activation region, exactly: integers over one power of two.
+"""The affine functions that a network of ReLUs and jumps is on an activation region: integers over a power of two.
 
 With the phases of all earlier layers fixed, the pre-activations of a layer are z = 2^-e (R x + r), R and r of Python
 integers (every float64 is an integer times a power of two), and so is each layer's value, with the rows of inactive
-neurons zero. Inputs that are fixed (lower = upper) are constants, so that x has the open inputs only.
+neurons zero; of a function that jumps the piece is fixed (`pieces`). Inputs that are fixed (lower = upper) are
+constants, so that x has the open inputs only.
 
 The same arithmetic without any input, with numerators over a common denominator, evaluates the network at a rational
 point.
@@ -18,7 +19,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ...instances import memory
-from ...instances.curves.names import curve
+from ...instances.curves.pieces import Piece, has_pieces, pieces
 from ...instances.judges.exact_evaluation import scaled
 from ...instances.network import Array, Layer, Network
 from .rational_lp import Row
@@ -34,6 +35,12 @@ class Affine(NamedTuple):
     rows: Array  # [size, open inputs + 1] of Python integers
     exponent: int
 
+    def beyond(self, i: int, place: Fraction, strict: bool) -> Row:
+        """Function i >= place, or > place; only for unit 1."""
+        *normal, offset = self.rows[i].tolist()
+        above = offset - place * Fraction(2) ** self.exponent
+        return Row(tuple(g * above.denominator for g in normal), above.numerator, strict)
+
     def row(self, i: int) -> Row:
         """Function i >= 0; only for unit 1."""
         *normal, offset = self.rows[i].tolist()
@@ -42,6 +49,14 @@ class Affine(NamedTuple):
     def gated(self, active: Array) -> Affine:
         """Behind a ReLU whose phases are active [size] bool."""
         return Affine(np.where(active[:, None], self.rows, 0), self.exponent)
+
+    def on_pieces(self, chosen: Sequence[Piece], unit: int = 1) -> Affine:
+        """Behind a function that jumps, each row on a piece of it; the constant 1 stands as `unit`."""
+        finest = max([self.exponent, 0, *(piece.shift.denominator.bit_length() - 1 for piece in chosen)])
+        slopes = np.array([piece.slope for piece in chosen], dtype=object)
+        rows = (self.rows << (finest - self.exponent)) * slopes[:, None]
+        rows[:, -1] += np.array([int(piece.shift * (1 << finest)) * unit for piece in chosen], dtype=object)
+        return Affine(rows, finest)
 
 
 def inexact(network: Network) -> str:
@@ -53,9 +68,8 @@ def inexact(network: Network) -> str:
     if network.unmodelled:
         return f"not exact: {network.unmodelled}"
     for k, layer in enumerate(network.layers, start=1):
-        if layer.kind not in ("identity", "relu"):
-            jumps = ", which jumps" if curve(layer.kind).steps else ""
-            return f"not exact: layer {k} ({layer.name}) is a {layer.kind}{jumps}"
+        if layer.kind not in ("identity", "relu") and not has_pieces(layer.kind):
+            return f"not exact: layer {k} ({layer.name}) is a {layer.kind}"
         counts = k in read or layer.kind != "identity"
         if counts and (layer.roundings or layer.bias_error):
             return f"not exact: layer {k} ({layer.name}) was folded with rounding"
@@ -101,7 +115,7 @@ class ExactNetwork:
         values = [Affine(first, 0)]
         for k, layer in enumerate(self.network.layers):
             z = self.pre_activations(k, values, unit)
-            values.append(Affine(np.maximum(z.rows, 0), z.exponent) if layer.kind == "relu" else z)
+            values.append(_through(layer.kind, z, unit))
         last = values[-1]
         return [Fraction(v) / (Fraction(2) ** last.exponent * unit) for v in last.rows[:, 0].tolist()]
 
@@ -112,6 +126,16 @@ class ExactNetwork:
             blocks = [w if isinstance(w, np.ndarray) else w.toarray() for w in layer.weights]
             self._made[k] = scaled(np.column_stack([*blocks, layer.bias]))
         return self._made[k]
+
+
+def _through(kind: str, z: Affine, unit: int) -> Affine:
+    """The activations of numbers z, rows of constants alone."""
+    if kind == "relu":
+        return Affine(np.maximum(z.rows, 0), z.exponent)
+    if kind == "identity":
+        return z
+    numbers = [Fraction(v) / (Fraction(2) ** z.exponent * unit) for v in z.rows[:, -1].tolist()]
+    return z.on_pieces([next(p for p in pieces(kind, number, number) if p.holds(number)) for number in numbers], unit)
 
 
 def _applied(matrix: tuple[Array, int], read: Sequence[Affine], unit: int) -> Affine:

@@ -61,6 +61,15 @@ class Curve:
             return np.asarray(np.abs(z + self.stairs - np.rint(z + self.stairs)))
         return np.min([np.abs(z - place) for place, _, _ in self.jumps], axis=0, initial=np.inf)
 
+    def holds_jump(self, lower: NDArray[Any], upper: NDArray[Any]) -> NDArray[np.bool_]:
+        """Which intervals [lower, upper] have a jump inside or at an end."""
+        if self.stairs is not None:
+            return np.asarray(np.ceil(lower + self.stairs) - 1.0 < np.floor(upper + self.stairs))
+        found = np.zeros(np.shape(lower), dtype=bool)
+        for place, _, _ in self.jumps:
+            found |= (lower <= place) & (place <= upper)
+        return found
+
     def claimed(self, z: NDArray[Any]) -> NDArray[np.bool_]:
         """Which numbers are in no gap."""
         return ~self.touches(z, z)

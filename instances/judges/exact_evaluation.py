@@ -4,9 +4,9 @@ Float64: with gamma_k = k u / (1 - k u), u = 2^-53, a sum of k products computed
 gamma_k |w|'|x| (Higham, "Accuracy and Stability of Numerical Algorithms", sec. 3.1); ReLU and tanh pass an
 error on unchanged, the logistic function a quarter of it; another curve has its range around the argument.
 
-Exactly: every float64 is an integer times a power of two, so a ReLU network maps such numbers to such
-numbers; vectors are Python integers with one exponent in common, which needs no greatest common divisors as
-Fractions would.
+Exactly: every float64 is an integer times a power of two, so a network of ReLUs and functions that jump maps such
+numbers to such numbers; vectors are Python integers with one exponent in common, which needs no greatest common
+divisors as Fractions would.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..curves.names import curve
+from ..curves.pieces import exact_value, has_pieces
 from ..network import Array, Layer, Matrix, Network, activate, curved, value_range
 from ..rounding import ELEMENTARY, FEW_ROUNDINGS, ROUND_UP, SMALLEST, UNIT
 
@@ -58,11 +59,12 @@ def exact_output(network: Network, x: Array) -> list[Fraction] | None:
     """f(x) exactly, for x of shape [input_size].
 
     None where that is out of reach: more than MAX_EXACT_WEIGHTS weights, an activation that is not piecewise
-    linear, or layers that are known only up to the rounding of their folding.
+    affine, or layers that are known only up to the rounding of their folding.
     """
     weights = sum(w.shape[0] * w.shape[1] for layer in network.layers for w in layer.weights)
     rounded = any(layer.roundings or layer.bias_error for layer in network.layers)
-    if weights > MAX_EXACT_WEIGHTS or rounded or not network.piecewise_linear:
+    followed = all(layer.kind in ("identity", "relu") or has_pieces(layer.kind) for layer in network.layers)
+    if weights > MAX_EXACT_WEIGHTS or rounded or not followed:
         return None
     values = [scaled(np.asarray(x, dtype=np.float64))]
     for layer in network.layers:
@@ -100,7 +102,15 @@ def _exact_layer(layer: Layer, values: list[_Scaled]) -> _Scaled:
     for s, w in zip(layer.sources, layer.weights, strict=True):
         total = _add(total, _product(w, values[s]))
     integers, exponent = total
+    if has_pieces(layer.kind):
+        return _behind_jumps(layer.kind, integers, exponent)
     return (np.maximum(integers, 0) if layer.kind == "relu" else integers), exponent
+
+
+def _behind_jumps(kind: str, integers: NDArray[Any], exponent: int) -> _Scaled:
+    found = [exact_value(kind, Fraction(int(v)) / Fraction(2) ** exponent) for v in integers]
+    finest = max((value.denominator.bit_length() - 1 for value in found), default=0)
+    return np.array([int(value * (1 << finest)) for value in found], dtype=object), finest
 
 
 def _product(w: Matrix, x: _Scaled) -> _Scaled:

@@ -11,7 +11,6 @@ from random_instances import random_instance
 
 import hypersplit
 from hypersplit.bab.run.options import METHODS
-from hypersplit.bab.stages import answer
 from hypersplit.bab.steps import phases
 from hypersplit.encodings.slopes.phase_bounds import bound_phases
 from hypersplit.encodings.slopes.row_multipliers import RowPool
@@ -45,28 +44,13 @@ def test_what_scip_says_of_curves_is_left_to_a_tree() -> None:
     assert stages[1].share < 1.0 and stages[2].rule == "inputs"
 
 
-def test_one_hidden_layer_with_some_inputs_is_split_by_its_rows() -> None:
-    """Hyperplanes come before SCIP up to SOME_INPUTS inputs, and SCIP first beyond."""
+def test_one_hidden_layer_is_split_as_long_as_that_closes_its_tree() -> None:
+    """Before SCIP: by hyperplanes up to SOME_INPUTS inputs, by phases beyond, and where SCIP fails for good."""
     some = plan(known(SOME_INPUTS, hidden=1, weights=4000))
-    many = [stage.name for stage in plan(known(SOME_INPUTS + 1, hidden=1, weights=4000))]
-    assert [(stage.name, stage.rule) for stage in some[:3]] == [("split", "rows"), ("split", "rows"), ("milp", "")]
-    assert some[0].most < some[1].most and some[0].closed == 0.0 < some[1].closed
-    assert many.index("milp") < many.index("split")
-
-
-@pytest.mark.parametrize(("needed", "left_out"), [(0.0, False), (1.0, True)])
-def test_a_stage_is_left_out_where_the_tree_is_open(
-    needed: float, left_out: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    """Nothing is closed at the root: a stage that asks for some of the tree does not come, and the log says so."""
-    network = random_network([30, 24, 3], seed=1)
-    prop = random_property(network, seed=1, radius=0.25, slack=2.0)
-    stages = [Stage("split", 1.0, "rows", closed=needed), Stage("split", 1.0, "phases")]
-    monkeypatch.setattr(answer, "plan", lambda *_: stages)
-    log = tmp_path / "log.txt"
-    result = hypersplit.verify(network, prop, timeout=30.0, jobs=1, log=str(log))
-    assert result.verdict in ("sat", "unsat")
-    assert left_out == ("left out: 0 of the tree" in log.read_text())
+    many = plan(known(SOME_INPUTS + 1, hidden=1, weights=4000))
+    assert [(stage.name, stage.rule) for stage in some] == [("split", "rows"), ("milp", ""), ("split", "phases")]
+    assert [(stage.name, stage.rule) for stage in many[1:]] == [("split", "phases"), ("milp", ""), ("split", "phases")]
+    assert some[0].trial > many[1].trial > 0 == some[-1].trial == many[-1].trial
 
 
 @pytest.mark.parametrize(
