@@ -23,7 +23,7 @@ from ..expressions.element_types import check_constant, result_type, rounding
 from ..expressions.node import Constant, Node, Sequence, Value, Withheld
 from ..files import foreign, read_model_bytes
 from ..network import Network, Port
-from ..operators.softmax import readout_of
+from ..operators.softmax import NotLast, readout_of
 from ..operators.table import run
 from .messages import model_class
 from .missing import check_operators, kind_of
@@ -60,7 +60,7 @@ def network_from_bytes(
     try:
         with np.errstate(all="ignore"):  # what is not finite is found, and named, where it is used
             model = without_functions(model_class().FromString(data))
-            return without_twins(_Reader(model, source).network(inputs, outputs))
+            return without_twins(_network(model, source, inputs, outputs))
     except NetworkError as error:
         raise type(error)(f"{source}: {_printable(str(error))}") from error
     except (DecodeError, *DAMAGE) as error:
@@ -68,11 +68,21 @@ def network_from_bytes(
         raise NetworkError(f"{source}: not an ONNX model, {what}") from error
 
 
+def _network(model: Any, source: str, inputs: Listed[str], outputs: Listed[str]) -> Network:
+    """The network of a model; what is found to be no last softmax is computed in a pass of its own."""
+    inside: frozenset[str] = frozenset()
+    while True:
+        try:
+            return _Reader(model, source, inside).network(inputs, outputs)
+        except NotLast as found:
+            inside |= found.nodes
+
+
 class _Reader:
     """One pass over one graph."""
 
-    def __init__(self, model: Any, source: str) -> None:
-        self.graph, self.source = model.graph, source
+    def __init__(self, model: Any, source: str, inside: frozenset[str]) -> None:
+        self.graph, self.source, self.inside = model.graph, source, inside
         self.opset = _opset(model)
         if not self.graph.node:
             raise NetworkError("its graph has no nodes; the file may be empty or truncated")
@@ -104,7 +114,7 @@ class _Reader:
 
     def _take(self, ports: Listed[Port]) -> None:
         """The inputs as parts of x_0."""
-        self.builder = Builder(sum(p.size for p in ports))
+        self.builder = Builder(sum(p.size for p in ports), self.inside)
         whole, start = self.builder.value(0, (self.builder.sizes[0],)), 0
         for port in ports:
             self.tensors[port.name] = self.builder.pick(whole, np.arange(start, start + port.size).reshape(port.shape))

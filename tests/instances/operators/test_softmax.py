@@ -8,10 +8,10 @@ import numpy as np
 import onnx
 import pytest
 from onnx import helper
-from onnx_models import model, read, runtime, weight
+from onnx_models import assert_agree, model, read, runtime, weight
 
 from hypersplit.bab.verify import verify
-from hypersplit.instances.errors import PropertyError, UnsupportedOperatorError
+from hypersplit.instances.errors import PropertyError
 from hypersplit.instances.judges.replay import Replay
 from hypersplit.instances.onnx.reader import read_network
 from hypersplit.instances.property import Case, InputSet, Polyhedron
@@ -35,17 +35,17 @@ def test_the_files_outputs_follow_from_the_logits(kind: str, opset: int, axis: i
     np.testing.assert_allclose(found.ravel(), runtime(proto, x).ravel(), rtol=1e-5, atol=1e-6)
 
 
-def test_a_softmax_inside_is_refused() -> None:
-    """What computes with a softmax, takes a part of it or repeats it, is refused with its node."""
+def test_a_softmax_inside_is_computed() -> None:
+    """What computes with a softmax, takes a part of it or repeats it, has its values and no order to tell."""
     for after in (
         [node("Relu", ["p"], ["y"])], [node("Mul", ["p", "w"], ["y"])], [node("Add", ["p", "p"], ["y"])],
         [node("Gather", ["p", "i"], ["y"], axis=1)], [node("Concat", ["p", "p"], ["y"], axis=1)],
         [node("Add", ["p", "w"], ["y"])], [node("MatMul", ["p", "m"], ["q"]), node("Relu", ["q"], ["y"])],
     ):  # fmt: skip
-        nodes = [node("Softmax", ["x"], ["p"], name="soft"), *after]
-        weights = {"w": weight(1, 3), "i": np.array([0, 1]), "m": weight(3, 3)}
-        with pytest.raises(UnsupportedOperatorError, match=r"'soft' \(Softmax\).*as the last operator"):
-            read(model(nodes, [1, 3], weights))
+        for kind in ("Softmax", "LogSoftmax"):
+            nodes = [node(kind, ["x"], ["p"], name="soft"), *after]
+            weights = {"w": weight(1, 3), "i": np.array([0, 1]), "m": weight(3, 3)}
+            assert assert_agree(model(nodes, [1, 3], weights)).readout is None
 
 
 def classifier(path: Path) -> Path:
