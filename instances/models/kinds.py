@@ -8,6 +8,7 @@ a file would be, so all that is said of files holds.
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -18,7 +19,7 @@ from ..network import Network
 if TYPE_CHECKING:
     from .exported import Exported
 
-__all__ = ["Model", "load_model"]
+__all__ = ["Model", "load_model", "with_probabilities"]
 
 EXPECTED = (
     "a path, ONNX bytes or ModelProto, a Network, a PyTorch module, a Keras model, a scikit-learn MLP or Pipeline, "
@@ -63,6 +64,18 @@ def load_model(model: Any, input_shape: tuple[int, ...] | None = None) -> Model:
 
         return Model(network_of_arrays(model))
     return _of_framework(model, input_shape)
+
+
+def with_probabilities(model: Model, inputs: Sequence[str] = (), outputs: Sequence[str] = ()) -> Model:
+    """The same model with a last softmax computed, where it was read from an ONNX model; else itself."""
+    from ..onnx.reader import network_from_bytes, read_network
+
+    if model.content is not None:
+        network = network_from_bytes(model.content, "ONNX model", inputs, outputs, probabilities=True)
+        return Model(replace(network, source=""), model.content)
+    if model.network.source:
+        return Model(read_network(model.network.source, inputs, outputs, probabilities=True))
+    return model
 
 
 def _of_framework(model: Any, input_shape: tuple[int, ...] | None) -> Model:

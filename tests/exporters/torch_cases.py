@@ -122,7 +122,7 @@ def _images() -> list[Row]:
         "Upsample, nearest": lambda: nn.Upsample(scale_factor=2), "PixelUnshuffle": lambda: nn.PixelUnshuffle(2),
         "Upsample, bilinear": lambda: nn.Upsample(scale_factor=2, mode="bilinear"),
         "Upsample, bicubic": lambda: nn.Upsample(size=(4, 5), mode="bicubic"),
-        "Upsample, aligned corners": lambda: nn.Upsample(size=(9, 7), mode="Bilinear", align_corners=True),
+        "Upsample, aligned corners": lambda: nn.Upsample(size=(9, 7), mode="bilinear", align_corners=True),
         "PixelShuffle": lambda: nn.Sequential(nn.Conv2d(2, 4, 1), nn.PixelShuffle(2)),
         "ZeroPad2d": lambda: nn.ZeroPad2d((1, 0, 2, 1)), "ConstantPad2d": lambda: nn.ConstantPad2d(1, 0.25),
         "ReflectionPad2d": lambda: nn.ReflectionPad2d(1), "ChannelShuffle": lambda: nn.ChannelShuffle(2),
