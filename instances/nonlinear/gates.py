@@ -2,6 +2,7 @@
 
     z Sigmoid(z) = silu(z),    z (1 + Erf(z)) = 2 gelu_1(z),    z Tanh(Softplus(z)) = mish(z),    z step(z) = relu(z)
     z (1 + Tanh(a z + c z^3)) = 2 gelu_tanh_(a,c)(z),    z^m z^n = z^(m + n),    z (d + c z^n) = d z + c z^(n + 1)
+    z / (1 + |z|) = softsign(z),    1 / Sqrt(z + d) = (z + d)^(-1/2),    Log(Sigmoid(z)) = -softplus(-z)
 
 where the factors may be multiples of these, as in x (1 + Erf(x / sqrt 2)) / 2.
 """
@@ -16,7 +17,10 @@ from ..expressions.affine import Builder, Expression
 from ..expressions.origins import Origin
 from ..rounding import LEAST_PRODUCT, MOST_PRODUCT
 
-__all__ = ["one_curve"]
+__all__ = ["inverse", "inverse_root", "logarithm", "one_curve", "softsign"]
+
+INVERSE_ROOT = curve_name("power", -0.5)
+ROOM = 2.0**-26  # z^(-1/2) is too steep below 2^-27, where a root and a reciprocal are not
 
 MISH_GATE = "tanh of softplus"  # no layer's kind: mish(z) itself is no gate
 # (kind of the gate, what is added to it) -> (the curve z times that sum is a multiple of, and which)
@@ -35,6 +39,47 @@ def one_curve(build: Builder, a: Expression, b: Expression) -> Expression | None
             if (found := way(build, one, other)) is not None:
                 return found
     return None
+
+
+def softsign(build: Builder, a: Expression, b: Expression) -> Expression | None:
+    """a / b as a curve where it is z / (1 + |z|) or a multiple; None elsewhere."""
+    above, moved = build.origins.of(a), build.origins.moved(b)
+    sides = build.origins.sum(moved[0]) if moved and moved[1] == 1.0 and a.shape == b.shape else None
+    if sides is None or above.ratio:
+        return None
+    twice, minus = map(build.origins.of, sides)  # |z| = 2 relu(z) - z
+    made = build.origins.layer(twice.base)
+    if made is None or made[1] != "relu" or (twice.factor, minus.factor) != (2.0, -1.0):
+        return None
+    within = build.origins.of(made[0])
+    bases = {id(made[0]), id(within.base)} if within.factor == 1.0 and not within.ratio else {id(made[0])}
+    if id(minus.base) not in bases or id(above.base) not in bases or twice.ratio or minus.ratio or minus.roundings:
+        return None
+    return _scaled(build, build.layer(made[0], "softsign"), 1.0, (above,))
+
+
+def inverse(build: Builder, b: Expression) -> Expression:
+    """1 / b, of a root of what is moved away from 0 as one curve."""
+    made = build.origins.layer(b)
+    if made is not None and made[1] == "sqrt":
+        moved = build.origins.moved(made[0])
+        return inverse_root(build, made[0], moved[1] if moved else 0.0)
+    return build.layer(b, "reciprocal")
+
+
+def inverse_root(build: Builder, z: Expression, least: float) -> Expression:
+    """z^(-1/2); least: what z is thought to be at least, by which the form is chosen that is defined there."""
+    if least >= ROOM:
+        return build.layer(z, INVERSE_ROOT)
+    return build.layer(build.layer(z, "sqrt"), "reciprocal")
+
+
+def logarithm(build: Builder, z: Expression) -> Expression:
+    """log z."""
+    made = build.origins.layer(z)
+    if made is not None and made[1] == "sigmoid":
+        return build.scale(build.layer(build.scale(made[0], -1.0), "softplus"), -1.0)
+    return build.layer(z, "log")
 
 
 def _gated(build: Builder, gate: Expression, other: Expression) -> Expression | None:

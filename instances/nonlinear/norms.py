@@ -11,15 +11,14 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from ..curves.names import curve_name
 from ..expressions.affine import Builder, Expression
 from ..expressions.matrices import scattered
 from ..expressions.products import SQUARE, product
+from .gates import inverse_root
 
 __all__ = ["absolute", "group_sums", "norms", "scaled_to_one", "standardised"]
 
 Index = NDArray[np.intp]
-INVERSE_ROOT = curve_name("power", -0.5)
 
 
 def absolute(build: Builder, x: Expression) -> Expression:
@@ -43,7 +42,7 @@ def norms(build: Builder, x: Expression, table: Index) -> Expression:
 def scaled_to_one(build: Builder, x: Expression, table: Index, squares: bool) -> Expression:
     """x over the norm of its group, of squares or of absolute values; every entry of x is in one row of table."""
     if squares:
-        inverse = build.layer(group_sums(build, build.layer(x, SQUARE), table), INVERSE_ROOT)
+        inverse = inverse_root(build, group_sums(build, build.layer(x, SQUARE), table), 0.0)
     else:
         inverse = build.layer(group_sums(build, absolute(build, x), table), "reciprocal")
     return _times_its_groups(build, x, inverse, table)
@@ -57,7 +56,7 @@ def standardised(build: Builder, x: Expression, table: Index, epsilon: float, ce
     if centred:
         x = build.layer(_without_means(build, x, table), "identity").reshaped(x.shape)
     spread = group_sums(build, build.layer(x, SQUARE), table, mean=True)
-    inverse = build.layer(build.shift(spread, epsilon), INVERSE_ROOT)
+    inverse = inverse_root(build, build.shift(spread, epsilon), epsilon)
     return _times_its_groups(build, x, inverse, table)
 
 

@@ -10,7 +10,7 @@ from ..expressions.affine import Expression
 from ..expressions.node import Constant, Node, Tensor, finite
 from ..expressions.products import SQUARE
 from ..expressions.products import product as squares
-from .gates import one_curve
+from .gates import inverse, one_curve, softsign
 
 __all__ = ["product", "quotient"]
 
@@ -29,8 +29,10 @@ def product(node: Node, a: Expression, b: Expression) -> Expression:
 
 def quotient(node: Node, a: Tensor, b: Expression) -> Expression:
     """a / b, in the common shape."""
-    inverse: Tensor = node.builder.layer(b, "reciprocal")
-    a, inverse = node.broadcast(a, inverse)
+    if not isinstance(a, Constant) and (found := softsign(node.builder, a, b)) is not None:
+        return found
+    below: Tensor = inverse(node.builder, b)
+    a, below = node.broadcast(a, below)
     if isinstance(a, Constant):
-        return node.builder.scale(node.affine(inverse), finite(a).array, a.roundings)
-    return product(node, a, node.affine(inverse))
+        return node.builder.scale(node.affine(below), finite(a).array, a.roundings)
+    return product(node, a, node.affine(below))

@@ -26,7 +26,7 @@ def outcome(case: Case) -> tuple[str, str]:
     try:
         export = case.make()
     except NotExported as error:
-        return "not exported", "" if case.refused else f"not exported: {error}"
+        return f"not exported: {error}", ""
     try:
         network = network_from_bytes(export.content, "file", outputs=export.outputs)
     except NetworkError as error:

@@ -34,7 +34,7 @@ class Outcome:
 
     exporter: str
     layer: str
-    how: str  # of the page: "exact", "bounded", "order", "not exported", or the line that refuses it
+    how: str  # "exact", "bounded", "order", "not exported: " and why, or the line that refuses it
     fault: str = ""  # what is wrong with it, "" for nothing
 
 
@@ -94,7 +94,7 @@ def page(found: list[Outcome]) -> str:
 
 def _cell(o: Outcome) -> str:
     if not o.how.startswith("refused"):
-        return o.how
+        return o.how.partition(":")[0]
     operator = REASON.search(o.how)
     return f"refused: `{operator[1] or operator[2]}`" if operator else "refused"
 

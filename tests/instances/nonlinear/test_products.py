@@ -60,6 +60,10 @@ FORMS: dict[str, tuple[str, list[Any]]] = {
         node("Mul", ["z", "scale"], ["a"]), node("Mul", ["a", "c"], ["t"]), node("Tanh", ["t"], ["e"]),
         node("Add", ["e", "one"], ["g"]), node("Mul", ["half", "z"], ["h"]), node("Mul", ["h", "g"], ["o"]),
     ]),
+    "softsign": ("softsign", [
+        node("Abs", ["z"], ["a"]), node("Add", ["a", "one"], ["c"]), node("Div", ["z", "c"], ["o"]),
+    ]),
+    "logsigmoid": ("softplus", [node("Sigmoid", ["z"], ["s"]), node("Log", ["s"], ["o"])]),
     "third power": ("power:3", [node("Mul", ["z", "z"], ["q"]), node("Mul", ["q", "z"], ["o"])]),
     "polynomial": ("power:2", [node("Sub", ["one", "z"], ["q"]), node("Mul", ["q", "z"], ["o"])]),
     "chosen": ("relu", [
@@ -79,6 +83,13 @@ SQUARES: dict[str, list[Any]] = {  # nearly the forms above, and none of them
     ],
     "entries in another order": [
         node("Gather", ["z", "order"], ["u"], axis=1), node("Sigmoid", ["z"], ["s"]), node("Mul", ["u", "s"], ["o"]),
+    ],
+    "softsign of another number": [
+        node("Abs", ["z"], ["a"]), node("Add", ["a", "two"], ["c"]), node("Div", ["z", "c"], ["o"]),
+    ],
+    "softsign of other entries": [
+        node("Gather", ["z", "order"], ["u"], axis=1), node("Abs", ["z"], ["a"]), node("Add", ["a", "one"], ["c"]),
+        node("Div", ["u", "c"], ["o"]),
     ],
     "a gate of another scale": [
         node("Pow", ["z", "three"], ["u"]), node("Mul", ["third", "u"], ["a"]), *TANH, node("Mul", ["z", "g"], ["o"]),
@@ -124,6 +135,15 @@ def test_what_only_looks_like_it_is_not(form: str) -> None:
     """Another sum, other factors, other entries: read as squares, with the same values."""
     network = assert_agree(built(SQUARES[form]))
     assert "power:2" in {layer.kind for layer in network.layers}
+
+
+@pytest.mark.parametrize(("epsilon", "bent"), [(1e-3, ["power:-0.5"]), (1e-12, ["sqrt", "reciprocal"])])
+def test_a_reciprocal_root_is_one_curve_where_it_is_defined(epsilon: float, bent: list[str]) -> None:
+    """By Div and by Reciprocal: of x^2 + 1e-3 as a power; of x^2 + 1e-12, where that is too steep, in two steps."""
+    for last in ([node("Reciprocal", ["r"], ["y"])], [node("Div", ["one", "r"], ["y"])]):
+        nodes = [node("Mul", ["x", "x"], ["q"]), node("Add", ["q", "e"], ["v"]), node("Sqrt", ["v"], ["r"]), *last]
+        network = assert_agree(model(nodes, [1, 2], {"e": np.float32(epsilon), "one": np.float32(1.0)}))
+        assert [layer.kind for layer in network.layers if layer.kind != "identity"] == ["power:2", *bent]
 
 
 def test_one_curve_is_bounded_more_tightly_than_a_product() -> None:
