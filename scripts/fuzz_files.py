@@ -55,6 +55,10 @@ class Limit:
         signal.signal(signal.SIGPROF, self._tick)
         signal.setitimer(signal.ITIMER_PROF, 1.0, 1.0)
 
+    def stop(self) -> None:
+        """No more ticks, one of which would end a process that is about to end."""
+        signal.setitimer(signal.ITIMER_PROF, 0.0)
+
     def _tick(self, number: int, frame: FrameType | None) -> None:
         if time.process_time() - self.began > SECONDS:
             raise Late
@@ -93,6 +97,7 @@ def work(kind: str, first: int, end: int, told: Connection, begun: Any) -> None:
         if len(found) == AT_ONCE or seed == end - 1 or said.startswith("WRONG"):
             told.send(found)
             found = []
+    limit.stop()
 
 
 def outcomes(kind: str, first: int, end: int) -> Iterator[tuple[int, str]]:
