@@ -170,7 +170,7 @@ def _chains() -> list[Row]:
         ("Linear on a sequence", lambda: nn.Sequential(nn.Linear(3, 5), nn.ReLU(), nn.Flatten(), nn.Linear(10, 2)),
          (1, 2, 3), ""),
         ("RNN", recurrent(nn.RNN), (1, 2, 3), "traced: RNN"),
-        ("LSTM", recurrent(nn.LSTM), (1, 2, 3), "traced: LSTM"), ("GRU", recurrent(nn.GRU), (1, 2, 3), "traced: GRU"),
+        ("LSTM", recurrent(nn.LSTM), (1, 2, 3), "LSTM"), ("GRU", recurrent(nn.GRU), (1, 2, 3), "GRU"),
         ("TransformerEncoderLayer", lambda: nn.TransformerEncoderLayer(4, 2, 6, batch_first=True), (1, 3, 4), ""),
         ("MultiheadAttention", lambda: _Form(_attention(), sequence=True), (1, 3, 4), ""),
         ("Bilinear", lambda: _Form(lambda x: nn.functional.bilinear(x, x, _ramp(2, 4, 4))), VECTOR, ""),
