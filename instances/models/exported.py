@@ -32,6 +32,8 @@ def agreeing(network: Network, exported: Exported) -> None:
     rng = np.random.default_rng(0)
     for x in rng.standard_normal((POINTS, network.input_size)):
         given, read = exported.run(x), network.evaluate(x)
+        if network.readout:
+            read = network.readout.of(read[None])[0]
         scale = ABSOLUTE * max(1.0, float(np.abs(read).max()))
         if given.shape != read.shape or not np.allclose(given, read, rtol=RELATIVE, atol=scale):
             raise NetworkError(

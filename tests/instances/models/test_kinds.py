@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import onnx
+import onnx_models
 import pytest
 import small_files
 
@@ -16,6 +17,8 @@ import hypersplit
 from hypersplit import NetworkError, PropertyError
 from hypersplit.instances.carried import carried
 from hypersplit.instances.judges.replay import Replay
+from hypersplit.instances.models.exported import Exported, agreeing
+from hypersplit.instances.onnx.reader import network_from_bytes
 
 # looked for, not imported: importing PyTorch takes seconds
 needs_torch = pytest.mark.skipif(importlib.util.find_spec("torch") is None, reason="PyTorch is not installed")
@@ -41,6 +44,51 @@ def blobs(classes: int) -> tuple[np.ndarray, np.ndarray]:
     rng = np.random.default_rng(SEED)
     labels = np.arange(60) % classes
     return rng.normal(size=(60, 4)) + 3.0 * rng.normal(size=(classes, 4))[labels], labels
+
+
+@pytest.mark.parametrize("kind", ["Softmax", "LogSoftmax"])
+def test_an_export_that_ends_with_a_softmax_agrees(kind: str) -> None:
+    """It is held against the framework by its own outputs; one of another function is refused."""
+    node = onnx.helper.make_node(kind, ["x"], ["y"])
+    content = onnx_models.model([node], [1, 3]).SerializeToString()
+    network = network_from_bytes(content)
+
+    def run(x: np.ndarray) -> np.ndarray:
+        shares = np.exp(x) / np.exp(x).sum()
+        return np.log(shares) if kind == "LogSoftmax" else shares
+
+    agreeing(network, Exported(content, run))
+    with pytest.raises(NetworkError, match="computes something else"):
+        agreeing(network, Exported(content, np.exp))
+
+
+class Tensor:
+    """As PyTorch has them: not to be read before it is detached, and an integer where it is one number."""
+
+    def __init__(self, values: Any, detached: bool = False) -> None:
+        self.values, self.detached = np.asarray(values), detached
+
+    def detach(self) -> Tensor:
+        return Tensor(self.values, True)
+
+    def cpu(self) -> Tensor:
+        return self
+
+    def __array__(self, *args: Any, **kwargs: Any) -> np.ndarray:
+        if not self.detached:
+            raise RuntimeError("it keeps track of gradients")
+        return self.values
+
+    def __index__(self) -> int:
+        return self.values.__index__()
+
+
+def test_questions_of_tensors() -> None:
+    """The input and the label of a question may be a framework's tensors."""
+    question = hypersplit.Property.robustness(Tensor([1.0, 0.5]), 0.1, Tensor(1), lower=Tensor([0.0, 0.0]))
+    assert np.allclose(question.region.lower, [0.9, 0.4])
+    with pytest.raises(PropertyError, match="expected an integer"):
+        hypersplit.Property.robustness(Tensor([1.0, 0.5]), 0.1, Tensor(1.5))
 
 
 @pytest.mark.parametrize("activation", ["relu", "tanh", "logistic", "identity"])
