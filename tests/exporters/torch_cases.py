@@ -209,7 +209,7 @@ def _forms() -> list[Row]:
         "where-larger": lambda x: torch.where(x > x.flip(1), x, x.flip(1)), "sign": torch.sign, "round": torch.round,
         "norm": lambda x: x.norm(dim=1), "sqrt": lambda x: (x * x + 1).sqrt(), "log": lambda x: (x * x + 1).log(),
         "quotient": lambda x: x / (1 + x.abs()), "logsumexp": lambda x: x.logsumexp(1), "cube": lambda x: x**3,
-        "softmax-gate": lambda x: x * x.softmax(1), "attention": lambda x: _attended(x.reshape(1, 2, 2)).flatten(1),
+        "softmax-gate": lambda x: x * x.softmax(1), "attention": lambda x: _attended(x.reshape(1, 1, 2, 2)).flatten(1),
         "standardised": lambda x: (x - x.mean(1, keepdim=True)) / (x.var(1, keepdim=True) + 1e-3).sqrt(),
         "erf": torch.erf, "sigmoid-product": lambda x: x.sigmoid() * x.tanh(), "reciprocal": lambda x: 1 / (x * x + 1),
         "prod": lambda x: x.prod(1), "atan": torch.atan, "cos": torch.cos, "floor": torch.floor,
