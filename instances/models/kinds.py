@@ -40,15 +40,15 @@ def load_model(model: Any, input_shape: tuple[int, ...] | None = None) -> Model:
     model: path of an ONNX file (or of it with `.gz`), ONNX bytes, ModelProto, Network, PyTorch module, Keras model,
     scikit-learn MLPClassifier, MLPRegressor or Pipeline, list of (weights [out, in], biases [out]) with ReLUs
     between, or a Model; input_shape: of one call, batch axis of 1 included, for a PyTorch module that does not begin
-    with a linear layer.
+    with a linear layer, and a Keras model that does not tell its own.
 
     Raises NetworkError where it is none of these, is not fitted, or cannot be exported; else as `read_network`.
 
     >>> load_model([([[1, -1]], [0]), ([[2]], [1])]).network.evaluate([3.0, 1.0])
     array([5.])
     """
-    if input_shape is not None and _family(model) != "torch":
-        raise NetworkError(f"input_shape {input_shape}: only a PyTorch module needs one, other models have their own")
+    if input_shape is not None and _family(model) not in ("torch", "keras"):
+        raise NetworkError(f"input_shape {input_shape}: of a PyTorch module or Keras model, others have their own")
     if isinstance(model, Model):
         return model
     if isinstance(model, Network):
@@ -93,7 +93,7 @@ def _of_framework(model: Any, input_shape: tuple[int, ...] | None) -> Model:
     if family == "keras":
         from .keras_model import onnx_of_keras
 
-        return _from_export(onnx_of_keras(model), f"keras {name}")
+        return _from_export(onnx_of_keras(model, input_shape), f"keras {name}")
     raise NetworkError(f"a model of type {type(model).__module__}.{name}, expected {EXPECTED}")
 
 

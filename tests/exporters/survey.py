@@ -4,6 +4,8 @@
     python tests/exporters/survey.py               all of them; ends with 1 where one is read or answered wrongly
     python tests/exporters/survey.py conv softmax  those whose names hold one of these words
     python tests/exporters/survey.py --page docs/exporters.md    the table of all outcomes as well
+    python tests/exporters/survey.py --one PyTorch > pytorch.jsonl     one column, in an environment of its own;
+    python tests/exporters/survey.py --told *.jsonl --page docs/exporters.md    and the table of such files
 
 Each network that is read is held against its framework at random points, and three small questions about it against the
 framework's values at points of the question's box: the bound that is asked for lies between them in one, beyond them
@@ -47,13 +49,17 @@ def outcomes(exporter: str, words: list[str]) -> list[Outcome]:
         found = []
         for line in process.stdout:
             if line.startswith("{"):
-                found.append(Outcome(**json.loads(line)))
+                found.append(_outcome(line))
                 if found[-1].fault:
                     print(f"{exporter}: {found[-1].layer}: {found[-1].fault}", flush=True)
     if process.returncode:
         found.append(Outcome(exporter, "", "", f"its process ended with {process.returncode}"))
         print(found[-1].fault, flush=True)
     return found
+
+
+def _outcome(line: str) -> Outcome:
+    return Outcome(**json.loads(line))
 
 
 def one(exporter: str, words: list[str]) -> None:
@@ -105,11 +111,16 @@ def main() -> int:
     parser.add_argument("words", nargs="*", help="parts of layers' names")
     parser.add_argument("--one", choices=EXPORTERS, help="this column alone, in this process, as lines of JSON")
     parser.add_argument("--page", type=Path, help="write the table to this file")
+    parser.add_argument("--told", type=Path, nargs="+", help="files of what --one printed, in place of asking")
     args = parser.parse_args()
     if args.one:
         one(args.one, args.words)
         return 0
-    found = [o for exporter in EXPORTERS for o in outcomes(exporter, args.words)]
+    if args.told:
+        lines = [line for path in args.told for line in path.read_text(encoding="utf-8").splitlines()]
+        found = list({(o.exporter, o.layer): o for o in (_outcome(line) for line in lines if line[:1] == "{")}.values())
+    else:
+        found = [o for exporter in EXPORTERS for o in outcomes(exporter, args.words)]
     read = sum(o.how in ("exact", "bounded", "order") for o in found)
     print(f"{len(found)} exports, {read} read, {sum(bool(o.fault) for o in found)} wrong")
     if args.page:

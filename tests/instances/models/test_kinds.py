@@ -183,9 +183,9 @@ def test_arrays_that_do_not_fit(given: Any, message: str) -> None:
         hypersplit.load_model(given)
 
 
-def test_input_shape_is_for_torch_alone() -> None:
+def test_input_shape_is_for_models_without_one() -> None:
     """A shape for a model that has its own is refused, not ignored."""
-    with pytest.raises(NetworkError, match="only a PyTorch module"):
+    with pytest.raises(NetworkError, match="others have their own"):
         hypersplit.load_model(PAIRS, input_shape=(1, 2))
 
 
@@ -262,6 +262,33 @@ def test_keras_models() -> None:
     expected = model.predict(x.reshape(5, 6, 6, 1), verbose=0)
     for outputs in both(hypersplit.load_model(model), x):
         np.testing.assert_allclose(outputs, expected, rtol=1e-4, atol=1e-5)
+
+
+@needs_keras
+def test_keras_models_that_do_not_tell_their_shape() -> None:
+    """One of unknown axes and a class of one's own are read with the shape of a call; two outputs are refused."""
+    os.environ.setdefault("KERAS_BACKEND", "torch")
+    import keras
+
+    class Own(keras.Model):  # type: ignore[misc]
+        def __init__(self) -> None:
+            super().__init__()
+            self.dense = keras.layers.Dense(3)
+
+        def call(self, x: Any) -> Any:
+            return self.dense(x)
+
+    layers = keras.layers
+    free = keras.Sequential([keras.Input((None, None, 1)), layers.Conv2D(2, 3), layers.GlobalMaxPooling2D()])
+    for model, shape in ((free, (1, 6, 6, 1)), (Own(), (1, 4))):
+        with pytest.raises(NetworkError, match="input_shape="):
+            hypersplit.load_model(model)
+        x = np.random.default_rng(SEED).normal(size=shape)
+        found = hypersplit.load_model(model, input_shape=shape).network.evaluate(x.reshape(1, -1))
+        np.testing.assert_allclose(found, model.predict(x, verbose=0), rtol=1e-4, atol=1e-5)
+    given = keras.Input((4,))
+    with pytest.raises(NetworkError, match="it has 2 outputs, expected one"):
+        hypersplit.load_model(keras.Model(given, [layers.Dense(2)(given), layers.Dense(2)(given)]))
 
 
 def test_exports_are_held_against_the_model() -> None:
