@@ -25,9 +25,6 @@ from ...instances.curves.names import curve
 from ...instances.network import Array, activate, curved, derivative
 from ...instances.query import Query
 from ...instances.rounding import CURVE_VALUE
-from .back_substitution import Pass
-from .bounds import LinearBoundOptions
-from .prepared_layers import prepared_of
 
 __all__ = ["BEYOND", "LARGEST", "in_range", "largest_number", "outside_domains", "suits_scip"]
 
@@ -68,6 +65,10 @@ def _part(query: Query, k: int, intervals: Ends) -> Ends:
 
 def _intervals(query: Query) -> Ends:
     """Intervals of all pre-activations on the input set, by interval arithmetic alone."""
+    from .back_substitution import Pass  # few queries need it
+    from .bounds import LinearBoundOptions
+    from .prepared_layers import prepared_of
+
     found = Pass(prepared_of(query), root(query), LinearBoundOptions(hidden=False))
     with np.errstate(over="ignore", invalid="ignore"):
         found.walk()
