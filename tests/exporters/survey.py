@@ -27,7 +27,10 @@ from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1])]
 BACKENDS = {"Keras on PyTorch": "torch", "Keras on TensorFlow": "tensorflow"}
-EXPORTERS = ("PyTorch", "PyTorch, traced", *BACKENDS, "tf2onnx", "skl2onnx")
+FRAMEWORKS: dict[str, tuple[str, ...]] = {
+    "PyTorch": ("PyTorch", "PyTorch, traced"), "Keras": (*BACKENDS, "tf2onnx"), "scikit-learn": ("skl2onnx",),
+}  # fmt: skip
+EXPORTERS = [name for names in FRAMEWORKS.values() for name in names]
 
 
 @dataclass(frozen=True)
@@ -77,25 +80,36 @@ def one(exporter: str, words: list[str]) -> None:
 
 HEAD = """# Which exports are read
 
-Small networks around one layer each, exported and then read: *exact* where bounds and splits meet on ReLUs alone,
-*bounded* where curves are enclosed by lines and split by their inputs, *order* where the outputs are a softmax's, which
-a property may compare. Each one that is read is held against the framework itself at random points, and three questions
-about it against the framework's values. `python tests/exporters/survey.py --page docs/exporters.md` writes this page.
+Small networks around one layer each, exported and then read: *exact* where they are ReLUs alone, *bounded* where curves
+are enclosed by lines and split by their inputs, *order* where the outputs are those of a softmax. Each one that is read
+is held against the framework itself at random points, and three questions about it against the framework's values;
+`not exported` is the framework's word, `refused` names the operator that is not read, and an empty cell was not asked.
+`python tests/exporters/survey.py --page docs/exporters.md` writes this page.
 
 """
 REASON = re.compile(r"(?:the operator (\w+(?:\.\w+)*)|\((\w+)\):)")
 
 
 def page(found: list[Outcome]) -> str:
-    """The table in Markdown: a layer a row, an exporter a column."""
-    columns = [name for name in EXPORTERS if any(o.exporter == name for o in found)]
+    """The tables in Markdown, one a framework: a layer a row, an exporter a column."""
+    return HEAD + "\n".join(
+        f"## {framework}\n\n{table}" for framework, names in FRAMEWORKS.items() if (table := _table(found, names))
+    )
+
+
+def _table(found: list[Outcome], exporters: tuple[str, ...]) -> str:
+    """Of the outcomes of these exporters, "" where there are none."""
+    columns = [name for name in exporters if any(o.exporter == name for o in found)]
+    if not columns:
+        return ""
     table: dict[str, dict[str, str]] = {}
     for o in found:
-        table.setdefault(o.layer, {})[o.exporter] = _cell(o)
+        if o.exporter in columns:
+            table.setdefault(o.layer, {})[o.exporter] = _cell(o)
     lines = [f"| layer | {' | '.join(columns)} |", f"|---|{'---|' * len(columns)}"]
-    for layer, cells in sorted(table.items()):
+    for layer, cells in sorted(table.items(), key=lambda row: row[0].lower()):
         lines.append(f"| {layer} | {' | '.join(cells.get(name, '') for name in columns)} |")
-    return HEAD + "\n".join(lines) + "\n"
+    return "\n".join(lines) + "\n"
 
 
 def _cell(o: Outcome) -> str:
