@@ -73,5 +73,6 @@ def test_the_page_has_a_row_a_layer() -> None:
     ]  # fmt: skip
     assert [row for row in page(found).splitlines() if row.startswith(("|", "##"))] == [
         "## PyTorch", "| layer | PyTorch | PyTorch, traced |", "|---|---|---|", "| a | bounded |  |",
-        "| b | refused: `Tan` | not exported |", "## scikit-learn", "| layer | skl2onnx |", "|---|---|", "| b | exact |",
+        "| b | refused: `Tan` | not exported |", "## scikit-learn", "| layer | skl2onnx |", "|---|---|",
+        "| b | exact |",
     ]  # fmt: skip
