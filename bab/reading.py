@@ -14,10 +14,10 @@ from ..instances.collector import paused
 from ..instances.declarations import FLOATS, Declared, Tensor
 from ..instances.errors import InputError, PropertyError, ReplayError
 from ..instances.judges.replay import Content, Replay
-from ..instances.models.kinds import Model, load_model, with_probabilities
+from ..instances.models.kinds import Model, asked_of, load_model
 from ..instances.network import Network, Port
 from ..instances.property import Property, Question
-from ..instances.readout import check_rows, more_than_order
+from ..instances.readout import check_rows
 from .run.options import Options, named
 
 __all__ = ["Asked", "Networks", "Properties", "hold_types", "read"]
@@ -62,8 +62,8 @@ def read(
                 + " ".join(f"--network {name}=FILE" for name in own)
             )
         return _several({own[0]: model}, prop, options.strict_types)
-    if not isinstance(network, Network) and more_than_order(net.readout, prop) is not None:
-        model = with_probabilities(model, named(options.input), named(options.output))
+    if not isinstance(network, Network):
+        model = asked_of(model, prop, named(options.input), named(options.output))
     return Asked(model.network, _fitting(model.network, prop), model.content)
 
 

@@ -15,11 +15,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..errors import NetworkError
 from ..network import Network
+from ..readout import more_than_order
 
 if TYPE_CHECKING:
+    from ..property import Property
     from .exported import Exported
 
-__all__ = ["Model", "load_model", "with_probabilities"]
+__all__ = ["Model", "asked_of", "load_model"]
 
 EXPECTED = (
     "a path, ONNX bytes or ModelProto, a Network, a PyTorch module, a Keras model, a scikit-learn MLP or Pipeline, "
@@ -66,10 +68,16 @@ def load_model(model: Any, input_shape: tuple[int, ...] | None = None) -> Model:
     return _of_framework(model, input_shape)
 
 
-def with_probabilities(model: Model, inputs: Sequence[str] = (), outputs: Sequence[str] = ()) -> Model:
-    """The same model with a last softmax computed, where it was read from an ONNX model; else itself."""
+def asked_of(model: Model, prop: Property, inputs: Sequence[str] = (), outputs: Sequence[str] = ()) -> Model:
+    """The same model with a last softmax computed, where it was read from an ONNX model and a property asks for more
+    than the order of its outputs; else itself.
+
+    inputs, outputs: as the model was read with, see `read_network`.
+    """
     from ..onnx.reader import network_from_bytes, read_network
 
+    if more_than_order(model.network.readout, prop) is None:
+        return model
     if model.content is not None:
         network = network_from_bytes(model.content, "ONNX model", inputs, outputs, probabilities=True)
         return Model(replace(network, source=""), model.content)
