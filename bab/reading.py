@@ -14,7 +14,7 @@ from ..instances.collector import paused
 from ..instances.declarations import FLOATS, Declared, Tensor
 from ..instances.errors import InputError, PropertyError, ReplayError
 from ..instances.judges.replay import Content, Replay
-from ..instances.models.kinds import Model, load_model
+from ..instances.models.kinds import Model, asked_of, load_model
 from ..instances.network import Network, Port
 from ..instances.property import Property, Question
 from ..instances.readout import check_rows
@@ -62,7 +62,9 @@ def read(
                 + " ".join(f"--network {name}=FILE" for name in own)
             )
         return _several({own[0]: model}, prop, options.strict_types)
-    return Asked(net, _fitting(net, prop), model.content)
+    if not isinstance(network, Network):
+        model = asked_of(model, prop, named(options.input), named(options.output))
+    return Asked(model.network, _fitting(model.network, prop), model.content)
 
 
 def hold_types(prop: Property, replay: Replay) -> None:

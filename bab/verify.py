@@ -61,8 +61,8 @@ def verify(
     """Decide whether some input of the property's input sets is sent into its forbidden outputs.
 
     network: path of an ONNX file (or of it with `.gz`), a Network, or whatever else `load_model` reads: ONNX bytes or
-    ModelProto, a PyTorch module (with its `input_shape`), a Keras or scikit-learn model, a list of (weights, biases);
-    or several of these by the names that a VNN-LIB 2 property declares, as {"f": "f.onnx", "g": "g.onnx"};
+    ModelProto, a PyTorch module or Keras model (with its `input_shape`), a scikit-learn model, a list of (weights,
+    biases); or several of these by the names that a VNN-LIB 2 property declares, as {"f": "f.onnx", "g": "g.onnx"};
     property: path of a VNN-LIB file or its text, a Property, or what `Property.robustness` and its like return;
     options: see `Options`; each may also be given by its name, e.g. `timeout=60`. docs/options.md lists them.
 

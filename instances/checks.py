@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from operator import index
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,22 @@ import numpy as np
 from .errors import InputError
 from .sparse import is_sparse, sp
 
-__all__ = ["finite_array", "finite_matrix", "whole_number"]
+__all__ = ["finite_array", "finite_matrix", "plain", "whole_number"]
+
+
+def plain(value: Any) -> Any:
+    """What numpy can read of a framework's tensor, which may keep track of gradients or lie on another device.
+
+    One integer of any kind becomes Python's own.
+    """
+    if hasattr(value, "detach") and hasattr(value, "cpu"):
+        value = value.detach().cpu()
+    if isinstance(value, (bool, int, float)):
+        return value
+    try:
+        return index(value)
+    except (TypeError, ValueError, RuntimeError):
+        return value
 
 
 def finite_array(value: Any, shape: tuple[int | None, ...], name: str, error: type[InputError]) -> Any:

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .checks import finite_array, whole_number
+from .checks import finite_array, plain, whole_number
 from .declarations import Declared
 from .errors import PropertyError
 from .network import Array
@@ -241,6 +241,7 @@ class Property:
         centre = _numbers(x, "robustness: x")
         ends = [_shaped_like(end, centre, f"robustness: {name}") for name, end in (("lower", lower), ("upper", upper))]
         region = InputSet.around(centre.ravel(), epsilon, norm, *ends)
+        label = plain(label)
         whole_number(label, 0, "robustness: label", PropertyError)
 
         def forbidden(outputs: int) -> tuple[Polyhedron, ...]:
@@ -333,7 +334,7 @@ def _numbers(value: Any, name: str) -> Array:
 
 def _array(value: Any, name: str) -> Array:
     try:
-        array = np.asarray(value)
+        array = np.asarray(plain(value))
     except ValueError:  # lists of different lengths
         raise PropertyError(f"{name}: expected numbers, its rows are of different lengths") from None
     if array.dtype.kind not in "fiub" or array.dtype.itemsize > 8:

@@ -15,12 +15,15 @@ from numpy.typing import NDArray
 from .errors import PropertyError
 from .property import Property
 
-__all__ = ["Readout", "check_rows"]
+__all__ = ["Readout", "check_rows", "more_than_order"]
 
 
 @dataclass(frozen=True, eq=False)
 class Readout:
-    """How the file's outputs follow from the network's."""
+    """How the file's outputs follow from the network's.
+
+    For a property that asks more the file is read again with its softmax computed (`bab/reading.py`).
+    """
 
     kinds: tuple[str, ...]  # [outputs] "Softmax", "LogSoftmax", or "" for an output that is the network's own
     vectors: NDArray[np.int64]  # [outputs] outputs of one number are one vector; -1 for the network's own
@@ -39,10 +42,10 @@ class Readout:
         return result
 
 
-def check_rows(readout: Readout | None, prop: Property) -> None:
-    """Raise PropertyError for a property that asks more of a softmax's outputs than their order."""
+def more_than_order(readout: Readout | None, prop: Property) -> int | None:
+    """The first output of a softmax of which a property asks more than the order, None where there is none."""
     if readout is None:
-        return
+        return None
     for row, rhs in _rows(prop):
         used = np.flatnonzero(row[: len(readout.kinds)])
         within = readout.vectors[used]
@@ -50,12 +53,18 @@ def check_rows(readout: Readout | None, prop: Property) -> None:
             continue
         ordered = len(used) == 2 and row[used].sum() == 0.0 and rhs == 0.0 and within[0] == within[1]
         if not ordered or bool(row[len(readout.kinds) :].any()):
-            k = int(used[np.argmax(within >= 0)])
-            raise PropertyError(
-                f"{prop.source or 'property'}: a row over Y_{k}, an output of {readout.kinds[k]}; supported are rows "
-                "that compare two outputs of one vector, Y_i <= Y_j; state the property of the logits, or cut the "
-                f"{readout.kinds[k]} off"
-            )
+            return int(used[np.argmax(within >= 0)])
+    return None
+
+
+def check_rows(readout: Readout | None, prop: Property) -> None:
+    """Raise PropertyError for a property that asks more of a softmax's outputs than their order."""
+    if readout is not None and (k := more_than_order(readout, prop)) is not None:
+        raise PropertyError(
+            f"{prop.source or 'property'}: a row over Y_{k}, an output of {readout.kinds[k]} that was read for its "
+            "order alone; supported are rows that compare two outputs of one vector, Y_i <= Y_j; give the file itself, "
+            "or read it with probabilities=True"
+        )
 
 
 def _rows(prop: Property) -> Iterator[tuple[NDArray[np.float64], float]]:

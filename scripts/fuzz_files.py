@@ -23,11 +23,11 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
@@ -37,55 +37,52 @@ import text_mutations  # noqa: E402
 
 SECONDS, MEGABYTES = 10, 1000
 EVERY = 2000  # files between two lines that tell how far it is
+AT_ONCE = 50  # files that are told of together
 
 
 class Late(BaseException):
     """A file took too long; no Exception, so that nobody takes it for an error of their own."""
 
 
-@contextmanager
-def limited() -> Iterator[None]:
-    """Late is raised after SECONDS of the processor's time: the machine may be busy with something else."""
+class Limit:
+    """Raises Late where a seed takes more than SECONDS of the processor's time: the machine may be busy otherwise.
 
-    def late(number: int, frame: FrameType | None) -> None:
-        raise Late
+    One timer ticks through all seeds, since to set one for each takes longer than most of them do.
+    """
 
-    signal.signal(signal.SIGPROF, late)
-    signal.setitimer(signal.ITIMER_PROF, SECONDS)
-    try:
-        yield
-    finally:
+    def __init__(self) -> None:
+        self.began = time.process_time()
+        signal.signal(signal.SIGPROF, self._tick)
+        signal.setitimer(signal.ITIMER_PROF, 1.0, 1.0)
+
+    def stop(self) -> None:
+        """No more ticks, one of which would end a process that is about to end."""
         signal.setitimer(signal.ITIMER_PROF, 0.0)
+
+    def _tick(self, number: int, frame: FrameType | None) -> None:
+        if time.process_time() - self.began > SECONDS:
+            raise Late
 
 
 def text(seed: int) -> str:
     """What becomes of the text of a seed."""
-    drawn = text_mutations.drawn(seed)
-    with limited():
-        return text_mutations.outcome(*drawn)
+    return text_mutations.outcome(*text_mutations.drawn(seed))
 
 
 def model(seed: int) -> str:
     """What becomes of the model of a seed."""
-    drawn = model_mutations.drawn(seed)
-    with limited():
-        return model_mutations.outcome(*drawn)
+    return model_mutations.outcome(*model_mutations.drawn(seed))
 
 
-def asked(seed: int) -> str:
-    """What the command says of the files of a seed."""
-    with limited():
-        return asked_files.outcome(seed)
+KINDS: dict[str, Callable[[int], str]] = {"texts": text, "models": model, "verify": asked_files.outcome}
 
 
-KINDS: dict[str, Callable[[int], str]] = {"texts": text, "models": model, "verify": asked}
-
-
-def work(kind: str, first: int, end: int, told: Connection) -> None:
-    """Go through seeds, and tell each one before it is begun and what became of it."""
+def work(kind: str, first: int, end: int, told: Connection, begun: Any) -> None:
+    """Go through seeds; `begun` holds the one that is being asked, and what became of them is told AT_ONCE together."""
+    limit, found = Limit(), []
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     for seed in range(first, end):
-        told.send((seed, ""))
-        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        begun.value, limit.began = seed, time.process_time()
         try:
             said = KINDS[kind](seed)
         except Late:
@@ -95,7 +92,12 @@ def work(kind: str, first: int, end: int, told: Connection) -> None:
         after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         if after > MEGABYTES * 1024 > before:
             said = f"WRONG: {after // 1024} MB"
-        told.send((seed, said))
+        before = after
+        found.append(said)
+        if len(found) == AT_ONCE or seed == end - 1 or said.startswith("WRONG"):
+            told.send(found)
+            found = []
+    limit.stop()
 
 
 def outcomes(kind: str, first: int, end: int) -> Iterator[tuple[int, str]]:
@@ -103,23 +105,24 @@ def outcomes(kind: str, first: int, end: int) -> Iterator[tuple[int, str]]:
     context = get_context("spawn")
     while first < end:
         receiver, sender = context.Pipe(duplex=False)
-        process = context.Process(target=work, args=(kind, first, end, sender), daemon=True)
+        begun = context.Value("q", first - 1, lock=False)
+        process = context.Process(target=work, args=(kind, first, end, sender, begun), daemon=True)
         process.start()
         sender.close()
-        begun = None
         try:
             while True:
-                seed, said = receiver.recv()
-                begun = None if said else seed
-                first = seed + 1
-                if said:
-                    yield seed, said
+                for said in receiver.recv():
+                    yield first, said
+                    first += 1
         except EOFError:
             process.join()
-        if begun is not None:
-            yield begun, f"DIED: exit code {process.exitcode}"
-        elif process.exitcode:
+        if process.exitcode and begun.value < first:
             raise RuntimeError(f"the process of {kind} ended with {process.exitcode} before seed {first}")
+        for seed in range(first, begun.value if process.exitcode else first):
+            yield seed, "not told"  # those right before the one that ended it
+        if process.exitcode:
+            yield begun.value, f"DIED: exit code {process.exitcode}"
+            first = begun.value + 1
 
 
 def main() -> int:
@@ -140,7 +143,9 @@ def main() -> int:
         if bad:
             print(f"seed {seed}: {said[:400]}", flush=True)
         if counts.total() % EVERY == 0:
-            print(f"{counts.total()} {args.kind}, {time.monotonic() - began:.0f} s: {dict(counts)}", flush=True)
+            spent = time.monotonic() - began
+            rate = counts.total() / spent
+            print(f"{counts.total()} {args.kind}, {spent:.0f} s, {rate:.0f} a second: {dict(counts)}", flush=True)
     print(f"{args.kind} of seeds {args.seed} to {args.seed + args.count - 1}: {dict(counts)}")
     return int(counts["WRONG"] + counts["DIED"] > 0)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -16,18 +17,24 @@ from hypersplit.instances.network import Layer
 from hypersplit.instances.onnx.reader import network_from_bytes
 
 LARGE = 1e9
+CHANGED = 3  # models that are made of one
 TYPES = (TensorProto.FLOAT, TensorProto.DOUBLE, TensorProto.INT64, TensorProto.INT32, TensorProto.FLOAT16, 99)
 
 
 def drawn(seed: int) -> tuple[bytes, np.random.Generator]:
     """The changed model of a seed, of operator after operator, and the generator that goes on."""
     rng = np.random.default_rng(seed)
+    return mutated(_base(seed // CHANGED), rng), rng
+
+
+@lru_cache(maxsize=1)
+def _base(seed: int) -> ModelProto:
+    """A random graph, or the case of an operator in one of its operator sets."""
+    rng = np.random.default_rng(seed)
     if seed % 7 == 0:
-        base = random_graph(rng)
-    else:
-        case = CASES[seed % len(CASES)]
-        base = build(case, case.opsets[int(rng.integers(len(case.opsets)))], around=bool(rng.random() < 0.5))
-    return mutated(base, rng), rng
+        return random_graph(rng)
+    case = CASES[seed % len(CASES)]
+    return build(case, case.opsets[int(rng.integers(len(case.opsets)))], around=bool(rng.random() < 0.5))
 
 
 def mutated(proto: ModelProto, rng: np.random.Generator) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from fractions import Fraction
+from functools import lru_cache
 
 import numpy as np
 from vnnlib_formulas import blank, in_version_2, member, random_commands, random_text, satisfied
@@ -25,8 +26,19 @@ WORDS = (
 )  # fmt: skip
 
 
+CHANGES = 8  # of one text
+
+
 def drawn(seed: int) -> tuple[str, int, int, np.random.Generator]:
-    """(text, inputs, outputs, the generator that goes on) of a seed."""
+    """(text, inputs, outputs, the generator that goes on) of a seed: one of CHANGES seeds is a text as it is drawn."""
+    text, inputs, outputs = _base(seed // CHANGES)
+    rng = np.random.default_rng((seed, CHANGES))
+    return (damaged(text, rng) if seed % CHANGES else text), inputs, outputs, rng
+
+
+@lru_cache(maxsize=1)
+def _base(seed: int) -> tuple[str, int, int]:
+    """(text, inputs, outputs)."""
     rng = np.random.default_rng(seed)
     inputs, outputs = int(rng.integers(1, 4)), int(rng.integers(1, 3))
     if rng.random() < 0.5:
@@ -35,9 +47,7 @@ def drawn(seed: int) -> tuple[str, int, int, np.random.Generator]:
             text = in_version_2(text)
     else:
         text = random_commands(rng, inputs, outputs, depth=2 if rng.random() < 0.1 else 1)
-    if rng.random() < 0.7:
-        text = damaged(text, rng)
-    return text, inputs, outputs, rng
+    return text, inputs, outputs
 
 
 def damaged(text: str, rng: np.random.Generator) -> str:

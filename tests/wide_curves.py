@@ -34,6 +34,13 @@ def gelu(w: Any, divisor: Any = None) -> Any:
     return w / 2 * (1 + erf(w / (np.sqrt(WIDE(2)) if divisor is None else divisor)))
 
 
+def gelu_tanh(w: Any, linear: Any = None, cubic: Any = None) -> Any:
+    """w (1 + tanh(linear w + cubic w^3)) / 2, of sqrt(2 / pi) (w + 0.044715 w^3) where none are given."""
+    scale = np.sqrt(2 / PI)
+    inner = scale * (w + WIDE("0.044715") * w**3) if linear is None else linear * w + cubic * w**3
+    return w / 2 * (1 + np.tanh(inner))
+
+
 def power(w: Any, n: Any) -> Any:
     """w^n."""
     return np.prod([w] * int(n), axis=0) if n == int(n) and n > 0 else w**n
@@ -48,12 +55,12 @@ PLAIN = {
     "tanh": np.tanh, "arctan": np.arctan, "exp": np.exp, "softsign": lambda w: w / (1 + np.abs(w)),
     "sigmoid": lambda w: WIDE(1) / (WIDE(1) + np.exp(-w)), "softplus": softplus,
     "hardswish": lambda w: w * np.clip(w + 3, 0, 6) / 6, "erf": erf, "silu": lambda w: w / (1 + np.exp(-w)),
-    "gelu_tanh": lambda w: w / 2 * (1 + np.tanh(np.sqrt(2 / PI) * (w + WIDE("0.044715") * w**3))),
     "mish": lambda w: w * np.tanh(softplus(w)), "sin": np.sin, "cos": np.cos, "sqrt": np.sqrt, "log": np.log,
     "reciprocal": lambda w: 1 / w, "floor": np.floor, "round": np.rint,
 }  # fmt: skip
 FAMILIES = {
     "elu": lambda w, alpha: np.where(w > 0, w, alpha * np.expm1(np.minimum(w, 0))), "gelu": gelu, "power": power,
+    "gelu_tanh": gelu_tanh,
     "step": lambda w, at_jump: np.where(w > 0, 1, np.where(w < 0, 0, at_jump)),
     "threshold": lambda w, alpha: np.where(w > alpha, w, 0),
     "shrink": lambda w, limit, bias: np.where(w < -limit, w + bias, np.where(w > limit, w - bias, 0)),

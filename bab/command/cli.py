@@ -18,7 +18,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ...instances.errors import InputError, UnsupportedOperatorError
+from ...instances.errors import InputError, PropertyError, UnsupportedOperatorError
 from ...instances.memory import peak_mb
 from ..run.arguments import Command, given_options, options_from, parser
 from ..run.exit_codes import BAD_INPUT, DONE, INTERNAL, UNDECIDED, VERDICT_CODES
@@ -239,8 +239,8 @@ def _info(args: argparse.Namespace) -> int:
 
         try:
             unstable = unstable_neurons(args.network, args.property, args.input, args.output)
-        except UnsupportedOperatorError:
-            unstable = None  # described without
+        except (PropertyError, UnsupportedOperatorError):
+            unstable = None  # described without; what is wrong with the property itself is told there
     print(describe(args.network, args.property, unstable, args.input, args.output))
     return DONE
 

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 from ...instances.errors import InputError
+from ...instances.models.kinds import Model, asked_of
 from ...instances.onnx.reader import read_network
 from ...instances.vnnlib.reader import read_property
 from ..jobs.digests import digest
@@ -41,8 +42,8 @@ def _desk(question: bytes) -> Desk:
     folder = Path(_here.folder.name)
     (folder / "network.onnx").write_bytes(told.network.tobytes())
     (folder / "property.vnnlib").write_bytes(told.property.tobytes())
-    network = read_network(folder / "network.onnx", *names)
     prop = read_property(folder / "property.vnnlib", strict_types=options["strict_types"])
+    network = asked_of(Model(read_network(folder / "network.onnx", *names)), prop, *names).network
     if (digest(network), digest(prop)) != (told.network_digest, told.property_digest):
         raise InputError("question: network or property are read otherwise here; is it another version?")
     return Desk(network, prop, options)

@@ -8,7 +8,7 @@ from functools import lru_cache
 
 from .curve import Curve
 from .exponentials import EXP, SOFTPLUS, elu
-from .gated import ERF, GELU, GELU_TANH, MISH, SILU, gelu
+from .gated import ERF, GELU, GELU_TANH, MISH, SILU, gelu, gelu_tanh, is_tanh_gate
 from .partial import LOG, RECIPROCAL, SQRT, real_power
 from .polynomials import HARDSWISH, power
 from .sigmoids import ARCTAN, SIGMOID, SOFTSIGN, TANH
@@ -58,6 +58,7 @@ def _power(n: float) -> Curve | None:
 _FAMILIES: dict[str, tuple[int, Callable[..., Curve | None]]] = {
     "elu": (1, lambda alpha: elu(alpha) if alpha > 0.0 else None),
     "gelu": (1, lambda divisor: gelu(divisor) if divisor > 0.0 else None),
+    "gelu_tanh": (2, lambda linear, cubic: gelu_tanh(linear, cubic) if is_tanh_gate(linear, cubic) else None),
     "power": (1, _power),
     "shrink": (2, lambda limit, bias: shrink(limit, bias) if limit >= 0.0 else None),
     "step": (1, lambda at_jump: step(at_jump) if 0.0 <= at_jump <= 1.0 else None),

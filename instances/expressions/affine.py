@@ -88,8 +88,9 @@ class Expression:
 class Builder:
     """Collects the layers of a network while its graph is read. `name`, the node being read, names them."""
 
-    def __init__(self, input_size: int) -> None:
+    def __init__(self, input_size: int, inside: frozenset[str] = frozenset()) -> None:
         self.sizes = [input_size]
+        self.inside = inside  # nodes whose softmax is computed, since more than the outputs read it
         self.layers: list[Layer] = []
         self.name = ""
         self.unmodelled = ""  # see Network; the first node that rounds
@@ -97,6 +98,7 @@ class Builder:
         self.order_only: dict[int, tuple[str, str, Array]] = {}
         self._made: dict[tuple[int, str], tuple[Expression, Expression]] = {}
         self.origins = Origins()
+        self.differences: dict[Any, tuple[Expression, Any, Any]] = {}  # what was compared: (a - b, a, b), by both
 
     def value(self, v: int, shape: tuple[int, ...]) -> Expression:
         """The value x_v itself."""
@@ -208,7 +210,17 @@ class Builder:
         return moved
 
     def add(self, a: Expression, b: Expression) -> Expression:
-        """a + b, of one shape. Where both read an entry, one becomes a layer: no two weights are added."""
+        """a + b, of one shape. Where both read an entry, one becomes a layer: no two weights are added.
+
+        But for multiples of one expression, whose exact factors are, which rounds once and relatively.
+        """
+        if (multiple := self.origins.total(a, b)) is not None:
+            return self.scale(*multiple)
+        result = self._sum(a, b)
+        self.origins.added(result, a, b)
+        return result
+
+    def _sum(self, a: Expression, b: Expression) -> Expression:
         if _overlap(a, b):
             if self.is_value(b) is not None or (self.is_value(a) is None and _total(a) < _total(b)):
                 a, b = b, a

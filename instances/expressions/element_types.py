@@ -23,8 +23,8 @@ from .affine import Expression
 from .node import Constant, Value
 
 __all__ = [
-    "FLOAT", "FLOATS", "INTEGERS", "check_constant", "check_integers", "in_int64", "narrows", "result_type", "rounding",
-    "type_name", "widens",
+    "BOOL", "FLOAT", "FLOATS", "INTEGERS", "check_constant", "check_integers", "in_int64", "narrows", "result_type",
+    "rounding", "type_name", "widens",
 ]  # fmt: skip
 
 BOOL, INT64, FLOAT, UINT8 = 9, 7, 1, 2  # of onnx.TensorProto, as below

@@ -5,12 +5,14 @@ as an affine expression or a layer; what is kept here tells whether two of them 
 
     expression = factor (base + ratio),   ratio 0 or 1
 
+and which are the sum of two others, or of another one and a number.
 Objects stand for themselves: an expression that was changed in any other way has no origin but itself.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -39,6 +41,8 @@ class Origins:
     def __init__(self) -> None:
         self._origins: dict[int, tuple[Expression, Origin]] = {}
         self._layers: dict[int, tuple[Expression, Expression, str]] = {}
+        self._sums: dict[int, tuple[Expression, Expression, Expression]] = {}
+        self._moved: dict[int, tuple[Expression, Expression, float]] = {}
 
     def of(self, expression: Expression) -> Origin:
         """Where it comes from; it is its own origin where nothing is known."""
@@ -49,6 +53,31 @@ class Origins:
         """(pre-activation, kind) of the layer whose value this is, None where it is none."""
         known = self._layers.get(id(value))
         return known[1:] if known else None
+
+    def sum(self, value: Expression) -> tuple[Expression, Expression] | None:
+        """The two expressions whose sum it is, None where none are known."""
+        known = self._sums.get(id(value))
+        return known[1:] if known else None
+
+    def moved(self, value: Expression) -> tuple[Expression, float] | None:
+        """The expression and the number whose sum it is, None where none are known."""
+        known = self._moved.get(id(value))
+        return known[1:] if known else None
+
+    def total(self, a: Expression, b: Expression) -> tuple[Expression, float, int] | None:
+        """(c, factor, roundings) where a + b is factor times c, of which both are exact multiples; None elsewhere."""
+        one, two = self.of(a), self.of(b)
+        if one.base is not two.base or one.ratio or two.ratio or one.roundings or two.roundings:
+            return None
+        factor = one.factor + two.factor  # the float next to the sum, so off by its own rounding at most
+        if not LEAST_PRODUCT <= abs(factor) <= MOST_PRODUCT:
+            return None
+        exact = Fraction(one.factor) + Fraction(two.factor) == Fraction(factor)
+        return one.base, factor, 0 if exact else 1
+
+    def added(self, result: Expression, a: Expression, b: Expression) -> None:
+        """result = a + b."""
+        self._sums[id(result)] = result, a, b
 
     def made(self, value: Expression, pre: Expression, kind: str) -> None:
         """value = kind(pre), a layer."""
@@ -73,7 +102,10 @@ class Origins:
             return
         if not np.any(offset):
             self._origins[id(result)] = result, before
-        elif not before.ratio and not before.roundings and number == before.factor:
+            return
+        if number:
+            self._moved[id(result)] = result, given, number
+        if not before.ratio and not before.roundings and number == before.factor:
             self._origins[id(result)] = result, Origin(before.base, before.factor, 1.0)
 
 

@@ -10,10 +10,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..checks import whole_number
 from ..errors import NetworkError
 from ..network import Array, Network
 
-__all__ = ["Exported", "agreeing", "quiet", "why"]
+__all__ = ["Exported", "agreeing", "given_shape", "quiet", "why"]
 
 POINTS = 4  # random inputs that both are run on
 RELATIVE, ABSOLUTE = 1e-3, 1e-4  # far above float32's rounding in sums of thousands, far below another function
@@ -32,6 +33,8 @@ def agreeing(network: Network, exported: Exported) -> None:
     rng = np.random.default_rng(0)
     for x in rng.standard_normal((POINTS, network.input_size)):
         given, read = exported.run(x), network.evaluate(x)
+        if network.readout:
+            read = network.readout.of(read[None])[0]
         scale = ABSOLUTE * max(1.0, float(np.abs(read).max()))
         if given.shape != read.shape or not np.allclose(given, read, rtol=RELATIVE, atol=scale):
             raise NetworkError(
@@ -39,6 +42,15 @@ def agreeing(network: Network, exported: Exported) -> None:
                 f"(outputs {_shown(read)} in the place of {_shown(given)}); does it branch on its input, or draw at "
                 "random?"
             )
+
+
+def given_shape(given: object) -> tuple[int, ...]:
+    """The shape of one call, batch axis included. Raises NetworkError where it is none."""
+    if not isinstance(given, (tuple, list)):
+        raise NetworkError(f"input_shape {given!r}, expected a tuple, batch axis included")
+    for size in given:
+        whole_number(size, 1, f"input_shape {tuple(given)}", NetworkError)
+    return tuple(int(size) for size in given)
 
 
 def why(error: BaseException) -> str:

@@ -8,17 +8,20 @@ a file would be, so all that is said of files holds.
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..errors import NetworkError
 from ..network import Network
+from ..readout import more_than_order
 
 if TYPE_CHECKING:
+    from ..property import Property
     from .exported import Exported
 
-__all__ = ["Model", "load_model"]
+__all__ = ["Model", "asked_of", "load_model"]
 
 EXPECTED = (
     "a path, ONNX bytes or ModelProto, a Network, a PyTorch module, a Keras model, a scikit-learn MLP or Pipeline, "
@@ -39,15 +42,15 @@ def load_model(model: Any, input_shape: tuple[int, ...] | None = None) -> Model:
     model: path of an ONNX file (or of it with `.gz`), ONNX bytes, ModelProto, Network, PyTorch module, Keras model,
     scikit-learn MLPClassifier, MLPRegressor or Pipeline, list of (weights [out, in], biases [out]) with ReLUs
     between, or a Model; input_shape: of one call, batch axis of 1 included, for a PyTorch module that does not begin
-    with a linear layer.
+    with a linear layer, and a Keras model that does not tell its own.
 
     Raises NetworkError where it is none of these, is not fitted, or cannot be exported; else as `read_network`.
 
     >>> load_model([([[1, -1]], [0]), ([[2]], [1])]).network.evaluate([3.0, 1.0])
     array([5.])
     """
-    if input_shape is not None and _family(model) != "torch":
-        raise NetworkError(f"input_shape {input_shape}: only a PyTorch module needs one, other models have their own")
+    if input_shape is not None and _family(model) not in ("torch", "keras"):
+        raise NetworkError(f"input_shape {input_shape}: of a PyTorch module or Keras model, others have their own")
     if isinstance(model, Model):
         return model
     if isinstance(model, Network):
@@ -65,6 +68,24 @@ def load_model(model: Any, input_shape: tuple[int, ...] | None = None) -> Model:
     return _of_framework(model, input_shape)
 
 
+def asked_of(model: Model, prop: Property, inputs: Sequence[str] = (), outputs: Sequence[str] = ()) -> Model:
+    """The same model with a last softmax computed, where it was read from an ONNX model and a property asks for more
+    than the order of its outputs; else itself.
+
+    inputs, outputs: as the model was read with, see `read_network`.
+    """
+    from ..onnx.reader import network_from_bytes, read_network
+
+    if more_than_order(model.network.readout, prop) is None:
+        return model
+    if model.content is not None:
+        network = network_from_bytes(model.content, "ONNX model", inputs, outputs, probabilities=True)
+        return Model(replace(network, source=""), model.content)
+    if model.network.source:
+        return Model(read_network(model.network.source, inputs, outputs, probabilities=True))
+    return model
+
+
 def _of_framework(model: Any, input_shape: tuple[int, ...] | None) -> Model:
     family, name = _family(model), type(model).__name__
     if family == "onnx":
@@ -80,7 +101,7 @@ def _of_framework(model: Any, input_shape: tuple[int, ...] | None) -> Model:
     if family == "keras":
         from .keras_model import onnx_of_keras
 
-        return _from_export(onnx_of_keras(model), f"keras {name}")
+        return _from_export(onnx_of_keras(model, input_shape), f"keras {name}")
     raise NetworkError(f"a model of type {type(model).__module__}.{name}, expected {EXPECTED}")
 
 

@@ -9,10 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from ..checks import whole_number
 from ..errors import NetworkError
 from ..network import Array
-from .exported import Exported, quiet, why
+from .exported import Exported, given_shape, quiet, why
 
 __all__ = ["onnx_of_module"]
 
@@ -67,11 +66,7 @@ def _shape(module: Any, given: tuple[int, ...] | None) -> tuple[int, ...]:
     torch: Any = import_module("torch")
 
     if given is not None:
-        if not isinstance(given, (tuple, list)):
-            raise NetworkError(f"input_shape {given!r}, expected a tuple, batch axis included")
-        for size in given:
-            whole_number(size, 1, f"input_shape {tuple(given)}", NetworkError)
-        return tuple(int(size) for size in given)
+        return given_shape(given)
     first: Any = next((m for m in module.modules() if any(True for _ in m.parameters(recurse=False))), None)
     if isinstance(first, torch.nn.Linear):
         return 1, first.in_features

@@ -13,20 +13,24 @@ from ..errors import UnsupportedOperatorError
 from ..expressions.affine import Expression
 from ..expressions.node import Constant, Node
 from ..expressions.products import SQUARE
+from .gates import inverse, logarithm
 
 __all__ = ["celu", "curve_layer", "elu", "gelu", "one_power", "selu", "swish"]
 
 KINDS = {
-    "Atan": "arctan", "Cos": "cos", "Erf": "erf", "Exp": "exp", "HardSwish": "hardswish", "Log": "log", "Mish": "mish",
-    "Reciprocal": "reciprocal", "Sin": "sin", "Softplus": "softplus", "Softsign": "softsign", "Sqrt": "sqrt",
+    "Atan": "arctan", "Cos": "cos", "Erf": "erf", "Exp": "exp", "HardSwish": "hardswish", "Mish": "mish",
+    "Sin": "sin", "Softplus": "softplus", "Softsign": "softsign", "Sqrt": "sqrt",
 }  # fmt: skip
+FORMS = {"Log": logarithm, "Reciprocal": inverse}  # of what other nodes made, they may be another curve
 DOUBLE = 11  # of onnx.TensorProto
 BY_NAME = {2.0: SQUARE, 0.5: "sqrt", -1.0: "reciprocal"}
 SELU_ALPHA, SELU_GAMMA = 1.67326319217681884765625, 1.05070102214813232421875  # ONNX' defaults, float32 numbers
 
 
 def curve_layer(node: Node) -> Expression:
-    """The operators of KINDS: a layer."""
+    """The operators of KINDS and FORMS: a layer."""
+    if node.kind in FORMS:
+        return FORMS[node.kind](node.builder, node.expression(0))
     return node.builder.layer(node.expression(0), KINDS[node.kind])
 
 

@@ -97,12 +97,26 @@ def _finite(node: Node, name: str, default: float) -> float:
 
 
 def _difference(node: Node, a: Tensor, b: Tensor) -> Expression:
-    """a - b in their common shape."""
+    """a - b in their common shape, once for each two: so what is compared and what is chosen by it are one number."""
     a, b = node.broadcast(a, b)
-    build = node.builder
-    if isinstance(b, Constant):
-        number, error = node.offset(b)
-        return build.shift(node.affine(a), -number, error)
-    if isinstance(a, Constant):
-        return build.shift(build.scale(b, -1.0), *node.offset(a))
-    return build.subtract(a, b)
+    known, build = node.builder.differences, node.builder
+    key = _identity(a), _identity(b)
+    if key not in known:
+        if key[::-1] in known:
+            made = build.scale(known[key[::-1]][0], -1.0)
+        elif isinstance(b, Constant):
+            number, error = node.offset(b)
+            made = build.shift(node.affine(a), -number, error)
+        elif isinstance(a, Constant):
+            made = build.shift(build.scale(b, -1.0), *node.offset(a))
+        else:
+            made = build.subtract(a, b)
+        known[key] = made, a, b  # holding them keeps their ids their own
+    return known[key][0]
+
+
+def _identity(tensor: Tensor) -> object:
+    """What two tensors have in common that are the same for certain."""
+    if isinstance(tensor, Constant):
+        return tensor.shape, tensor.roundings, tensor.array.dtype.str, tensor.array.tobytes()
+    return id(tensor)

@@ -23,7 +23,7 @@ from ..expressions.element_types import check_constant, result_type, rounding
 from ..expressions.node import Constant, Node, Sequence, Value, Withheld
 from ..files import foreign, read_model_bytes
 from ..network import Network, Port
-from ..operators.softmax import readout_of
+from ..operators.softmax import NotLast, readout_of
 from ..operators.table import run
 from .messages import model_class
 from .missing import check_operators, kind_of
@@ -39,20 +39,28 @@ __all__ = ["network_from_bytes", "read_network"]
 OLDEST_OPSET = 7  # before, Add and others broadcast by attributes
 
 
-def read_network(path: str | os.PathLike[str], inputs: Listed[str] = (), outputs: Listed[str] = ()) -> Network:
+def read_network(
+    path: str | os.PathLike[str], inputs: Listed[str] = (), outputs: Listed[str] = (), *, probabilities: bool = False
+) -> Network:
     """Read an ONNX file, or `path`.gz where only that exists.
 
     The network is the file's real-valued one, up to the roundings that its layers declare.
     inputs, outputs: names of those that count, all where none is named. The outputs must not depend on other inputs.
+    probabilities: a softmax at the end is computed, too, and not read as the logits, whose order is its own.
 
     Raises InputError where there is no such file, NetworkError where it is not a sound model of floats or has no input
     or output of such a name, UnsupportedOperatorError for operators outside OPERATORS.
     """
-    return network_from_bytes(read_model_bytes(Path(path)), str(path), inputs, outputs)
+    return network_from_bytes(read_model_bytes(Path(path)), str(path), inputs, outputs, probabilities=probabilities)
 
 
 def network_from_bytes(
-    data: bytes, source: str = "model", inputs: Listed[str] = (), outputs: Listed[str] = ()
+    data: bytes,
+    source: str = "model",
+    inputs: Listed[str] = (),
+    outputs: Listed[str] = (),
+    *,
+    probabilities: bool = False,
 ) -> Network:
     """The network of an ONNX model in memory; `source` names it in messages. Raises as `read_network`."""
     from google.protobuf.message import DecodeError
@@ -60,7 +68,7 @@ def network_from_bytes(
     try:
         with np.errstate(all="ignore"):  # what is not finite is found, and named, where it is used
             model = without_functions(model_class().FromString(data))
-            return without_twins(_Reader(model, source).network(inputs, outputs))
+            return without_twins(_network(model, source, inputs, outputs, probabilities))
     except NetworkError as error:
         raise type(error)(f"{source}: {_printable(str(error))}") from error
     except (DecodeError, *DAMAGE) as error:
@@ -68,11 +76,21 @@ def network_from_bytes(
         raise NetworkError(f"{source}: not an ONNX model, {what}") from error
 
 
+def _network(model: Any, source: str, inputs: Listed[str], outputs: Listed[str], probabilities: bool) -> Network:
+    """The network of a model; what is found to be no last softmax is computed in a pass of its own."""
+    inside = frozenset(_name(node) for node in model.graph.node if probabilities)
+    while True:
+        try:
+            return _Reader(model, source, inside).network(inputs, outputs)
+        except NotLast as found:
+            inside |= found.nodes
+
+
 class _Reader:
     """One pass over one graph."""
 
-    def __init__(self, model: Any, source: str) -> None:
-        self.graph, self.source = model.graph, source
+    def __init__(self, model: Any, source: str, inside: frozenset[str]) -> None:
+        self.graph, self.source, self.inside = model.graph, source, inside
         self.opset = _opset(model)
         if not self.graph.node:
             raise NetworkError("its graph has no nodes; the file may be empty or truncated")
@@ -104,7 +122,7 @@ class _Reader:
 
     def _take(self, ports: Listed[Port]) -> None:
         """The inputs as parts of x_0."""
-        self.builder = Builder(sum(p.size for p in ports))
+        self.builder = Builder(sum(p.size for p in ports), self.inside)
         whole, start = self.builder.value(0, (self.builder.sizes[0],)), 0
         for port in ports:
             self.tensors[port.name] = self.builder.pick(whole, np.arange(start, start + port.size).reshape(port.shape))
@@ -154,7 +172,7 @@ class _Reader:
 
     def _read(self, proto: Any) -> None:
         """Read one node: its outputs become tensors."""
-        self.builder.name = proto.name or next(iter(proto.output), "")
+        self.builder.name = _name(proto)
         try:
             outputs = self._branch(proto) if proto.op_type == "If" else self._run(proto)
         except NetworkError as error:
@@ -229,6 +247,10 @@ class _Reader:
                 sparse_constant(tensor, self.source) if sparse else constant(tensor, name, self.source)
             )
         return self.tensors.get(name)
+
+
+def _name(proto: Any) -> str:
+    return str(proto.name or next(iter(proto.output), ""))
 
 
 def _opset(model: Any) -> int:

@@ -1,11 +1,13 @@
 """The ONNX nodes that an activation is written as: one operator where there is one, else a few.
 
     silu(z) = z Sigmoid(z),    gelu_s(z) = z (1 + Erf(z / s)) / 2,
+    gelu_tanh_(a,c)(z) = z (1 + Tanh(a (z + c / a z^3))) / 2,
     step_0: Cast(z > 0),    step_1: Cast(z >= 0),    step_(1/2)(z) = (Sign(z) + 1) / 2
 """
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -62,9 +64,9 @@ class _Chain:
         if kind == "silu":
             self.then("Mul", read, self.then("Sigmoid", read))
         elif self.family == "gelu":
-            bent = self.then("Erf", self.then("Div", read, self.number(float(given[0]))))
-            gate = self.then("Add", bent, self.number(1.0))
-            self.then("Mul", self.then("Mul", read, gate), self.number(0.5))
+            self.gated(read, self.then("Erf", self.then("Div", read, self.number(float(given[0])))))
+        elif self.family == "gelu_tanh":
+            self.gated(read, self.then("Tanh", self.cubic(read, *map(float, given))))
         elif self.family == "power":
             self.then("Pow", read, self.number(float(given[0])))
         elif kind in STEPS:
@@ -76,6 +78,21 @@ class _Chain:
             raise ValueError(f"layer {self.k}: ONNX has no operator for {kind}")
         self.made[-1].output[0] = self.output
         return self.made
+
+    def gated(self, read: str, bent: str) -> None:
+        """z (1 + bent) / 2."""
+        gate = self.then("Add", bent, self.number(1.0))
+        self.then("Mul", self.then("Mul", read, gate), self.number(0.5))
+
+    def cubic(self, read: str, linear: float, cubic: float) -> str:
+        """linear z + cubic z^3, factored where that is how the element type holds both numbers."""
+        ratio, cube = float(self.dtype(cubic / linear)), self.then("Pow", read, self.number(3.0))
+        if Fraction(linear) * Fraction(ratio) == Fraction(cubic):
+            inner = self.then("Add", read, self.then("Mul", cube, self.number(ratio)))
+            return self.then("Mul", inner, self.number(linear))
+        if any(float(self.dtype(number)) != number for number in (linear, cubic)):
+            raise ValueError(f"layer {self.k}: float32 does not hold {linear} and {cubic} of its {self.family}")
+        return self.then("Add", self.then("Mul", read, self.number(linear)), self.then("Mul", cube, self.number(cubic)))
 
     def then(self, operator: str, *reads: str, **attributes: Any) -> str:
         """One more node; the name of what it makes."""

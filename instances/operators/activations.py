@@ -16,6 +16,7 @@ from ..errors import NetworkError, UnsupportedOperatorError
 from ..expressions.affine import Expression
 from ..expressions.node import Node
 from ..network import Array
+from ..nonlinear import norms
 
 __all__ = ["absolute", "activation", "clip", "hard_sigmoid", "leaky_relu", "parametric_relu"]
 
@@ -51,8 +52,7 @@ def _leaky(node: Node, slope: Array) -> Expression:
 
 def absolute(node: Node) -> Expression:
     """|z| = 2 relu(z) - z."""
-    z, build = node.expression(0), node.builder
-    return build.subtract(build.scale(build.layer(z, "relu"), 2.0), z)
+    return norms.absolute(node.builder, node.expression(0))
 
 
 def clip(node: Node) -> Expression:

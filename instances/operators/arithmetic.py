@@ -6,7 +6,7 @@ import numpy as np
 
 from ..errors import UnsupportedOperatorError
 from ..expressions.constants import CAST, added, divided, multiplied, negated
-from ..expressions.element_types import FLOATS, type_name, widens
+from ..expressions.element_types import BOOL, FLOATS, type_name, widens
 from ..expressions.node import Constant, Node, Tensor, finite
 from ..nonlinear.curves import one_power
 from ..nonlinear.products import product, quotient
@@ -32,6 +32,8 @@ def cast(node: Node) -> Tensor:
     if isinstance(x, Constant):
         return CAST(node)
     target = node.type(1) if node.kind == "CastLike" else int(node.attributes["to"])
+    if target == node.type(0) == BOOL:
+        return x
     if target not in FLOATS and not widens(node.type(0), target):
         raise UnsupportedOperatorError(
             "a tensor that depends on the network's input becomes other than a float: "

@@ -4,7 +4,7 @@
     LinearRegressor   x coefficients^T + intercepts, [N, C] -> [N, targets]
     LinearClassifier  labels and scores, [N, C] -> [N], [N, classes]: scores as above, of two classes with one row of
                       coefficients (1 - z, z), or (logistic(-z), logistic(z)); the label is the greatest one's
-    Normalizer        x / sum |x| along the last axis, of a softmax's results: what they are
+    Normalizer        x / sum |x|, x / sqrt(sum x^2) along the last axis
 
 Scores may go through a logistic function, or a softmax at the end of the network. Labels jump, and are withheld.
 Their numbers are float32 attributes, and so is what they compute: doubles, which they round, are refused.
@@ -19,7 +19,9 @@ from ..expressions.affine import Expression
 from ..expressions.element_types import FLOAT, type_name
 from ..expressions.node import Constant, Node, Value, Withheld
 from ..network import Array
-from .linear import product
+from ..nonlinear.norms import scaled_to_one
+from .linear import grouped, product
+from .softmax import softened
 
 __all__ = ["linear_classifier", "linear_regressor", "normalizer", "scaler"]
 
@@ -59,7 +61,7 @@ def linear_classifier(node: Node) -> list[Value]:
     if count == 1 and len(names) == 2:
         scores = _of_two(node, scores, behind)
     elif behind == "SOFTMAX":
-        scores = node.builder.ordered(scores, "Softmax", np.repeat(np.arange(scores.shape[0]), count))
+        scores = softened(node.builder, scores, "Softmax", np.repeat(np.arange(scores.shape[0]), count))
     if behind == "LOGISTIC":
         scores = node.builder.layer(scores, "sigmoid")
     return [Withheld(f"the label of {node.builder.name!r} (LinearClassifier), which jumps"), scores]
@@ -78,15 +80,15 @@ def _of_two(node: Node, score: Expression, behind: str) -> Expression:
 
 
 def normalizer(node: Node) -> Expression:
-    """Normalizer of the shares that a softmax gives, which add up to one already."""
+    """Normalizer by the sum of absolute values or of squares; what a last softmax gives is as it is."""
     x, norm = _input(node), node.text("norm", "MAX")
     kind, _, vectors = node.builder.order_only.get(node.builder.is_value(x) or 0, ("", "", np.zeros(0)))
     rows = np.repeat(np.arange(x.shape[0]), x.shape[1]) if len(x.shape) == 2 else None
-    if (norm, kind) != ("L1", "Softmax") or rows is None or not np.array_equal(vectors, rows):
-        raise UnsupportedOperatorError(
-            f"it divides by a norm ({norm}) that depends on the network's input; supported is L1 behind a softmax"
-        )
-    return x
+    if (norm, kind) == ("L1", "Softmax") and rows is not None and np.array_equal(vectors, rows):
+        return x
+    if norm not in ("L1", "L2") or not x.shape:
+        raise UnsupportedOperatorError(f"the norm {norm}; supported are L1 and L2, of one axis or more")
+    return scaled_to_one(node.builder, x, grouped(x.shape, [-1], True)[1], squares=norm == "L2")
 
 
 def _input(node: Node) -> Expression:

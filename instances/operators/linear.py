@@ -17,6 +17,8 @@ from ..expressions.node import Constant, Node, Tensor, finite, moved
 from ..expressions.products import SQUARE, check_count, sums_of_products
 from ..expressions.products import product as entrywise
 from ..network import Array, Matrix
+from ..nonlinear.norms import absolute, group_sums
+from ..nonlinear.shares import log_sum_exp
 from ..rounding import EPS
 from ..sparse import sp
 
@@ -35,6 +37,8 @@ __all__ = [
 ]
 
 MAX_PRODUCTS = 2**27  # nonzeros of one matrix: 1.5 GB
+MEANS = ("GlobalAveragePool", "ReduceMean")
+BEHIND = {"ReduceL2": "sqrt", "ReduceLogSum": "log"}  # curves behind a sum
 BEYOND = -2  # in `windows`: outside even the padding
 Index = NDArray[np.int64]
 
@@ -263,23 +267,26 @@ def average_pool(node: Node) -> Expression:
 def global_average_pool(node: Node) -> Expression:
     """Means over every axis behind the channels."""
     x = node.expression(0)
-    return _reduced(node, x, list(range(2, len(x.shape))), keep=True, mean=True)
+    return _reduced(node, x, list(range(2, len(x.shape))), keep=True)
 
 
 def reduce(node: Node) -> Expression:
-    """ReduceSum, ReduceMean, ReduceL1, the sum of absolute values |z| = 2 relu(z) - z, ReduceSumSquare, ReduceProd."""
-    x, axes, build = node.expression(0), node.integers("axes", 1), node.builder
-    if node.kind == "ReduceL1":
-        x = build.subtract(build.scale(build.layer(x, "relu"), 2.0), x)
-    if node.kind == "ReduceSumSquare":
+    """ReduceSum, ReduceMean, ReduceProd, sums of absolute values and of squares, their roots and their logarithms.
+
+    ReduceL1, ReduceL2, ReduceSumSquare, ReduceLogSum, and ReduceLogSumExp without an exponential.
+    """
+    x, axes, build, kind = node.expression(0), node.integers("axes", 1), node.builder, node.kind
+    nothing = not axes and node.flag("noop_with_empty_axes")
+    axes, keep = axes or list(range(len(x.shape))), node.flag("keepdims", True)
+    if kind == "ReduceLogSumExp":
+        return x if nothing else log_sum_exp(build, x, *grouped(x.shape, axes, keep)[::-1])
+    if kind in ("ReduceL2", "ReduceSumSquare"):
         x = build.layer(x, SQUARE)
-    if not axes:
-        if node.flag("noop_with_empty_axes"):
-            return x
-        axes = list(range(len(x.shape)))
-    if node.kind == "ReduceProd":
-        return _multiplied(node, x, axes, node.flag("keepdims", True))
-    return _reduced(node, x, axes, node.flag("keepdims", True), node.kind == "ReduceMean")
+    if kind == "ReduceL1":
+        x = absolute(build, x)
+    if not nothing:
+        x = _multiplied(node, x, axes, keep) if kind == "ReduceProd" else _reduced(node, x, axes, keep)
+    return build.layer(x, BEHIND[kind]) if kind in BEHIND else x
 
 
 def _multiplied(node: Node, x: Expression, axes: list[int], keep: bool) -> Expression:
@@ -297,12 +304,9 @@ def _multiplied(node: Node, x: Expression, axes: list[int], keep: bool) -> Expre
     return build.pick(x, table[:, 0]).reshaped(shape)
 
 
-def _reduced(node: Node, x: Expression, axes: list[int], keep: bool, mean: bool) -> Expression:
+def _reduced(node: Node, x: Expression, axes: list[int], keep: bool) -> Expression:
     shape, table = grouped(x.shape, axes, keep)
-    count = table.shape[1]
-    data = np.full(x.size, 1.0 / count if mean else 1.0)
-    matrix = sp.csr_array((data, table.reshape(-1), np.arange(0, x.size + 1, count)), shape=(len(table), x.size))
-    return node.builder.apply(matrix, x, shape, roundings=1 if mean else 0)
+    return group_sums(node.builder, x, table, mean=node.kind in MEANS).reshaped(shape)
 
 
 def grouped(shape: tuple[int, ...], axes: list[int], keep: bool) -> tuple[tuple[int, ...], Index]:

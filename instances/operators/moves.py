@@ -133,6 +133,8 @@ def pad(node: Node) -> Tensor:
     for axis, before, after in zip(axes, pads, pads[len(axes) :], strict=False):
         width[axis] = (before, after)
     check_size(math.prod(float(n + max(a, 0) + max(b, 0)) for (a, b), n in zip(width, x.shape, strict=True)))
+    if any(max(0, -a) + max(0, -b) > n for (a, b), n in zip(width, x.shape, strict=True)):
+        raise NetworkError(f"pads {pads} cut more off a tensor of shape {x.shape} than it has")
     kept = tuple(slice(max(0, -a), n - max(0, -b)) for (a, b), n in zip(width, x.shape, strict=True))
     grow = [(max(0, a), max(0, b)) for a, b in width]
     if mode == "constant":

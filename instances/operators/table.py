@@ -33,6 +33,14 @@ from .learned import linear_classifier, linear_regressor, normalizer, scaler
 from .linear import average_pool, batch_normalization, conv, gemm, global_average_pool, matmul, reduce
 from .maxima import extremum, global_max_pool, max_pool, reduce_extremum
 from .moves import concat, cut, expand, flatten, pad, reshape, split, squeeze, tile, transpose, unsqueeze
+from .normalised import (
+    group_normalization,
+    instance_normalization,
+    layer_normalization,
+    local_response,
+    mean_variance,
+    p_normalization,
+)
 from .quantised import dequantize, quantize
 from .resize import depth_to_space, resize, space_to_depth
 from .softmax import softmax
@@ -110,18 +118,24 @@ OPERATORS: dict[str, Operator] = {
     "GlobalMaxPool": global_max_pool,
     "Greater": compare,
     "GreaterOrEqual": compare,
+    "GroupNormalization": group_normalization,
     "HardSigmoid": hard_sigmoid,
     "HardSwish": curve_layer,
     "Identity": identity,
+    "InstanceNormalization": instance_normalization,
+    "LRN": local_response,
+    "LayerNormalization": layer_normalization,
     "LeakyRelu": leaky_relu,
     "Less": compare,
     "LessOrEqual": compare,
     "Log": curve_layer,
     "LogSoftmax": softmax,
+    "LpNormalization": p_normalization,
     "MatMul": matmul,
     "Max": extremum,
     "MaxPool": max_pool,
     "Mean": mean,
+    "MeanVarianceNormalization": mean_variance,
     "Min": extremum,
     "Mish": curve_layer,
     "Mul": multiply,
@@ -131,8 +145,12 @@ OPERATORS: dict[str, Operator] = {
     "PRelu": parametric_relu,
     "Pad": pad,
     "Pow": power,
+    "RMSNormalization": layer_normalization,
     "Reciprocal": curve_layer,
     "ReduceL1": reduce,
+    "ReduceL2": reduce,
+    "ReduceLogSum": reduce,
+    "ReduceLogSumExp": reduce,
     "ReduceMax": reduce_extremum,
     "ReduceMean": reduce,
     "ReduceMin": reduce_extremum,
@@ -147,13 +165,13 @@ OPERATORS: dict[str, Operator] = {
     "Scatter": scatter_elements,
     "ScatterElements": scatter_elements,
     "ScatterND": scatter_nd,
+    "Selu": selu,
     "SequenceAt": sequences.at,
     "SequenceConstruct": sequences.construct,
     "SequenceEmpty": sequences.empty,
     "SequenceErase": sequences.erase,
     "SequenceInsert": sequences.insert,
     "SequenceLength": sequences.length,
-    "Selu": selu,
     "Shrink": shrink,
     "Sigmoid": activation,
     "Sign": sign,
@@ -187,17 +205,14 @@ OPERATORS: dict[str, Operator] = {
 _JUMPS = "it jumps, and no sum of ReLUs does"
 _CURVED = "no relaxation of this function is known here"
 _PRODUCT = "it multiplies numbers that depend on the network's input with each other, again and again"
-_SPREAD = "it divides by a spread that depends on the network's input"
 _STEPS = "trees are steps of the input, and no sum of ReLUs is"
 _LOOPS = "loops are not followed; export the model with its loops written out"
 REFUSED: dict[str, str] = {
     **dict.fromkeys(("ArgMax", "ArgMin", "Hardmax"), _JUMPS),
     "Equal": "what holds at single numbers only is not bounded",
     **dict.fromkeys(("DynamicQuantizeLinear", "MatMulInteger", "QLinearConv", "QuantizeLinear"), _JUMPS),
-    **dict.fromkeys(("ReduceL2", "ReduceLogSum", "ReduceLogSumExp", "Tan"), _CURVED),
-    **dict.fromkeys(("GRU", "LRN", "LSTM", "RNN"), _PRODUCT),
-    **dict.fromkeys(("GroupNormalization", "InstanceNormalization", "LayerNormalization", "LpNormalization"), _SPREAD),
-    **dict.fromkeys(("MeanVarianceNormalization", "RMSNormalization"), _SPREAD),
+    "Tan": _CURVED,
+    **dict.fromkeys(("GRU", "LSTM", "RNN"), _PRODUCT),
     **dict.fromkeys(("Loop", "Scan"), _LOOPS),
     **dict.fromkeys((f"ai.onnx.ml.TreeEnsemble{kind}" for kind in ("", "Classifier", "Regressor")), _STEPS),
 }  # fmt: skip

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-__all__ = ["Case", "Export", "installed"]
+__all__ = ["Case", "Export", "NotExported", "installed"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,11 +22,21 @@ class Export:
 
 @dataclass(frozen=True, eq=False)
 class Case:
-    """A network that people export. `make` may raise whatever the framework raises where it cannot export it."""
+    """A network that people export. `make` raises NotExported where the framework cannot export it."""
 
-    name: str
+    exporter: str  # a column of the page
+    layer: str  # what it is made around, a row of the page
     make: Callable[[], Export]
     refused: str = ""  # part of the line that refuses it; "" where it is to be read
+
+    @property
+    def name(self) -> str:
+        """Of both, as messages have it."""
+        return f"{self.exporter}: {self.layer}"
+
+
+class NotExported(Exception):
+    """The framework has no export of it; why, in a line."""
 
 
 def installed(*names: str) -> bool:

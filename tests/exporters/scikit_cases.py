@@ -18,7 +18,7 @@ def scikit_cases() -> list[Case]:
     """All of them; none where skl2onnx is missing."""
     if not installed("sklearn", "skl2onnx"):
         return []
-    return [Case(f"skl2onnx-{name}", _maker(make), why) for name, make, why in (*_regressors(), *_classifiers())]
+    return [Case("skl2onnx", name, _maker(make), why) for name, make, why in (*_regressors(), *_classifiers())]
 
 
 def _maker(make: Callable[[], Any]) -> Callable[[], Export]:
@@ -67,7 +67,7 @@ def _regressors() -> list[tuple[str, Callable[[], Any], str]]:
         ("robust-scaler", behind(preprocessing.RobustScaler()), ""), ("pca", behind(decomposition.PCA(3)), ""),
         ("two-scalers", behind(preprocessing.StandardScaler(), preprocessing.MinMaxScaler()), ""),
         ("linear", linear_model.LinearRegression, ""), ("ridge", linear_model.Ridge, ""),
-        ("normalizer", behind(preprocessing.Normalizer()), "Normalizer|depend"),
+        ("normalizer", behind(preprocessing.Normalizer()), ""),
         ("polynomial", behind(preprocessing.PolynomialFeatures()), "ArrayFeatureExtractor|depend"),
         ("tree", tree.DecisionTreeRegressor, "TreeEnsemble"),
     ]

@@ -3,135 +3,144 @@
     pip install -r tests/exporters/requirements.txt
     python tests/exporters/survey.py               all of them; ends with 1 where one is read or answered wrongly
     python tests/exporters/survey.py conv softmax  those whose names hold one of these words
+    python tests/exporters/survey.py --page docs/exporters.md    the table of all outcomes as well
+    python tests/exporters/survey.py --one PyTorch > pytorch.jsonl     one column, in an environment of its own;
+    python tests/exporters/survey.py --told *.jsonl --page docs/exporters.md    and the table of such files
 
-Each network that is read is held against its framework at random points, and two small questions about it against the
+Each network that is read is held against its framework at random points, and three small questions about it against the
 framework's values at points of the question's box: the bound that is asked for lies between them in one, beyond them
-in the other. Each that cannot be read is refused in one line that says why.
+in the others. Each that cannot be read is refused in one line that says why.
+
+Keras runs on one backend a process: each column of the table is a process of its own.
 """
 
 from __future__ import annotations
 
+import argparse
+import json
 import os
 import re
+import subprocess
 import sys
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import numpy as np
-
-os.environ.setdefault("KERAS_BACKEND", "torch")
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1])]
-
-from exports import Case, Export  # noqa: E402
-from keras_cases import keras_cases  # noqa: E402
-from oracle import worst_margin  # noqa: E402
-from scikit_cases import scikit_cases  # noqa: E402
-from torch_cases import torch_cases  # noqa: E402
-
-import hypersplit  # noqa: E402
-from hypersplit import NetworkError  # noqa: E402
-from hypersplit.instances.network import Network  # noqa: E402
-from hypersplit.instances.onnx.reader import network_from_bytes  # noqa: E402
-
-__all__ = ["all_cases", "fault_of"]
-
-POINTS, RADIUS = 12, 0.3
-TOLERANCE = 2e-4  # relative to the largest output: float32's rounding in sums of a few hundred terms
-MOST_RELUS, MOST_INPUTS = 12, 4  # of what the oracle is asked
+BACKENDS = {"Keras on PyTorch": "torch", "Keras on TensorFlow": "tensorflow"}
+FRAMEWORKS: dict[str, tuple[str, ...]] = {
+    "PyTorch": ("PyTorch", "PyTorch, traced"), "Keras": (*BACKENDS, "tf2onnx"), "scikit-learn": ("skl2onnx",),
+}  # fmt: skip
+EXPORTERS = [name for names in FRAMEWORKS.values() for name in names]
 
 
-def all_cases() -> list[Case]:
-    """Of every framework that is installed."""
-    return [*torch_cases(), *keras_cases(), *scikit_cases()]
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a case."""
+
+    exporter: str
+    layer: str
+    how: str  # "exact", "bounded", "order", "not exported: " and why, or the line that refuses it
+    fault: str = ""  # what is wrong with it, "" for nothing
 
 
-def fault_of(case: Case) -> str:
-    """What is wrong with how a case is read and answered, "" for nothing."""
-    export = case.make()
-    try:
-        network = network_from_bytes(export.content, case.name, outputs=export.outputs)
-    except NetworkError as error:
-        said = str(error)
-        if "\n" in said or not re.search(case.refused or "$^", said):
-            return f"refused: {said}"
+def outcomes(exporter: str, words: list[str]) -> list[Outcome]:
+    """Of the cases of a column whose names hold one of the words, in a process of its own."""
+    own = {**os.environ, "KERAS_BACKEND": BACKENDS.get(exporter, "tensorflow"), "TF_CPP_MIN_LOG_LEVEL": "3"}
+    command = [sys.executable, __file__, "--one", exporter, *words]
+    with subprocess.Popen(command, env=own, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        found = []
+        for line in process.stdout:
+            if line.startswith("{"):
+                found.append(_outcome(line))
+                if found[-1].fault:
+                    print(f"{exporter}: {found[-1].layer}: {found[-1].fault}", flush=True)
+    if process.returncode:
+        found.append(Outcome(exporter, "", "", f"its process ended with {process.returncode}"))
+        print(found[-1].fault, flush=True)
+    return found
+
+
+def _outcome(line: str) -> Outcome:
+    return Outcome(**json.loads(line))
+
+
+def one(exporter: str, words: list[str]) -> None:
+    """Go through a column in this process, a line of JSON a case."""
+    from answers import outcome
+    from keras_cases import keras_cases, tensorflow_cases
+    from scikit_cases import scikit_cases
+    from torch_cases import torch_cases
+
+    for case in (*torch_cases(), *keras_cases(exporter), *tensorflow_cases(), *scikit_cases()):
+        if case.exporter == exporter and (not words or any(word in case.layer for word in words)):
+            how, fault = outcome(case)
+            print(json.dumps(asdict(Outcome(exporter, case.layer, how, fault))), flush=True)
+
+
+HEAD = """# Which exports are read
+
+Small networks around one layer each, exported and then read: *exact* where they are ReLUs alone, *bounded* where curves
+are enclosed by lines and split by their inputs, *order* where the outputs are those of a softmax. Each one that is read
+is held against the framework itself at random points, and three questions about it against the framework's values;
+`not exported` is the framework's word, `refused` names the operator that is not read, and an empty cell was not asked.
+`python tests/exporters/survey.py --page docs/exporters.md` writes this page.
+
+"""
+REASON = re.compile(r"(?:the operator (\w+(?:\.\w+)*)|\((\w+)\):)")
+
+
+def page(found: list[Outcome]) -> str:
+    """The tables in Markdown, one a framework: a layer a row, an exporter a column."""
+    return HEAD + "\n".join(
+        f"## {framework}\n\n{table}" for framework, names in FRAMEWORKS.items() if (table := _table(found, names))
+    )
+
+
+def _table(found: list[Outcome], exporters: tuple[str, ...]) -> str:
+    """Of the outcomes of these exporters, "" where there are none."""
+    columns = [name for name in exporters if any(o.exporter == name for o in found)]
+    if not columns:
         return ""
-    if case.refused:
-        return f"read, but expected to be refused for {case.refused!r}"
-    return _reading(export, network) or ("" if network.readout else _answers(export, network))
+    table: dict[str, dict[str, str]] = {}
+    for o in found:
+        if o.exporter in columns:
+            table.setdefault(o.layer, {})[o.exporter] = _cell(o)
+    lines = [f"| layer | {' | '.join(columns)} |", f"|---|{'---|' * len(columns)}"]
+    for layer, cells in sorted(table.items(), key=lambda row: row[0].lower()):
+        lines.append(f"| {layer} | {' | '.join(cells.get(name, '') for name in columns)} |")
+    return "\n".join(lines) + "\n"
 
 
-def _reading(export: Export, network: Network) -> str:
-    """Whether the network computes what the framework does; of a softmax at the end, its softmax."""
-    rng = np.random.default_rng(0)
-    for x in rng.normal(size=(POINTS, network.input_size)):
-        given, read = export.run(x), network.evaluate(x)
-        if network.readout:
-            read = _softmax(read)
-            given = np.exp(given) if "LogSoftmax" in network.operators else given
-        if given.shape != read.shape or np.abs(given - read).max() > TOLERANCE * max(1.0, np.abs(read).max()):
-            return f"reads {read[:4]} where the framework has {given[:4]}"
-    return ""
+def _cell(o: Outcome) -> str:
+    if not o.how.startswith("refused"):
+        return o.how.partition(":")[0]
+    operator = REASON.search(o.how)
+    return f"refused: `{operator[1] or operator[2]}`" if operator else "refused"
 
 
-def _softmax(values: np.ndarray) -> np.ndarray:
-    shares = np.exp(values - values.max())
-    return shares / shares.sum()
-
-
-def _answers(export: Export, network: Network) -> str:
-    rng = np.random.default_rng(1)
-    centre = np.float32(rng.normal(size=network.input_size))
-    box = np.float64(centre) - RADIUS, np.float64(centre) + RADIUS
-    values = np.array([export.run(x)[0] for x in rng.uniform(*box, (40, network.input_size))])
-    low, high = values.min(), values.max()
-    room = 0.1 + high - low
-    for bound in (0.5 * (low + high), high + 0.1 * room, high + 10 * room):
-        upper = np.full(network.output_size, np.inf)
-        lower = np.where(np.arange(network.output_size) == 0, bound, -np.inf)
-        question = hypersplit.Property.reach(lower, upper, box)
-        model = hypersplit.load_model(export.content) if not export.outputs else network
-        result = hypersplit.verify(model, question, timeout=20.0, nodes=200)
-        if result.verdict == "unsat" and high >= bound + TOLERANCE * max(1.0, abs(high)):
-            return f"unsat, but an input reaches {high} >= {bound}"
-        if result.verdict == "sat" and result.counterexample is not None:
-            reached = export.run(np.float64(result.counterexample).ravel())[0]
-            if reached < bound - TOLERANCE * max(1.0, abs(bound)):
-                return f"sat, but the framework has {reached} < {bound} there"
-        if result.verdict == "unknown" and bound < high:
-            return f"unknown ({result.reason}), but an input reaches {high} >= {bound}"
-        if wrong := _against_oracle(network, question, result.verdict):
-            return wrong
-    return ""
-
-
-def _against_oracle(network: Network, question: hypersplit.Question, verdict: str) -> str:
-    relus = sum(layer.size for layer in network.layers if layer.kind == "relu")
-    if not network.piecewise_linear or relus > MOST_RELUS or network.input_size > MOST_INPUTS:
-        return ""
-    found = worst_margin(network, question.about(network.input_size, network.output_size).cases[0])
-    worst = found[0] if found else 1
-    if abs(worst) > TOLERANCE and verdict in ("sat", "unsat") and (verdict == "sat") != (worst <= 0):
-        return f"{verdict}, but the exact worst margin is {float(worst)}"
-    return ""
-
-
-def main(words: list[str]) -> int:
-    """Survey all cases whose names hold one of the words; returns the exit code."""
-    read = refused = 0
-    faults = []
-    for case in all_cases():
-        if words and not any(word in case.name for word in words):
-            continue
-        try:
-            fault = fault_of(case)
-        except Exception as error:
-            fault = f"{type(error).__name__}: {(str(error).strip() or '?').splitlines()[0]}"
-        read, refused = read + (not case.refused), refused + bool(case.refused)
-        if fault:
-            faults.append(case.name)
-            print(f"{case.name}: {fault}", flush=True)
-    print(f"{read} networks to be read and {refused} to be refused; {len(faults)} faults")
-    return bool(faults)
+def main() -> int:
+    """Print what is wrong; 1 if anything is."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("words", nargs="*", help="parts of layers' names")
+    parser.add_argument("--one", choices=EXPORTERS, help="this column alone, in this process, as lines of JSON")
+    parser.add_argument("--page", type=Path, help="write the table to this file")
+    parser.add_argument("--told", type=Path, nargs="+", help="files of what --one printed, in place of asking")
+    args = parser.parse_args()
+    if args.one:
+        one(args.one, args.words)
+        return 0
+    if args.told:
+        lines = [line for path in args.told for line in path.read_text(encoding="utf-8").splitlines()]
+        found = list({(o.exporter, o.layer): o for o in (_outcome(line) for line in lines if line[:1] == "{")}.values())
+    else:
+        found = [o for exporter in EXPORTERS for o in outcomes(exporter, args.words)]
+    read = sum(o.how in ("exact", "bounded", "order") for o in found)
+    print(f"{len(found)} exports, {read} read, {sum(bool(o.fault) for o in found)} wrong")
+    if args.page:
+        args.page.write_text(page(found), encoding="utf-8")
+    return int(any(o.fault for o in found))
 
 
 if __name__ == "__main__":
-    raise SystemExit(main(sys.argv[1:]))
+    sys.exit(main())

@@ -7,29 +7,26 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from exports import Case, Export, installed
+from exports import Case, Export, NotExported, installed
 
-from hypersplit.instances.models.exported import quiet
+from hypersplit.instances.models.exported import quiet, why
 
 __all__ = ["torch_cases"]
 
 Row = tuple[str, Callable[[], Any], tuple[int, ...], str]  # name, module, shape of an input, why it is refused
 IMAGE, VECTOR = (1, 2, 6, 6), (1, 4)
-PRODUCT, CURVED, SPREAD, JUMPS = "depend", "no relaxation|depend", "spread", "jumps|constants alone"
-NOT_EXPORTED = ("torch-dynamo-rrelu", "torch-traced-channel-shuffle")  # by that exporter itself
+DYNAMO, TRACED = "PyTorch", "PyTorch, traced"
 
 
 def torch_cases() -> list[Case]:
     """All of them, twice; none where PyTorch is missing."""
     if not installed("torch", "onnxscript"):
         return []
-    rows = [*_activations(), *_images(), *_chains(), *_forms()]
-    cases = [
-        Case(f"torch-{'dynamo' if dynamo else 'traced'}-{name}", _maker(module, shape, dynamo), _by(refused, dynamo))
-        for name, module, shape, refused in rows
-        for dynamo in (True, False)
+    return [
+        Case(exporter, layer, _maker(module, shape, exporter == DYNAMO), _by(refused, exporter == DYNAMO))
+        for layer, module, shape, refused in [*_activations(), *_images(), *_chains(), *_forms()]
+        for exporter in (DYNAMO, TRACED)
     ]
-    return [case for case in cases if case.name not in NOT_EXPORTED]
 
 
 def _by(refused: str, dynamo: bool) -> str:
@@ -43,6 +40,7 @@ def _maker(make: Callable[[], Any], shape: tuple[int, ...], dynamo: bool) -> Cal
         import torch
 
         torch.manual_seed(7)
+        torch.backends.mha.set_fastpath_enabled(False)  # attention as one node of PyTorch's own has no export
         module = make()
         _settle(module)
         module = module.eval().requires_grad_(False)
@@ -52,13 +50,16 @@ def _maker(make: Callable[[], Any], shape: tuple[int, ...], dynamo: bool) -> Cal
         def run(x: np.ndarray) -> np.ndarray:
             return module(torch.as_tensor(x.reshape(shape), dtype=example.dtype)).numpy().astype(np.float64).ravel()
 
-        with quiet():
-            if dynamo:
-                program = torch.onnx.export(module, (example,), verbose=False, dynamo=True)
-                return Export(program.model_proto.SerializeToString(), run)
-            file = io.BytesIO()
-            torch.onnx.export(module, (example,), file, dynamo=False)
-            return Export(file.getvalue(), run)
+        try:
+            with quiet():
+                if dynamo:
+                    program = torch.onnx.export(module, (example,), verbose=False, dynamo=True)
+                    return Export(program.model_proto.SerializeToString(), run)
+                file = io.BytesIO()
+                torch.onnx.export(module, (example,), file, dynamo=False)
+                return Export(file.getvalue(), run)
+        except Exception as error:  # of any of the exporter's own kinds
+            raise NotExported(why(error)) from error
 
     return export
 
@@ -74,27 +75,29 @@ def _settle(module: Any) -> None:
 
 
 def _activations() -> list[Row]:
+    import torch
     from torch import nn
 
-    read = {
-        "relu": nn.ReLU, "leaky-relu": nn.LeakyReLU, "prelu": lambda: nn.PReLU(8), "relu6": nn.ReLU6,
-        "hardtanh": nn.Hardtanh, "hardsigmoid": nn.Hardsigmoid, "rrelu": nn.RReLU, "tanh": nn.Tanh,
-        "sigmoid": nn.Sigmoid, "elu": nn.ELU, "selu": nn.SELU, "celu": nn.CELU, "silu": nn.SiLU,
-        "hardswish": nn.Hardswish,
-        "tanhshrink": nn.Tanhshrink, "identity": nn.Identity, "dropout": nn.Dropout,
-        "batchnorm1d": lambda: nn.BatchNorm1d(8),
+    layers = {
+        "ReLU": nn.ReLU, "LeakyReLU": nn.LeakyReLU, "PReLU": lambda: nn.PReLU(8), "ReLU6": nn.ReLU6,
+        "Hardtanh": nn.Hardtanh, "Hardsigmoid": nn.Hardsigmoid, "RReLU": nn.RReLU, "Tanh": nn.Tanh,
+        "Sigmoid": nn.Sigmoid, "ELU": nn.ELU, "SELU": nn.SELU, "CELU": lambda: nn.CELU(0.7), "SiLU": nn.SiLU,
+        "Hardswish": nn.Hardswish, "Tanhshrink": nn.Tanhshrink, "Identity": nn.Identity, "Dropout": nn.Dropout,
+        "BatchNorm1d": lambda: nn.BatchNorm1d(8), "Threshold": lambda: nn.Threshold(0.0, 0.0),
+        "Softshrink": nn.Softshrink, "Hardshrink": nn.Hardshrink, "GELU": nn.GELU,
+        "GELU by tanh": lambda: nn.GELU("tanh"), "Softplus": nn.Softplus, "Softsign": nn.Softsign,
+        "LogSigmoid": nn.LogSigmoid, "Mish": nn.Mish, "GLU": nn.GLU, "LayerNorm": lambda: nn.LayerNorm(8),
+        "RMSNorm": lambda: nn.RMSNorm(8), "Softmax inside": lambda: nn.Softmax(1), "Softmin": lambda: nn.Softmin(1),
+        "LogSoftmax inside": lambda: nn.LogSoftmax(1),
     }  # fmt: skip
-    refused = {
-        "threshold": (lambda: nn.Threshold(0.0, 0.0), f"dynamo: {JUMPS}"), "softshrink": (nn.Softshrink, ""),
-        "hardshrink": (nn.Hardshrink, ""), "gelu": (nn.GELU, CURVED), "softplus": (nn.Softplus, f"dynamo: {JUMPS}"),
-        "softsign": (nn.Softsign, CURVED), "logsigmoid": (nn.LogSigmoid, CURVED),
-        "mish": (nn.Mish, f"dynamo: {CURVED}"),
-        "layernorm": (lambda: nn.LayerNorm(8), SPREAD), "softmax-inside": (lambda: nn.Softmax(1), "last operator"),
-    }  # fmt: skip
-    rows = [*((n, m, "") for n, m in read.items()), *((n, m, why or JUMPS) for n, (m, why) in refused.items())]
+    rows = [(name, middle, "") for name, middle in layers.items()]
 
     def around(middle: Callable[[], Any]) -> Callable[[], Any]:
-        return lambda: nn.Sequential(nn.Linear(4, 8), middle(), nn.Linear(8, 3))
+        def make() -> Any:
+            body = nn.Sequential(nn.Linear(4, 8), middle())
+            return nn.Sequential(*body, nn.Linear(body.eval()(torch.zeros(VECTOR)).shape[1], 3))
+
+        return make
 
     return [(name, around(middle), VECTOR, why) for name, middle, why in rows]
 
@@ -103,37 +106,33 @@ def _images() -> list[Row]:
     from torch import nn
 
     layers: dict[str, Callable[[], Any]] = {
-        "conv-strided": lambda: nn.Conv2d(2, 3, 3, stride=2, padding=1),
-        "conv-dilated": lambda: nn.Conv2d(2, 3, 2, dilation=2),
-        "conv-same": lambda: nn.Conv2d(2, 3, 3, padding="same", bias=False),
-        "conv-depthwise": lambda: nn.Conv2d(2, 4, 3, groups=2),
-        "conv-circular": lambda: nn.Conv2d(2, 2, 3, padding=1, padding_mode="circular"),
-        "conv-reflect": lambda: nn.Conv2d(2, 2, 3, padding=1, padding_mode="reflect"),
-        "conv-replicate": lambda: nn.Conv2d(2, 2, 3, padding=1, padding_mode="replicate"),
-        "conv-transposed": lambda: nn.ConvTranspose2d(2, 2, 3, stride=2, padding=1, output_padding=1),
-        "maxpool": lambda: nn.MaxPool2d(2), "maxpool-ceil": lambda: nn.MaxPool2d(3, 2, ceil_mode=True),
-        "avgpool": lambda: nn.AvgPool2d(2),
-        "avgpool-without-pad": lambda: nn.AvgPool2d(3, 2, padding=1, count_include_pad=False),
-        "avgpool-ceil": lambda: nn.AvgPool2d(3, 2, padding=1, ceil_mode=True),
-        "adaptive-avgpool": lambda: nn.AdaptiveAvgPool2d(1), "adaptive-maxpool": lambda: nn.AdaptiveMaxPool2d(1),
-        "adaptive-avgpool-3": lambda: nn.AdaptiveAvgPool2d(3), "batchnorm2d": lambda: nn.BatchNorm2d(2),
-        "upsample-nearest": lambda: nn.Upsample(scale_factor=2), "pixel-unshuffle": lambda: nn.PixelUnshuffle(2),
-        "upsample-bilinear": lambda: nn.Upsample(scale_factor=2, mode="bilinear"),
-        "upsample-bicubic": lambda: nn.Upsample(size=(4, 5), mode="bicubic"),
-        "upsample-corners": lambda: nn.Upsample(size=(9, 7), mode="bilinear", align_corners=True),
-        "pixel-shuffle": lambda: nn.Sequential(nn.Conv2d(2, 4, 1), nn.PixelShuffle(2)),
-        "zero-pad": lambda: nn.ZeroPad2d((1, 0, 2, 1)), "constant-pad": lambda: nn.ConstantPad2d(1, 0.25),
-        "reflection-pad": lambda: nn.ReflectionPad2d(1), "channel-shuffle": lambda: nn.ChannelShuffle(2),
-        "unfold": lambda: nn.Unfold(2), "dropout2d": lambda: nn.Dropout2d(),
-        "unflatten": lambda: nn.Sequential(nn.Flatten(), nn.Unflatten(1, (3, 24))),
+        "Conv2d, strided": lambda: nn.Conv2d(2, 3, 3, stride=2, padding=1),
+        "Conv2d, dilated": lambda: nn.Conv2d(2, 3, 2, dilation=2),
+        "Conv2d, same size": lambda: nn.Conv2d(2, 3, 3, padding="same", bias=False),
+        "Conv2d, depthwise": lambda: nn.Conv2d(2, 4, 3, groups=2),
+        "Conv2d, circular padding": lambda: nn.Conv2d(2, 2, 3, padding=1, padding_mode="circular"),
+        "Conv2d, reflected padding": lambda: nn.Conv2d(2, 2, 3, padding=1, padding_mode="reflect"),
+        "Conv2d, replicated padding": lambda: nn.Conv2d(2, 2, 3, padding=1, padding_mode="replicate"),
+        "ConvTranspose2d": lambda: nn.ConvTranspose2d(2, 2, 3, stride=2, padding=1, output_padding=1),
+        "MaxPool2d": lambda: nn.MaxPool2d(2), "MaxPool2d, ceil mode": lambda: nn.MaxPool2d(3, 2, ceil_mode=True),
+        "AvgPool2d": lambda: nn.AvgPool2d(2),
+        "AvgPool2d, padding not counted": lambda: nn.AvgPool2d(3, 2, padding=1, count_include_pad=False),
+        "AvgPool2d, ceil mode": lambda: nn.AvgPool2d(3, 2, padding=1, ceil_mode=True),
+        "AdaptiveAvgPool2d": lambda: nn.AdaptiveAvgPool2d(1), "AdaptiveMaxPool2d": lambda: nn.AdaptiveMaxPool2d(1),
+        "AdaptiveAvgPool2d, several": lambda: nn.AdaptiveAvgPool2d(3), "BatchNorm2d": lambda: nn.BatchNorm2d(2),
+        "Upsample, nearest": lambda: nn.Upsample(scale_factor=2), "PixelUnshuffle": lambda: nn.PixelUnshuffle(2),
+        "Upsample, bilinear": lambda: nn.Upsample(scale_factor=2, mode="bilinear"),
+        "Upsample, bicubic": lambda: nn.Upsample(size=(4, 5), mode="bicubic"),
+        "Upsample, aligned corners": lambda: nn.Upsample(size=(9, 7), mode="bilinear", align_corners=True),
+        "PixelShuffle": lambda: nn.Sequential(nn.Conv2d(2, 4, 1), nn.PixelShuffle(2)),
+        "ZeroPad2d": lambda: nn.ZeroPad2d((1, 0, 2, 1)), "ConstantPad2d": lambda: nn.ConstantPad2d(1, 0.25),
+        "ReflectionPad2d": lambda: nn.ReflectionPad2d(1), "ChannelShuffle": lambda: nn.ChannelShuffle(2),
+        "Unfold": lambda: nn.Unfold(2), "Dropout2d": lambda: nn.Dropout2d(),
+        "InstanceNorm2d": lambda: nn.InstanceNorm2d(2), "GroupNorm": lambda: nn.GroupNorm(1, 2),
+        "LPPool2d": lambda: nn.LPPool2d(2, 2), "LocalResponseNorm": lambda: nn.LocalResponseNorm(2),
+        "Unflatten": lambda: nn.Sequential(nn.Flatten(), nn.Unflatten(1, (3, 24))),
     }  # fmt: skip
-    refused = {
-        "instance-norm": (lambda: nn.InstanceNorm2d(2), "depend|spread"),
-        "group-norm": (lambda: nn.GroupNorm(1, 2), "depend|spread"),
-        "lp-pool": (lambda: nn.LPPool2d(2, 2), "power|Pow|piecewise linear|constants alone"),
-        "local-response": (lambda: nn.LocalResponseNorm(2), "depend|LRN|power|piecewise linear"),
-    }
-    rows = [*((n, m, "") for n, m in layers.items()), *((n, m, why) for n, (m, why) in refused.items())]
+    rows = [(name, middle, "") for name, middle in layers.items()]
 
     def around(middle: Callable[[], Any]) -> Callable[[], Any]:
         def make() -> Any:
@@ -157,24 +156,25 @@ def _chains() -> list[Row]:
         return lambda: _First(kind(3, 4, batch_first=True))
 
     return [
-        ("conv1d", lambda: nn.Sequential(nn.Conv1d(2, 3, 3, padding=1), nn.ReLU(), nn.MaxPool1d(2), nn.Flatten(),
+        ("Conv1d", lambda: nn.Sequential(nn.Conv1d(2, 3, 3, padding=1), nn.ReLU(), nn.MaxPool1d(2), nn.Flatten(),
                                          nn.Linear(12, 2)), (1, 2, 8), ""),
-        ("conv3d", lambda: nn.Sequential(nn.Conv3d(1, 2, 2), nn.ReLU(), nn.AvgPool3d(2), nn.Flatten(),
+        ("Conv3d", lambda: nn.Sequential(nn.Conv3d(1, 2, 2), nn.ReLU(), nn.AvgPool3d(2), nn.Flatten(),
                                          nn.Linear(2, 2)), (1, 1, 3, 3, 3), ""),
-        ("conv-transposed-1d", lambda: nn.Sequential(nn.ConvTranspose1d(2, 3, 3, stride=2), nn.ReLU(), nn.Flatten(),
+        ("ConvTranspose1d", lambda: nn.Sequential(nn.ConvTranspose1d(2, 3, 3, stride=2), nn.ReLU(), nn.Flatten(),
                                                      nn.Linear(27, 2)), (1, 2, 4), ""),
-        ("double", lambda: nn.Sequential(nn.Linear(4, 6), nn.ReLU(), nn.Linear(6, 2)).double(), VECTOR, ""),
-        ("softmax-last", lambda: nn.Sequential(nn.Linear(4, 6), nn.ReLU(), nn.Linear(6, 3), nn.Softmax(-1)), VECTOR,
-         ""),
-        ("logsoftmax-last", lambda: nn.Sequential(nn.Linear(4, 6), nn.ReLU(), nn.Linear(6, 3), nn.LogSoftmax(-1)),
+        ("double precision", lambda: nn.Sequential(nn.Linear(4, 6), nn.ReLU(), nn.Linear(6, 2)).double(), VECTOR, ""),
+        ("Softmax at the end", lambda: nn.Sequential(nn.Linear(4, 6), nn.ReLU(), nn.Linear(6, 3), nn.Softmax(-1)),
          VECTOR, ""),
-        ("sequence-mlp", lambda: nn.Sequential(nn.Linear(3, 5), nn.ReLU(), nn.Flatten(), nn.Linear(10, 2)), (1, 2, 3),
-         ""),
-        ("rnn", recurrent(nn.RNN), (1, 2, 3), "traced: RNN"),
-        ("lstm", recurrent(nn.LSTM), (1, 2, 3), "LSTM|Sigmoid|depend"),
-        ("gru", recurrent(nn.GRU), (1, 2, 3), "GRU|depend"),
-        ("transformer", lambda: nn.TransformerEncoderLayer(4, 2, 6, batch_first=True), (1, 3, 4), "depend|spread"),
-        ("bilinear", lambda: _Form(lambda x: nn.functional.bilinear(x, x, _ramp(2, 4, 4))), VECTOR, PRODUCT),
+        ("LogSoftmax at the end", lambda: nn.Sequential(nn.Linear(4, 6), nn.ReLU(), nn.Linear(6, 3), nn.LogSoftmax(-1)),
+         VECTOR, ""),
+        ("Linear on a sequence", lambda: nn.Sequential(nn.Linear(3, 5), nn.ReLU(), nn.Flatten(), nn.Linear(10, 2)),
+         (1, 2, 3), ""),
+        ("RNN", recurrent(nn.RNN), (1, 2, 3), "traced: RNN"),
+        ("LSTM", recurrent(nn.LSTM), (1, 2, 3), "LSTM"), ("GRU", recurrent(nn.GRU), (1, 2, 3), "GRU"),
+        ("TransformerEncoderLayer", lambda: nn.TransformerEncoderLayer(4, 2, 6, batch_first=True), (1, 3, 4), ""),
+        ("MultiheadAttention", lambda: _Form(_attention(), sequence=True), (1, 3, 4), ""),
+        ("Bilinear", lambda: _Form(lambda x: nn.functional.bilinear(x, x, _ramp(2, 4, 4))), VECTOR, ""),
+        ("embedding of constants", lambda: _Embedded(), VECTOR, ""),
     ]  # fmt: skip
 
 
@@ -203,15 +203,55 @@ def _forms() -> list[Row]:
         "masked": lambda x: x.masked_fill(_ramp(1, 4) > 0, 0.5).abs(), "power-1": lambda x: f.relu(x).pow(1.0),
         "split-sizes": lambda x: torch.cat([p.abs() for p in x.split([1, 3], 1)][::-1], 1), "neg": lambda x: -x.abs(),
     }  # fmt: skip
+    more: dict[str, Callable[[Any], Any]] = {
+        "normalize": lambda x: f.normalize(x), "where": lambda x: torch.where(x > 0, x, x + 1),
+        "where-relu": lambda x: torch.where(x > 0, x, 0.1 * x), "mask": lambda x: x * (x > 0), "sin": torch.sin,
+        "where-larger": lambda x: torch.where(x > x.flip(1), x, x.flip(1)), "sign": torch.sign, "round": torch.round,
+        "norm": lambda x: x.norm(dim=1), "sqrt": lambda x: (x * x + 1).sqrt(), "log": lambda x: (x * x + 1).log(),
+        "quotient": lambda x: x / (1 + x.abs()), "logsumexp": lambda x: x.logsumexp(1), "cube": lambda x: x**3,
+        "softmax-gate": lambda x: x * x.softmax(1), "attention": lambda x: _attended(x.reshape(1, 1, 2, 2)).flatten(1),
+        "standardised": lambda x: (x - x.mean(1, keepdim=True)) / (x.var(1, keepdim=True) + 1e-3).sqrt(),
+        "erf": torch.erf, "sigmoid-product": lambda x: x.sigmoid() * x.tanh(), "reciprocal": lambda x: 1 / (x * x + 1),
+        "prod": lambda x: x.prod(1), "atan": torch.atan, "cos": torch.cos, "floor": torch.floor,
+        "silu by hand": lambda x: x / (1 + torch.exp(-x)), "stacked-max": lambda x: torch.stack([x, 2 * x]).amax(0),
+        "gelu by hand": lambda x: 0.5 * x * (1 + torch.tanh(0.7978845608 * (x + 0.044715 * x**3))),
+        "fast gelu by hand": lambda x: 0.5 * x * (1.0 + torch.tanh(x * 0.7978845608 * (1.0 + 0.044715 * x * x))),
+    }  # fmt: skip
     refused = {
         "argmax": (lambda x: x.argmax(1), "jumps|integer|becomes"), "sort": (lambda x: x.sort(1).values, "TopK"),
-        "normalize": (lambda x: f.normalize(x), "depend|ReduceL2"), "where": (lambda x: torch.where(x > 0, x, x + 1),
-                                                                             "jumps"),
-        "where-relu": (lambda x: torch.where(x > 0, x, 0.1 * x), JUMPS), "mask": (lambda x: x * (x > 0), JUMPS),
-        "sign": (lambda x: x.sign(), JUMPS), "round": (lambda x: x.round(), JUMPS), "sin": (torch.sin, CURVED),
+        "tan": (torch.tan, "Tan"), "equal": (lambda x: (x == 0) * 1.0, "Equal"),
     }  # fmt: skip
+    forms |= more
     rows = [*((n, form, "") for n, form in forms.items()), *((n, form, why) for n, (form, why) in refused.items())]
-    return [(f"form-{name}", lambda form=form: _Form(form), VECTOR, why) for name, form, why in rows]
+    return [(f"forward: {name}", lambda form=form: _Form(form), VECTOR, why) for name, form, why in rows]
+
+
+def _attention() -> Callable[[Any], Any]:
+    import torch
+
+    inner = torch.nn.MultiheadAttention(4, 2, batch_first=True).eval().requires_grad_(False)
+    return lambda x: inner(x, x, x, need_weights=False)[0]
+
+
+def _attended(x: Any) -> Any:
+    import torch
+
+    return torch.nn.functional.scaled_dot_product_attention(x, x * 0.5, x + 1)
+
+
+def _Embedded() -> Any:
+    """A table's rows for constant indices beside the input."""
+    import torch
+
+    class Embedded(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.table, self.last = torch.nn.Embedding(5, 4), torch.nn.Linear(4, 2)
+
+        def forward(self, x: Any) -> Any:
+            return self.last(torch.relu(x + self.table(torch.tensor([3]))))
+
+    return Embedded()
 
 
 def _ramp(*shape: int) -> Any:
@@ -242,8 +282,8 @@ def _First(module: Any) -> Any:
     return First()
 
 
-def _Form(form: Callable[[Any], Any]) -> Any:
-    """A function of one tensor behind a linear layer, as a module."""
+def _Form(form: Callable[[Any], Any], sequence: bool = False) -> Any:
+    """A function of one tensor behind a linear layer, as a module; of a sequence the outputs in a row."""
     import torch
 
     class Form(torch.nn.Module):
@@ -252,6 +292,6 @@ def _Form(form: Callable[[Any], Any]) -> Any:
             self.first = torch.nn.Linear(4, 4)
 
         def forward(self, x: Any) -> Any:
-            return form(self.first(x))
+            return form(self.first(x)).flatten(1) if sequence else form(self.first(x))
 
     return Form()

@@ -9,6 +9,7 @@ import oracle
 import pytest
 from random_instances import random_instance, random_points
 
+from hypersplit.encodings.linear import number_range
 from hypersplit.encodings.linear.number_range import LARGEST, in_range, largest_number
 from hypersplit.instances.curves.curve import JUMP_SLOPE
 from hypersplit.instances.network import Array, Layer, Network, activate, sequential
@@ -66,6 +67,32 @@ def test_errors_grow_by_the_steepest_slope(kind: str) -> None:
     z = np.linspace(-4.0, 4.0, 80_001)
     steepest = float(np.abs(np.diff(activate(kind, z)) / np.diff(z)).max())
     assert largest_number(queries(network, Property((case,), 1, 1))[0]) >= 4.0 * steepest * (1.0 - 1e-3)
+
+
+@pytest.mark.parametrize(("least", "inside"), [(0.25, True), (-1.0, False)])
+def test_domains_are_those_of_intervals(least: float, inside: bool) -> None:
+    """Seven reciprocals on [1/4, 2] are in range, of which none is as steep as at 0; on an interval around 0 not."""
+    eye = np.eye(1)
+    case = Case(InputSet.box(np.full(1, least), np.full(1, 2.0)), (Polyhedron(eye, np.zeros(1)),))
+    bare = [Layer((k,), (eye,), np.zeros(1), "reciprocal") for k in range(7)]
+    asked = queries(Network(1, (*bare, Layer((7,), (eye,), np.zeros(1)))), Property((case,), 1, 1))[0]
+    assert largest_number(asked) > LARGEST and in_range(asked) is inside
+
+
+def test_slopes_on_intervals_are_the_steepest_of_any_part() -> None:
+    """Of 1/z on [1/4, 2], halfway to the gap at 0 included, and of the square of it on [1/2, 4] behind."""
+    eye = np.eye(1)
+    layers = (Layer((0,), (eye,), np.zeros(1), "reciprocal"), Layer((1,), (eye,), np.zeros(1), "power:2"))
+    network = Network(1, (*layers, Layer((2,), (eye,), np.zeros(1))))
+    case = Case(InputSet.box(np.full(1, 0.25), np.full(1, 2.0)), (Polyhedron(eye, np.zeros(1)),))
+    query = queries(network, Property((case,), 1, 1))[0]
+    found = largest_number(query, intervals_of(query))
+    assert 2.0 * 16.0 * 8.0 <= found <= 2.0 * 64.0 * 8.0 * (1.0 + 1e-4)  # M_1 = 2 x (steepest 1 / z^2), M_2 = 8 M_1
+
+
+def intervals_of(query: Query) -> tuple[Array, Array]:
+    """Intervals of all pre-activations."""
+    return number_range._intervals(query)
 
 
 @pytest.mark.parametrize(("kind", "steepest"), [("sqrt", 2.0**40), ("log", 2.0**40), ("reciprocal", 2.0**40),

@@ -9,7 +9,8 @@ from wide_curves import wide_curve
 from hypersplit.instances.curves.names import CURVES, JUMPING, MOST_POWER, PARTIAL, curve, curve_name, is_curve
 from hypersplit.instances.network import value_range
 
-KINDS = (*CURVES, "elu:0.5", "elu:1.0", "elu:1.7", "power:2", "power:3", "power:16", "gelu:1.0", "gelu:2.5")
+KINDS = (*CURVES, "elu:0.5", "elu:1.0", "elu:1.7", "power:2", "power:3", "power:16", "gelu:1.0", "gelu:2.5",
+         "gelu_tanh:0.786:0.0362", "gelu_tanh:0.81:0.0352")  # fmt: skip
 ONLY_ABOVE = ("sqrt", "log", "power:0.3", "power:-0.5", "power:2.5")  # 0
 BOTH_SIDES = ("reciprocal", "power:-2", "power:-3")
 STEPS = ("step:0.0", "step:0.5", "step:1.0", "threshold:1.0", "threshold:-0.5", "shrink:0.5:0.0", "shrink:0.0:1.0",
@@ -56,8 +57,8 @@ def test_float32_stays_float32(kind: str) -> None:
     "kind",
     [
         "relu", "elu", "elu:", "elu:0.0", "elu:-1.0", "elu:inf", "power:1", "power:x", f"power:{MOST_POWER + 1}",
-        "power:0", "power:1e-9", "power:nan", "gelu:0.0", "step:2.0", "step", "shrink:0.5", "shrink:-0.5:0.0",
-        "threshold:inf",
+        "power:0", "power:1e-9", "power:nan", "gelu:0.0", "gelu_tanh:0.6:0.03", "gelu_tanh:0.8:0.0", "step:2.0", "step",
+        "shrink:0.5", "shrink:-0.5:0.0", "threshold:inf",
     ],
 )  # fmt: skip
 def test_other_names_are_no_curves(kind: str) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import onnx
+import onnx_models
 import pytest
 import small_files
 
@@ -16,6 +17,8 @@ import hypersplit
 from hypersplit import NetworkError, PropertyError
 from hypersplit.instances.carried import carried
 from hypersplit.instances.judges.replay import Replay
+from hypersplit.instances.models.exported import Exported, agreeing
+from hypersplit.instances.onnx.reader import network_from_bytes
 
 # looked for, not imported: importing PyTorch takes seconds
 needs_torch = pytest.mark.skipif(importlib.util.find_spec("torch") is None, reason="PyTorch is not installed")
@@ -41,6 +44,51 @@ def blobs(classes: int) -> tuple[np.ndarray, np.ndarray]:
     rng = np.random.default_rng(SEED)
     labels = np.arange(60) % classes
     return rng.normal(size=(60, 4)) + 3.0 * rng.normal(size=(classes, 4))[labels], labels
+
+
+@pytest.mark.parametrize("kind", ["Softmax", "LogSoftmax"])
+def test_an_export_that_ends_with_a_softmax_agrees(kind: str) -> None:
+    """It is held against the framework by its own outputs; one of another function is refused."""
+    node = onnx.helper.make_node(kind, ["x"], ["y"])
+    content = onnx_models.model([node], [1, 3]).SerializeToString()
+    network = network_from_bytes(content)
+
+    def run(x: np.ndarray) -> np.ndarray:
+        shares = np.exp(x) / np.exp(x).sum()
+        return np.log(shares) if kind == "LogSoftmax" else shares
+
+    agreeing(network, Exported(content, run))
+    with pytest.raises(NetworkError, match="computes something else"):
+        agreeing(network, Exported(content, np.exp))
+
+
+class Tensor:
+    """As PyTorch has them: not to be read before it is detached, and an integer where it is one number."""
+
+    def __init__(self, values: Any, detached: bool = False) -> None:
+        self.values, self.detached = np.asarray(values), detached
+
+    def detach(self) -> Tensor:
+        return Tensor(self.values, True)
+
+    def cpu(self) -> Tensor:
+        return self
+
+    def __array__(self, *args: Any, **kwargs: Any) -> np.ndarray:
+        if not self.detached:
+            raise RuntimeError("it keeps track of gradients")
+        return self.values
+
+    def __index__(self) -> int:
+        return self.values.__index__()
+
+
+def test_questions_of_tensors() -> None:
+    """The input and the label of a question may be a framework's tensors."""
+    question = hypersplit.Property.robustness(Tensor([1.0, 0.5]), 0.1, Tensor(1), lower=Tensor([0.0, 0.0]))
+    assert np.allclose(question.region.lower, [0.9, 0.4])
+    with pytest.raises(PropertyError, match="expected an integer"):
+        hypersplit.Property.robustness(Tensor([1.0, 0.5]), 0.1, Tensor(1.5))
 
 
 @pytest.mark.parametrize("activation", ["relu", "tanh", "logistic", "identity"])
@@ -135,9 +183,9 @@ def test_arrays_that_do_not_fit(given: Any, message: str) -> None:
         hypersplit.load_model(given)
 
 
-def test_input_shape_is_for_torch_alone() -> None:
+def test_input_shape_is_for_models_without_one() -> None:
     """A shape for a model that has its own is refused, not ignored."""
-    with pytest.raises(NetworkError, match="only a PyTorch module"):
+    with pytest.raises(NetworkError, match="others have their own"):
         hypersplit.load_model(PAIRS, input_shape=(1, 2))
 
 
@@ -214,6 +262,33 @@ def test_keras_models() -> None:
     expected = model.predict(x.reshape(5, 6, 6, 1), verbose=0)
     for outputs in both(hypersplit.load_model(model), x):
         np.testing.assert_allclose(outputs, expected, rtol=1e-4, atol=1e-5)
+
+
+@needs_keras
+def test_keras_models_that_do_not_tell_their_shape() -> None:
+    """One of unknown axes and a class of one's own are read with the shape of a call; two outputs are refused."""
+    os.environ.setdefault("KERAS_BACKEND", "torch")
+    import keras
+
+    class Own(keras.Model):  # type: ignore[misc]
+        def __init__(self) -> None:
+            super().__init__()
+            self.dense = keras.layers.Dense(3)
+
+        def call(self, x: Any) -> Any:
+            return self.dense(x)
+
+    layers = keras.layers
+    free = keras.Sequential([keras.Input((None, None, 1)), layers.Conv2D(2, 3), layers.GlobalMaxPooling2D()])
+    for model, shape in ((free, (1, 6, 6, 1)), (Own(), (1, 4))):
+        with pytest.raises(NetworkError, match="input_shape="):
+            hypersplit.load_model(model)
+        x = np.random.default_rng(SEED).normal(size=shape)
+        found = hypersplit.load_model(model, input_shape=shape).network.evaluate(x.reshape(1, -1))
+        np.testing.assert_allclose(found, model.predict(x, verbose=0), rtol=1e-4, atol=1e-5)
+    given = keras.Input((4,))
+    with pytest.raises(NetworkError, match="it has 2 outputs, expected one"):
+        hypersplit.load_model(keras.Model(given, [layers.Dense(2)(given), layers.Dense(2)(given)]))
 
 
 def test_exports_are_held_against_the_model() -> None:

@@ -31,6 +31,7 @@ FORMS: dict[str, list[Any]] = {
     "Gelu by tanh": [node("Gelu", ["z"], ["o"], approximate="tanh")], "Sin": [node("Sin", ["z"], ["o"])],
     "Cos": [node("Cos", ["z"], ["o"])], "product": [node("Tanh", ["z"], ["t"]), node("Mul", ["z", "t"], ["o"])],
     **{kind: [*SQUARED, node(kind, ["p"], ["o"])] for kind in ("Sqrt", "Log", "Reciprocal")},
+    "ReduceLogSum": [*SQUARED, node("ReduceLogSum", ["p"], ["l"]), node("Mul", ["p", "l"], ["o"])],
     "power": [*SQUARED, node("Pow", ["p", "exponent"], ["o"])],
     "one over": [*SQUARED, node("Div", ["three", "p"], ["o"])], "quotient": [*SQUARED, node("Div", ["z", "p"], ["o"])],
 }  # fmt: skip

@@ -67,6 +67,30 @@ def test_values_are_the_files(form: str) -> None:
     assert_agree(built(form), scales=(0.5, 1.0, 4.0))
 
 
+CHOICES = {  # a choice between two numbers by which is the larger one: a ReLU and no jump
+    "larger": [node("Greater", ["z", "u"], ["c"]), node("Where", ["c", "z", "u"], ["o"])],
+    "smaller": [node("Greater", ["z", "u"], ["c"]), node("Where", ["c", "u", "z"], ["o"])],
+    "larger, turned": [node("LessOrEqual", ["z", "u"], ["c"]), node("Where", ["c", "u", "z"], ["o"])],
+    "not below a number": [node("GreaterOrEqual", ["z", "level"], ["c"]), node("Where", ["c", "z", "level"], ["o"])],
+    "not below numbers": [node("Less", ["row", "z"], ["c"]), node("Where", ["c", "z", "row"], ["o"])],
+    "leaky": [
+        node("Greater", ["z", "zero"], ["c"]), node("Mul", ["z", "level"], ["s"]),
+        node("Where", ["c", "z", "s"], ["o"]),
+    ],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("form", CHOICES)
+def test_a_choice_of_the_larger_one_does_not_jump(form: str) -> None:
+    """Of two tensors, of one and numbers, and of a slope below 0: values are the file's, layers ReLUs alone."""
+    rng = np.random.default_rng(len(form))
+    weights = {"w": normal(rng, 2, 3), "w2": normal(rng, 2, 3), "v": normal(rng, 3, 1), **NUMBERS}
+    weights["zero"] = np.float32(0.0)
+    nodes = [node("MatMul", ["x", "w"], ["z"]), node("MatMul", ["x", "w2"], ["u"]), *CHOICES[form]]
+    network = assert_agree(model([*nodes, node("MatMul", ["o", "v"], ["y"])], [1, 2], weights, opset=16))
+    assert {layer.kind for layer in network.layers} <= {"relu", "identity"}
+
+
 JUMPS = {
     "Sign": [node("Sign", ["x"], ["y"])], "Floor": [node("Floor", ["x"], ["y"])], "Ceil": [node("Ceil", ["x"], ["y"])],
     "Round": [node("Round", ["x"], ["y"])], "ThresholdedRelu": [node("ThresholdedRelu", ["x"], ["y"], alpha=0.5)],

@@ -21,9 +21,13 @@ node = helper.make_node
 NUMBERS = {
     "one": np.float32(1.0), "two": np.float32(2.0), "half": np.float32(0.5), "third": np.float32(1.0 / 3.0),
     "root": np.float32(np.sqrt(2.0)), "inverse": np.float32(np.sqrt(0.5)), "fast": np.float32(1.702),
-    "zero": np.float32(0.0),
+    "zero": np.float32(0.0), "cube": np.float32(0.044715), "scale": np.float32(0.7978845608), "three": np.float32(3.0),
 }  # fmt: skip
 ERF = [node("Div", ["z", "root"], ["d"]), node("Erf", ["d"], ["e"]), node("Add", ["e", "one"], ["g"])]
+TANH = [
+    node("Add", ["z", "a"], ["c"]), node("Mul", ["c", "scale"], ["t"]), node("Tanh", ["t"], ["e"]),
+    node("Add", ["e", "one"], ["g"]),
+]
 FORMS: dict[str, tuple[str, list[Any]]] = {
     "gelu, halved last": ("gelu:1.0", [*ERF, node("Mul", ["z", "g"], ["p"]), node("Mul", ["p", "half"], ["o"])]),
     "gelu, halved first": ("gelu:1.0", [*ERF, node("Mul", ["z", "half"], ["p"]), node("Mul", ["p", "g"], ["o"])]),
@@ -43,6 +47,25 @@ FORMS: dict[str, tuple[str, list[Any]]] = {
     "mish": ("mish", [
         node("Softplus", ["z"], ["s"]), node("Tanh", ["s"], ["t"]), node("Mul", ["z", "t"], ["o"]),
     ]),
+    "cubic gate": ("gelu_tanh", [
+        node("Mul", ["z", "z"], ["q"]), node("Mul", ["q", "z"], ["u"]), node("Mul", ["u", "cube"], ["a"]),
+        *TANH, node("Mul", ["half", "z"], ["h"]), node("Mul", ["h", "g"], ["o"]),
+    ]),
+    "cubic gate, by a power": ("gelu_tanh", [
+        node("Pow", ["z", "three"], ["u"]), node("Mul", ["cube", "u"], ["a"]), *TANH,
+        node("Mul", ["z", "g"], ["h"]), node("Mul", ["h", "half"], ["o"]),
+    ]),
+    "cubic gate, factored": ("gelu_tanh", [
+        node("Mul", ["z", "cube"], ["q"]), node("Mul", ["q", "z"], ["u"]), node("Add", ["one", "u"], ["c"]),
+        node("Mul", ["z", "scale"], ["a"]), node("Mul", ["a", "c"], ["t"]), node("Tanh", ["t"], ["e"]),
+        node("Add", ["e", "one"], ["g"]), node("Mul", ["half", "z"], ["h"]), node("Mul", ["h", "g"], ["o"]),
+    ]),
+    "softsign": ("softsign", [
+        node("Abs", ["z"], ["a"]), node("Add", ["a", "one"], ["c"]), node("Div", ["z", "c"], ["o"]),
+    ]),
+    "logsigmoid": ("softplus", [node("Sigmoid", ["z"], ["s"]), node("Log", ["s"], ["o"])]),
+    "third power": ("power:3", [node("Mul", ["z", "z"], ["q"]), node("Mul", ["q", "z"], ["o"])]),
+    "polynomial": ("power:2", [node("Sub", ["one", "z"], ["q"]), node("Mul", ["q", "z"], ["o"])]),
     "chosen": ("relu", [
         node("Greater", ["z", "zero"], ["c"]), node("Cast", ["c"], ["s"], to=onnx.TensorProto.FLOAT),
         node("Mul", ["z", "s"], ["o"]),
@@ -60,6 +83,20 @@ SQUARES: dict[str, list[Any]] = {  # nearly the forms above, and none of them
     ],
     "entries in another order": [
         node("Gather", ["z", "order"], ["u"], axis=1), node("Sigmoid", ["z"], ["s"]), node("Mul", ["u", "s"], ["o"]),
+    ],
+    "softsign of another number": [
+        node("Abs", ["z"], ["a"]), node("Add", ["a", "two"], ["c"]), node("Div", ["z", "c"], ["o"]),
+    ],
+    "softsign of other entries": [
+        node("Gather", ["z", "order"], ["u"], axis=1), node("Abs", ["z"], ["a"]), node("Add", ["a", "one"], ["c"]),
+        node("Div", ["u", "c"], ["o"]),
+    ],
+    "a gate of another scale": [
+        node("Pow", ["z", "three"], ["u"]), node("Mul", ["third", "u"], ["a"]), *TANH, node("Mul", ["z", "g"], ["o"]),
+    ],
+    "a cube of other entries": [
+        node("Gather", ["z", "order"], ["v0"], axis=1), node("Pow", ["v0", "three"], ["u"]),
+        node("Mul", ["cube", "u"], ["a"]), *TANH, node("Mul", ["z", "g"], ["o"]),
     ],
     "mish times its own argument": [
         node("Softplus", ["z"], ["s"]), node("Tanh", ["s"], ["t"]), node("Mul", ["z", "t"], ["m"]),
@@ -85,7 +122,12 @@ def test_a_number_times_its_gate_is_one_curve(form: str) -> None:
     """One layer of it and nothing else that bends, with the values that onnxruntime gives."""
     kind, nodes = FORMS[form]
     network = assert_agree(built(nodes))
-    assert [layer.kind for layer in network.layers if layer.kind != "identity"] == [kind]
+    assert [_family(layer.kind, kind) for layer in network.layers if layer.kind != "identity"] == [kind]
+
+
+def _family(kind: str, like: str) -> str:
+    """A kind without its parameters where another one has none."""
+    return kind if ":" in like else kind.partition(":")[0]
 
 
 @pytest.mark.parametrize("form", SQUARES)
@@ -93,6 +135,15 @@ def test_what_only_looks_like_it_is_not(form: str) -> None:
     """Another sum, other factors, other entries: read as squares, with the same values."""
     network = assert_agree(built(SQUARES[form]))
     assert "power:2" in {layer.kind for layer in network.layers}
+
+
+@pytest.mark.parametrize(("epsilon", "bent"), [(1e-3, ["power:-0.5"]), (1e-12, ["sqrt", "reciprocal"])])
+def test_a_reciprocal_root_is_one_curve_where_it_is_defined(epsilon: float, bent: list[str]) -> None:
+    """By Div and by Reciprocal: of x^2 + 1e-3 as a power; of x^2 + 1e-12, where that is too steep, in two steps."""
+    for last in ([node("Reciprocal", ["r"], ["y"])], [node("Div", ["one", "r"], ["y"])]):
+        nodes = [node("Mul", ["x", "x"], ["q"]), node("Add", ["q", "e"], ["v"]), node("Sqrt", ["v"], ["r"]), *last]
+        network = assert_agree(model(nodes, [1, 2], {"e": np.float32(epsilon), "one": np.float32(1.0)}))
+        assert [layer.kind for layer in network.layers if layer.kind != "identity"] == ["power:2", *bent]
 
 
 def test_one_curve_is_bounded_more_tightly_than_a_product() -> None:

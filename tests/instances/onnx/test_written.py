@@ -14,9 +14,10 @@ from hypersplit.instances.network import Layer, Network
 from hypersplit.instances.onnx.reader import read_network
 from hypersplit.instances.onnx.writer import write_network
 
+SCALE, CUBE = (float(np.float32(number)) for number in (0.7978845608, 0.044715))
 FAMILIES = (
     "elu:0.5", "gelu:1.25", "power:3", "power:-2", "power:0.75", "step:0.0", "step:0.5", "step:1.0", "threshold:0.5",
-    "threshold:-1.0", "shrink:0.5:0.25", "shrink:0.0:1.0",
+    "threshold:-1.0", f"gelu_tanh:{SCALE}:{SCALE * CUBE}", "shrink:0.5:0.25", "shrink:0.0:1.0",
 )  # fmt: skip
 
 
@@ -49,6 +50,8 @@ def test_what_onnx_does_not_hold_is_refused(tmp_path: Path) -> None:
     """A step with another value at 0, and attributes in double that float32 does not hold."""
     with pytest.raises(ValueError, match="no operator for step:0.25"):
         write_network(network_of("step:0.25", 0.0), tmp_path / "a.onnx")
+    with pytest.raises(ValueError, match="float32 does not hold 0.8"):
+        write_network(network_of("gelu_tanh:0.8:0.0357", 0.0), tmp_path / "a.onnx")
     for kind in ("threshold:0.1", "shrink:0.5:0.1", "elu:0.1"):
         with pytest.raises(ValueError, match="in float32, which does not hold it"):
             write_network(network_of(kind, 0.0), tmp_path / "a.onnx", double=True)

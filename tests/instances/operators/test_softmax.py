@@ -8,10 +8,10 @@ import numpy as np
 import onnx
 import pytest
 from onnx import helper
-from onnx_models import model, read, runtime, weight
+from onnx_models import assert_agree, model, read, runtime, weight
 
 from hypersplit.bab.verify import verify
-from hypersplit.instances.errors import PropertyError, UnsupportedOperatorError
+from hypersplit.instances.errors import PropertyError
 from hypersplit.instances.judges.replay import Replay
 from hypersplit.instances.onnx.reader import read_network
 from hypersplit.instances.property import Case, InputSet, Polyhedron
@@ -35,17 +35,17 @@ def test_the_files_outputs_follow_from_the_logits(kind: str, opset: int, axis: i
     np.testing.assert_allclose(found.ravel(), runtime(proto, x).ravel(), rtol=1e-5, atol=1e-6)
 
 
-def test_a_softmax_inside_is_refused() -> None:
-    """What computes with a softmax, takes a part of it or repeats it, is refused with its node."""
+def test_a_softmax_inside_is_computed() -> None:
+    """What computes with a softmax, takes a part of it or repeats it, has its values and no order to tell."""
     for after in (
         [node("Relu", ["p"], ["y"])], [node("Mul", ["p", "w"], ["y"])], [node("Add", ["p", "p"], ["y"])],
         [node("Gather", ["p", "i"], ["y"], axis=1)], [node("Concat", ["p", "p"], ["y"], axis=1)],
         [node("Add", ["p", "w"], ["y"])], [node("MatMul", ["p", "m"], ["q"]), node("Relu", ["q"], ["y"])],
     ):  # fmt: skip
-        nodes = [node("Softmax", ["x"], ["p"], name="soft"), *after]
-        weights = {"w": weight(1, 3), "i": np.array([0, 1]), "m": weight(3, 3)}
-        with pytest.raises(UnsupportedOperatorError, match=r"'soft' \(Softmax\).*as the last operator"):
-            read(model(nodes, [1, 3], weights))
+        for kind in ("Softmax", "LogSoftmax"):
+            nodes = [node(kind, ["x"], ["p"], name="soft"), *after]
+            weights = {"w": weight(1, 3), "i": np.array([0, 1]), "m": weight(3, 3)}
+            assert assert_agree(model(nodes, [1, 3], weights)).readout is None
 
 
 def classifier(path: Path) -> Path:
@@ -75,15 +75,23 @@ def test_order_of_probabilities_is_decided(rows: str, verdict: str, tmp_path: Pa
 
 
 @pytest.mark.parametrize(
-    "row", ["(<= Y_0 0.5)", "(<= (+ Y_0 Y_1) Y_2)", "(<= Y_0 (* 2.0 Y_1))", "(<= Y_0 (+ Y_1 0.1))"]
-)
-def test_values_of_probabilities_are_refused(row: str, tmp_path: Path) -> None:
-    """Rows that are no comparison of two outputs are refused in one line that says what to do."""
+    ("row", "verdict"),
+    [
+        ("(<= Y_0 0.095)", "sat"), ("(<= Y_0 0.085)", "unsat"), ("(<= (+ Y_0 Y_1) Y_2)", "sat"),
+        ("(<= (+ Y_0 Y_1) (* 0.4 Y_2))", "unsat"), ("(<= Y_0 (* 0.1 Y_1))", "unsat"), ("(>= Y_0 (+ Y_1 0.4))", "unsat"),
+        ("(>= Y_0 (+ Y_1 0.35))", "sat"),
+    ],
+)  # fmt: skip
+def test_values_of_probabilities_are_decided(row: str, verdict: str, tmp_path: Path) -> None:
+    """Of logits x_0 + x_1, x_1 - 1 and 0 on that box, by their extremes there; a network alone tells no values."""
     text = "".join(f"(declare-const {v} Real)\n" for v in ("X_0", "X_1", "Y_0", "Y_1", "Y_2"))
     text += "(assert (>= X_0 -2))(assert (<= X_0 0))(assert (>= X_1 0))(assert (<= X_1 1))" + f"(assert {row})"
     (tmp_path / "p.vnnlib").write_text(text)
-    with pytest.raises(PropertyError, match="an output of Softmax; supported are rows that compare two outputs"):
-        verify(classifier(tmp_path / "a.onnx"), tmp_path / "p.vnnlib", timeout=60)
+    path = classifier(tmp_path / "a.onnx")
+    for model_of_it in (path, path.read_bytes()):
+        assert verify(model_of_it, tmp_path / "p.vnnlib", timeout=60).verdict == verdict
+    with pytest.raises(PropertyError, match="an output of Softmax that was read for its order alone"):
+        verify(read_network(path), tmp_path / "p.vnnlib", timeout=60)
 
 
 def test_probabilities_that_floats_make_equal_are_no_witness(tmp_path: Path) -> None:
