@@ -26,7 +26,9 @@ from ...instances.sparse import absolute, is_sparse
 from ..linear.prepared_layers import product_terms
 from .norms import row_norms
 
-__all__ = ["LayerRows", "Trace", "magnitudes", "points_at_once", "pulled_back", "rows_of_layers", "trace", "zero"]
+__all__ = [
+    "LayerRows", "Trace", "magnitudes", "points_at_once", "prepared", "pulled_back", "rows_of_layers", "trace", "zero",
+]  # fmt: skip
 
 BLOCK_MB = 96.0  # of the rows that a block of points may need
 GATHERED = 1e5  # products of one point's rows from which picking its active neurons pays

@@ -21,7 +21,7 @@ import numpy as np
 
 from ...instances.network import Array
 from ...instances.rounding import TINY, UP, gamma
-from ..programs.scip import Simplex, failed
+from ..programs.scip import AT_LOWER, AT_UPPER, BASIC, Simplex
 from .norms import at_least_ratio, at_most_norm, dual, nearest_on_hyperplane
 
 __all__ = ["ABSENT", "ABOVE", "BELOW", "ON", "Polyhedra", "Rows", "nearest"]
@@ -144,11 +144,12 @@ class Polyhedra:
 
     def _by_program(self, sides: Array, scale: float) -> tuple[Array | None, Array | None]:
         """(w, y) in l1 and l-infinity."""
-        if self.program is None:
-            lengths = np.where(self.lengths > 0.0, self.lengths, 1.0)
+        lengths = np.where(self.lengths > 0.0, self.lengths, 1.0)
+        found = None if self.program is None else self.program.solve(sides)
+        if found is None:  # the first one, or SoPlex cannot go on from a basis of other sides
             self.program = _Program(self.unit, self.rows.values / lengths / scale, scale, self.norm)
-        weights, step = self.program.solve(sides)
-        return None if weights is None else weights / np.where(self.lengths > 0.0, self.lengths, 1.0), step
+            found = self.program.solve(sides)
+        return (None, None) if found is None else (found[0] / lengths, found[1])
 
 
 class _Program:
@@ -156,8 +157,7 @@ class _Program:
 
     def __init__(self, normals: Array, values: Array, scale: float, norm: float) -> None:
         m, n = normals.shape
-        self.scale, self.norm, self.simplex, simplex = scale, norm, Simplex(), None
-        simplex = self.simplex
+        self.scale, self.norm, self.simplex = scale, norm, (simplex := Simplex())
         cost, free, end = np.append(np.zeros(n), -1.0), np.append(np.full(n, -1.0), 0.0), np.append(np.ones(n), np.inf)
         if norm == 1.0:  # z is a difference of two directions >= 0, their sum is at most 1
             normals, cost = np.concatenate([normals, -normals], axis=1), np.append(np.zeros(n), cost)
@@ -169,17 +169,30 @@ class _Program:
             simplex.add_rows([[(j, 1.0) for j in range(2 * n)]], np.array([-np.inf]), np.ones(1))
         self.sides = np.full(m, ABSENT)
 
-    def solve(self, sides: Array) -> tuple[Array | None, Array | None]:
-        """(w [m], y [n]) with these sides; None where the solver has none."""
+    def solve(self, sides: Array) -> tuple[Array, Array | None] | None:
+        """(w [m], y [n], None where the polyhedron is empty) with these sides; None where the solver fails."""
         changed = np.flatnonzero(sides != self.sides)
-        wanted = sides[changed]
-        low = np.where((wanted == ABOVE) | (wanted == ON), 0.0, -np.inf)
-        self.simplex.change_sides(changed, low, np.where((wanted == BELOW) | (wanted == ON), 0.0, np.inf))
-        self.sides = sides.copy()
-        status = self.simplex.solve(LP_SECONDS)
-        if failed(status) or status != "optimal":
-            return None, None
+        if len(changed):
+            wanted, basis = sides[changed], self.simplex.basis()
+            low = np.where((wanted == ABOVE) | (wanted == ON), 0.0, -np.inf)
+            self.simplex.change_sides(changed, low, np.where((wanted == BELOW) | (wanted == ON), 0.0, np.inf))
+            self.sides = sides.copy()
+            self.simplex.set_basis(*self._repaired(basis, changed, wanted))
+        if self.simplex.solve(LP_SECONDS) != "optimal":
+            return None
         point, m = self.simplex.point(), len(sides)
         share, n = float(point[-1]), (len(point) - 1) // (2 if self.norm == 1.0 else 1)
         direction = point[:n] - point[n:-1] if self.norm == 1.0 else point[:n]
         return self.simplex.duals()[:m], direction * (self.scale / share) if share > SATISFIED else None
+
+    def _repaired(
+        self, basis: tuple[list[int], list[int]] | None, changed: Array, wanted: Array
+    ) -> tuple[list[int], list[int]]:  # fmt: skip
+        """A basis where rows that are not basic lie on a side that they have: SoPlex believes what it is told."""
+        columns, rows = basis or ([], [ABSENT] * self.simplex.rows)
+        left = [one for one in zip(changed.tolist(), wanted.tolist(), strict=True) if rows[one[0]] != BASIC]
+        if basis is None or any(side == ABSENT for _, side in left):
+            return [AT_LOWER] * self.simplex.columns, [BASIC] * self.simplex.rows
+        for i, side in left:
+            rows[i] = AT_UPPER if side == BELOW else AT_LOWER
+        return columns, rows

@@ -38,19 +38,21 @@ import numpy as np
 from ...instances.errors import InputError
 from ...instances.network import Array, Network
 from ...instances.rounding import EPS
+from .affine_pieces import prepared
 from .crossings import flipped, lone_faces, neighbours
 from .norms import at_most_length, at_most_norm, dual
 from .other_answers import Nearest
 from .polytope_distance import ABOVE, ABSENT, BELOW, ON, Polyhedra, Rows, nearest
 from .questions import Question, asked
 from .starting_region import starting_phases
-from .walked_regions import Phases, WalkedRegion, key_of, made, relu_layers
+from .walked_regions import Phases, WalkedRegion, flips, key_of, made, relu_layers
 
 __all__ = ["RegionWalks", "region_walk"]
 
 SAME = 1e-6  # relative gap of lower and upper bound up to which a distortion counts as exact
 REACH = 1e6  # of the point's size: what is further away is an empty region's proof rather than a distance
-KEPT = 256  # regions whose rows are kept
+KEPT_MB = 200.0  # of regions whose rows are kept
+ROW_BYTES = 100.0  # of a number in them: three copies, and its place in a linear program
 INSIDE = (1e-12, 1e-10, 1e-8, 1e-7)  # of the distance: how far from all faces a point of another answer is looked for
 
 
@@ -114,6 +116,7 @@ class _Open:
     """What is kept of a visited region: its phases, and the keys of its faces and boundaries, nearest last."""
 
     phases: Phases
+    name: int
     neurons: Array  # [faces, 2] int, as of a Neuron
     alone: Array  # [faces] bool: `lone_faces`
     keys: Array  # [parts]
@@ -131,8 +134,9 @@ class _Walk:
         self.nearest = Nearest(question, low, high)
         self.regions: list[_Open] = []
         self.kept: OrderedDict[int, tuple[WalkedRegion, Polyhedra]] = OrderedDict()
-        self.names: dict[bytes, int] = {}
-        self.awaited: set[bytes] = set()  # regions that are queued with their own distances
+        self.names: dict[int, int] = {}
+        self.awaited: set[int] = set()  # regions that are queued with their own distances
+        self.flips = flips(self.network) if prepared(self.network).biased else {}
         self.last = max(relu_layers(self.network), default=-1)
         self.queue: list[tuple[float, int, _Item]] = []
         point = question.points[0]
@@ -187,12 +191,13 @@ class _Walk:
 
     def _visit(self, phases: Phases, key: float) -> int:
         """The number of a region; a new one is made, and its nearest part queued."""
-        name = key_of(self.network, phases)
+        key_bytes = key_of(self.network, phases)
+        name = int.from_bytes(key_bytes)
         if name in self.names:
             return self.names[name]
         number = self.names[name] = len(self.regions)
         region, polyhedra = self._kept(number, phases)
-        self.graph.add_node(number, phases=name, distance=key)
+        self.graph.add_node(number, phases=key_bytes, distance=key)
         self.nearest.try_steps(region.margins)
         keys = polyhedra.hyperplanes[: len(polyhedra.hyperplanes) - len(self.box.values)].copy()
         # a boundary whose function is not positive at the input may be wherever the region is
@@ -201,7 +206,7 @@ class _Walk:
         order = np.argsort(-keys, kind="stable")
         order = order[keys[order] < np.inf]
         neurons = np.array(region.neurons, dtype=np.int32).reshape(-1, 2)
-        self.regions.append(_Open(phases, neurons, lone_faces(region), keys[order], order))
+        self.regions.append(_Open(phases, name, neurons, lone_faces(region), keys[order], order))
         self._queue_next(number)
         return number
 
@@ -216,17 +221,30 @@ class _Walk:
         region = made(self.question, phases)
         rows = Rows.stacked([region.faces, region.margins, self.box])
         self.kept[number] = region, Polyhedra(rows, self.norm)
-        if len(self.kept) > KEPT:
+        size = len(rows.values) * (ROW_BYTES * len(self.box.normals.T) + len(rows.values))
+        while len(self.kept) > max(1.0, 1e6 * KEPT_MB / size):
             self.kept.popitem(last=False)
         return self.kept[number]
 
     def _queue_next(self, number: int) -> None:
         """Queue the nearest part of a region that is not yet queued."""
-        region = self.regions[number]
-        if len(region.keys):
-            key, place = float(region.keys[-1]), int(region.places[-1])
-            region.keys, region.places = region.keys[:-1], region.places[:-1]
-            self._push(_Item(key, number, place))
+        region, left = self.regions[number], 0
+        for left in range(len(region.keys), 0, -1):
+            place = int(region.places[left - 1])
+            if not (name := self._only(region, place)) or not self._settled(name, region, place):
+                self._push(_Item(float(region.keys[left - 1]), number, place))
+                break
+        region.keys, region.places = region.keys[: left - 1], region.places[: left - 1]
+
+    def _only(self, region: _Open, place: int) -> int:
+        """The name of the only region behind a face, where that takes no reckoning; else 0."""
+        if not self.flips or place >= len(region.neurons) or not region.alone[place]:
+            return 0
+        return region.name ^ self.flips[tuple(region.neurons[place].tolist())]
+
+    def _settled(self, name: int, region: _Open, place: int) -> bool:
+        """Whether the only region behind a face is visited, or in the queue with its own distance."""
+        return name in self.names or (region.neurons[place, 0] == self.last and name in self.awaited)
 
     def _push(self, item: _Item) -> None:
         if item.key < np.inf:
@@ -235,17 +253,20 @@ class _Walk:
     def _refine(self, item: _Item) -> None:
         """Queue a face or a boundary again, by its distance within the region, or by that of the region behind it."""
         self._queue_next(item.region)
-        neurons = self.regions[item.region].neurons
-        is_face, whole = item.place < len(neurons), False
+        visited = self.regions[item.region]
+        is_face, whole = item.place < len(visited.neurons), False
         if is_face:
+            name = self._only(visited, item.place)
+            if name and self._settled(name, visited, item.place):
+                return
             item.behind = self._behind(item)
-            names = [key_of(self.network, phases) for phases in item.behind or ()]
-            if item.behind is not None and all(name in self.names for name in names):
+            names = {int.from_bytes(key_of(self.network, phases)) for phases in item.behind or ()}
+            if item.behind is not None and names <= self.names.keys():
                 return
-            whole = len(names) == 1 and neurons[item.place, 0] == self.last
-            if whole and names[0] in self.awaited:
+            whole = len(names) == 1 and visited.neurons[item.place, 0] == self.last
+            if whole and names <= self.awaited:
                 return
-            self.awaited.update(names if whole else ())
+            self.awaited |= names if whole else set()
         region, polyhedra = self._region(item.region)
         sides = self._sides(region)
         sides[item.place] = BELOW if whole or not is_face else ON

@@ -17,7 +17,7 @@ from .norms import at_most_norm, dual
 from .polytope_distance import Rows
 from .questions import Question, margins_at
 
-__all__ = ["Neuron", "Phases", "WalkedRegion", "key_of", "made", "named", "relu_layers"]
+__all__ = ["Neuron", "Phases", "WalkedRegion", "flips", "key_of", "made", "named", "relu_layers"]
 
 Phases = list[Array]  # [1, size] bool a layer
 Neuron = tuple[int, int]  # layer - 1, place in it
@@ -60,6 +60,16 @@ def named(network: Network, phases: Phases) -> Phases:
 def key_of(network: Network, phases: Phases) -> bytes:
     """What tells the region from others."""
     return b"".join(np.packbits(phases[k]).tobytes() for k in relu_layers(network))
+
+
+def flips(network: Network) -> dict[Neuron, int]:
+    """What the key of a region, as a number, is changed by (xor) where one neuron's phase is."""
+    found, before = {}, 8 * sum(-(-network.layers[k].size // 8) for k in relu_layers(network))
+    for k in relu_layers(network):
+        size = network.layers[k].size
+        found |= {(k, i): 1 << (before - 1 - i) for i in range(size)}
+        before -= 8 * -(-size // 8)
+    return found
 
 
 def made(question: Question, phases: Phases) -> WalkedRegion:
