@@ -28,6 +28,8 @@ __all__ = ["ABSENT", "ABOVE", "BELOW", "ON", "Polyhedra", "Rows", "nearest"]
 
 ABSENT, ABOVE, BELOW, ON = 0, 1, -1, 2  # of a row: none, >= 0, <= 0, = 0
 SATISFIED = 1e-9  # by how much, of the distance, rows may be missed by a point that is only a candidate
+SHORT = 1e-7  # share by which what a program proves may be less than what it says
+EMPTY = 1e6  # of the scale: beyond it, a distance is that of an empty polyhedron
 LP_SECONDS = 10.0  # of one linear program; they take milliseconds
 
 
@@ -94,12 +96,12 @@ class Polyhedra:
         scale = max(best, float(np.max(-signed[used] / self.lengths[used], initial=0.0)))
         if not (used.any() and 0.0 < scale < np.inf):
             return best, None
-        weights, step = self._least_distance(sides, sign, used, scale) if self.norm == 2.0 else self._by_program(
-            np.where(used, sides, ABSENT), scale
-        )  # fmt: skip
-        if weights is not None:
-            best = max(best, self._proved(weights, sides))
-        return best, step if step is not None and np.isfinite(step).all() else None
+        if self.norm == 2.0:
+            weights, step = self._least_distance(sides, sign, used, scale)
+            proved = 0.0 if weights is None else self._proved(weights, sides)
+        else:
+            proved, step = self._by_program(np.where(used, sides, ABSENT), scale)
+        return max(best, proved), step if step is not None and np.isfinite(step).all() else None
 
     def _holds(self, step: Array, sides: Array, distance: float) -> bool:
         """Whether a step satisfies the rows nearly."""
@@ -142,14 +144,26 @@ class Polyhedra:
         empty = not (rest > 0.0 and float(reach @ reach) + rest * rest > SATISFIED**2)
         return weights, None if empty else scale * reach / rest
 
-    def _by_program(self, sides: Array, scale: float) -> tuple[Array | None, Array | None]:
-        """(w, y) in l1 and l-infinity."""
-        lengths = np.where(self.lengths > 0.0, self.lengths, 1.0)
-        found = None if self.program is None else self.program.solve(sides)
-        if found is None:  # the first one, or SoPlex cannot go on from a basis of other sides
-            self.program = _Program(self.unit, self.rows.values / lengths / scale, scale, self.norm)
+    def _by_program(self, sides: Array, scale: float) -> tuple[float, Array | None]:
+        """(what is proved, y) in l1 and l-infinity.
+
+        What SoPlex calls optimal, going on from the basis of other sides, may be none: where the proof falls short of
+        it, the program is made and solved anew.
+        """
+        lengths, best = np.where(self.lengths > 0.0, self.lengths, 1.0), 0.0
+        step: Array | None = None
+        for anew in (self.program is None, True):
+            if anew or self.program is None:
+                self.program = _Program(self.unit, self.rows.values / lengths / scale, scale, self.norm)
             found = self.program.solve(sides)
-        return (None, None) if found is None else (found[0] / lengths, found[1])
+            if found is None:
+                continue
+            proved, step = self._proved(found[0] / lengths, sides), found[1]
+            best = max(best, proved)
+            claimed = EMPTY * scale if step is None else (1.0 - SHORT) * float(at_most_norm(step, self.norm))
+            if proved >= claimed:
+                break
+        return best, step
 
 
 class _Program:

@@ -64,7 +64,8 @@ def key_of(network: Network, phases: Phases) -> bytes:
 
 def flips(network: Network) -> dict[Neuron, int]:
     """What the key of a region, as a number, is changed by (xor) where one neuron's phase is."""
-    found, before = {}, 8 * sum(-(-network.layers[k].size // 8) for k in relu_layers(network))
+    found: dict[Neuron, int] = {}
+    before = 8 * sum(-(-network.layers[k].size // 8) for k in relu_layers(network))  # bits from here to the end
     for k in relu_layers(network):
         size = network.layers[k].size
         found |= {(k, i): 1 << (before - 1 - i) for i in range(size)}
