@@ -29,6 +29,8 @@ __all__ = ["ABSENT", "ABOVE", "BELOW", "ON", "Polyhedra", "Rows", "nearest"]
 ABSENT, ABOVE, BELOW, ON = 0, 1, -1, 2  # of a row: none, >= 0, <= 0, = 0
 SATISFIED = 1e-9  # by how much, of the distance, rows may be missed by a point that is only a candidate
 SHORT = 1e-7  # share by which what a program proves may be less than what it says
+SCALES = 100.0  # times by which distances may differ that one program is asked for
+FARTHEST = 1e9  # times the scale: a hyperplane further away does not bound what is asked
 EMPTY = 1e6  # of the scale: beyond it, a distance is that of an empty polyhedron
 LP_SECONDS = 10.0  # of one linear program; they take milliseconds
 
@@ -74,6 +76,7 @@ class Polyhedra:
         m = len(rows.values)
         self.row_slack = at_most_norm(rows.normals, dual(norm)) * gamma(m) + rows.normal_errors
         self.value_slack = rows.value_errors + gamma(m) * (np.abs(rows.values) + rows.value_errors)
+        self.finite = bool(np.isfinite(self.unit).all() and np.isfinite(rows.values).all())
         self.program: _Program | None = None
 
     def nearest(self, sides: Array) -> tuple[float, Array | None]:
@@ -94,11 +97,10 @@ class Polyhedra:
             return best, step
         used = (self.lengths > 0.0) & (sides != ABSENT)
         scale = max(best, float(np.max(-signed[used] / self.lengths[used], initial=0.0)))
-        if not (used.any() and 0.0 < scale < np.inf):
+        if not (used.any() and 0.0 < scale < np.inf and self.finite):
             return best, None
         if self.norm == 2.0:
-            weights, step = self._least_distance(sides, sign, used, scale)
-            proved = 0.0 if weights is None else self._proved(weights, sides)
+            proved, step = self._least_distance(sides, sign, used, scale)
         else:
             proved, step = self._by_program(np.where(used, sides, ABSENT), scale)
         return max(best, proved), step if step is not None and np.isfinite(step).all() else None
@@ -126,8 +128,8 @@ class Polyhedra:
 
     def _least_distance(
         self, sides: Array, sign: Array, used: Array, scale: float
-    ) -> tuple[Array | None, Array | None]:  # fmt: skip
-        """(w, y) in l2: with the least ||A'w||^2 + (1 + v'w)^2, y = A'w / (1 + v'w); no y where that can be 0."""
+    ) -> tuple[float, Array | None]:  # fmt: skip
+        """(what w proves, y) in l2: w has the least ||A'w||^2 + (1 + v'w)^2, y = A'w / (1 + v'w); none where that is 0."""
         from scipy.optimize import nnls
 
         index, both = np.flatnonzero(used), np.flatnonzero(used & (sides == ON))
@@ -137,12 +139,12 @@ class Polyhedra:
         try:
             found = nnls(matrix.T, np.append(np.zeros(matrix.shape[1] - 1), 1.0))[0]
         except RuntimeError:  # too many active sets
-            return None, None
+            return 0.0, None
         weights = np.zeros(len(sides))
         np.add.at(weights, index, signs * found / self.lengths[index])
         rest, reach = 1.0 + float(values @ found), found @ matrix[:, :-1]
         empty = not (rest > 0.0 and float(reach @ reach) + rest * rest > SATISFIED**2)
-        return weights, None if empty else scale * reach / rest
+        return self._proved(weights, sides), None if empty else scale * reach / rest
 
     def _by_program(self, sides: Array, scale: float) -> tuple[float, Array | None]:
         """(what is proved, y) in l1 and l-infinity.
@@ -152,7 +154,8 @@ class Polyhedra:
         """
         lengths, best = np.where(self.lengths > 0.0, self.lengths, 1.0), 0.0
         step: Array | None = None
-        for anew in (self.program is None, True):
+        fits = self.program is not None and 1.0 / SCALES < scale / self.program.scale < SCALES
+        for anew in (not fits, True):
             if anew or self.program is None:
                 self.program = _Program(self.unit, self.rows.values / lengths / scale, scale, self.norm)
             found = self.program.solve(sides)
@@ -160,8 +163,7 @@ class Polyhedra:
                 continue
             proved, step = self._proved(found[0] / lengths, sides), found[1]
             best = max(best, proved)
-            claimed = EMPTY * scale if step is None else (1.0 - SHORT) * float(at_most_norm(step, self.norm))
-            if proved >= claimed:
+            if proved >= (EMPTY * scale if step is None else (1.0 - SHORT) * float(at_most_norm(step, self.norm))):
                 break
         return best, step
 
@@ -171,6 +173,8 @@ class _Program:
 
     def __init__(self, normals: Array, values: Array, scale: float, norm: float) -> None:
         m, n = normals.shape
+        near = np.abs(values) <= FARTHEST  # others are satisfied, or no question of this scale is about them
+        normals, values = normals * near[:, None], np.where(near, values, 0.0)
         self.scale, self.norm, self.simplex = scale, norm, (simplex := Simplex())
         cost, free, end = np.append(np.zeros(n), -1.0), np.append(np.full(n, -1.0), 0.0), np.append(np.ones(n), np.inf)
         if norm == 1.0:  # z is a difference of two directions >= 0, their sum is at most 1
