@@ -129,7 +129,10 @@ class Polyhedra:
     def _least_distance(
         self, sides: Array, sign: Array, used: Array, scale: float
     ) -> tuple[float, Array | None]:  # fmt: skip
-        """(what w proves, y) in l2: w has the least ||A'w||^2 + (1 + v'w)^2, y = A'w / (1 + v'w); none where that is 0."""
+        """(what w proves, y) in l2, w with the least ||A'w||^2 + (1 + v'w)^2, y = A'w / (1 + v'w).
+
+        There is no y where that least number can be 0.
+        """
         from scipy.optimize import nnls
 
         index, both = np.flatnonzero(used), np.flatnonzero(used & (sides == ON))
