@@ -4,8 +4,8 @@ After Singla and Feizi (2019).
     distances   their Fig. 2, in l2: the simplex certificate, Theorem 4, the plain Lipschitz bound; DeepFool, iterative
                 FGSM, the minimum-norm attack; the region walk, whose two sides meet where it comes to its end
     times       their Table 1: simplex, Fast-Lin and CROWN in one run, on random networks of its sizes
-    random      small random networks in l1, l2 and the maximum norm, with walks to their ends: certificates as shares
-                of the exact distortion
+    random      small random networks in l1, l2 and the maximum norm, with attacks and walks to their ends:
+                certificates as shares of the exact distortion
 A certificate that is above an attack, or above the exact distortion, ends the study: one of them is wrong. One figure
 shows regions and the growing ball on a network with two inputs.
 
@@ -124,8 +124,9 @@ def _random(settings: Settings, done: set[Any]) -> Iterator[Row]:
         x = rng.uniform(-1.0, 1.0, inputs)
         label = int(network.evaluate(x[None])[0].argmax())
         for norm in wanted:
-            found = certificates(network, x, label, norm)
-            found |= walk(network, x, label, norm, PATIENCE, x - AROUND, x + AROUND)
+            ends = (x - AROUND, x + AROUND)
+            found = certificates(network, x, label, norm) | attacks(network, x, label, norm, *ends)
+            found |= walk(network, x, label, norm, PATIENCE, *ends)
             yield _compared("random", "small", sample, norm, found)
 
 

@@ -44,10 +44,12 @@ def certificates(network: Network, x: Array, label: int, norm: float) -> Row:
     }  # fmt: skip
 
 
-def attacks(network: Network, x: Array, label: int, norm: float) -> Row:
-    """Distances of what the three attacks find around x [n]; inf where that is nothing."""
-    none = np.full(len(x), np.inf)
-    gaps, own, free = ClassGaps(network, x[None], -none, none), np.array([label]), np.array([ANY])
+def attacks(
+    network: Network, x: Array, label: int, norm: float, low: float | Array = -np.inf, high: float | Array = np.inf
+) -> Row:  # fmt: skip
+    """Distances of what the three attacks find around x [n] in the range; inf where that is nothing."""
+    ends = [np.broadcast_to(np.asarray(end, dtype=np.float64), x.shape) for end in (low, high)]
+    gaps, own, free = ClassGaps(network, x[None], *ends), np.array([label]), np.array([ANY])
     first = deepfool(gaps, x[None], own, free, norm, DEEPFOOL_STEPS)
     fooled = _least(gaps, x, label, first, norm)
     scale = fooled if np.isfinite(fooled) else 1.0 + float(lengths(x, norm))

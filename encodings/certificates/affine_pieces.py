@@ -26,7 +26,9 @@ from ...instances.sparse import absolute, is_sparse
 from ..linear.prepared_layers import product_terms
 from .norms import row_norms
 
-__all__ = ["LayerRows", "Trace", "magnitudes", "points_at_once", "pulled_back", "rows_of_layers", "trace", "zero"]
+__all__ = [
+    "LayerRows", "Trace", "magnitudes", "points_at_once", "prepared", "pulled_back", "rows_of_layers", "trace", "zero",
+]  # fmt: skip
 
 BLOCK_MB = 96.0  # of the rows that a block of points may need
 GATHERED = 1e5  # products of one point's rows from which picking its active neurons pays
@@ -42,6 +44,7 @@ class Prepared:
         self.terms = [sum(map(product_terms, k.weights)) + k.roundings + len(k.weights) + 8 for k in layers]
         self.norms: dict[tuple[int, float], Array] = {}  # of rows that read the input
         self.links: list[list[Matrix]] = []  # 1 where a weight is not 0; made when first needed
+        self.biased = all(bool((layer.bias != 0.0).all()) for layer in layers)  # so that nothing is exactly 0
 
 
 _PREPARED: WeakKeyDictionary[Network, Prepared] = WeakKeyDictionary()
@@ -193,6 +196,8 @@ def magnitudes(network: Network, phases: list[Array], order: float) -> list[Arra
 def zero(network: Network, phases: list[Array]) -> list[Array]:
     """[B, size] bool a layer: pre-activations that are exactly 0 on the whole piece, since nothing reaches them."""
     ready = prepared(network)
+    if ready.biased:
+        return [np.zeros(p.shape, dtype=bool) for p in phases]
     if not ready.links:
         ready.links = [[(w != 0).astype(np.float64) for w in layer.weights] for layer in network.layers]
     reached: list[Array] = [np.ones((len(phases[0]), network.input_size), dtype=bool)]

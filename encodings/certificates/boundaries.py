@@ -13,7 +13,7 @@ import numpy as np
 
 from ...instances.network import Array, Network
 from .affine_pieces import trace
-from .polytope_distance import Rows, nearest
+from .polytope_distance import ABOVE, ABSENT, BELOW, Polyhedra, Rows
 from .questions import asked
 from .walked_regions import made, named
 
@@ -36,11 +36,13 @@ def boundary_distance(network: Network, points: Array, labels: Array, norm: floa
         one = question[b : b + 1]
         region = made(one, named(one.network, [p[b : b + 1] for p in phases]))
         reach = region.margins.hyperplanes(one.norm) * (region.margins.values > 0.0)
+        polyhedra, faces = Polyhedra(Rows.stacked([region.faces, region.margins]), one.norm), len(region.neurons)
         for j in np.argsort(reach, kind="stable"):
             if reach[j] >= lower[b]:
                 break
-            beyond = region.margins[np.array([j])].reversed()
-            distance, step = nearest(Rows.stacked([beyond, region.faces]), one.norm)
+            sides = np.repeat([ABOVE, ABSENT], [faces, len(reach)])
+            sides[faces + j] = BELOW
+            distance, step = polyhedra.nearest(sides)
             if step is None:
                 distance = max(distance, float(reach[j]))
             if distance < lower[b]:

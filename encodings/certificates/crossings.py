@@ -24,7 +24,7 @@ from .affine_pieces import magnitudes, rows_of_layers, zero
 from .norms import at_most_norm
 from .walked_regions import Neuron, Phases, WalkedRegion, key_of, named
 
-__all__ = ["MOST", "neighbours", "variants"]
+__all__ = ["MOST", "flipped", "lone_faces", "neighbours", "variants"]
 
 MOST = 64  # regions behind one face
 ALIKE = 1e-9  # by how much, of their size, rows must differ at least to count as different; more than they round
@@ -36,8 +36,7 @@ def neighbours(network: Network, region: WalkedRegion, face: int) -> list[Phases
     touched = _touched(region, face)
     candidates = [[p.copy() for p in region.phases]]
     if touched == [crossed]:
-        candidates[0][crossed[0]][0, crossed[1]] ^= True
-        return [named(network, candidates[0])]
+        return [flipped(network, region.phases, crossed)]
     for k in sorted({layer for layer, _ in touched}):
         mine = [i for layer, i in touched if layer == k]
         found: list[Phases] = []
@@ -51,6 +50,20 @@ def neighbours(network: Network, region: WalkedRegion, face: int) -> list[Phases
     distinct = {key_of(network, phases): phases for phases in named_ones}
     distinct.pop(key_of(network, region.phases), None)
     return list(distinct.values())
+
+
+def flipped(network: Network, phases: Phases, neuron: Neuron) -> Phases:
+    """The phases of what lies across a face that only this neuron touches."""
+    other = [p.copy() for p in phases]
+    other[neuron[0]][0, neuron[1]] ^= True
+    return named(network, other)
+
+
+def lone_faces(region: WalkedRegion) -> Array:
+    """[faces] bool: those that only their own neuron touches, for sure."""
+    alone = region.alike.sum(axis=1) == 1
+    deepest = max((layer for layer, _ in region.unreached), default=-1)
+    return np.asarray(alone & (np.array([layer for layer, _ in region.neurons], dtype=np.int64) >= deepest))
 
 
 def variants(phases: Phases, k: int, neurons: list[int], options: list[tuple[bool, ...]], most: int) -> list[Phases]:
@@ -67,6 +80,10 @@ def variants(phases: Phases, k: int, neurons: list[int], options: list[tuple[boo
 
 def _touched(region: WalkedRegion, face: int) -> list[Neuron]:
     """Neuron i of the face, all whose functions may be 0 all over it, and all that nothing reaches so far."""
+    layer = region.neurons[face][0]
+    unreached = [n for n in region.unreached if n[0] > layer]
+    if region.alike[face].sum() == 1:
+        return [region.neurons[face], *unreached]
     rows, root = region.faces, np.sqrt(region.faces.normals.shape[1])
     normal, value = rows.normals[face], float(rows.values[face])
     square = max(float(normal @ normal), TINY)
@@ -79,8 +96,7 @@ def _touched(region: WalkedRegion, face: int) -> list[Neuron]:
     blur += 4.0 * (rows.value_errors + np.abs(share) * rows.value_errors[face])
     touching = parallel & ~(np.abs(rows.values - share * value) > blur)
     touching[face] = True
-    layer = region.neurons[face][0]
-    return [region.neurons[i] for i in np.flatnonzero(touching)] + [n for n in region.unreached if n[0] > layer]
+    return [region.neurons[i] for i in np.flatnonzero(touching)] + unreached
 
 
 def _options(

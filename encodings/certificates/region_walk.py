@@ -15,6 +15,11 @@ not crossed is in the queue, and when it is, its boundary is. So at any time the
 below, whatever regions were visited besides. Likewise a region that is found by a key has no part nearer than it, so
 that its own faces and boundaries are queued with that key at least.
 
+What lies behind a face of the last ReLU layer is the same region whichever face it is come to by: all rows of that
+layer are what they were but for one sign. So the distance of the region itself is its key, and it is asked for once.
+
+A region costs more memory than it takes to make it again: rows are kept of the regions that were asked last.
+
 Keys are lower bounds in spite of rounding (`polytope_distance`), and `crossings` leaves out no neighbour; the upper
 bound is that of a point which the network was evaluated at, with error terms.
 """
@@ -23,7 +28,8 @@ from __future__ import annotations
 
 import heapq
 import time
-from dataclasses import dataclass, field, replace
+from collections import OrderedDict
+from dataclasses import dataclass, replace
 from itertools import count
 from typing import Any
 
@@ -32,18 +38,21 @@ import numpy as np
 from ...instances.errors import InputError
 from ...instances.network import Array, Network
 from ...instances.rounding import EPS
-from .crossings import neighbours
+from .affine_pieces import prepared
+from .crossings import flipped, lone_faces, neighbours
 from .norms import at_most_length, at_most_norm, dual
 from .other_answers import Nearest
-from .polytope_distance import Rows, nearest
+from .polytope_distance import ABOVE, ABSENT, BELOW, ON, Polyhedra, Rows, nearest
 from .questions import Question, asked
 from .starting_region import starting_phases
-from .walked_regions import Phases, WalkedRegion, key_of, made
+from .walked_regions import Phases, WalkedRegion, flips, key_of, made, relu_layers
 
 __all__ = ["RegionWalks", "region_walk"]
 
 SAME = 1e-6  # relative gap of lower and upper bound up to which a distortion counts as exact
 REACH = 1e6  # of the point's size: what is further away is an empty region's proof rather than a distance
+KEPT_MB = 200.0  # of regions whose rows are kept
+ROW_BYTES = 100.0  # of a number in them: three copies, and its place in a linear program
 INSIDE = (1e-12, 1e-10, 1e-8, 1e-7)  # of the distance: how far from all faces a point of another answer is looked for
 
 
@@ -91,16 +100,27 @@ def region_walk(
     )  # fmt: skip
 
 
-@dataclass(order=True)
+@dataclass(eq=False)
 class _Item:
     """A face or a boundary in the queue."""
 
     key: float  # at most its distance
-    order: int
-    region: int = field(compare=False)
-    place: int = field(compare=False)  # of a face, or the number of faces more of a boundary
-    refined: bool = field(compare=False)  # whether the key is that within the region
-    behind: list[Phases] | None = field(default=None, compare=False)  # of a refined face: what may lie there
+    region: int
+    place: int  # of a face, or the number of faces more of a boundary
+    refined: bool = False  # whether the key is that within the region
+    behind: list[Phases] | None = None  # of a refined face: what may lie there
+
+
+@dataclass(eq=False)
+class _Open:
+    """What is kept of a visited region: its phases, and the keys of its faces and boundaries, nearest last."""
+
+    phases: Phases
+    name: int
+    neurons: Array  # [faces, 2] int, as of a Neuron
+    alone: Array  # [faces] bool: `lone_faces`
+    keys: Array  # [parts]
+    places: Array  # [parts] int
 
 
 class _Walk:
@@ -112,10 +132,13 @@ class _Walk:
         self.question, self.network, self.norm = question, question.network, question.norm
         self.box = _box(question.points[0], low, high)
         self.nearest = Nearest(question, low, high)
-        self.regions: list[WalkedRegion] = []
-        self.names: dict[bytes, int] = {}
-        self.orders: list[list[tuple[float, int]]] = []  # per region what is not in the queue yet, nearest last
-        self.queue: list[_Item] = []
+        self.regions: list[_Open] = []
+        self.kept: OrderedDict[int, tuple[WalkedRegion, Polyhedra]] = OrderedDict()
+        self.names: dict[int, int] = {}
+        self.awaited: set[int] = set()  # regions that are queued with their own distances
+        self.flips = flips(self.network) if prepared(self.network).biased else {}
+        self.last = max(relu_layers(self.network), default=-1)
+        self.queue: list[tuple[float, int, _Item]] = []
         point = question.points[0]
         self.furthest = float(at_most_length(np.maximum(high - point, point - low), self.norm))
         self.reach = REACH * (1.0 + float(np.abs(point).max(initial=0.0)))
@@ -137,7 +160,7 @@ class _Walk:
         for phases in starts:
             self._visit(phases, 0.0)
         while not self._over(floor, deadline, most):
-            item = heapq.heappop(self.queue)
+            item = heapq.heappop(self.queue)[2]
             if not item.refined:
                 self._refine(item)
             elif item.place >= len(self.regions[item.region].neurons):
@@ -148,7 +171,7 @@ class _Walk:
 
     def _over(self, floor: float, deadline: float, most: int) -> bool:
         """Whether the walk has ended, and what it has proved up to now."""
-        key = self.queue[0].key if self.queue else np.inf
+        key = self.queue[0][0] if self.queue else np.inf
         reached = min(key, self.arrived, self.nearest.distance)
         if reached > self.furthest:  # nothing of the range is as far away
             reached = np.inf
@@ -168,59 +191,109 @@ class _Walk:
 
     def _visit(self, phases: Phases, key: float) -> int:
         """The number of a region; a new one is made, and its nearest part queued."""
-        name = key_of(self.network, phases)
+        key_bytes = key_of(self.network, phases)
+        name = int.from_bytes(key_bytes)
         if name in self.names:
             return self.names[name]
         number = self.names[name] = len(self.regions)
-        region = made(self.question, phases)
-        self.regions.append(region)
-        self.graph.add_node(number, phases=name, distance=key)
+        region, polyhedra = self._kept(number, phases)
+        self.graph.add_node(number, phases=key_bytes, distance=key)
         self.nearest.try_steps(region.margins)
-        faces = region.faces.hyperplanes(self.norm)
+        keys = polyhedra.hyperplanes[: len(polyhedra.hyperplanes) - len(self.box.values)].copy()
         # a boundary whose function is not positive at the input may be wherever the region is
-        margins = np.where(region.margins.values > 0.0, region.margins.hyperplanes(self.norm), 0.0)
-        keys = np.maximum(np.concatenate([faces, margins]), key)
+        keys[len(region.neurons) :][~(region.margins.values > 0.0)] = 0.0
+        keys = np.maximum(keys, key)
         order = np.argsort(-keys, kind="stable")
-        self.orders.append([(float(keys[i]), int(i)) for i in order if keys[i] < np.inf])
+        order = order[keys[order] < np.inf]
+        neurons = np.array(region.neurons, dtype=np.int32).reshape(-1, 2)
+        self.regions.append(_Open(phases, name, neurons, lone_faces(region), keys[order], order))
         self._queue_next(number)
         return number
 
-    def _queue_next(self, region: int) -> None:
+    def _region(self, number: int) -> tuple[WalkedRegion, Polyhedra]:
+        """A visited region and the polyhedra of its rows, made again where they are no longer kept."""
+        if number in self.kept:
+            self.kept.move_to_end(number)
+            return self.kept[number]
+        return self._kept(number, self.regions[number].phases)
+
+    def _kept(self, number: int, phases: Phases) -> tuple[WalkedRegion, Polyhedra]:
+        region = made(self.question, phases)
+        rows = Rows.stacked([region.faces, region.margins, self.box])
+        self.kept[number] = region, Polyhedra(rows, self.norm)
+        size = len(rows.values) * (ROW_BYTES * len(self.box.normals.T) + len(rows.values))
+        while len(self.kept) > max(1.0, 1e6 * KEPT_MB / size):
+            self.kept.popitem(last=False)
+        return self.kept[number]
+
+    def _queue_next(self, number: int) -> None:
         """Queue the nearest part of a region that is not yet queued."""
-        if self.orders[region]:
-            key, place = self.orders[region].pop()
-            heapq.heappush(self.queue, _Item(key, next(self.tickets), region, place, False))
+        region, left = self.regions[number], 0
+        for left in range(len(region.keys), 0, -1):
+            place = int(region.places[left - 1])
+            if not (name := self._only(region, place)) or not self._settled(name, region, place):
+                self._push(_Item(float(region.keys[left - 1]), number, place))
+                break
+        region.keys, region.places = region.keys[: left - 1], region.places[: left - 1]
+
+    def _only(self, region: _Open, place: int) -> int:
+        """The name of the only region behind a face, where that takes no reckoning; else 0."""
+        if not self.flips or place >= len(region.neurons) or not region.alone[place]:
+            return 0
+        return region.name ^ self.flips[tuple(region.neurons[place].tolist())]
+
+    def _settled(self, name: int, region: _Open, place: int) -> bool:
+        """Whether the only region behind a face is visited, or in the queue with its own distance."""
+        return name in self.names or (region.neurons[place, 0] == self.last and name in self.awaited)
+
+    def _push(self, item: _Item) -> None:
+        if item.key < np.inf:
+            heapq.heappush(self.queue, (item.key, next(self.tickets), item))
 
     def _refine(self, item: _Item) -> None:
-        """Queue a face or a boundary again, by its distance within the region."""
+        """Queue a face or a boundary again, by its distance within the region, or by that of the region behind it."""
         self._queue_next(item.region)
-        is_face = item.place < len(self.regions[item.region].neurons)
-        if is_face and self._known_behind(item):
-            return
-        distance, step = nearest(self._rows_of(item), self.norm)
+        visited = self.regions[item.region]
+        is_face, whole = item.place < len(visited.neurons), False
+        if is_face:
+            name = self._only(visited, item.place)
+            if name and self._settled(name, visited, item.place):
+                return
+            item.behind = self._behind(item)
+            names = {int.from_bytes(key_of(self.network, phases)) for phases in item.behind or ()}
+            if item.behind is not None and names <= self.names.keys():
+                return
+            whole = len(names) == 1 and visited.neurons[item.place, 0] == self.last
+            if whole and names <= self.awaited:
+                return
+            self.awaited |= names if whole else set()
+        region, polyhedra = self._region(item.region)
+        sides = self._sides(region)
+        sides[item.place] = BELOW if whole or not is_face else ON
+        distance, step = polyhedra.nearest(sides)
         if step is not None and not is_face:
             self.nearest.try_beyond(step)
         item.key, item.refined = max(item.key, distance), True
-        if item.key < np.inf:
-            heapq.heappush(self.queue, item)
+        self._push(item)
 
-    def _known_behind(self, item: _Item) -> bool:
-        """Whether all that may lie behind a face was visited before, so that it need not be crossed."""
-        item.behind = neighbours(self.network, self.regions[item.region], item.place)
-        return item.behind is not None and all(key_of(self.network, p) in self.names for p in item.behind)
+    def _behind(self, item: _Item) -> list[Phases] | None:
+        """What may lie behind a face; None where that is too much."""
+        visited = self.regions[item.region]
+        if visited.alone[item.place]:
+            layer, neuron = visited.neurons[item.place].tolist()
+            return [flipped(self.network, visited.phases, (layer, neuron))]
+        return neighbours(self.network, self._region(item.region)[0], item.place)
 
-    def _rows_of(self, item: _Item) -> Rows:
-        """The polyhedron that an item stands for: its region, beyond its face or boundary, in the range."""
-        region = self.regions[item.region]
-        faces = len(region.neurons)
-        part, place = (region.faces, item.place) if item.place < faces else (region.margins, item.place - faces)
-        return Rows.stacked([part[np.array([place])].reversed(), region.faces, self.box])
+    def _sides(self, region: WalkedRegion) -> Array:
+        """The region's own: its faces and the range of inputs."""
+        counts = len(region.neurons), len(region.margins.values), len(self.box.values)
+        return np.repeat([ABOVE, ABSENT, ABOVE], counts)
 
     def _cross(self, item: _Item) -> bool:
         """Visit what lies behind a face; False where that is not known."""
         if item.behind is None:
             return False
-        layer, neuron = self.regions[item.region].neurons[item.place]
+        layer, neuron = self.regions[item.region].neurons[item.place].tolist()
         for phases in item.behind:
             other = self._visit(phases, item.key)
             self.graph.add_edge(item.region, other, layer=layer, neuron=neuron, distance=item.key)
@@ -231,7 +304,11 @@ class _Walk:
         self.arrived = min(self.arrived, item.key)
         if self.nearest.distance <= item.key * (1.0 + SAME):
             return
-        rows = self._rows_of(item)
+        region, polyhedra = self._region(item.region)
+        sides = self._sides(region)
+        sides[item.place] = BELOW
+        rows, sign = polyhedra.rows[np.flatnonzero(sides)], sides[sides != ABSENT]
+        rows = replace(rows, normals=rows.normals * sign[:, None], values=rows.values * sign)
         sizes = at_most_norm(rows.normals, dual(self.norm))
         for share in INSIDE:
             inside = replace(rows, values=rows.values - share * max(item.key, EPS) * sizes)

@@ -7,19 +7,22 @@ have no face; their phase counts as inactive, so that no region has two names.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from ...instances.network import Array, Network
 from .affine_pieces import Trace, magnitudes, rows_of_layers, trace, zero
-from .norms import dual
+from .norms import at_most_norm, dual
 from .polytope_distance import Rows
 from .questions import Question, margins_at
 
-__all__ = ["Neuron", "Phases", "WalkedRegion", "key_of", "made", "named", "relu_layers"]
+__all__ = ["Neuron", "Phases", "WalkedRegion", "flips", "key_of", "made", "named", "relu_layers"]
 
 Phases = list[Array]  # [1, size] bool a layer
 Neuron = tuple[int, int]  # layer - 1, place in it
+APART = 1e-6  # square of the sine of the angle from which rows are no multiples of each other, errors or none
+BLURRED = 1e5  # times as long as its error, and roots of the inputs' number, a row is for that
 
 
 @dataclass(eq=False)
@@ -31,6 +34,16 @@ class WalkedRegion:
     neurons: list[Neuron]  # one a face
     margins: Rows  # f_label - f_j
     unreached: list[Neuron]  # that are 0 all over the region since nothing reaches them
+
+    @cached_property
+    def alike(self) -> Array:
+        """[faces, faces] bool: which rows may be multiples of each other; the others are none, whatever rounds."""
+        rows, root = self.faces, np.sqrt(self.faces.normals.shape[1])
+        lengths = at_most_norm(rows.normals, 2.0)
+        blurred = ~(lengths > BLURRED * root * rows.normal_errors)
+        unit = rows.normals / np.where(blurred, 1.0, lengths)[:, None]
+        found = ~(1.0 - (unit @ unit.T) ** 2 > APART) | blurred | blurred[:, None]
+        return np.asarray(found)
 
 
 def relu_layers(network: Network) -> list[int]:
@@ -47,6 +60,17 @@ def named(network: Network, phases: Phases) -> Phases:
 def key_of(network: Network, phases: Phases) -> bytes:
     """What tells the region from others."""
     return b"".join(np.packbits(phases[k]).tobytes() for k in relu_layers(network))
+
+
+def flips(network: Network) -> dict[Neuron, int]:
+    """What the key of a region, as a number, is changed by (xor) where one neuron's phase is."""
+    found: dict[Neuron, int] = {}
+    before = 8 * sum(-(-network.layers[k].size // 8) for k in relu_layers(network))  # bits from here to the end
+    for k in relu_layers(network):
+        size = network.layers[k].size
+        found |= {(k, i): 1 << (before - 1 - i) for i in range(size)}
+        before -= 8 * -(-size // 8)
+    return found
 
 
 def made(question: Question, phases: Phases) -> WalkedRegion:

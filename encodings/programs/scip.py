@@ -26,8 +26,8 @@ import numpy as np
 from ...instances.network import Array
 
 __all__ = [
-    "AT_LOWER", "BASIC", "FEASIBILITY", "INFINITY", "Attempt", "Simplex", "attempt", "dual_bound", "excused", "failed",
-    "is_scip_error", "library", "new_model", "optimise", "root_bound", "set_limits",
+    "AT_LOWER", "AT_UPPER", "BASIC", "FEASIBILITY", "INFINITY", "Attempt", "Simplex", "attempt", "dual_bound",
+    "excused", "failed", "is_scip_error", "library", "new_model", "optimise", "root_bound", "set_limits",
 ]  # fmt: skip
 
 LOG = logging.getLogger(__name__)
@@ -39,7 +39,7 @@ LEAST_LP_SECONDS = 1e-3  # the same of an LP
 LEAST_MB = 1.0  # of SCIP's memory limit
 SEEDS = 2**31  # SCIP's seeds lie below
 SLICE = 0.25  # seconds that SoPlex, which lets no other thread run, works at a time
-AT_LOWER, BASIC = 0, 1  # SCIP_BASESTAT
+AT_LOWER, BASIC, AT_UPPER = 0, 1, 2  # SCIP_BASESTAT
 _WALL = 2  # SCIP's clock type; the other one counts the processor time of all threads
 _ERROR = "error: "
 

@@ -46,8 +46,11 @@ def test_rules_named_beforehand() -> None:
     lines, tables, _ = of_search(rows, known, groups)
     (table,) = tables.values()
     assert all(row["named"] == row["best"] for row in table)
-    assert "(axes where inputs < 15.5, else rows)" in lines[-2]
-    assert "takes 1.00 times the nodes" in lines[-1] and "2.00 times" in lines[-1]
+    assert "(axes where inputs < 15.5, else rows)" in lines[-3]
+    assert "takes 1.00 times the nodes" in lines[-2] and "2.00 times" in lines[-2]
+    near = sum(row["single / best"] <= 1.2 for row in table)
+    assert 0 < near < 40
+    assert f"named rule on 40 of 40 instances that no tree was made of, the single rule on {near}" in lines[-1]
 
 
 def test_searches_that_did_not_end_count_double() -> None:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from distortions import distortion
 from random_instances import Shape, random_network
 
 from hypersplit.encodings.certificates.decision_boundary import decision_boundary_certificate, lipschitz_certificate
+from hypersplit.encodings.certificates.polytope_distance import nearest
+from hypersplit.encodings.certificates.questions import asked
 from hypersplit.encodings.certificates.region_walk import region_walk
 from hypersplit.encodings.certificates.simplex import simplex_certificate
+from hypersplit.encodings.certificates.walked_regions import key_of, made
 from hypersplit.instances.errors import InputError
 from hypersplit.instances.families.random_networks import random_network as normal_network
 from hypersplit.instances.network import Array, Layer, Network, sequential
@@ -147,6 +152,30 @@ def test_the_graph_leads_to_every_region() -> None:
     assert len(graph) == walk.regions[0] == len({name for _, name in graph.nodes(data="phases")})
     assert nx.descendants(graph, 0) | {0} == set(graph)
     assert all(distance <= walk.lower[0] * (1 + 1e-9) for *_, distance in graph.edges(data="distance"))
+
+
+@pytest.mark.parametrize("norm", NORMS)
+@pytest.mark.parametrize("sizes", [[2, 7, 3], [2, 4, 4, 3], [3, 6, 2]])
+def test_exactly_the_regions_nearer_than_the_answer_are_visited(sizes: list[int], norm: float) -> None:
+    """Of all patterns of phases, those whose regions begin nearer than the least distortion, and none that do not."""
+    network, ends, beyond_one = normal_network(sizes, 5), np.cumsum([0, *sizes[1:-1]]), 0
+    x = np.random.default_rng(5).uniform(-1.0, 1.0, (3, sizes[0]))
+    labels = network.evaluate(x).argmax(axis=1)
+    walks = region_walk(network, x, labels, norm, seconds=PATIENCE)
+    patterns = np.array(np.meshgrid(*[[False, True]] * ends[-1])).reshape(ends[-1], -1).T
+    for b in np.flatnonzero(walks.exact & (walks.lower < np.inf)):
+        question, distortion_there = asked(network, x[b : b + 1], labels[b : b + 1], norm), walks.lower[b]
+        near, visited = set(), {name for _, name in walks.graphs[b].nodes(data="phases")}
+        for pattern in patterns:
+            phases = [pattern[None, i:j] for i, j in pairwise(ends)] + [np.ones((1, sizes[-1]), dtype=bool)]
+            distance = nearest(made(question, phases).faces, float(norm))[0]
+            if distance < distortion_there * (1.0 - 1e-6):
+                near.add(key_of(network, phases))
+            else:
+                assert distance <= distortion_there * (1.0 + 1e-6) or key_of(network, phases) not in visited
+        assert near <= visited
+        beyond_one += len(near) > 1
+    assert beyond_one
 
 
 def test_a_wrong_label_has_no_distance() -> None:
