@@ -31,6 +31,7 @@ from ..jobs.job import Job
 from ..jobs.run import job_of
 from ..run.limits import cause
 from ..stages.work import Work
+from ..tree.cold import size_mb
 from ..tree.search import Outcome, Pace, Steps, search
 from .errands import Errand, Report, digest_of, frame_of, grown, idle, opened, sent
 from .team import Event, Team, TeamError
@@ -40,6 +41,7 @@ __all__ = ["Sharing"]
 LOG = logging.getLogger(__name__)
 TRIES = 3  # times that nodes are given to somebody before they are kept
 SLICE = 5.0  # seconds of an errand: what a checkpoint, or a worker that dies, may lose
+ERRAND_SHARE = 1 / 64  # of this process's memory for an errand's nodes: they are there again as bytes, for each worker
 LEAST = 0.25  # seconds that an errand works before it is asked to come back: else nodes only travel
 PARTS = 2  # errands' worth of open nodes, for each of the team, from which on there is enough to share
 FIRST = 16  # members for whom there must be enough, where a team has more: a stack of nodes may never hold more
@@ -209,8 +211,9 @@ class _Shared:
             self._send(batch, tries)
 
     def _most(self) -> int:
-        """Nodes that a slice has time for, were none of them split."""
-        return max(1, int(SLICE / max(self.node_seconds, 1e-9)))
+        """Nodes that a slice has time for, were none of them split, and that take little of the memory."""
+        room = ERRAND_SHARE * self.sharing.memory_mb / max(size_mb(self.tree.root), 1e-9)
+        return max(1, int(min(SLICE / max(self.node_seconds, 1e-9), room)))
 
     def _send(self, batch: Batch, tries: int) -> None:
         budget, options, tree = self.pace.budget, self.work.options, self.tree

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -16,10 +18,13 @@ from worker_teams import AtOnce, searched, steady
 from hypersplit.bab.run.budget import Budget
 from hypersplit.bab.run.options import Options
 from hypersplit.bab.stages.work import Work
+from hypersplit.bab.tree.cold import size_mb
 from hypersplit.bab.tree.evidence import Evidence
 from hypersplit.bab.workers import desk, sharing
 from hypersplit.bab.workers.errands import Report, opened, sent
+from hypersplit.instances.batch import root
 from hypersplit.instances.errors import InputError
+from hypersplit.instances.query import queries
 
 GAPS = {"axes": 0.02, "phases": 0.1}
 
@@ -174,6 +179,17 @@ def test_one_wrong_report_costs_its_errand_only(how: str) -> None:
     account(shared)
     assert shared.answer.statistics["nodes"] == alone.answer.statistics["nodes"]
     assert shared.answer.evidence == alone.answer.evidence
+
+
+def test_an_errand_is_small_where_memory_is() -> None:
+    """It has as many nodes as there is time for, and fewer where these would take more than their share of memory."""
+    network, prop = problem(0.02)
+    nodes = root(queries(network, prop)[0])
+    few = 10 * size_mb(nodes) / sharing.ERRAND_SHARE
+    for memory_mb, seconds, most in ((math.inf, 0.1, 50), (few, 0.1, 10), (few, 1.0, 5), (0.0, 0.1, 1)):
+        some = SimpleNamespace(node_seconds=seconds, sharing=SimpleNamespace(memory_mb=memory_mb),
+                               tree=SimpleNamespace(root=nodes))  # fmt: skip
+        assert sharing._Shared._most(some) == most  # type: ignore[arg-type]
 
 
 def test_a_limit_of_nodes_holds() -> None:
