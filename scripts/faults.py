@@ -329,6 +329,8 @@ def memory(args: argparse.Namespace, folder: Path, counts: Counter[str]) -> None
         most = max(most, family_mb(child.process.pid or 0))
         child.process.join(0.1)
     told = child.told()
+    if told["verdict"] == "raised":
+        raise SystemExit(told["reason"])
     print(f"{most:.0f} MB at most, in all processes")
     print(json.dumps(told), *(line for line in log.read_text().splitlines() if "open nodes" in line), sep="\n")
     _, saved = load(path, "checkpoint")
