@@ -51,11 +51,11 @@ def watched(end: float, timeout: float, memory_mb: float, answer: Callable[[str]
         return
     watch = _Watch(end, max(GRACE, GRACE_SHARE * timeout), memory_mb, answer)
     before, hook = signal.signal(SIGNAL, watch.heard), sys.unraisablehook
-    sys.unraisablehook = partial(watch.dropped, hook)
     thread = threading.Thread(target=watch.run, daemon=True)
-    thread.start()
     try:
+        sys.unraisablehook = partial(watch.dropped, hook)
         try:
+            thread.start()  # the end may have come already, and with it the signal
             yield
         finally:
             watch.stop()

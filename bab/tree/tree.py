@@ -107,7 +107,7 @@ class Tree:
         An interruption in the middle of a change may lose nodes; the account misses them, and nothing is closed. Nor is
         it where the disk has lost some: one that was interrupted may have ended others twice, and the account is even.
         """
-        return self.count_open == 0 and self.whole and not self.stuck and not self.open.lost
+        return self.count_open == 0 and self.whole and not self.count_stuck and not self.open.lost
 
     @property
     def whole(self) -> bool:
@@ -160,7 +160,7 @@ class Tree:
         self.deepest = max(self.deepest, int(batch.depth.max(initial=0)))
         for numbers, kinds in found.ended:
             self._end(numbers, kinds)
-        for some in found.stuck:
+        for some in filter(len, found.stuck):
             self.stuck.append(some)
             for listener in self.listeners:
                 listener.stuck(some.number)
@@ -191,7 +191,7 @@ class Tree:
         self.deepest = max(self.deepest, grown.deepest)
         for some in opened:
             self.open.push(some)
-        self.stuck.extend(stuck)
+        self.stuck.extend(filter(len, stuck))
         self.ended.update(grown.ended)
         self._out_of_hands(batch)
 

@@ -7,6 +7,7 @@ import pytest
 from search_steps import FunctionSteps, pace
 
 from hypersplit import verify
+from hypersplit.bab.run.options import Options
 from hypersplit.bab.tree.search import search
 from hypersplit.bab.tree.tree import Tree
 from hypersplit.encodings.linear.bounds import Bounds
@@ -50,7 +51,8 @@ def test_the_tree_does_not_depend_on_the_workers() -> None:
     """Closed by one thread or by three: the same nodes."""
     network = random_network((3, 12, 12, 2), seed=4)
     prop = random_property(network, seed=6, radius=0.5, slack=0.3)
-    found = [verify(network, prop, method="split", jobs=jobs, batch=4, timeout=60.0) for jobs in (1, 3)]
+    told = Options(method="split", batch=4, timeout=60.0, node_bounds="linear", closing="never", kernel="plain")
+    found = [verify(network, prop, told, jobs=jobs) for jobs in (1, 3)]
     assert found[0].verdict == found[1].verdict == "unsat"
     assert found[0].statistics["nodes"] == found[1].statistics["nodes"] > 20
 

@@ -35,7 +35,7 @@ def test_narrow_networks(sizes: tuple[int, ...]) -> None:
         batch = nodes_of(1, query, 40)
         batch.phases[:] = 0
         one = assert_same(query, batch, OPTIONS[0], f"{sizes}, {radius}")
-        two = bound(query, batch, replace(OPTIONS[0], kernel="compiled", threads=2))
+        two = bound(query, batch, OPTIONS[0]._replace(kernel="compiled", threads=2))
         np.testing.assert_array_equal(one.margins, two.margins)
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 from random_instances import Shape, random_instance, random_nodes
@@ -24,7 +22,7 @@ def test_parts_and_threads_change_no_bit(monkeypatch: pytest.MonkeyPatch) -> Non
         instance = random_instance(seed)
         query = queries(instance.network, instance.prop)[0]
         batch = random_nodes(np.random.default_rng(seed), query, 11)
-        one, three = (bound_narrow(query, batch, replace(OPTIONS, threads=n)) for n in (1, 3))
+        one, three = (bound_narrow(query, batch, OPTIONS._replace(threads=n)) for n in (1, 3))
         for name in ("pre_lower", "pre_upper", "margins", "coefficients", "constants", "points", "together"):
             np.testing.assert_array_equal(getattr(one, name), getattr(three, name), err_msg=f"{instance}: {name}")
 

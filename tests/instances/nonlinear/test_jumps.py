@@ -127,16 +127,15 @@ def test_verdicts_are_those_of_a_grid(form: str, tmp_path: Path) -> None:
         assert found.verdict == verdict, (t, found.reason)
 
 
-def test_what_touches_a_jump_is_unknown() -> None:
-    """sign(x) >= 1/2 at x = 0 alone: the graph counts as closed there, and no float decides; on [0.1, 1] it holds."""
+def test_what_touches_a_jump_is_decided_exactly() -> None:
+    """sign(x) >= 1/2 at x = 0 alone: relaxations take the graph for closed there, exact arithmetic has sign(0) = 0."""
     proto = model([node("Sign", ["x"], ["y"])], [1, 1])
     network = network_from_bytes(proto.SerializeToString())
-    for low, high, verdict in ((0.0, 0.0, "unknown"), (0.1, 1.0, "sat"), (-1.0, -0.1, "unsat")):
+    for low, high, verdict in ((0.0, 0.0, "unsat"), (0.1, 1.0, "sat"), (-1.0, -0.1, "unsat")):
         region = InputSet.box(np.array([low]), np.array([high]))
         case = Case(region, (Polyhedron(np.array([[-1.0]]), np.array([-0.5])),))
         found = verify(proto.SerializeToString(), Property((case,), 1, 1), timeout=30)
         assert found.verdict == verdict, (low, high, found.reason)
-        assert verdict != "unknown" or "which jumps" in found.reason
     assert network.evaluate(np.zeros(1))[0] == 0.0
 
 
