@@ -166,6 +166,11 @@ class Node:
         given = self.attributes.get(name, default)
         return given.decode() if isinstance(given, bytes) else str(given)
 
+    def rounds(self, what: str) -> None:
+        """Say that the node does this beyond float32's rounding: with such a node nothing is proved."""
+        where = f"node {self.builder.name!r} ({self.kind}) {what}, which is not modelled"
+        self.builder.unmodelled = self.builder.unmodelled or where
+
     def broadcast(self, *tensors: Tensor) -> list[Tensor]:
         """The tensors in their common shape."""
         shape = np.broadcast_shapes(*(t.shape for t in tensors))

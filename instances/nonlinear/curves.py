@@ -31,6 +31,8 @@ def curve_layer(node: Node) -> Expression:
     """The operators of KINDS and FORMS: a layer."""
     if node.kind in FORMS:
         return FORMS[node.kind](node.builder, node.expression(0))
+    if node.kind == "HardSwish" and node.type(0) == DOUBLE:  # its definition is a HardSigmoid, with attributes
+        node.rounds("takes float32's 1 / 6 in double")
     return node.builder.layer(node.expression(0), KINDS[node.kind])
 
 
@@ -40,8 +42,7 @@ def gelu(node: Node) -> Expression:
     if form not in kinds:
         raise UnsupportedOperatorError(f"approximate = {form!r}; supported are {' and '.join(kinds)}")
     if form == "tanh" and node.type(0) == DOUBLE:
-        where = f"node {node.builder.name!r} (Gelu) takes float32's sqrt(2 / pi) in double, which is not modelled"
-        node.builder.unmodelled = node.builder.unmodelled or where
+        node.rounds("takes float32's sqrt(2 / pi) in double")
     return node.builder.layer(node.expression(0), kinds[form])
 
 

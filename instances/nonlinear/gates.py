@@ -52,8 +52,11 @@ def softsign(build: Builder, a: Expression, b: Expression) -> Expression | None:
     if made is None or made[1] != "relu" or (twice.factor, minus.factor) != (2.0, -1.0):
         return None
     within = build.origins.of(made[0])
-    bases = {id(made[0]), id(within.base)} if within.factor == 1.0 and not within.ratio else {id(made[0])}
-    if id(minus.base) not in bases or id(above.base) not in bases or twice.ratio or minus.ratio or minus.roundings:
+    same = within.factor == 1.0 and not within.ratio and not within.roundings
+    bases = {id(made[0]), id(within.base)} if same else {id(made[0])}
+    if id(minus.base) not in bases or id(above.base) not in bases:
+        return None
+    if twice.ratio or minus.ratio or twice.roundings or minus.roundings:
         return None
     return _scaled(build, build.layer(made[0], "softsign"), 1.0, (above,))
 

@@ -20,6 +20,7 @@ from .products import product
 
 __all__ = ["chosen", "compare", "logic", "shrink", "sign", "thresholded", "whole"]
 
+DOUBLE = 11  # of onnx.TensorProto
 COMPARISONS = {  # operator -> (the value at equality, whether the second is to be the larger one)
     "Greater": (0.0, False), "GreaterOrEqual": (1.0, False), "Less": (0.0, True), "LessOrEqual": (1.0, True),
 }  # fmt: skip
@@ -83,6 +84,8 @@ def shrink(node: Node) -> Expression:
     bias, limit = _finite(node, "bias", 0.0), _finite(node, "lambd", 0.5)
     if limit < 0.0:
         raise UnsupportedOperatorError(f"lambd = {limit}; supported are numbers from 0 on")
+    if node.type(0) == DOUBLE:
+        node.rounds("rounds from double to float in onnxruntime")
     if bias != limit:
         return build.layer(z, curve_name("shrink", limit, bias))
     low = build.layer(build.shift(build.scale(z, -1.0), -limit), "relu")

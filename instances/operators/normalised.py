@@ -16,6 +16,7 @@ import numpy as np
 from ..curves.names import LEAST_POWER, MOST_POWER, curve_name
 from ..errors import NetworkError, UnsupportedOperatorError
 from ..expressions.affine import Expression
+from ..expressions.element_types import FLOAT, FLOATS, narrows, type_name
 from ..expressions.matrices import scattered
 from ..expressions.node import Constant, Node
 from ..expressions.products import SQUARE
@@ -28,7 +29,7 @@ __all__ = [
     "p_normalization",
 ]  # fmt: skip
 
-DOUBLE = 11  # of onnx.TensorProto
+EACH_CHANNEL = 21  # the operator set from which on GroupNormalization has a scale a channel, and a stash_type
 MORE = 1e-9  # what MeanVarianceNormalization adds to a deviation
 
 
@@ -37,9 +38,7 @@ def layer_normalization(node: Node) -> Expression:
     x, centred = node.expression(0), node.kind == "LayerNormalization"
     if node.outputs > 1:
         raise UnsupportedOperatorError("its outputs beside the first one, mean and deviation; supported is that alone")
-    if node.type(0) == DOUBLE and int(node.attributes.get("stash_type", 1)) != DOUBLE:
-        where = f"node {node.builder.name!r} ({node.kind}) rounds from double to float, which is not modelled"
-        node.builder.unmodelled = node.builder.unmodelled or where
+    _hold_stash(node)
     dims, axis = len(x.shape), int(node.attributes.get("axis", -1))
     if not -dims <= axis < dims:
         raise NetworkError(f"axis {axis} of a tensor of shape {x.shape}")
@@ -61,9 +60,11 @@ def group_normalization(node: Node) -> Expression:
     x, groups = node.expression(0), int(node.attributes.get("num_groups", 0))
     if len(x.shape) < 3 or groups < 1 or x.shape[1] % groups:
         raise NetworkError(f"{groups} groups of a tensor of shape {x.shape}")
+    if node.opset >= EACH_CHANNEL:
+        _hold_stash(node)
     table = np.arange(x.size).reshape(x.shape[0] * groups, -1)
     out, each = standardised(node.builder, x, table, _epsilon(node)), x.shape[1] // groups
-    return _fitted(node, out, (-1, *[1] * (len(x.shape) - 2)), each if node.opset < 21 else 1)
+    return _fitted(node, out, (-1, *[1] * (len(x.shape) - 2)), each if node.opset < EACH_CHANNEL else 1)
 
 
 def mean_variance(node: Node) -> Expression:
@@ -107,6 +108,15 @@ def local_response(node: Node) -> Expression:
     matrix = scattered(rows, columns, np.full(len(rows), alpha / size), (x.size, x.size))
     sums = build.apply(matrix, build.layer(x, SQUARE), x.shape, roundings=1)
     return product(node, x, build.layer(build.shift(sums, bias), curve_name("power", -beta)))
+
+
+def _hold_stash(node: Node) -> None:
+    """Say so where mean and deviation are computed in a narrower type than the tensor's, which is float if not told."""
+    given, stash = node.type(0), int(node.attributes.get("stash_type", FLOAT))
+    if stash not in FLOATS:
+        raise NetworkError(f"its attribute stash_type is {type_name(stash)}, expected a float type")
+    if given in FLOATS and narrows(given, stash):
+        node.rounds(f"rounds from {type_name(given)} to {type_name(stash)}")
 
 
 def _epsilon(node: Node) -> float:

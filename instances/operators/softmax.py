@@ -39,13 +39,13 @@ def softmax(node: Node) -> Tensor:
     if not x.terms:
         raise UnsupportedOperatorError(f"{node.kind} of constants; compute it beforehand")
     axis, dims = int(node.attributes.get("axis", -1 if later else 1)), len(x.shape)
-    if not -dims <= axis < dims + (not later):
+    if not -dims <= axis < dims:
         raise NetworkError(f"axis {axis} of a tensor of shape {x.shape}")
-    axis %= max(dims, 1)
+    axis %= dims
     vectors = math.prod(x.shape[:axis])
     if later:
         inner = math.prod(x.shape[axis + 1 :])
-        outer, _, place = np.indices((vectors, x.shape[axis] if dims else 1, inner))
+        outer, _, place = np.indices((vectors, x.shape[axis], inner))
         groups = (outer * inner + place).reshape(-1)
     else:
         groups = np.repeat(np.arange(vectors), math.prod(x.shape[axis:]))

@@ -92,3 +92,10 @@ def test_gelu_by_tanh_in_double_is_only_attacked() -> None:
         case = Case(InputSet.box(-np.ones(1), np.full(1, 1.9)), (Polyhedron(-np.eye(1), np.full(1, -least)),))
         found = verify(proto, Property((case,), 1, 1), timeout=60)
         assert found.verdict == verdict, found
+
+
+def test_hardswish_in_double_proves_nothing() -> None:
+    """It is defined by a HardSigmoid whose attribute is the float32 next to 1 / 6."""
+    for dtype, modelled in ((onnx.TensorProto.DOUBLE, False), (onnx.TensorProto.FLOAT, True)):
+        proto = model([node("HardSwish", ["x"], ["y"])], [1, 1], opset=18, dtype=dtype)
+        assert (network_from_bytes(proto.SerializeToString()).unmodelled == "") is modelled

@@ -164,3 +164,10 @@ def test_what_cannot_be_a_step_is_refused(nodes: list[Any], error: type[Exceptio
     weights = NUMBERS | {"infinite": np.float32(np.inf)}
     with pytest.raises(error, match=said):
         network_from_bytes(model(nodes, [1, 3], weights, opset=16).SerializeToString())
+
+
+def test_doubles_that_shrink_prove_nothing() -> None:
+    """onnxruntime computes Shrink in float32, of doubles, too; Sign is exact."""
+    for kind, modelled in (("Shrink", False), ("Sign", True)):
+        proto = model([node(kind, ["x"], ["y"])], [1, 3], opset=13, dtype=TensorProto.DOUBLE)
+        assert (network_from_bytes(proto.SerializeToString()).unmodelled == "") is modelled

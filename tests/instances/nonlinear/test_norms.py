@@ -70,6 +70,7 @@ def test_entries_are_standardised_within_their_groups() -> None:
         (node("LayerNormalization", ["x", "wide"], ["y"]), "its input 1 of shape"),
         (node("LayerNormalization", ["x", "g"], ["y"], epsilon=-1.0), "its attribute epsilon is -1.0"),
         (node("GroupNormalization", ["x", "g", "g"], ["y"], num_groups=2), "2 groups of a tensor"),
+        (node("LayerNormalization", ["x", "g"], ["y"], stash_type=7), "its attribute stash_type is int64"),
         (node("InstanceNormalization", ["x", "g", "g"], ["y"]), "expected batch, channels and at least one axis"),
         (node("LpNormalization", ["x"], ["y"], p=3), "p = 3; supported are 1 and 2"),
         (node("LRN", ["x"], ["y"], size=3), "3 channels of a tensor of shape"),
@@ -91,3 +92,20 @@ def test_doubles_normalised_in_float32_prove_nothing() -> None:
         nodes = [node("LayerNormalization", ["x", "g"], ["y"], stash_type=stash)]
         proto = model(nodes, [1, 3], {"g": np.ones(3)}, opset=17, dtype=TensorProto.DOUBLE)
         assert (network_from_bytes(proto.SerializeToString()).unmodelled == "") is modelled
+
+
+@pytest.mark.parametrize(
+    ("opset", "given", "attributes", "modelled"),
+    [
+        (18, 11, {}, True), (21, 11, {}, False), (21, 11, {"stash_type": 11}, True), (21, 1, {}, True),
+        (21, 1, {"stash_type": 10}, False),
+    ],
+)  # fmt: skip
+def test_groups_normalised_in_a_narrower_type_prove_nothing(
+    opset: int, given: int, attributes: dict[str, int], modelled: bool
+) -> None:
+    """From operator set 21 on a group's mean is computed in float32 or another type, whatever the tensor's is."""
+    one = np.ones(2, np.float32 if given == 1 else np.float64)
+    nodes = [node("GroupNormalization", ["x", "g", "g"], ["y"], num_groups=2, **attributes)]
+    proto = model(nodes, [1, 2, 3], {"g": one}, opset=opset, dtype=given)
+    assert (network_from_bytes(proto.SerializeToString()).unmodelled == "") is modelled

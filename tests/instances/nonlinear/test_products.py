@@ -13,6 +13,8 @@ from onnx_models import assert_agree, model, normal, whole
 
 from hypersplit.encodings.linear.linear_bounds import bound
 from hypersplit.instances.batch import root
+from hypersplit.instances.expressions.affine import Builder
+from hypersplit.instances.nonlinear.gates import softsign
 from hypersplit.instances.onnx.reader import network_from_bytes
 from hypersplit.instances.property import Case, InputSet, Polyhedron, Property
 from hypersplit.instances.query import queries
@@ -168,3 +170,13 @@ def test_the_gelu_of_a_file_has_the_files_own_divisor() -> None:
     z = x @ weights["w"] + weights["b"]
     gate = np.vectorize(math.erf)(z / weights["root"])
     assert np.allclose(network.evaluate(x), (0.5 * z * (1.0 + gate)) @ weights["v"], rtol=1e-13, atol=1e-13)
+
+
+def test_a_rounded_multiple_is_no_absolute_value() -> None:
+    """2 relu(z) - x is |x| where z is x and 2 is 2, and not where one of them is so up to roundings."""
+    for of_argument, of_two in ((0, 0), (1, 0), (0, 1)):
+        build = Builder(2)
+        x = build.value(0, (2,))
+        twice = build.scale(build.layer(build.scale(x, 1.0, of_argument), "relu"), 2.0, of_two)
+        below = build.shift(build.subtract(twice, x), 1.0)
+        assert (softsign(build, x, below) is not None) is (of_argument + of_two == 0)

@@ -11,7 +11,7 @@ from onnx import helper
 from onnx_models import assert_agree, model, read, runtime, weight
 
 from hypersplit.bab.verify import verify
-from hypersplit.instances.errors import PropertyError
+from hypersplit.instances.errors import NetworkError, PropertyError
 from hypersplit.instances.judges.replay import Replay
 from hypersplit.instances.onnx.reader import read_network
 from hypersplit.instances.property import Case, InputSet, Polyhedron
@@ -33,6 +33,14 @@ def test_the_files_outputs_follow_from_the_logits(kind: str, opset: int, axis: i
     assert network.readout
     found = network.readout.of(network.evaluate(x.reshape(1, -1).astype(float)))
     np.testing.assert_allclose(found.ravel(), runtime(proto, x).ravel(), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize(("opset", "axis"), [(11, 2), (11, -3), (9, 2), (13, 2)])
+def test_an_axis_that_no_runtime_takes_is_refused(opset: int, axis: int) -> None:
+    """One behind the last axis, too, which older operator sets speak of and onnxruntime does not run."""
+    proto = model([node("Softmax", ["x"], ["y"], axis=axis)], [1, 3], opset=opset)
+    with pytest.raises(NetworkError, match=f"axis {axis} of a tensor of shape"):
+        read(proto)
 
 
 def test_a_softmax_inside_is_computed() -> None:
