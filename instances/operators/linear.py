@@ -279,7 +279,8 @@ def reduce(node: Node) -> Expression:
     nothing = not axes and node.flag("noop_with_empty_axes")
     axes, keep = axes or list(range(len(x.shape))), node.flag("keepdims", True)
     if kind == "ReduceLogSumExp":
-        return x if nothing else log_sum_exp(build, x, *grouped(x.shape, axes, keep)[::-1])
+        shape, table = grouped(x.shape, axes, keep)
+        return x if nothing else log_sum_exp(build, x, table, shape)
     if kind in ("ReduceL2", "ReduceSumSquare"):
         x = build.layer(x, SQUARE)
     if kind == "ReduceL1":
