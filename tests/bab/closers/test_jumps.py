@@ -9,7 +9,9 @@ import pytest
 
 import hypersplit
 from hypersplit.bab.closers.exact_closing import ROUNDING, decide_exactly
+from hypersplit.bab.closers.exact_step import ExactStep
 from hypersplit.bab.closers.jumps import at_jumps, decides_jumps
+from hypersplit.bab.tree.evidence import Evidence, State
 from hypersplit.encodings.linear.linear_bounds import bound
 from hypersplit.instances.batch import root
 from hypersplit.instances.network import Array, Layer, Network, sequential
@@ -129,6 +131,8 @@ def test_nothing_is_closed_where_rounding_decides(row: tuple[float, float], bias
     assert decide_exactly(query, batch.node(0), 0, math.inf).status == "closed"
     rounded = decide_exactly(query, batch.node(0), 0, math.inf, rounding=True)
     assert (rounded.status, rounded.reason) == (("closed", "") if closed else ("open", ROUNDING))
+    kind, _ = ExactStep().decide(query, batch.node(0), [0], lambda points: None)
+    assert kind == (Evidence.EXACT if closed else State.OPEN)
     x = np.array([0.75, 0.25 + 2.0**-25], dtype=np.float32)
     evaluated = [x[0] + x[1] - np.float32(1.0) > 0.0, np.float32(1.0) - x[0] - x[1] >= 0.0]
     assert not any(evaluated)  # as a file may compute them
