@@ -9,6 +9,10 @@ counterexample or proves that there is none.
 A norm ball enters by half-spaces around it, more of them where a point is found that satisfies all but lies outside:
 they refute, and what they leave counts only where it lies in the ball.
 
+At a jump the smallest rounding decides between two values, so that a float32 evaluation of the file may have a
+counterexample where real numbers have none. With `rounding` nothing is closed unless it holds as well on pieces that
+are wider by what arguments may be off by (`encodings.exact.argument_errors`).
+
 Either answer is a proof about the real-valued network. A counterexample is a point of fractions; whether the ONNX file
 reproduces it in its own arithmetic is for the replay to say.
 """
@@ -22,18 +26,20 @@ from fractions import Fraction
 
 import numpy as np
 
+from ...encodings.exact.argument_errors import ArgumentErrors, argument_errors
 from ...encodings.exact.rational_lp import ExactLP, Row
 from ...encodings.exact.region import Affine, ExactNetwork, inexact
 from ...encodings.exact.tangent import exact_tangent
 from ...heuristics.efforts import ExactEffort
 from ...instances.batch import Node
-from ...instances.curves.pieces import MOST_PIECES, Piece, pieces
+from ...instances.curves.pieces import MOST_PIECES, Piece, has_pieces, pieces
 from ...instances.judges.exact_evaluation import scaled
 from ...instances.network import Array
 from ...instances.query import Query
 
-__all__ = ["ExactOutcome", "decide_exactly", "is_counterexample"]
+__all__ = ["ROUNDING", "ExactOutcome", "decide_exactly", "is_counterexample"]
 
+ROUNDING = "real numbers have no counterexample, but rounding may decide between two values at a jump"
 SHORT = (2.0**10, 2.0**20)  # fractions that a counterexample's inputs are moved to where it stays one
 
 
@@ -52,9 +58,11 @@ class _Left(Exception):
 
 
 def decide_exactly(
-    query: Query, node: Node, disjunct: int, deadline: float, effort: ExactEffort | None = None
+    query: Query, node: Node, disjunct: int, deadline: float, effort: ExactEffort | None = None, rounding: bool = False
 ) -> ExactOutcome:
     """Does the node hold a counterexample of the disjunct, for the real-valued network?
+
+    rounding: whether what float32 may make of arguments at jumps counts, too, before it is said to be closed.
 
     The node's bounds, half-spaces and phases are taken for what they are: proofs about the counterexamples in it.
     Strict margins, half-spaces and ends of the property's box are strict. deadline: of time.monotonic().
@@ -64,9 +72,34 @@ def decide_exactly(
     effort = effort or ExactEffort()
     if reason := _too_large(query, node, effort):
         return ExactOutcome("open", reason=reason)
+    outcome = _decided(query, node, disjunct, deadline, effort)
+    if outcome.status != "closed" or not rounding or query.network.piecewise_linear:
+        return outcome
+    off = argument_errors(query, node)
+    if not off.size[_jumping(query)].any():
+        return outcome
+    rounded = _decided(query, node, disjunct, deadline, effort, off)
+    lps = outcome.lps + rounded.lps
+    if rounded.status == "closed":
+        return ExactOutcome("closed", lps=lps)
+    return ExactOutcome("open", reason=rounded.reason or ROUNDING, lps=lps)
+
+
+def _jumping(query: Query) -> Array:
+    """[neurons] bool: those with functions that jump."""
+    found = np.zeros(query.neurons, dtype=bool)
+    for kind, part in zip(query.kinds, query.slices, strict=True):
+        found[part] = has_pieces(kind)
+    return found
+
+
+def _decided(
+    query: Query, node: Node, disjunct: int, deadline: float, effort: ExactEffort, off: ArgumentErrors | None = None
+) -> ExactOutcome:
+    """The same by real numbers, or, with errors `off` of arguments at jumps, on wider pieces."""
     ball, lps = query.region.ball, 0
     for _ in range(1 if ball is None else effort.tangents):
-        walk = _Walk(query, node, disjunct, deadline, effort)
+        walk = _Walk(query, node, disjunct, deadline, effort, off)
         try:
             point = walk.run()
         except _Left as left:
@@ -78,7 +111,8 @@ def decide_exactly(
             if is_counterexample(query, candidate, disjunct):
                 return ExactOutcome("point", tuple(candidate), lps=lps)
         if ball is None or ball.contains_exactly(point):
-            return ExactOutcome("open", reason="the point found is no counterexample of the network", lps=lps)
+            why = ROUNDING if off is not None else "the point found is no counterexample of the network"
+            return ExactOutcome("open", reason=why, lps=lps)
         node = replace(node, cuts=np.concatenate([node.cuts, exact_tangent(ball, point)[None]]))
     return ExactOutcome("open", reason="points outside the norm ball, too near for half-spaces around it", lps=lps)
 
@@ -131,8 +165,11 @@ def _too_large(query: Query, node: Node, effort: ExactEffort) -> str:
 class _Walk:
     """Depth first through the activation patterns that the node's exact region has."""
 
-    def __init__(self, query: Query, node: Node, disjunct: int, deadline: float, effort: ExactEffort) -> None:
-        self.query, self.node, self.deadline, self.effort = query, node, deadline, effort
+    def __init__(
+        self, query: Query, node: Node, disjunct: int, deadline: float, effort: ExactEffort,
+        off: ArgumentErrors | None = None,
+    ) -> None:  # fmt: skip
+        self.query, self.node, self.deadline, self.effort, self.off = query, node, deadline, effort, off
         self.network = ExactNetwork(query.network)
         self.margins = range(int(query.starts[disjunct]), int(query.starts[disjunct + 1]))
         self.open_inputs = np.flatnonzero(node.lower < node.upper)
@@ -241,7 +278,7 @@ class _Walk:
         for i in range(z.rows.shape[0]):
             low, high = (Fraction(end) / scale for end in z.row(i).range(lp.lower, lp.upper, lp.unit))
             low, high = _within(low, high, float(known[0][i]), float(known[1][i]))
-            found = pieces(self.query.kinds[k], low, high) if low <= high else []
+            found = self._pieces_of(k, i, low, high) if low <= high else []
             if not found:  # what the node knows leaves nothing on the box
                 return None
             if len(found) > MOST_PIECES:
@@ -255,6 +292,17 @@ class _Walk:
         if len(free) > self.effort.unstable:
             raise _Left(f"too large for exact arithmetic: {len(free)} neurons of a layer at jumps")
         return self._choose(lp, values, z, chosen, free)
+
+    def _pieces_of(self, k: int, i: int, low: Fraction, high: Fraction) -> list[Piece]:
+        """The pieces that neuron i of layer k + 1 may be on with its argument in [low, high]."""
+        kind = self.query.kinds[k]
+        if self.off is None:
+            return pieces(kind, low, high)
+        size, least, most = (float(ends[self.query.slices[k]][i]) for ends in self.off)
+        if not size < np.inf:
+            raise _Left(ROUNDING)
+        by = Fraction(size)
+        return [piece.wider(by) for piece in pieces(kind, *_within(low - by, high + by, least, most))]
 
     def _choose(
         self, lp: ExactLP, values: list[Affine], z: Affine, chosen: list[Piece], free: list[tuple[int, list[Piece]]]

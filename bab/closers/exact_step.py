@@ -75,7 +75,7 @@ class ExactStep:
         until = min(self.deadline, time.monotonic() + min(seconds, self.effort.seconds))
         result = int(Evidence.EXACT)
         for k in disjuncts:
-            outcome = decide_exactly(query, node, k, until, self.effort)
+            outcome = decide_exactly(query, node, k, until, self.effort, rounding=True)
             LOG.info("exact arithmetic at depth %d, disjunct %d: %s %s, %d linear programs", node.depth, k,
                      outcome.status, outcome.reason, outcome.lps)  # fmt: skip
             with self.lock:

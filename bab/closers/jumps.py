@@ -6,8 +6,9 @@ there: halving it never ends. Exact arithmetic goes through the function's piece
 (`instances.curves.pieces`). It is asked about nodes that were split a few times for each neuron at a jump, with a share
 of the time. A counterexample that the file does not reproduce is no reason to end: another one may be elsewhere.
 
-What it closes is a proof about the real-valued network. Arguments at the jump itself are where rounding may decide
-otherwise, so the corners of the node where those of the first layer are least and largest are run in the file first.
+Arguments at the jump itself are where rounding may decide otherwise, so it closes what holds in float32 as well
+(`exact_closing`), and the corners of the node where arguments of the first layer are least and largest are run in the
+file first.
 """
 
 from __future__ import annotations

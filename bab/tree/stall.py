@@ -27,7 +27,7 @@ class Stall:
         """STALLED where the last doubling of the tree's nodes has closed too little, else ""."""
         if self.marks and tree.size < self.effort.step * self.marks[-1][0]:
             return ""
-        left = 1.0 - tree.open.closed_share
+        left = tree.open_share
         self.marks.append((tree.size, left))
         before = [share for size, share in self.marks if 2 * size <= tree.size]
         if tree.size < self.least or not before:

@@ -121,6 +121,11 @@ class Tree:
         return self.size - self.inner - self.ended.total() - self.count_stuck
 
     @property
+    def open_share(self) -> float:
+        """Share of the tree that is open, in hand or not: a node at depth d is 2^-d of it."""
+        return 1.0 - self.open.closed_share + sum(float((0.5**b.depth).sum()) for b in self.hands)
+
+    @property
     def count_stuck(self) -> int:
         """Nodes that nothing could close or split."""
         return sum(len(b) for b in self.stuck)

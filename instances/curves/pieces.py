@@ -45,6 +45,13 @@ class Piece(NamedTuple):
         below = self.high is None or (low < self.high if self.high_open else low <= self.high)
         return above and below
 
+    def wider(self, by: Fraction) -> Piece:
+        """The same function further on at both ends, which then belong to it."""
+        if not by:
+            return self
+        low, high = (None if end is None else end + d for end, d in ((self.low, -by), (self.high, by)))
+        return Piece(self.slope, self.shift, low, False, high, False)
+
 
 def has_pieces(kind: str) -> bool:
     """Whether a kind of layer is a function that jumps, all of whose pieces are affine."""

@@ -52,8 +52,8 @@ NAMED = 1e-9  # a smaller number has a name at least
 ALLOWED = {  # powers of two, and numbers of the size of TINY, that are no rounding
     ("instances/families/max_networks.py", "2.0 ** (-6)"): "a radius of the paper's inputs",
     ("encodings/neuron_groups/octahedron.py", "2.0 ** (-10)"): "a share of sizes that decides a grid",
-    ("instances/curves/gated.py", "2.0 ** (-6)"): "how far apart numbers of one family of curves may be",
-    ("instances/nonlinear/gates.py", "2.0 ** (-26)"): "an argument below which a curve is too steep",
+    ("instances/nonlinear/gates.py", "2.0 ** (-26)"): "where a reciprocal root is too steep to be one curve",
+    ("instances/curves/gated.py", "2.0 ** (-6)"): "how near a file's numbers must be to those of a known gate",
     ("bab/steps/phase_branching.py", "1e-12"): "the least gain of a split, to divide by",
 }
 

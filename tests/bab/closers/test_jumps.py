@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 
 import hypersplit
-from hypersplit.bab.closers.exact_closing import decide_exactly
+from hypersplit.bab.closers.exact_closing import ROUNDING, decide_exactly
+from hypersplit.bab.closers.exact_step import ExactStep
 from hypersplit.bab.closers.jumps import at_jumps, decides_jumps
+from hypersplit.bab.tree.evidence import Evidence, State
 from hypersplit.encodings.linear.linear_bounds import bound
 from hypersplit.instances.batch import root
 from hypersplit.instances.network import Array, Layer, Network, sequential
@@ -103,3 +105,34 @@ def test_neurons_at_a_jump_are_told_by_their_bounds() -> None:
     batch.pre_lower = np.array([[-1.0], [0.0], [-1.0], [1e-9]])
     batch.pre_upper = np.array([[1.0], [1.0], [0.0], [1.0]])
     assert at_jumps(queries(network, prop)[0], batch)[:, 0].tolist() == [True, True, True, False]
+
+
+def sum_of_steps(first: Array, second: Array, bias: float) -> Query:
+    """step_0(first x - bias) + step_1(second x + bias) <= 1/2 on a box that the line x_1 + x_2 = 1 goes through."""
+    layers = (
+        Layer((0,), (first[None],), np.array([-bias]), "step:0.0"),
+        Layer((0,), (second[None],), np.array([bias]), "step:1.0"),
+        Layer((1, 2), (np.ones((1, 1)), np.ones((1, 1))), np.zeros(1)),
+    )  # fmt: skip
+    case = Case(InputSet.box(np.full(2, 0.2), np.full(2, 0.9)), (Polyhedron(np.ones((1, 1)), np.array([0.5])),))
+    return queries(Network(2, layers), Property((case,), 2, 1))[0]
+
+
+@pytest.mark.parametrize(
+    ("row", "bias", "closed"),
+    [((1.0, 1.0), 1.0, False), ((1.0, 0.0), 0.5, True), ((2.0, 0.0), 0.75, True), ((3.0, 0.0), 1.5, False)],
+)
+def test_nothing_is_closed_where_rounding_decides(row: tuple[float, float], bias: float, closed: bool) -> None:
+    """Both steps cannot be 0 in real numbers; in float32 they can where x_1 + x_2 rounds to 1, but no sign of x_1."""
+    query = sum_of_steps(np.array(row), -np.array(row), bias)
+    batch = root(query)
+    known = bound(query, batch)
+    batch.pre_lower, batch.pre_upper = known.pre_lower, known.pre_upper
+    assert decide_exactly(query, batch.node(0), 0, math.inf).status == "closed"
+    rounded = decide_exactly(query, batch.node(0), 0, math.inf, rounding=True)
+    assert (rounded.status, rounded.reason) == (("closed", "") if closed else ("open", ROUNDING))
+    kind, _ = ExactStep().decide(query, batch.node(0), [0], lambda points: None)
+    assert kind == (Evidence.EXACT if closed else State.OPEN)
+    x = np.array([0.75, 0.25 + 2.0**-25], dtype=np.float32)
+    evaluated = [x[0] + x[1] - np.float32(1.0) > 0.0, np.float32(1.0) - x[0] - x[1] >= 0.0]
+    assert not any(evaluated)  # as a file may compute them

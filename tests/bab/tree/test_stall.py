@@ -16,10 +16,10 @@ from hypersplit.instances.families.random_networks import nested_max, nested_max
 def looks(open_share: Callable[[int], float], sizes: range, least: int = 100) -> list[str]:
     """What is said of a tree that has this share open at these sizes."""
     stall = Stall(least)
-    tree: Any = SimpleNamespace(size=0, open=SimpleNamespace(closed_share=0.0))
+    tree: Any = SimpleNamespace(size=0, open_share=1.0)
     said = []
     for size in sizes:
-        tree.size, tree.open.closed_share = size, 1.0 - open_share(size)
+        tree.size, tree.open_share = size, open_share(size)
         said.append(stall(tree))
     return said
 

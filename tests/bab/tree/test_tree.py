@@ -80,10 +80,13 @@ def test_nodes_in_hand_are_open_and_come_back() -> None:
     tree, ledger, _ = some_tree()
     batch = tree.take(5)
     assert len(tree.open) == 0 and tree.count_open == 1 and not tree.closed
+    there = tree.open_share
+    assert there == float((0.5**batch.depth).sum()) > 0.0
     tree.put_back(batch)
     tree.take(5)
     tree.recall()
     assert len(tree.open) == 1 and not tree.hands and len(ledger.known) == 1
+    assert tree.open_share == there
 
 
 def test_lost_nodes_close_nothing_even_where_others_were_counted_twice() -> None:

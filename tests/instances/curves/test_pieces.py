@@ -66,3 +66,14 @@ def test_networks_with_jumps_are_evaluated_exactly(kind: str) -> None:
         assert ExactNetwork(network).output([x]) == wanted, x
         if float(x) == x:
             assert exact_output(network, np.array([float(x)])) == wanted, x
+
+
+def test_wider_pieces_overlap() -> None:
+    """Each goes on at both ends, which belong to it; what has no end has none, and by 0 nothing changes."""
+    by = Fraction(1, 8)
+    for kind in ("step:0.5", "threshold:1.0", "shrink:1.0:0.5", "round"):
+        for piece in pieces(kind, Fraction(-2), Fraction(2)):
+            wider = piece.wider(by)
+            assert piece.wider(Fraction(0)) == piece and wider[:2] == piece[:2]
+            for end, moved, out in ((piece.low, wider.low, -by), (piece.high, wider.high, by)):
+                assert (moved is None) if end is None else (moved == end + out and wider.holds(end + out))
