@@ -103,8 +103,8 @@ class PhaseEffort(NamedTuple):
 
     batch: int = 32  # nodes at a time
     implications: float = 0.02  # share of the time that the table of implications may take
-    # seconds of the hidden neurons' ascent at the root up to which nodes get one, too: 0.9 of eran_mnist's and mnist_fc's
-    # deepest networks, which it decides, and 1.8 of the next slower ones (cora, oval21), with room for a slow hour
+    # seconds of the hidden neurons' ascent at the root up to which nodes get one, too: between the 0.9 of the deepest
+    # networks of eran_mnist and mnist_fc, which it decides, and the 1.8 of the next slower ones (cora, oval21)
     quick_ascent: float = 1.3
     margins: AscentEffort = AscentEffort(8)  # of every node
     hidden: AscentEffort = SHORT_ASCENT  # of hidden neurons, in nodes that the margins leave open
