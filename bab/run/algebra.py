@@ -21,7 +21,7 @@ VARIABLE = "OPENBLAS_NUM_THREADS"
 # numpy's and scipy's wheels rename the functions; with 64 bits for indices they end otherwise
 NAMES = [(f"{first}openblas", last) for first in ("scipy_", "") for last in ("64_", "", "_64")]
 _lock = threading.Lock()
-_inside = 0  # runs at work, of all threads
+_inside: set[object] = set()  # runs at work, of all threads
 _before: dict[str, int] = {}  # threads of libraries by their paths, before the first of these runs
 _environment: str | None = None  # the variable, then
 
@@ -29,38 +29,42 @@ _environment: str | None = None  # the variable, then
 @contextmanager
 def one_thread_of_algebra() -> Iterator[None]:
     """Inside, OpenBLAS works with one thread; runs that overlap, in several threads, count as one."""
-    _enter()
+    run = object()
     try:
+        _enter(run)  # which an interruption may end half way
         yield
     finally:
-        _leave()
+        _leave(run)
 
 
-def _enter() -> None:
-    global _inside, _environment
+def _enter(run: object) -> None:
+    global _environment
     with _lock:
-        _inside += 1
-        if _inside == 1:
+        if first := not _inside:
             _environment = os.environ.get(VARIABLE)
+        _inside.add(run)
+        if first:
             os.environ[VARIABLE] = "1"
             for path, (get, put) in _libraries().items():
                 _before[path] = get()
                 put(1)
 
 
-def _leave() -> None:
-    global _inside
+def _leave(run: object) -> None:
     with _lock:
-        _inside -= 1
+        if run not in _inside:
+            return
+        _inside.discard(run)
         if _inside:
             return
         if _environment is None:
             os.environ.pop(VARIABLE, None)
         else:
             os.environ[VARIABLE] = _environment
-        usual = max(_before.values(), default=1)
+        usual = max(_before.values(), default=0)  # 0: nothing was told to use one
         for path, (_, put) in _libraries().items():
-            put(_before.get(path, usual))
+            if threads := _before.get(path, usual):
+                put(threads)
         _before.clear()
 
 

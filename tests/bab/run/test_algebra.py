@@ -64,3 +64,25 @@ def test_a_run_has_one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(search, "_round", looking)
     hypersplit.verify(*problem(), **(PLAIN | {"nodes": 20}))
     assert seen and all(set(some) == {1} for some in seen) and set(threads()) == {2}
+
+
+@pytest.mark.usefixtures("two")
+def test_an_interruption_on_the_way_in_leaves_nothing_changed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C may come before a run has begun: the caller's threads are back, and the next run works as ever."""
+    monkeypatch.delenv(VARIABLE, raising=False)
+    chosen, libraries = threads(), algebra._libraries
+    came = [False]
+
+    def interrupt() -> object:
+        if not came[0]:
+            came[0] = True
+            raise KeyboardInterrupt
+        return libraries()
+
+    monkeypatch.setattr(algebra, "_libraries", interrupt)
+    with pytest.raises(KeyboardInterrupt), one_thread_of_algebra():
+        pass
+    assert threads() == chosen and VARIABLE not in os.environ
+    with one_thread_of_algebra():
+        assert set(threads()) == {1}
+    assert threads() == chosen
