@@ -75,9 +75,8 @@ def close_regions(
 def _region(
     query: Query, batch: Batch, bounds: Bounds, b: int, check: Check, half_spaces: bool, exact: Exact | None
 ) -> tuple[int, Witness | None]:
-    from ...encodings.programs.activation_region import (
-        activation_region,  # SCIP's models, which an easy query needs not
-    )
+    # linear programs, which an easy query has no need of
+    from ...encodings.programs.activation_region import activation_region
     from ...encodings.programs.region_lp import minimise_over_region
 
     node, margins = batch.node(b), bounds.margins[b]

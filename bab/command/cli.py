@@ -23,7 +23,7 @@ from ...instances.memory import peak_mb
 from ..run.arguments import Command, given_options, options_from, parser
 from ..run.exit_codes import BAD_INPUT, DONE, INTERNAL, UNDECIDED, VERDICT_CODES
 from ..run.options import Options
-from .process import collect_rarely, leave, one_thread_of_algebra, process_age, quiet, terminable
+from .process import collect_rarely, leave, process_age, quiet, single_threaded_environment, terminable
 
 if TYPE_CHECKING:
     from ..run.result import Result
@@ -143,7 +143,7 @@ def _answered(
     args: argparse.Namespace, options: Options, work: Callable[[float], Result], words: Mapping[str, str] = {}
 ) -> int:
     """Do the work, which is given the seconds that it has, and say its result. words: what verdicts are called."""
-    one_thread_of_algebra()
+    single_threaded_environment()
     from .report import json_text, result_file_text, summary
 
     named = getattr(args, "named", [])
@@ -247,7 +247,7 @@ def _info(args: argparse.Namespace) -> int:
 
 def _robust(name: str, args: argparse.Namespace) -> int:
     """radius, robustness and regions."""
-    one_thread_of_algebra()
+    single_threaded_environment()
     if name == "radius":
         from ..robustness.radius_command import radius_command as command
     elif name == "robustness":
@@ -270,14 +270,14 @@ def _demo(args: argparse.Namespace) -> int:
 
 
 def _study(args: argparse.Namespace) -> int:
-    one_thread_of_algebra()
+    single_threaded_environment()
     from ..studies.frame import study
 
     return study(args)
 
 
 def _warm(args: argparse.Namespace) -> int:
-    one_thread_of_algebra()
+    single_threaded_environment()
     from .warm import warm
 
     return warm()

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
 
-__all__ = ["collect_rarely", "leave", "one_thread_of_algebra", "process_age", "quiet", "terminable"]
+__all__ = ["collect_rarely", "leave", "single_threaded_environment", "process_age", "quiet", "terminable"]
 
 # objects made between two looks for circles of them: what is imported stays, and searches leave few (ACAS Xu: 821)
 CIRCLES = 50_000
@@ -36,8 +36,8 @@ def process_age() -> float:
         return time.process_time()
 
 
-def one_thread_of_algebra() -> None:
-    """Before numpy starts: the search's own threads are the parallelism, and two kinds get in each other's way."""
+def single_threaded_environment() -> None:
+    """Linear algebra by one thread, said before numpy starts; in a run that has started see `bab.run.algebra`."""
     for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ.setdefault(name, "1")
 

@@ -23,12 +23,15 @@ NAMES = [(f"{first}openblas", last) for first in ("scipy_", "") for last in ("64
 _lock = threading.Lock()
 _inside: set[object] = set()  # runs at work, of all threads
 _before: dict[str, int] = {}  # threads of libraries by their paths, before the first of these runs
-_environment: str | None = None  # the variable, then
+_ours = False  # whether the variable is ours, and what the libraries were told
 
 
 @contextmanager
 def one_thread_of_algebra() -> Iterator[None]:
-    """Inside, OpenBLAS works with one thread; runs that overlap, in several threads, count as one."""
+    """Inside, OpenBLAS works with one thread, unless the environment says a number of its own.
+
+    Runs that overlap, in several threads, count as one.
+    """
     run = object()
     try:
         _enter(run)  # which an interruption may end half way
@@ -38,12 +41,11 @@ def one_thread_of_algebra() -> Iterator[None]:
 
 
 def _enter(run: object) -> None:
-    global _environment
+    global _ours
     with _lock:
-        if first := not _inside:
-            _environment = os.environ.get(VARIABLE)
         _inside.add(run)
-        if first:
+        if VARIABLE not in os.environ:
+            _ours = True
             os.environ[VARIABLE] = "1"
             for path, (get, put) in _libraries().items():
                 _before[path] = get()
@@ -51,16 +53,13 @@ def _enter(run: object) -> None:
 
 
 def _leave(run: object) -> None:
+    global _ours
     with _lock:
-        if run not in _inside:
-            return
         _inside.discard(run)
-        if _inside:
+        if _inside or not _ours:
             return
-        if _environment is None:
-            os.environ.pop(VARIABLE, None)
-        else:
-            os.environ[VARIABLE] = _environment
+        _ours = False
+        os.environ.pop(VARIABLE, None)
         usual = max(_before.values(), default=0)  # 0: nothing was told to use one
         for path, (_, put) in _libraries().items():
             if threads := _before.get(path, usual):

@@ -11,7 +11,7 @@ import warnings
 
 import pytest
 
-from hypersplit.bab.command.process import collect_rarely, one_thread_of_algebra, process_age, quiet, terminable
+from hypersplit.bab.command.process import collect_rarely, process_age, quiet, single_threaded_environment, terminable
 
 
 def test_garbage_is_collected_rarely() -> None:
@@ -37,7 +37,7 @@ def test_algebra_gets_one_thread_unless_the_user_says(monkeypatch: pytest.Monkey
     """A number of threads that stands in the environment is left."""
     monkeypatch.setenv("OPENBLAS_NUM_THREADS", "3")
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-    one_thread_of_algebra()
+    single_threaded_environment()
     assert (os.environ["OPENBLAS_NUM_THREADS"], os.environ["OMP_NUM_THREADS"]) == ("3", "1")
 
 

@@ -47,14 +47,19 @@ def test_one_thread_inside_and_the_callers_behind_it(monkeypatch: pytest.MonkeyP
     second.__exit__(None, None, None)
     assert threads() == chosen and VARIABLE not in os.environ
     monkeypatch.setenv(VARIABLE, "7")
+    with one_thread_of_algebra():
+        assert threads() == chosen  # the environment says a number, which is left
+    assert threads() == chosen and os.environ[VARIABLE] == "7"
+    monkeypatch.delenv(VARIABLE)
     with pytest.raises(ZeroDivisionError), one_thread_of_algebra():
         raise ZeroDivisionError
-    assert threads() == chosen and os.environ[VARIABLE] == "7"
+    assert threads() == chosen and VARIABLE not in os.environ
 
 
 @pytest.mark.usefixtures("two")
 def test_a_run_has_one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     """While `verify` searches, not before and not behind it."""
+    monkeypatch.delenv(VARIABLE, raising=False)
     seen, real = [], search._round
 
     def looking(*given: object) -> object:
