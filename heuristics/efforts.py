@@ -1,8 +1,8 @@
 """How much each stage and step may spend, and from when on something is worth trying: the policy's numbers.
 
 One record a stage or step, handed to it by whoever sets it up; `Efforts` holds them all. They are named tuples, which
-are made in a seventh of a dataclass's time: every query pays for it. What a number rests on
-stands beside it or in docs/performance.md. Tolerances and formats stay where they are used.
+are made in a seventh of a dataclass's time: every query pays for it. What a number rests on stands beside it or in
+docs/performance.md. Tolerances and formats stay where they are used.
 """
 
 from __future__ import annotations

@@ -23,11 +23,11 @@ from .affine import Expression
 from .node import Constant, Value
 
 __all__ = [
-    "BOOL", "FLOAT", "FLOATS", "INTEGERS", "check_constant", "check_integers", "in_int64", "narrows", "result_type",
-    "rounding", "type_name", "widens",
+    "BOOL", "DOUBLE", "FLOAT", "FLOATS", "INTEGERS", "check_constant", "check_integers", "in_int64", "narrows",
+    "result_type", "rounding", "type_name", "widens",
 ]  # fmt: skip
 
-BOOL, INT64, FLOAT, UINT8 = 9, 7, 1, 2  # of onnx.TensorProto, as below
+BOOL, INT64, FLOAT, UINT8, DOUBLE = 9, 7, 1, 2, 11  # of onnx.TensorProto, as below
 # float, float16, double, bfloat16: binary digits, and the largest exponent
 FLOATS = {1: (24, 127), 10: (11, 15), 11: (53, 1023), 16: (8, 127)}
 HALVES = (10, 16)

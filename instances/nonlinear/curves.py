@@ -11,6 +11,7 @@ import numpy as np
 from ..curves.names import LEAST_POWER, MOST_POWER, curve_name
 from ..errors import UnsupportedOperatorError
 from ..expressions.affine import Expression
+from ..expressions.element_types import DOUBLE
 from ..expressions.node import Constant, Node
 from ..expressions.products import SQUARE
 from .gates import inverse, logarithm
@@ -22,7 +23,6 @@ KINDS = {
     "Sin": "sin", "Softplus": "softplus", "Softsign": "softsign", "Sqrt": "sqrt",
 }  # fmt: skip
 FORMS = {"Log": logarithm, "Reciprocal": inverse}  # of what other nodes made, they may be another curve
-DOUBLE = 11  # of onnx.TensorProto
 BY_NAME = {2.0: SQUARE, 0.5: "sqrt", -1.0: "reciprocal"}
 SELU_ALPHA, SELU_GAMMA = 1.67326319217681884765625, 1.05070102214813232421875  # ONNX' defaults, float32 numbers
 

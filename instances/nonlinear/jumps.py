@@ -15,12 +15,12 @@ from ..curves.names import curve_name
 from ..errors import NetworkError, UnsupportedOperatorError
 from ..expressions.affine import Expression
 from ..expressions.constants import added, negated
+from ..expressions.element_types import DOUBLE
 from ..expressions.node import Constant, Node, Tensor
 from .products import product
 
 __all__ = ["chosen", "compare", "logic", "shrink", "sign", "thresholded", "whole"]
 
-DOUBLE = 11  # of onnx.TensorProto
 COMPARISONS = {  # operator -> (the value at equality, whether the second is to be the larger one)
     "Greater": (0.0, False), "GreaterOrEqual": (1.0, False), "Less": (0.0, True), "LessOrEqual": (1.0, True),
 }  # fmt: skip

@@ -16,7 +16,10 @@ from ..expressions.matrices import scattered
 from ..expressions.products import SQUARE, product
 from .gates import inverse_root
 
-__all__ = ["absolute", "group_sums", "norms", "scaled_to_one", "standardised"]
+__all__ = [
+    "absolute", "group_sums", "norms", "scaled_to_one", "standardised",
+    "times_its_groups", "without_means",
+]  # fmt: skip
 
 Index = NDArray[np.intp]
 
@@ -45,7 +48,7 @@ def scaled_to_one(build: Builder, x: Expression, table: Index, squares: bool) ->
         inverse = inverse_root(build, group_sums(build, build.layer(x, SQUARE), table), 0.0)
     else:
         inverse = build.layer(group_sums(build, absolute(build, x), table), "reciprocal")
-    return _times_its_groups(build, x, inverse, table)
+    return times_its_groups(build, x, inverse, table)
 
 
 def standardised(build: Builder, x: Expression, table: Index, epsilon: float, centred: bool = True) -> Expression:
@@ -54,21 +57,23 @@ def standardised(build: Builder, x: Expression, table: Index, epsilon: float, ce
     Every entry of x is in one row of table [groups, entries].
     """
     if centred:
-        x = build.layer(_without_means(build, x, table), "identity").reshaped(x.shape)
+        x = without_means(build, x, table)
     spread = group_sums(build, build.layer(x, SQUARE), table, mean=True)
     inverse = inverse_root(build, build.shift(spread, epsilon), epsilon)
-    return _times_its_groups(build, x, inverse, table)
+    return times_its_groups(build, x, inverse, table)
 
 
-def _without_means(build: Builder, x: Expression, table: Index) -> Expression:
-    """x minus its group's mean: (n - 1) / n of an entry itself, -1 / n of the others."""
+def without_means(build: Builder, x: Expression, table: Index) -> Expression:
+    """x minus its group's mean, a layer: (n - 1) / n of an entry itself, -1 / n of the others."""
     groups, count = table.shape
     rows, columns = np.repeat(table, count, axis=1).reshape(-1), np.tile(table, (1, count)).reshape(-1)
     entries = np.where(rows == columns, (count - 1.0) / count, -1.0 / count)
-    return build.apply(scattered(rows, columns, entries, (x.size, x.size)), x, x.shape, roundings=1)
+    moved = build.apply(scattered(rows, columns, entries, (x.size, x.size)), x, x.shape, roundings=1)
+    return build.layer(moved, "identity").reshaped(x.shape)
 
 
-def _times_its_groups(build: Builder, x: Expression, factors: Expression, table: Index) -> Expression:
+def times_its_groups(build: Builder, x: Expression, factors: Expression, table: Index) -> Expression:
+    """Every entry of x times the factor [groups] of the row of table that it is in."""
     group = np.empty(x.size, dtype=np.intp)
     group[table] = np.arange(len(table))[:, None]
     return product(build, x, build.pick(factors, group.reshape(x.shape)))

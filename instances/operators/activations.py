@@ -14,6 +14,7 @@ import numpy as np
 
 from ..errors import NetworkError, UnsupportedOperatorError
 from ..expressions.affine import Expression
+from ..expressions.element_types import DOUBLE
 from ..expressions.node import Node
 from ..network import Array
 from ..nonlinear import norms
@@ -23,7 +24,7 @@ __all__ = ["absolute", "activation", "clip", "hard_sigmoid", "leaky_relu", "para
 KINDS = {"Relu": "relu", "Sigmoid": "sigmoid", "Tanh": "tanh"}
 NO_BOUND = 3.4e38  # exporters write "unbounded" as float32's largest number
 _FIFTH, _HUNDREDTH = float(np.float32(0.2)), float(np.float32(0.01))  # attributes are float32
-NO_DOUBLE, DOUBLE = 1.79e308, 11  # the same of float64, where 3.4e38 is a bound like any other
+NO_DOUBLE = 1.79e308  # the same of float64, where 3.4e38 is a bound like any other
 
 
 def activation(node: Node) -> Expression:

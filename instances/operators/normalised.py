@@ -20,7 +20,7 @@ from ..expressions.element_types import FLOAT, FLOATS, narrows, type_name
 from ..expressions.matrices import scattered
 from ..expressions.node import Constant, Node
 from ..expressions.products import SQUARE
-from ..nonlinear.norms import group_sums, scaled_to_one, standardised
+from ..nonlinear.norms import group_sums, scaled_to_one, standardised, times_its_groups, without_means
 from ..nonlinear.products import product
 from .linear import grouped
 
@@ -71,13 +71,9 @@ def mean_variance(node: Node) -> Expression:
     """MeanVarianceNormalization: (x - mean) / (deviation + 1e-9)."""
     x, build = node.expression(0), node.builder
     table = grouped(x.shape, [int(a) for a in node.attributes.get("axes", (0, 2, 3))], True)[1]
-    group = np.empty(x.size, dtype=np.intp)
-    group[table] = np.arange(len(table))[:, None]
-    means = build.pick(group_sums(build, x, table, mean=True), group.reshape(x.shape))
-    centred = build.layer(build.subtract(x, means), "identity")
+    centred = without_means(build, x, table)
     spread = build.layer(group_sums(build, build.layer(centred, SQUARE), table, mean=True), "sqrt")
-    inverse = build.layer(build.shift(spread, MORE), "reciprocal")
-    return product(node, centred, build.pick(inverse, group.reshape(x.shape)))
+    return times_its_groups(build, centred, build.layer(build.shift(spread, MORE), "reciprocal"), table)
 
 
 def p_normalization(node: Node) -> Expression:
