@@ -28,9 +28,9 @@ def test_a_process_knows_its_age() -> None:
     """In seconds since its start, which grow as time goes by."""
     age = process_age()
     began = time.monotonic()
-    while time.monotonic() < began + 0.05:
+    while time.monotonic() < began + 0.1:
         pass
-    assert age >= 0.0 and process_age() - age == pytest.approx(0.05, abs=2.0)
+    assert age > 0.0 and process_age() > age + 0.05
 
 
 def test_algebra_gets_one_thread_unless_the_user_says(monkeypatch: pytest.MonkeyPatch) -> None:
