@@ -14,11 +14,12 @@ from __future__ import annotations
 import numpy as np
 
 from ...instances.network import Array
+from ...instances.rounding import TINY
 
 __all__ = ["dual_lengths", "lengths", "projected", "steepest"]
 
 SPARSE_SHARE = 0.02  # of the inputs that a step in l1 is shared among
-HALVINGS = 50  # of the shrinking's interval: to the last bits of float64
+SLACKS = (0.0, 1e-15, 1e-12, 1e-9, 1e-6)  # shares of the ball given up until a point lies in it for all roundings
 
 
 def lengths(steps: Array, norm: float) -> Array:
@@ -56,28 +57,58 @@ def projected(points: Array, centres: Array, radii: Array, norm: float, low: Arr
     points, centres: [P, n], the centres inside the box; radii: [P], >= 0; low, high: [n], may be infinite. In
     coordinates s = x - c the nearest point shrinks all steps by one multiplier and cuts them off at the box,
         l2: clip(s / (1 + t)),    l1: clip(sign(s) max(|s| - t, 0)),    l-inf: clip(s, -r, r), clipped again,
-    since the conditions of optimality are separable for a fixed t; t is found by bisection, from the inside.
+    since the conditions of optimality are separable for a fixed t (`_shrink`); the points found lie inside.
     """
     radius = radii[:, None]
     if norm == np.inf:
         return np.clip(np.clip(points, centres - radius, centres + radius), low, high)
     found = np.clip(points, low, high)
     out = np.flatnonzero(lengths(found - centres, norm) > radii)
-    if len(out):
+    for slack in SLACKS:
+        if not len(out):
+            return found
         steps, middle = points[out] - centres[out], centres[out]
-        inside, outside = np.ones(len(out)), np.zeros(len(out))  # shares that are kept away, 1: everything
-        for _ in range(HALVINGS):
-            share = 0.5 * (inside + outside)
-            kept = np.clip(middle + _shrunk(steps, share, norm), low, high) - middle
-            fits = lengths(kept, norm) <= radii[out]
-            inside, outside = np.where(fits, share, inside), np.where(fits, outside, share)
-        found[out] = np.clip(middle + _shrunk(steps, inside, norm), low, high)
+        room = np.where(steps > 0.0, high - middle, middle - low)
+        kept = _shrink(np.abs(steps), room, radii[out] * (1.0 - slack), norm)
+        found[out] = np.clip(middle + np.copysign(kept, steps), low, high)
+        out = out[lengths(found[out] - middle, norm) > radii[out]]
+    found[out] = centres[out]
     return found
 
 
-def _shrunk(steps: Array, share: Array, norm: float) -> Array:
-    """The steps less a share of themselves (l2), or less that share of the largest one (l1)."""
+def _shrink(size: Array, room: Array, radii: Array, norm: float) -> Array:
+    """What is kept of steps of these sizes [P, n], each cut off at its room, for a total length of `radii` [P].
+
+    Their length falls with t, and is simple between two breakpoints: there it is known which steps are cut off and
+    which are gone. These are found by halving the list of breakpoints. size, room: >= 0, longer than `radii` uncut.
+    """
+    if norm == 2:  # t is the share taken away
+        marks = 1.0 - np.divide(room, size, out=np.full_like(size, np.inf), where=size > 0.0)
+    else:
+        marks = np.concatenate([size, size - room], axis=1)
+    marks = np.sort(np.maximum(marks, 0.0), axis=1)
+    last = np.ones((len(size), 1)) if norm == 2 else marks[:, -1:]
+    marks = np.concatenate([np.zeros((len(size), 1)), marks, last], axis=1)
+    low, high = np.zeros(len(size), dtype=np.intp), np.full(len(size), marks.shape[1] - 1)
+    each = np.arange(len(size))
+    while (high - low > 1).any():
+        middle = (low + high) // 2
+        fits = lengths(_left(size, room, marks[each, middle], norm), norm) <= radii
+        low, high = np.where(fits, low, middle), np.where(fits, middle, high)
+    ends = marks[each, low], marks[each, high]
+    within = 0.5 * ends[0] + 0.5 * ends[1]
+    free = _left(size, np.inf, within, norm)
+    cut, free_ones = free >= room, (free > 0.0) & (free < room)
     if norm == 2:
-        return np.asarray(steps * (1.0 - share[:, None]))
-    size = np.abs(steps)
-    return np.asarray(np.sign(steps) * np.maximum(size - share[:, None] * size.max(axis=1, keepdims=True), 0.0))
+        rest = radii**2 - np.square(np.where(cut, room, 0.0)).sum(axis=1)
+        t = 1.0 - np.sqrt(np.maximum(rest, 0.0) / np.maximum(np.square(size * free_ones).sum(axis=1), TINY))
+    else:
+        rest = radii - np.where(cut, room, 0.0).sum(axis=1)
+        t = ((size * free_ones).sum(axis=1) - rest) / np.maximum(free_ones.sum(axis=1), 1)
+    return _left(size, room, np.clip(t, *ends), norm)
+
+
+def _left(size: Array, room: Array | float, t: Array, norm: float) -> Array:
+    """Steps of these sizes less a share t of themselves (l2), or less t (l1), cut off at their room."""
+    shrunk = size * (1.0 - t[:, None]) if norm == 2 else np.maximum(size - t[:, None], 0.0)
+    return np.asarray(np.minimum(shrunk, room))

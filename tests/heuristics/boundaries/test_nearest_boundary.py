@@ -74,6 +74,25 @@ def test_projections_are_the_nearest_points_of_ball_and_box(norm: float) -> None
         assert len(feasible) and lengths(feasible - point, 2).min() >= lengths(found - point, 2) - 1e-7
 
 
+@pytest.mark.parametrize("norm", NORMS)
+def test_projections_onto_balls_of_every_size_lie_inside(norm: float) -> None:
+    """To the last bit, from points at any distance, in ranges without ends too; nothing of the ball is given away."""
+    rng = np.random.default_rng(3)
+    for _ in range(200):
+        size = int(rng.integers(1, 9))
+        low = np.where(rng.uniform(size=size) < 0.3, -np.inf, 0.0)
+        high = np.where(rng.uniform(size=size) < 0.3, np.inf, 1.0)
+        centres = rng.uniform(size=(4, size)).round(int(rng.integers(0, 4)))
+        points = centres + rng.normal(size=(4, size)) * 10.0 ** rng.uniform(-3, 3)
+        radii = np.append(10.0 ** rng.uniform(-5, 1, size=3), 0.0)
+        found = projected(points, centres, radii, norm, low, high)
+        assert (found >= low).all() and (found <= high).all()
+        reach, inside = lengths(found - centres, norm), lengths(points.clip(low, high) - centres, norm)
+        assert (reach <= radii * (1.0 + (SLACK if norm == np.inf else 0.0))).all()
+        assert reach == pytest.approx(np.minimum(inside, radii), rel=1e-5, abs=1e-12)
+        assert (np.abs(found - centres) <= np.abs(points - centres) + SLACK).all()
+
+
 @pytest.mark.parametrize("norm", [1, np.inf])
 def test_least_steps_are_those_of_a_linear_program(norm: float) -> None:
     """Within the box, on the plane, and as short as the exact optimum."""
