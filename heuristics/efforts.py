@@ -103,8 +103,8 @@ class PhaseEffort(NamedTuple):
 
     batch: int = 32  # nodes at a time
     implications: float = 0.02  # share of the time that the table of implications may take
-    # seconds of the hidden neurons' ascent at the root up to which nodes get one, too: between the 0.9 of the deepest
-    # networks of eran_mnist and mnist_fc, which it decides, and the 1.8 of the next slower ones (cora, oval21)
+    # processor seconds of the hidden neurons' ascent at the root up to which nodes get one, too: between the 0.9 of the
+    # deepest networks of eran_mnist and mnist_fc, which it decides, and the 1.8 of the next slower ones (cora, oval21)
     quick_ascent: float = 1.3
     margins: AscentEffort = AscentEffort(8)  # of every node
     hidden: AscentEffort = SHORT_ASCENT  # of hidden neurons, in nodes that the margins leave open
@@ -156,6 +156,7 @@ class RootRowsEffort(NamedTuple):
     hidden: AscentEffort = AscentEffort(20, worth=0.0)
     octahedra: AscentEffort = AscentEffort(10, worth=0.0)
     margins: AscentEffort = AscentEffort(60)
+    leaves: tuple[int, int] = (16, 16)  # of the trees behind hidden bounds, in the second ReLU layer and in later ones
     rows_share: float = 0.6  # of the time, for all but the margins
     kept: int = 512  # rows that the search's nodes inherit: those with the largest multipliers
     # rounds for a disjunct that stays open, behind the half-spaces of its own bounds; none where the network has a

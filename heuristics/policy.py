@@ -6,8 +6,10 @@ Measured grounds (two cores, 2026-11): with few open inputs, splitting the input
 and beats everything else. With many inputs, one big-M MILP on SCIP decides networks of one hidden layer with a few
 hundred unstable neurons in seconds, as advice that is then proved; deeper ones are worth hidden bounds by optimised
 slopes at the root, which close many a query there, and then a search over phases, which beats SCIP on all of them: SCIP
-gets nodes of it only as long as it refutes them faster. Bounds by LP win nearly nothing over optimised slopes. A short
-attack comes before all of them; a longer one follows where that was not enough.
+gets nodes of it only as long as it refutes them faster. Where a short search was not enough on three hidden layers or
+more, hidden bounds by small trees of their own, and rows of pairs, make the rest of the tree several times smaller.
+Bounds by LP win nearly nothing over optimised slopes. A short attack comes before all of them; a longer one follows
+where that was not enough.
 """
 
 from __future__ import annotations
@@ -127,6 +129,8 @@ def _plan(known: Facts, method: str, rule: str, rows: str) -> list[Stage]:
     if known.hidden_layers <= 1 and rows != "never":
         tied, groups = True, Stage("groups", 0.4, why="one hidden layer: neurons that share inputs, together")
         most = 2.0
+    if known.hidden_layers > 2 and known.weights <= QUICK_SLOPES and not tied and rows != "never":
+        tied, groups = True, Stage("groups", 0.2, why="hidden bounds by branching: trees shrink", most=ROWS_SECONDS)
     return [
         *first,
         Stage("split", 0.1, split, "cheap where the bounds are nearly good enough", most),

@@ -52,7 +52,6 @@ ELSEWHERE: dict[str, tuple[str, ...]] = {
     "bab/pytest_plugin.py": ("bab/test_assertion.py",),
     "bab/stages/attack.py": STAGES,
     "bab/stages/groups.py": ("encodings/neuron_groups/test_group_refinement.py",),
-    "bab/stages/root_rows.py": ("heuristics/test_policy.py",),
     "bab/stages/rows.py": ("heuristics/test_policy.py",),
     "bab/stages/slopes.py": STAGES,
     "bab/stages/split_inputs.py": STAGES,

@@ -42,6 +42,7 @@ LOOKS = {
     Evidence.SCIP: "#9c6644",
     Evidence.PROBING: "#b8577c",
     Evidence.CERTIFICATE: "#1d8a99",
+    Evidence.BRANCHED: "#6f8f3f",
     State.STUCK: "#d98ca6",
     State.OPEN: "#fbecb5",
     State.WITNESS: "#f2aea6",

@@ -91,8 +91,9 @@ class Options:
         "auto", word("auto", *RULES), "what is split: chosen by the network (auto), or by one rule"
     )
     rows: Rows = _option(
-        "auto", word(*get_args(Rows)), "rows of several neurons at the root of ReLU networks: on small deep ones and "
-        "wide ones of one hidden layer (auto), on none, or on all; trees of phases use them in their nodes, too",
+        "auto", word(*get_args(Rows)), "rows of several neurons at the root of ReLU networks: on small deep ones, "
+        "wide ones of one hidden layer, and with branched hidden bounds on those of three and more (auto), on none, or "
+        "on all; trees of phases use them in their nodes, too",
     )  # fmt: skip
     groups: Groups = _option(
         "correlation", word(*get_args(Groups)), "neurons whose rows are made together: those with similar weights "

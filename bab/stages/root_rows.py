@@ -1,12 +1,12 @@
 """Multi-neuron rows at the root without LPs: tighter hidden bounds, disjuncts closed, rows for the nodes to inherit.
 
-Of the disjuncts that stay open the most suspicious one gets rounds of its own (`supposed_margins`), and if these refute
-it the next, until one resists.
+Hidden bounds are refined by small trees over the phases of the layers before, too (`encodings.slopes.branched_bounds`):
+on deep networks these win far more than the rows do. Of the disjuncts that stay open the most suspicious one gets
+rounds of its own (`supposed_margins`), and if these refute it the next, until one resists.
 
 Rows of pairs of ReLUs with multipliers in back-substitution (`encodings.group_ascent`) win at the root what LPs with
-the same rows win, in less time. Trees with hidden bounds anew in every node hardly shrink by it, so this
-is done where it is asked for (`Options.rows`); docs/performance.md has the figures. `Options.groups`, `k` and `subsets`
-choose the groups.
+the same rows win, in less time; docs/performance.md has the figures. `Options.groups`, `k` and `subsets` choose the
+groups.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from ...encodings.linear.bounds import Bounds
 from ...encodings.linear.reduction import kept_neurons, reduced, restrict
 from ...encodings.neuron_groups.group_ascent import refine_by_ascent
 from ...encodings.neuron_groups.supposed_margins import refute_by_supposing
+from ...encodings.slopes.branched_bounds import Branching
 from ...encodings.slopes.phase_bounds import bound_phases, disjunct_functions
 from ...encodings.slopes.row_multipliers import RowPool
 from ...heuristics.efforts import RootRowsEffort
@@ -31,7 +32,7 @@ from ...instances.query import Query
 from ..steps.ascents import ascent
 from .groups import GroupOutcome
 
-__all__ = ["refine_root", "rows_at_root"]
+__all__ = ["branches", "refine_root", "rows_at_root"]
 
 LOG = logging.getLogger(__name__)
 
@@ -67,6 +68,12 @@ def refine_root(
     return outcome
 
 
+def branches(query: Query, effort: RootRowsEffort) -> bool:
+    """Whether hidden bounds of some layer have trees of their own."""
+    branching = Branching(*effort.leaves)
+    return any(branching.of_layer(query, k) > 1 for k in range(1, len(query.kinds) + 1))
+
+
 def rows_at_root(
     query: Query, batch: Batch, bounds: Bounds, seconds: float, effort: RootRowsEffort | None = None
 ) -> tuple[Query, Batch, Batch, RowPool, Array]:
@@ -80,7 +87,9 @@ def rows_at_root(
     multipliers = np.maximum(bounds.multipliers[0], 0.0).max(axis=0)[kept]
 
     groups = _groups(small, multipliers, effort)
-    node, pool = refine_by_ascent(small, before, groups, ascent(effort.hidden), end, ascent(effort.octahedra))
+    node, pool = refine_by_ascent(
+        small, before, groups, ascent(effort.hidden), end, ascent(effort.octahedra), branching=Branching(*effort.leaves)
+    )
     return small, before, node, pool, kept
 
 

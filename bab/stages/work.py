@@ -78,7 +78,7 @@ class Work:
     habits: Habits | None = None  # of the searches before, where this one is one of many of the same kind
     rows: GroupRows | None = None  # multi-neuron rows of the root that nodes may use
     root_seconds: float = 0.0  # that bounding the root took
-    ascent_seconds: float = 0.0  # that the hidden neurons' slopes took at the root
+    ascent_seconds: float = 0.0  # of processor time that the hidden neurons' slopes took at the root
     helpers: Helpers | None = None
     witness: Witness | None = None
     found_by: str = ""  # what brought the witness

@@ -15,6 +15,8 @@ After Singh, Ganvir, Pueschel and Vechev (2019). Table 3, regions verified, step
     random     the same with any pairs, its baseline
     supposed   pairs, and rounds behind the half-spaces of each disjunct's own bound (`supposed_margins`)
     triples    the same with pairs and triples
+    branched   the same, bounds of the second ReLU layer by branching over the phases of the first, as in kPoly
+    deep       supposed, and bounds of every layer behind the first by branching over the phases of those before it
     complete   hypersplit as it is
 Table 1, the volume of the output's bounding box, for the first instance of each network (`VOLUMES`): k = 0 is that of
 linear bounds; for k = 1, 2, 3 every hidden bound comes from an LP over the layers before, with the rows of groups of up
@@ -53,15 +55,17 @@ from .frame import Findings, Row, Settings, Study, decide, new_figure
 
 __all__ = ["STEPS", "STUDY"]
 
+LEAVES = 64  # of the branching for either bound of a neuron of the second ReLU layer
+DEEP = 32  # the same in every layer behind the first
 ROOT_ROWS = {  # steps that are a stage at the root, with its efforts
     "pairs": RootRowsEffort(rounds=0), "area": RootRowsEffort(rounds=0, wanted=Wanted("area")),
     "random": RootRowsEffort(rounds=0, wanted=Wanted("random")), "supposed": RootRowsEffort(),
-    "triples": RootRowsEffort(sizes=(2, 3)),
+    "triples": RootRowsEffort(sizes=(2, 3)), "branched": RootRowsEffort(sizes=(2, 3), leaves=(LEAVES, 0)),
+    "deep": RootRowsEffort(leaves=(DEEP, DEEP)),
 }  # fmt: skip
 STEPS = ("DeepPoly", "slopes", "1-ReLU", "2-ReLU", "3-ReLU", "kPoly", *ROOT_ROWS, "complete")
 BY_LPS = ("1-ReLU", "2-ReLU", "3-ReLU", "kPoly")
 VOLUMES = 1  # instances a network
-LEAVES = 16  # of the branching for either bound of a neuron of the second ReLU layer
 REFINED = 0.7  # share of the time that kPoly's hidden bounds may take
 LPS = 20  # instances a network that the steps with LPs are tried on
 COLUMNS = {

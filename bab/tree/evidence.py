@@ -37,6 +37,7 @@ class Evidence(IntEnum):
     SCIP = 20  # SCIP's word, in floats
     PROBING = 21  # both phases of a ReLU contracted to nothing
     CERTIFICATE = 22  # no ReLU changes its phase in the box: the simplex certificate
+    BRANCHED = 23  # linear bounds behind hidden bounds that have trees of their own
 
     @property
     def rigorous(self) -> bool:
@@ -63,6 +64,7 @@ _WORDS = {
     Evidence.SCIP: "scip-float",
     Evidence.PROBING: "probing",
     Evidence.CERTIFICATE: "certificates",
+    Evidence.BRANCHED: "branched hidden bounds",
 }
 
 

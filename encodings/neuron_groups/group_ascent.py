@@ -16,6 +16,7 @@ import numpy as np
 from ...instances.batch import Batch, Node
 from ...instances.network import Array
 from ...instances.query import Query
+from ..slopes.branched_bounds import Branching, tighten_by_branching
 from ..slopes.group_rows import GroupRows
 from ..slopes.optimised_bounds import OptimiseOptions
 from ..slopes.phase_bounds import hidden_minima
@@ -29,12 +30,13 @@ __all__ = ["refine_by_ascent"]
 def refine_by_ascent(
     query: Query, batch: Batch, groups: Callable[[int, Node], Iterable[Array]], options: OptimiseOptions,
     deadline: float, octahedra: OptimiseOptions | None = None, exact: int = EXACT,
+    branching: Branching | None = None,
 ) -> tuple[Batch, RowPool]:  # fmt: skip
     """The node with tighter pre-activation bounds, and the rows of all groups.
 
     batch: one node with finite bounds; groups(k, node): arrays [G, K] of rows of layer k, given the bounds found so
     far; options, octahedra: of the ascents behind hidden and octahedral bounds; deadline: time.monotonic() from which
-    on layers keep their bounds and get no rows.
+    on layers keep their bounds and get no rows; branching: of the unstable neurons' bounds, too.
     """
     batch = replace(batch, pre_lower=batch.pre_lower.copy(), pre_upper=batch.pre_upper.copy())
     pool = RowPool(query, GroupRows.none())
@@ -43,6 +45,8 @@ def refine_by_ascent(
             continue
         unstable = np.flatnonzero((batch.pre_lower[0, part] < 0.0) & (batch.pre_upper[0, part] > 0.0))
         if k > 1 and not _tighten(query, batch, k, unstable, options, pool):
+            break
+        if branching and not _branch(query, batch, k, branching, deadline, pool):
             break
         chosen = [members for members in groups(k, batch.node(0)) if len(members)]
         if k > 1 and chosen:  # how far a stable member reaches is a direction of its group, too
@@ -58,6 +62,16 @@ def refine_by_ascent(
                 parts.append(GroupRows(members[rows.group] + part.start, rows.z, rows.y, rows.constants))
         pool = RowPool(query, GroupRows.concatenate(parts))
     return batch, pool
+
+
+def _branch(query: Query, batch: Batch, k: int, branching: Branching, deadline: float, pool: RowPool) -> bool:
+    """The same for what is unstable, by branching."""
+    lower, upper = batch.pre_lower[0, query.slices[k - 1]], batch.pre_upper[0, query.slices[k - 1]]  # views
+    unstable, leaves = np.flatnonzero((lower < 0.0) & (upper > 0.0)), branching.of_layer(query, k)
+    if leaves > 1 and len(unstable):
+        options = replace(branching.options, deadline=deadline)
+        lower[unstable], upper[unstable] = tighten_by_branching(query, batch, k, unstable, leaves, options, pool)
+    return bool((batch.pre_lower <= batch.pre_upper).all())
 
 
 def _tighten(query: Query, batch: Batch, k: int, rows: Array, options: OptimiseOptions, pool: RowPool) -> bool:

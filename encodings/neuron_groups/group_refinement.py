@@ -21,10 +21,10 @@ from ...instances.network import Array
 from ...instances.query import Query
 from ...instances.rounding import UP, gamma
 from ...instances.sparse import sp
-from ..programs.branched_bounds import tighten_by_branching
 from ..programs.lp import tighten_layer
 from ..programs.scip import failed
 from ..programs.triangles import Triangles
+from ..slopes.branched_bounds import LEAF, tighten_by_branching
 from ..slopes.group_rows import GroupRows
 from ..slopes.optimised_bounds import OptimiseOptions
 from .group_lp import (
@@ -98,7 +98,8 @@ def _branch(query: Query, node: Node, k: int, deadline: float, leaves: int) -> N
     """Bounds of layer k's unstable neurons by branching, in place."""
     low, high = node.pre_lower[query.slices[k - 1]], node.pre_upper[query.slices[k - 1]]  # views
     unstable = np.flatnonzero((low < 0.0) & (high > 0.0))
-    low[unstable], high[unstable] = tighten_by_branching(query, node, k, unstable, deadline, leaves)
+    options = replace(LEAF, deadline=deadline)
+    low[unstable], high[unstable] = tighten_by_branching(query, node.batch, k, unstable, leaves, options)
 
 
 def _alive(query: Query, node: Node, groups: Array) -> Array:

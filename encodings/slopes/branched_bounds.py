@@ -1,149 +1,178 @@
-"""Bounds of hidden neurons by the MILP of the layers before them, solved by branching on phases over safe LPs.
+"""Bounds of hidden neurons by branching over the phases of the layers before them, all neurons of a layer at once.
 
 kPoly (Singh, Ganvir, Pueschel and Vechev 2019) refines the neurons of the second ReLU layer by a MILP, whose binaries
-are the phases of the first, and those behind by LPs. SCIP's bounds prove nothing here; a tree of LPs does:
+are the phases of the first. Here either end of every neuron has a tree of its own:
 
-    min z >= min over the leaves of the LP's safe bound,
+    min z >= min over the leaves of the leaf's bound,
 
-at any moment, whichever leaves there are (`safe_lp`). The leaf with the least bound is split next, along the ReLU
-whose triangle costs its bound most, m (-l u) / (u - l) with m the multiplier of the triangle's upper row, among those
-that the LP's point leaves off their graph. A neuron ends where the network's own value at a point comes near its bound,
-where it is proved stable, or where it has as many leaves as it may.
+at any moment, whichever leaves there are. The leaf with the least bound is split next, along the ReLU whose upper line
+costs its bound most, |a| (-l u) / (u - l) with a < 0 its coefficient in back-substitution. Leaves are bounded by
+ascents that begin with their parent's slopes and multipliers (`slope_ascent`), those of all trees in one batch: a round
+is one batch, of two children a tree. An end is done where the network's own value at a point comes near its bound,
+where its neuron is proved stable, or where it has as many leaves as it may.
 """
 
 from __future__ import annotations
 
-import heapq
 import time
 from dataclasses import dataclass, replace
-from itertools import count
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ...instances.batch import Node
+from ...instances.batch import Batch
 from ...instances.network import Array
 from ...instances.query import Query
-from .lp import WORTH, lowered
-from .scip import failed
-from .triangles import Triangles
+from ..linear.inherited_pass import InheritedPass
+from .optimised_bounds import PAIR_FLOATS, OptimiseOptions, PairPass
+from .phase_bounds import skeleton_of
+from .row_multipliers import RowPool
+from .slope_ascent import Ascent, Pairs, Single
 
-__all__ = ["tighten_by_branching"]
+__all__ = ["LEAF", "Branching", "tighten_by_branching"]
 
-OFF = 1e-7  # times the ReLU's width: what an LP's point must be off the graph by
+WORTH = 0.01  # share of a neuron's width that must be left to win
+LEAF = OptimiseOptions(iterations=10, worth=0.0)  # 5 win nearly what 10 win, and 40 hardly more
 Index = NDArray[np.intp]
 
 
-@dataclass(frozen=True, eq=False)
-class _Leaf:
-    """A part of the node, by phases of neurons before the layer."""
+@dataclass(frozen=True)
+class Branching:
+    """Which layers' bounds are refined so, and how far."""
 
-    bound: float  # of sign * z
-    pre_lower: Array  # [neurons]
-    pre_upper: Array  # [neurons]
-    split: int  # the next ReLU, flat; -1: there is none, or nothing to be won
+    second: int = 0  # leaves of either end's tree in the second ReLU layer, as kPoly does by its MILP; 0: none
+    later: int = 0  # in those behind it
+    options: OptimiseOptions = LEAF
+
+    def of_layer(self, query: Query, k: int) -> int:
+        """Leaves of the trees of layer k's neurons."""
+        depth = query.kinds[:k].count("relu")
+        return 0 if depth < 2 or query.kinds[k - 1] != "relu" else self.second if depth == 2 else self.later
+
+
+class _Ascent(Ascent):
+    """One that keeps its minimisers."""
+
+    wants_points = True
 
 
 def tighten_by_branching(
-    query: Query, node: Node, k: int, index: Index, deadline: float, leaves: int, worth: float = WORTH
-) -> tuple[Array, Array]:
+    query: Query, batch: Batch, k: int, index: Index, leaves: int, options: OptimiseOptions = LEAF,
+    pool: RowPool | None = None, worth: float = WORTH,
+) -> tuple[Array, Array]:  # fmt: skip
     """(lower, upper) [len(index)] bounds of the pre-activations `index` of layer k, never worse than the node's.
 
-    leaves: of the tree of either side of a neuron at most, >= 1, 1 being the LP alone; deadline: time.monotonic() at
-    which the rest keeps its bounds; worth: share of a neuron's width that must be left to win.
-    Raises ValueError where a neuron before has no finite bounds.
+    batch: one node with finite bounds; leaves: of the tree of either end of a neuron at most, >= 1, 1 being an ascent
+    without splits; options: of a leaf's ascent, and the deadline from which on the bounds stay what they are then;
+    pool: multi-neuron rows of the layers before; worth: share of a neuron's width that must be left to win.
     """
     part = query.slices[k - 1]
-    lower, upper = node.pre_lower[part][index].copy(), node.pre_upper[part][index].copy()
-    layer = _Layer(query, node, k, index)
-    for i in np.argsort(lower * upper, kind="stable").tolist():  # widest triangles first
-        for sign in (1.0, -1.0) if -lower[i] < upper[i] else (-1.0, 1.0):
-            if time.monotonic() >= deadline or lower[i] >= 0.0 or upper[i] <= 0.0:
-                break
-            known = lower[i] if sign > 0.0 else -upper[i]
-            found = layer.least(i, sign, float(known), float(worth * (upper[i] - lower[i])), leaves, deadline)
-            if sign > 0.0:  # a node without inputs has crossed bounds, and finite ones
-                lower[i] = max(lower[i], min(found, upper[i] + 1.0))
-            else:
-                upper[i] = min(upper[i], max(-found, lower[i] - 1.0))
-    return lower, upper
+    lower, upper = batch.pre_lower[0, part][index].copy(), batch.pre_upper[0, part][index].copy()
+    trees = _Trees(query, batch, k, index, options, pool, worth * (upper - lower))
+    for _ in range(leaves):
+        if time.monotonic() >= options.deadline or not trees.grow():
+            break
+    ends = trees.ends()
+    # a region without inputs has crossed bounds, and finite ones
+    return np.fmax(lower, np.fmin(ends[::2], upper + 1.0)), np.fmin(upper, np.fmax(-ends[1::2], lower - 1.0))
 
 
-class _Layer:
-    """The LP of the layers before layer k, and its neurons `index`."""
+class _Trees:
+    """A tree for z and one for -z, in turn, of every neuron: its leaves, and how low the network itself goes."""
 
-    def __init__(self, query: Query, node: Node, k: int, index: Index) -> None:
-        self.query, self.node, self.k, self.index = query, node, k, index
-        self.layer, self.before = query.network.layers[k - 1], query.slices[k - 1].start
-        self.triangles = Triangles(query, node)
-        for v, size in enumerate(query.network.sizes[1:k], start=1):
-            self.triangles.add_neurons(v, np.ones(size, dtype=bool), node)
-        self.rows = self.triangles.affine(k, index).toarray()
-        self.reached = np.full((2, len(index)), np.inf)  # least z and -z at the LPs' inputs
+    def __init__(
+        self, query: Query, batch: Batch, k: int, index: Index, options: OptimiseOptions, pool: RowPool | None,
+        worth: Array,
+    ) -> None:  # fmt: skip
+        self.query, self.batch, self.k, self.options, self.pool = query, batch, k, options, pool
+        self.before = query.slices[k - 1].start
+        self.row, self.sign = np.repeat(index, 2), np.tile([1.0, -1.0], len(index))
+        self.worth = np.repeat(worth, 2)
+        self.reached = np.full(len(self.row), np.inf)  # least sign * z at the leaves' minimisers
+        # per leaf: its tree, bound, phases of the neurons before, the next split (-1: none), numbers of its ascent
+        self.tree = np.arange(len(self.row))
+        part = query.slices[k - 1]
+        known = np.stack([batch.pre_lower[0, part][index], -batch.pre_upper[0, part][index]], axis=1).ravel()
+        self.bound = np.full(len(self.row), -np.inf)
+        self.phases = np.repeat(batch.phases[:, : self.before], len(self.row), axis=0)
+        self.split = np.full(len(self.row), -1)
+        self.numbers = np.full((len(self.row), query.neurons), np.nan, dtype=np.float32)
+        self.known = known
 
-    def least(self, i: int, sign: float, known: float, worth: float, leaves: int, deadline: float) -> float:
-        """Lower bound of sign * z of neuron i, `known` where nothing better is proved."""
-        side = 0 if sign > 0.0 else 1
-        if self.reached[side, i] - known <= worth:
-            return known
-        number = count()  # of leaves that have been made, which settles ties
-        first = self._bounded(i, sign, _Leaf(known, self.node.pre_lower, self.node.pre_upper, -1), deadline)
-        if first is None:
-            return known
-        heap = [(first.bound, next(number), first)]
-        while len(heap) < leaves and time.monotonic() < deadline:
-            value, _, leaf = heap[0]
-            if value >= 0.0 or leaf.split < 0 or self.reached[side, i] - value <= worth:
-                break
-            children = [self._bounded(i, sign, child, deadline) for child in _halves(leaf)]
-            if children[0] is None or children[1] is None:
-                break
-            heapq.heappop(heap)
-            for child in children:
-                if child is not None:
-                    heapq.heappush(heap, (child.bound, next(number), child))
-        return heap[0][0]
+    def ends(self) -> Array:
+        """[trees] lower bounds of sign * z."""
+        least = np.full(len(self.row), np.inf)
+        np.minimum.at(least, self.tree, self.bound)
+        return np.fmax(least, self.known)
 
-    def _bounded(self, i: int, sign: float, leaf: _Leaf, deadline: float) -> _Leaf | None:
-        """The leaf with its LP's bound, and where to split it; None where the solver fails or the time is over."""
-        lp, left = self.triangles.lp, deadline - time.monotonic()
-        if left <= 0.0:
-            return None
-        self.triangles.set_node(replace(self.node, pre_lower=leaf.pre_lower, pre_upper=leaf.pre_upper))
-        lp.set_objective(sign * self.rows[i])
-        status = lp.solve(left)
-        if failed(status):
-            return None
-        duals = lp.multipliers()
-        bias = sign * float(self.layer.bias[self.index[i]])
-        value = max(leaf.bound, lowered(lp.lower_bound(duals, sign * self.rows[i], bias), self.layer))
-        if status == "optimal":
-            return replace(leaf, bound=value, split=self._split(leaf, duals))
-        ray = lp.ray()
-        empty = ray is not None and lp.lower_bound(ray) > 0.0
-        return replace(leaf, bound=np.inf if empty else value, split=-1)
+    def grow(self) -> bool:
+        """Bound the first leaves, or split the worst leaf of every tree that is not done; False where all are."""
+        if np.isneginf(self.bound).all():
+            made = self._bounded(np.arange(len(self.row)), self.phases, self.numbers, self.known)
+            self.bound, self.split, self.numbers = made
+            return True
+        worst = self._worst()
+        if not len(worst):
+            return False
+        twice = np.repeat(worst, 2)
+        phases = self.phases[twice]
+        phases[np.arange(len(twice)), self.split[twice]] = np.tile([-1, 1], len(worst))
+        bound, split, numbers = self._bounded(self.tree[twice], phases, self.numbers[twice], self.bound[twice])
+        keep = np.ones(len(self.tree), dtype=bool)
+        keep[worst] = False
+        self.tree = np.concatenate([self.tree[keep], self.tree[twice]])
+        self.bound = np.concatenate([self.bound[keep], bound])
+        self.phases = np.concatenate([self.phases[keep], phases])
+        self.split = np.concatenate([self.split[keep], split])
+        self.numbers = np.concatenate([self.numbers[keep], numbers])
+        return True
 
-    def _split(self, leaf: _Leaf, duals: Array) -> int:
-        """The ReLU to split; the LP's input is evaluated on the way."""
-        point, triangles = self.triangles.lp.point(), self.triangles
-        low, high = leaf.pre_lower[: self.before], leaf.pre_upper[: self.before]
-        self._note(np.clip(point[: len(self.node.lower)], self.node.lower, self.node.upper))
-        first, second = triangles.first[: self.before], triangles.second[: self.before]
-        open_ = (low < 0.0) & (high > 0.0) & (first >= 0) & self.query.relu[: self.before]
-        off = np.where(open_, np.minimum(point[first], point[second]), 0.0)  # y and s: one of both is 0 on the graph
-        open_ &= off > OFF * (high - low)
-        weight = triangles.triangle_multipliers(triangles.lp.project(duals))[: self.before]
-        score = np.where(open_, (weight + OFF) * -low * high / np.where(open_, high - low, 1.0), 0.0)
-        return int(np.argmax(score)) if open_.any() else -1
+    def _worst(self) -> Index:
+        """The leaf with the least bound of every tree that may win by its split."""
+        ends = self.ends()
+        stable = (ends >= 0.0).reshape(-1, 2).any(axis=1)
+        done = np.repeat(stable, 2) | (self.reached - ends <= self.worth)
+        order = np.lexsort((self.bound, self.tree))
+        first = order[np.unique(self.tree[order], return_index=True)[1]]
+        return first[~done[self.tree[first]] & (self.split[first] >= 0)]
 
-    def _note(self, x: Array) -> None:
-        """Values of all neurons at an input."""
-        z = self.query.network.values(x[None])[1][self.k - 1][0, self.index]
-        self.reached = np.minimum(self.reached, [z, -z])
+    def _bounded(self, tree: Index, phases: Array, numbers: Array, known: Array) -> tuple[Array, Index, Array]:
+        """(bound, next split, numbers) of leaves, no bound below what is known of it."""
+        bound, split = known.copy(), np.full(len(tree), -1)
+        numbers = numbers.copy()
+        step = max(1, PAIR_FLOATS // (self.query.neurons + self.query.network.input_size))
+        for i in range(0, len(tree), step):
+            part = slice(i, i + step)
+            if time.monotonic() < self.options.deadline:
+                found = self._ascended(tree[part], phases[part], numbers[part])
+                bound[part], (split[part], numbers[part]) = np.fmax(bound[part], found[0]), found[1:]
+        return bound, split, numbers
 
+    def _ascended(self, tree: Index, phases: Array, numbers: Array) -> tuple[Array, Index, Array]:
+        """The same for a few of them, by one ascent; inputs on the way are evaluated."""
+        query, count = self.query, len(tree)
+        leaf = self.batch[np.zeros(count, dtype=np.intp)]
+        before = slice(0, self.before)
+        lower, upper, full = leaf.pre_lower.copy(), leaf.pre_upper.copy(), leaf.phases.copy()
+        lower[:, before] = np.where(phases > 0, np.fmax(lower[:, before], 0.0), lower[:, before])
+        upper[:, before] = np.where(phases < 0, np.fmin(upper[:, before], 0.0), upper[:, before])
+        full[:, before] = phases
+        leaf = replace(leaf, pre_lower=lower, pre_upper=upper, phases=full)
+        pairs = Pairs(np.arange(count), self.row[tree], self.sign[tree], np.arange(count))
+        given = None if np.isnan(numbers).all() else numbers
+        ascent = _Ascent(Single(skeleton_of(query, leaf).below(self.k), leaf), pairs, given, self.pool)
+        ascent.run(self.options.steps(warm=given is not None))
+        self._note(np.clip(ascent.points(), leaf.lower, leaf.upper))
+        found, weights = ascent.result()
+        proving = PairPass(InheritedPass(query, leaf), pairs, found, weights, ascent.best_mus, self.pool)
+        _, _, least, coefficients = proving.evaluate(self.k)
+        low, high, a = lower[:, before], upper[:, before], coefficients[:, before]
+        open_ = (low < 0.0) & (high > 0.0) & query.relu[None, before]
+        score = np.where(open_, np.fmax(-a, 0.0) * -low * high / np.where(open_, high - low, 1.0), 0.0)
+        split = np.where(score.max(axis=1, initial=0.0) > 0.0, score.argmax(axis=1), -1)
+        return least, split, found
 
-def _halves(leaf: _Leaf) -> tuple[_Leaf, _Leaf]:
-    """The parts where the ReLU is inactive and where it is active."""
-    lower, upper = leaf.pre_lower.copy(), leaf.pre_upper.copy()
-    lower[leaf.split], upper[leaf.split] = 0.0, 0.0
-    return replace(leaf, pre_upper=upper), replace(leaf, pre_lower=lower)
+    def _note(self, points: Array) -> None:
+        """Values of all neurons at inputs [P, n]."""
+        z = self.query.network.values(points)[1][self.k - 1][:, self.row] * self.sign
+        self.reached = np.fmin(self.reached, z.min(axis=0))

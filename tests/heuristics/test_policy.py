@@ -16,7 +16,7 @@ from hypersplit.encodings.slopes.phase_bounds import bound_phases
 from hypersplit.encodings.slopes.row_multipliers import RowPool
 from hypersplit.heuristics import policy
 from hypersplit.heuristics.efforts import FEW_UNSTABLE
-from hypersplit.heuristics.policy import SOME_INPUTS, Facts, Stage, plan
+from hypersplit.heuristics.policy import QUICK_SLOPES, SOME_INPUTS, Facts, Stage, plan
 from hypersplit.instances.families.random_networks import random_network, random_property
 
 
@@ -58,8 +58,17 @@ def test_one_hidden_layer_is_split_as_long_as_that_closes_its_tree() -> None:
     [("auto", FEW_UNSTABLE, True), ("auto", FEW_UNSTABLE + 1, False), ("always", 3000, True), ("never", 10, False)],
 )
 def test_multi_neuron_rows(rows: str, unstable: int, there: bool) -> None:
-    """By themselves on few unstable ReLUs, and as asked for."""
-    assert there == any(stage.name == "groups" for stage in plan(known(unstable=unstable), rows=rows))
+    """By themselves on few unstable ReLUs of two hidden layers, and as asked for."""
+    assert there == any(stage.name == "groups" for stage in plan(known(unstable=unstable, hidden=2), rows=rows))
+
+
+def test_hidden_bounds_are_refined_by_branching_after_a_short_search() -> None:
+    """On three hidden layers and more, of networks whose ascents take seconds, unless rows are unwanted."""
+    names = [stage.name for stage in plan(known(hidden=3))]
+    place = names.index("groups")
+    assert names[place - 1] == "split" and names[place + 1 :] == ["attack", "split", "milp"]
+    assert "groups" not in [stage.name for stage in plan(known(hidden=3, weights=QUICK_SLOPES + 1))]
+    assert "groups" not in [stage.name for stage in plan(known(hidden=3), rows="never")]
 
 
 @pytest.mark.parametrize("method", METHODS)
