@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import cached_property
 from typing import Any, Protocol
+from weakref import ref
 
 import numpy as np
 
@@ -20,7 +21,7 @@ from .property import Case, InputSet, Property
 from .readout import check_rows
 from .sparse import sp
 
-__all__ = ["Lift", "Query", "queries"]
+__all__ = ["Lift", "OfQuery", "Query", "queries"]
 
 MOST_TANGENTS = 4  # half-spaces around a ball that a node carries
 _CLOSED: Any = None  # default of the mask of strict margins: none is
@@ -131,6 +132,20 @@ class Query:
         margins = replace(last, weights=tuple(w[rows] for w in last.weights), bias=last.bias[rows])
         network = replace(self.network, layers=(*self.network.layers[:-1], margins), output_shape=(margins.size,))
         return Query(network, self.region, np.array([0, margins.size]), self.case, self.strict[rows], self.lift)
+
+
+class OfQuery:
+    """What is computed once a query and kept in a `WeakKeyDictionary`, and so must not keep its query alive itself."""
+
+    def __init__(self, query: Query) -> None:
+        self._query = ref(query)
+
+    @property
+    def query(self) -> Query:
+        """The query, which whoever uses this holds."""
+        query = self._query()
+        assert query is not None
+        return query
 
 
 def queries(network: Network, prop: Property) -> list[Query]:

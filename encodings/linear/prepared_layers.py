@@ -17,7 +17,7 @@ from ...instances import memory
 from ...instances.batch import Batch
 from ...instances.network import Array, Layer, Matrix
 from ...instances.products import products_of
-from ...instances.query import Query
+from ...instances.query import OfQuery, Query
 from ...instances.rounding import UNDERFLOW, gamma
 from ...instances.sparse import absolute
 from .bounds import at_least, at_most, middle_and_radius
@@ -30,11 +30,11 @@ NOTHING: Mapping[int, tuple[Array, Array]] = MappingProxyType({})
 BALL = 64  # inputs from which hidden rows are bounded by way of `first_layer_ball`
 
 
-class Prepared:
+class Prepared(OfQuery):
     """What back-substitution needs of a query, computed once."""
 
     def __init__(self, query: Query) -> None:
-        self.query = query
+        super().__init__(query)
         layers = query.network.layers
         memory.claim(8e-6 * sum(w.size if isinstance(w, np.ndarray) else w.nnz for k in layers for w in k.weights))
         last = replace(layers[-1], bias_error=layers[-1].bias_error + UNDERFLOW)  # of all layers

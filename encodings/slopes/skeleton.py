@@ -11,7 +11,7 @@ from ...instances import memory
 from ...instances.batch import Batch
 from ...instances.expressions.matrices import picking_mb
 from ...instances.network import Array, Matrix
-from ...instances.query import Query
+from ...instances.query import OfQuery, Query
 from ...instances.sparse import is_sparse, sp
 from ..linear.bounds import middle_and_radius
 
@@ -32,11 +32,12 @@ class _Layer:
     bias: Array
 
 
-class Skeleton:
+class Skeleton(OfQuery):
     """The layers below layer `last` in float32, without the ReLUs that are 0 on all nodes of a batch."""
 
     def __init__(self, query: Query, batch: Batch, last: int) -> None:
-        self.query, self.last = query, last
+        super().__init__(query)
+        self.last = last
         self.box: tuple[Array, Array] | None = None  # see `centred`
         self.live: list[Array] = [np.arange(query.network.input_size)]
         self.layers: list[_Layer] = []
