@@ -13,10 +13,11 @@ from typing import NamedTuple
 from .neuron_groups import Wanted
 
 __all__ = [
-    "DESCENT_STEPS", "FEW_UNSTABLE", "GROWTH", "LP_SECONDS", "MOST_SCIP", "REGION_LP_SECONDS", "AscentEffort",
-    "AttackEffort", "BranchingEffort", "CandidateEffort", "ConflictEffort", "Efforts", "ExactEffort", "GroupEffort",
-    "InputEffort", "JumpEffort", "KeptRowsEffort", "LadderEffort", "MilpEffort", "MilpRungEffort", "NodeLPEffort",
-    "NodeMilpEffort", "PhaseEffort", "RootRowsEffort", "RowRungEffort", "SlopeRungEffort", "StallEffort", "StuckEffort",
+    "DESCENT_STEPS", "FEW_UNSTABLE", "GROWTH", "LP_SECONDS", "MOST_SCIP", "REGION_LP_SECONDS", "ROWS_ALONE",
+    "AscentEffort", "AttackEffort", "BranchingEffort", "CandidateEffort", "ConflictEffort", "Efforts", "ExactEffort",
+    "GroupEffort", "InputEffort", "JumpEffort", "KeptRowsEffort", "LadderEffort", "MilpEffort", "MilpRungEffort",
+    "NodeLPEffort", "NodeMilpEffort", "PhaseEffort", "RootRowsEffort", "RowRungEffort", "SlopeRungEffort",
+    "StallEffort", "StuckEffort",
 ]  # fmt: skip
 
 LP_SECONDS = 5.0  # of a node's triangle LP, wherever one is solved; most take some ten milliseconds
@@ -163,6 +164,9 @@ class RootRowsEffort(NamedTuple):
     # single hidden layer, whose groups are many
     rounds: int = 10
     wanted: Wanted = Wanted()
+
+
+ROWS_ALONE = RootRowsEffort(rounds=0, leaves=(0, 0))  # rows of pairs, for studies that ask what these bring
 
 
 class MilpEffort(NamedTuple):

@@ -41,7 +41,7 @@ from ...encodings.neuron_groups.group_refinement import refine_by_groups
 from ...encodings.slopes.group_rows import GroupRows
 from ...encodings.slopes.optimised_bounds import OptimiseOptions, optimise, tighten
 from ...encodings.slopes.phase_bounds import disjunct_minima
-from ...heuristics.efforts import GroupEffort, RootRowsEffort
+from ...heuristics.efforts import ROWS_ALONE, GroupEffort, RootRowsEffort
 from ...heuristics.neuron_groups import Grouping, Wanted, groups_of_layer
 from ...instances.batch import Batch, Node, root
 from ...instances.network import Array, Network
@@ -58,10 +58,10 @@ __all__ = ["STEPS", "STUDY"]
 LEAVES = 64  # of the branching for either bound of a neuron of the second ReLU layer
 DEEP = 32  # the same in every layer behind the first
 ROOT_ROWS = {  # steps that are a stage at the root, with its efforts
-    "pairs": RootRowsEffort(rounds=0), "area": RootRowsEffort(rounds=0, wanted=Wanted("area")),
-    "random": RootRowsEffort(rounds=0, wanted=Wanted("random")), "supposed": RootRowsEffort(),
-    "triples": RootRowsEffort(sizes=(2, 3)), "branched": RootRowsEffort(sizes=(2, 3), leaves=(LEAVES, 0)),
-    "deep": RootRowsEffort(leaves=(DEEP, DEEP)),
+    "pairs": ROWS_ALONE, "area": ROWS_ALONE._replace(wanted=Wanted("area")),
+    "random": ROWS_ALONE._replace(wanted=Wanted("random")), "supposed": RootRowsEffort(leaves=(0, 0)),
+    "triples": RootRowsEffort(sizes=(2, 3), leaves=(0, 0)),
+    "branched": RootRowsEffort(sizes=(2, 3), leaves=(LEAVES, 0)), "deep": RootRowsEffort(leaves=(DEEP, DEEP)),
 }  # fmt: skip
 STEPS = ("DeepPoly", "slopes", "1-ReLU", "2-ReLU", "3-ReLU", "kPoly", *ROOT_ROWS, "complete")
 BY_LPS = ("1-ReLU", "2-ReLU", "3-ReLU", "kPoly")

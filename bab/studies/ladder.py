@@ -45,6 +45,7 @@ from ...encodings.programs.lp import TriangleLP
 from ...encodings.slopes.optimised_bounds import OptimiseOptions, optimise, tighten
 from ...encodings.slopes.phase_bounds import disjunct_minima
 from ...heuristics.attacks.attacks import points_in, projected_gradient
+from ...heuristics.efforts import ROWS_ALONE
 from ...instances.batch import Batch, root
 from ...instances.query import Query, queries
 from ..closers.regions import open_disjuncts
@@ -165,7 +166,7 @@ class _Root:
 
     def _by_pairs(self, batch: Batch) -> tuple[float, int]:
         plain = bound(self.query, batch, LinearBoundOptions(hidden=False))
-        query, _, node, pool, _ = rows_at_root(self.query, batch, plain, self.seconds)
+        query, _, node, pool, _ = rows_at_root(self.query, batch, plain, self.seconds, ROWS_ALONE)
         if (node.pre_lower > node.pre_upper).any():
             return np.inf, 0
         least = disjunct_minima(query, node, OptimiseOptions(iterations=MARGIN_ITERATIONS), pool)

@@ -33,7 +33,8 @@ def test_quick_kpoly(tmp_path: Path) -> None:
         assert all(0.0 < after <= 1.05 * before for before, after in pairwise([*volumes[:1], *boxes]))
         proved = [mine[step]["verdict"] == "unsat" for step in ("DeepPoly", "slopes", "1-ReLU", "2-ReLU", "3-ReLU")]
         assert proved == sorted(proved)
-        rows_at_root = [mine[step]["verdict"] == "unsat" for step in ("pairs", "area", "random", "supposed", "triples")]
+        steps = ("pairs", "area", "random", "supposed", "triples", "branched", "deep")
+        rows_at_root = [mine[step]["verdict"] == "unsat" for step in steps]
         assert all(rows_at_root[3:]) or not rows_at_root[0]
         assert all(0.0 <= float(row["processor"]) for row in mine.values())
         proved += rows_at_root
