@@ -21,8 +21,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...instances.batch import Batch
+from ...instances.memory import room_mb
 from ...instances.network import Array
 from ...instances.query import Query
+from ...instances.rounding import TINY
 from ..linear.inherited_pass import InheritedPass
 from .optimised_bounds import PAIR_FLOATS, OptimiseOptions, PairPass
 from .phase_bounds import skeleton_of
@@ -32,6 +34,8 @@ from .slope_ascent import Ascent, Pairs, Single
 __all__ = ["LEAF", "Branching", "tighten_by_branching"]
 
 WORTH = 0.01  # share of a neuron's width that must be left to win
+ROOM = 0.25  # share of the memory left that leaves may take, which are copied from round to round
+LEAF_BYTES = 5  # of a leaf and neuron before the layer: a number of its ascent, a phase
 LEAF = OptimiseOptions(iterations=10, worth=0.0)  # 5 win nearly what 10 win, and 40 hardly more
 Index = NDArray[np.intp]
 
@@ -65,11 +69,12 @@ def tighten_by_branching(
     batch: one node with finite bounds; leaves: of the tree of either end of a neuron at most, >= 1, 1 being an ascent
     without splits; options: of a leaf's ascent, and the deadline from which on the bounds stay what they are then;
     pool: multi-neuron rows of the layers before; worth: share of a neuron's width that must be left to win.
+    Where memory is short there are fewer leaves.
     """
     part = query.slices[k - 1]
     lower, upper = batch.pre_lower[0, part][index].copy(), batch.pre_upper[0, part][index].copy()
     trees = _Trees(query, batch, k, index, options, pool, worth * (upper - lower))
-    for _ in range(leaves):
+    for _ in range(int(min(leaves, ROOM * room_mb() / (1e-6 * LEAF_BYTES * trees.phases.size + TINY)))):
         if time.monotonic() >= options.deadline or not trees.grow():
             break
     ends = trees.ends()
@@ -96,7 +101,7 @@ class _Trees:
         self.bound = np.full(len(self.row), -np.inf)
         self.phases = np.repeat(batch.phases[:, : self.before], len(self.row), axis=0)
         self.split = np.full(len(self.row), -1)
-        self.numbers = np.full((len(self.row), query.neurons), np.nan, dtype=np.float32)
+        self.numbers = np.full((len(self.row), self.before), np.nan, dtype=np.float32)
         self.known = known
 
     def ends(self) -> Array:
@@ -170,7 +175,7 @@ class _Trees:
         open_ = (low < 0.0) & (high > 0.0) & query.relu[None, before]
         score = np.where(open_, np.fmax(-a, 0.0) * -low * high / np.where(open_, high - low, 1.0), 0.0)
         split = np.where(score.max(axis=1, initial=0.0) > 0.0, score.argmax(axis=1), -1)
-        return least, split, found
+        return least, split, found[:, before]
 
     def _note(self, points: Array) -> None:
         """Values of all neurons at inputs [P, n]."""

@@ -6,6 +6,7 @@ import time
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cache
+from unittest import mock
 
 import numpy as np
 import oracle
@@ -14,7 +15,8 @@ from milp_problems import bounded
 from random_instances import Shape, random_query
 
 from hypersplit.encodings.neuron_groups.group_ascent import refine_by_ascent
-from hypersplit.encodings.slopes.branched_bounds import LEAF, Branching, tighten_by_branching
+from hypersplit.encodings.slopes import branched_bounds
+from hypersplit.encodings.slopes.branched_bounds import LEAF, LEAF_BYTES, ROOM, Branching, tighten_by_branching
 from hypersplit.encodings.slopes.optimised_bounds import OptimiseOptions
 from hypersplit.encodings.slopes.phase_bounds import hidden_minima
 from hypersplit.heuristics.neuron_groups import Grouping, groups_of_layer
@@ -176,3 +178,15 @@ def test_without_time_bounds_stay() -> None:
     late = replace(LEAF, deadline=time.monotonic() - 1.0)
     lower, upper = tighten_by_branching(case.query, case.node.batch, case.k, case.index, MANY, late)
     assert np.array_equal(lower, case.known[0]) and np.array_equal(upper, case.known[1])
+
+
+def test_where_memory_is_short_there_are_fewer_leaves() -> None:
+    """Room for one leaf is an ascent without splits, and none leaves the bounds as they are."""
+    case = max(hidden(SHAPES[0], 12), key=lambda case: len(case.index))
+    arguments = case.query, case.node.batch, case.k, case.index
+    leaf_mb = 1e-6 * LEAF_BYTES * 2 * len(case.index) * case.query.slices[case.k - 1].start / ROOM
+    free, alone = tighten_by_branching(*arguments, 9, LONG), tighten_by_branching(*arguments, 1, LONG)
+    assert (free[1] - free[0]).sum() < (alone[1] - alone[0]).sum()
+    for room, expected in ((1.5 * leaf_mb, alone), (0.5 * leaf_mb, case.known)):
+        with mock.patch.object(branched_bounds, "room_mb", lambda room=room: room):
+            assert np.array_equal(tighten_by_branching(*arguments, 9, LONG), expected)
