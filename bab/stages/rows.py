@@ -5,6 +5,8 @@ Where hidden bounds had trees of their own, too, what is refuted counts as their
 
 from __future__ import annotations
 
+import logging
+
 import numpy as np
 
 from ...heuristics.neuron_groups import Wanted
@@ -17,6 +19,8 @@ from .root_rows import branches, refine_root
 from .work import Work
 
 __all__ = ["rows"]
+
+LOG = logging.getLogger(__name__)
 
 
 def rows(work: Work, stage: Stage, budget: Budget) -> None:
@@ -33,6 +37,9 @@ def rows(work: Work, stage: Stage, budget: Budget) -> None:
     else:
         effort = efforts.root_rows._replace(wanted=wanted)
         evidence = Evidence.BRANCHED if branches(query, effort) else Evidence.GROUPS
+        if work.tree.open_share < effort.least_open:
+            LOG.info("rows: %.3g of the tree is open, which closes by itself", work.tree.open_share)
+            return
         outcome = refine_root(query, root, bounds, budget.left, effort)
     asked = open_disjuncts(query, bounds.margins[0], root.duty[0])
     refuted = asked if outcome.empty else [k for k in outcome.closed if root.duty[0, k]]

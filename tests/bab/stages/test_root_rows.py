@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 import hypersplit
 from hypersplit.bab.stages.root_rows import branches, refine_root
+from hypersplit.bab.tree.tree import Tree
 from hypersplit.encodings.linear.bounds import LinearBoundOptions
 from hypersplit.encodings.linear.linear_bounds import bound
 from hypersplit.encodings.slopes.optimised_bounds import OptimiseOptions, tighten
@@ -62,3 +64,17 @@ def test_the_verdict_names_them() -> None:
     network, prop, _ = asked()
     result = hypersplit.verify(network, prop, timeout=LONG, jobs=1, method="split", rows="always")
     assert (result.verdict, result.reason) == ("unsat", "branched hidden bounds")
+
+
+@pytest.mark.parametrize(("share", "there"), [(0.2, False), (0.3, True)])
+def test_a_tree_that_is_nearly_closed_is_left_alone(
+    share: float, there: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The root gets no bounds by branching for what little is open."""
+    monkeypatch.setattr(Tree, "open_share", share)
+    network, prop, _ = asked()
+    log = tmp_path / "log.txt"
+    result = hypersplit.verify(network, prop, timeout=LONG, jobs=1, method="split", rows="always", log=str(log))
+    assert result.verdict == "unsat"
+    assert ("branched hidden bounds" in result.reason) is there
+    assert ("closes by itself" in log.read_text()) is not there
