@@ -56,6 +56,7 @@ class _Ascent(Ascent):
     wants_points = True
 
 
+@np.errstate(over="ignore", invalid="ignore")  # what is not finite in the end proves nothing
 def tighten_by_branching(
     query: Query, batch: Batch, k: int, index: Index, leaves: int, options: OptimiseOptions = LEAF,
     pool: RowPool | None = None, worth: float = WORTH,
