@@ -4,9 +4,9 @@ Hidden bounds are refined by small trees over the phases of the layers before, t
 on deep networks these win far more than the rows do. Of the disjuncts that stay open the most suspicious one gets
 rounds of its own (`supposed_margins`), and if these refute it the next, until one resists.
 
-Rows of pairs of ReLUs with multipliers in back-substitution (`encodings.group_ascent`) win at the root what LPs with
-the same rows win, in less time; docs/performance.md has the figures. `Options.groups`, `k` and `subsets` choose the
-groups.
+Rows of pairs of ReLUs with multipliers in back-substitution (`encodings.neuron_groups.group_ascent`) win at the root
+what LPs with the same rows win, in less time; docs/performance.md has the figures. `Options.groups`, `k` and `subsets`
+choose the groups.
 """
 
 from __future__ import annotations

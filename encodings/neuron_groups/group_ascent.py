@@ -27,6 +27,7 @@ from .group_lp import EXACT, directions_for, rows_of_bounds
 __all__ = ["refine_by_ascent"]
 
 
+@np.errstate(over="ignore", invalid="ignore")  # what is not finite in the end proves nothing
 def refine_by_ascent(
     query: Query, batch: Batch, groups: Callable[[int, Node], Iterable[Array]], options: OptimiseOptions,
     deadline: float, octahedra: OptimiseOptions | None = None, exact: int = EXACT,
@@ -65,7 +66,7 @@ def refine_by_ascent(
 
 
 def _branch(query: Query, batch: Batch, k: int, branching: Branching, deadline: float, pool: RowPool) -> bool:
-    """The same for what is unstable, by branching."""
+    """Bound layer k's unstable neurons by branching, in place; False where the node turns out to hold no input."""
     lower, upper = batch.pre_lower[0, query.slices[k - 1]], batch.pre_upper[0, query.slices[k - 1]]  # views
     unstable, leaves = np.flatnonzero((lower < 0.0) & (upper > 0.0)), branching.of_layer(query, k)
     if leaves > 1 and len(unstable):
@@ -75,7 +76,7 @@ def _branch(query: Query, batch: Batch, k: int, branching: Branching, deadline: 
 
 
 def _tighten(query: Query, batch: Batch, k: int, rows: Array, options: OptimiseOptions, pool: RowPool) -> bool:
-    """Bound these neurons of layer k anew, in place; False where the node turns out to hold no input."""
+    """The same for these neurons, by ascents."""
     if len(rows):
         twice, part = np.repeat(rows, 2), query.slices[k - 1]
         found = hidden_minima(query, batch, k, np.zeros_like(twice), twice, options, pool)

@@ -8,8 +8,8 @@ are the phases of the first. Here either end of every neuron has a tree of its o
 at any moment, whichever leaves there are. The leaf with the least bound is split next, along the ReLU whose upper line
 costs its bound most, |a| (-l u) / (u - l) with a < 0 its coefficient in back-substitution. Leaves are bounded by
 ascents that begin with their parent's slopes and multipliers (`slope_ascent`), those of all trees in one batch: a round
-is one batch, of two children a tree. An end is done where the network's own value at a point comes near its bound,
-where its neuron is proved stable, or where it has as many leaves as it may.
+is one batch, of two children a tree. An end is done where the network's own value at an input of the node comes near
+its bound, where its neuron is proved stable, or where it has as many leaves as it may; all are where memory is short.
 """
 
 from __future__ import annotations
@@ -20,11 +20,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from ...instances import memory
 from ...instances.batch import Batch
-from ...instances.memory import room_mb
 from ...instances.network import Array
 from ...instances.query import Query
-from ...instances.rounding import TINY
 from ..linear.inherited_pass import InheritedPass
 from .optimised_bounds import PAIR_FLOATS, OptimiseOptions, PairPass
 from .phase_bounds import skeleton_of
@@ -34,8 +33,7 @@ from .slope_ascent import Ascent, Pairs, Single
 __all__ = ["LEAF", "Branching", "tighten_by_branching"]
 
 WORTH = 0.01  # share of a neuron's width that must be left to win
-ROOM = 0.25  # share of the memory left that leaves may take, which are copied from round to round
-LEAF_BYTES = 5  # of a leaf and neuron before the layer: a number of its ascent, a phase
+LEAF_BYTES = 2 * (4 + 1)  # per neuron before: a float32 number and a phase, and a copy of both while leaves are joined
 LEAF = OptimiseOptions(iterations=10, worth=0.0)  # 5 win nearly what 10 win, and 40 hardly more
 Index = NDArray[np.intp]
 
@@ -60,6 +58,7 @@ class _Ascent(Ascent):
     wants_points = True
 
 
+@np.errstate(over="ignore", invalid="ignore")  # what is not finite in the end proves nothing
 def tighten_by_branching(
     query: Query, batch: Batch, k: int, index: Index, leaves: int, options: OptimiseOptions = LEAF,
     pool: RowPool | None = None, worth: float = WORTH,
@@ -74,7 +73,7 @@ def tighten_by_branching(
     part = query.slices[k - 1]
     lower, upper = batch.pre_lower[0, part][index].copy(), batch.pre_upper[0, part][index].copy()
     trees = _Trees(query, batch, k, index, options, pool, worth * (upper - lower))
-    for _ in range(int(min(leaves, ROOM * room_mb() / (1e-6 * LEAF_BYTES * trees.phases.size + TINY)))):
+    for _ in range(leaves):
         if time.monotonic() >= options.deadline or not trees.grow():
             break
     ends = trees.ends()
@@ -94,14 +93,14 @@ class _Trees:
         self.row, self.sign = np.repeat(index, 2), np.tile([1.0, -1.0], len(index))
         self.worth = np.repeat(worth, 2)
         self.reached = np.full(len(self.row), np.inf)  # least sign * z at the leaves' minimisers
-        # per leaf: its tree, bound, phases of the neurons before, the next split (-1: none), numbers of its ascent
+        # per leaf: its tree, bound, the next split (-1: none), phases of the neurons before and numbers of its ascent
         self.tree = np.arange(len(self.row))
         part = query.slices[k - 1]
         known = np.stack([batch.pre_lower[0, part][index], -batch.pre_upper[0, part][index]], axis=1).ravel()
         self.bound = np.full(len(self.row), -np.inf)
-        self.phases = np.repeat(batch.phases[:, : self.before], len(self.row), axis=0)
+        self.phases = np.broadcast_to(batch.phases[:, : self.before], (len(self.row), self.before))
         self.split = np.full(len(self.row), -1)
-        self.numbers = np.full((len(self.row), self.before), np.nan, dtype=np.float32)
+        self.numbers = np.broadcast_to(np.float32(np.nan), self.phases.shape)
         self.known = known
 
     def ends(self) -> Array:
@@ -113,11 +112,13 @@ class _Trees:
     def grow(self) -> bool:
         """Bound the first leaves, or split the worst leaf of every tree that is not done; False where all are."""
         if np.isneginf(self.bound).all():
+            if not self._fits(len(self.row)):
+                return False
             made = self._bounded(np.arange(len(self.row)), self.phases, self.numbers, self.known)
             self.bound, self.split, self.numbers = made
             return True
         worst = self._worst()
-        if not len(worst):
+        if not len(worst) or not self._fits(2 * len(worst)):
             return False
         twice = np.repeat(worst, 2)
         phases = self.phases[twice]
@@ -131,6 +132,10 @@ class _Trees:
         self.split = np.concatenate([self.split[keep], split])
         self.numbers = np.concatenate([self.numbers[keep], numbers])
         return True
+
+    def _fits(self, more: int) -> bool:
+        """Whether there is room for so many leaves more: without them bounds are what they are, and the run goes on."""
+        return 1e-6 * LEAF_BYTES * self.before * (len(self.tree) + more) < memory.room_mb()
 
     def _worst(self) -> Index:
         """The leaf with the least bound of every tree that may win by its split."""
@@ -164,7 +169,10 @@ class _Trees:
         full[:, before] = phases
         leaf = replace(leaf, pre_lower=lower, pre_upper=upper, phases=full)
         pairs = Pairs(np.arange(count), self.row[tree], self.sign[tree], np.arange(count))
-        given = None if np.isnan(numbers).all() else numbers
+        given = None
+        if not np.isnan(numbers).all():
+            given = np.full((count, query.neurons), np.nan, dtype=np.float32)
+            given[:, before] = numbers
         ascent = _Ascent(Single(skeleton_of(query, leaf).below(self.k), leaf), pairs, given, self.pool)
         ascent.run(self.options.steps(warm=given is not None))
         self._note(np.clip(ascent.points(), leaf.lower, leaf.upper))
@@ -178,6 +186,10 @@ class _Trees:
         return least, split, found[:, before]
 
     def _note(self, points: Array) -> None:
-        """Values of all neurons at inputs [P, n]."""
-        z = self.query.network.values(points)[1][self.k - 1][:, self.row] * self.sign
-        self.reached = np.fmin(self.reached, z.min(axis=0))
+        """Values of all neurons at those of the inputs [P, n] that satisfy the node's half-spaces and phases."""
+        values, cuts = self.query.network.values(points)[1], self.batch.cuts[0]
+        before = np.concatenate(values[: self.k - 1], axis=1)
+        inside = (points @ cuts[:, :-1].T + cuts[:, -1] >= 0.0).all(axis=1)
+        inside &= ~(before * self.batch.phases[:, : self.before] < 0.0).any(axis=1)
+        z = values[self.k - 1][inside][:, self.row] * self.sign
+        self.reached = np.fmin(self.reached, z.min(axis=0, initial=np.inf))

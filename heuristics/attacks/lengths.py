@@ -20,6 +20,7 @@ __all__ = ["dual_lengths", "lengths", "projected", "steepest"]
 
 SPARSE_SHARE = 0.02  # of the inputs that a step in l1 is shared among
 SLACKS = (0.0, 1e-15, 1e-12, 1e-9, 1e-6)  # shares of the ball given up until a point lies in it for all roundings
+FAR = 1e150  # a point is taken for no farther than this: squares stay finite
 
 
 def lengths(steps: Array, norm: float) -> Array:
@@ -54,12 +55,13 @@ def steepest(gradients: Array, norm: float, room: Array | None = None) -> Array:
 def projected(points: Array, centres: Array, radii: Array, norm: float, low: Array, high: Array) -> Array:
     """The nearest points, in l2, of ball and box together. [P, n].
 
-    points, centres: [P, n], the centres inside the box; radii: [P], >= 0; low, high: [n], may be infinite. In
+    points, centres: [P, n], the centres inside the box; radii: [P], >= 0; low, high: [n], may be infinite. Points may
+    be anything: an infinite one is far away, and where it is NaN its centre stands for it. In
     coordinates s = x - c the nearest point shrinks all steps by one multiplier and cuts them off at the box,
         l2: clip(s / (1 + t)),    l1: clip(sign(s) max(|s| - t, 0)),    l-inf: clip(s, -r, r), clipped again,
     since the conditions of optimality are separable for a fixed t (`_shrink`); the points found lie inside.
     """
-    radius = radii[:, None]
+    radius, points = radii[:, None], np.where(np.isnan(points), centres, np.clip(points, -FAR, FAR))
     if norm == np.inf:
         return np.clip(np.clip(points, centres - radius, centres + radius), low, high)
     found = np.clip(points, low, high)
@@ -81,14 +83,17 @@ def _shrink(size: Array, room: Array, radii: Array, norm: float) -> Array:
 
     Their length falls with t, and is simple between two breakpoints: there it is known which steps are cut off and
     which are gone. These are found by halving the list of breakpoints. size, room: >= 0, longer than `radii` uncut.
+    Where steps are far longer than the ball is wide, 1 less a share taken away, and large sizes less a large t, have
+    few digits: so in l2 -t is the share kept, and in l1 sizes are counted from the largest.
     """
-    if norm == 2:  # t is the share taken away
-        marks = 1.0 - np.divide(room, size, out=np.full_like(size, np.inf), where=size > 0.0)
+    if norm == 2:
+        marks = -np.divide(room, size, out=np.full_like(size, np.inf), where=size > room)
+        first, last = -np.ones((len(size), 1)), np.zeros((len(size), 1))
     else:
+        most = size.max(axis=1, keepdims=True)
+        size, first, last = size - most, -most, np.zeros((len(size), 1))
         marks = np.concatenate([size, size - room], axis=1)
-    marks = np.sort(np.maximum(marks, 0.0), axis=1)
-    last = np.ones((len(size), 1)) if norm == 2 else marks[:, -1:]
-    marks = np.concatenate([np.zeros((len(size), 1)), marks, last], axis=1)
+    marks = np.concatenate([first, np.sort(np.maximum(marks, first), axis=1), last], axis=1)
     low, high = np.zeros(len(size), dtype=np.intp), np.full(len(size), marks.shape[1] - 1)
     each = np.arange(len(size))
     while (high - low > 1).any():
@@ -96,12 +101,11 @@ def _shrink(size: Array, room: Array, radii: Array, norm: float) -> Array:
         fits = lengths(_left(size, room, marks[each, middle], norm), norm) <= radii
         low, high = np.where(fits, low, middle), np.where(fits, middle, high)
     ends = marks[each, low], marks[each, high]
-    within = 0.5 * ends[0] + 0.5 * ends[1]
-    free = _left(size, np.inf, within, norm)
+    free = _left(size, np.inf, 0.5 * ends[0] + 0.5 * ends[1], norm)
     cut, free_ones = free >= room, (free > 0.0) & (free < room)
     if norm == 2:
         rest = radii**2 - np.square(np.where(cut, room, 0.0)).sum(axis=1)
-        t = 1.0 - np.sqrt(np.maximum(rest, 0.0) / np.maximum(np.square(size * free_ones).sum(axis=1), TINY))
+        t = -np.sqrt(np.maximum(rest, 0.0) / np.maximum(np.square(size * free_ones).sum(axis=1), TINY))
     else:
         rest = radii - np.where(cut, room, 0.0).sum(axis=1)
         t = ((size * free_ones).sum(axis=1) - rest) / np.maximum(free_ones.sum(axis=1), 1)
@@ -109,6 +113,6 @@ def _shrink(size: Array, room: Array, radii: Array, norm: float) -> Array:
 
 
 def _left(size: Array, room: Array | float, t: Array, norm: float) -> Array:
-    """Steps of these sizes less a share t of themselves (l2), or less t (l1), cut off at their room."""
-    shrunk = size * (1.0 - t[:, None]) if norm == 2 else np.maximum(size - t[:, None], 0.0)
+    """The share -t of steps of these sizes (l2), or what exceeds t of them (l1), cut off at their room."""
+    shrunk = size * -t[:, None] if norm == 2 else np.maximum(size - t[:, None], 0.0)
     return np.asarray(np.minimum(shrunk, room))

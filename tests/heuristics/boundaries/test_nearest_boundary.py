@@ -93,6 +93,17 @@ def test_projections_onto_balls_of_every_size_lie_inside(norm: float) -> None:
         assert (np.abs(found - centres) <= np.abs(points - centres) + SLACK).all()
 
 
+@pytest.mark.parametrize("norm", NORMS)
+@pytest.mark.parametrize("far", [1e3, 1e9, 1e100, np.inf])
+def test_projections_of_points_far_away_reach_the_sphere(norm: float, far: float) -> None:
+    """However far: none falls back to the centre, and a coordinate that is NaN stays at it."""
+    centre, radius = np.array([[0.5, 0.25, 0.7]]), np.array([1e-3])
+    points = centre + np.array([[far, 0.3, np.nan]])
+    found = projected(points, centre, radius, norm, np.zeros(3), np.ones(3))
+    assert lengths(found - centre, norm) == pytest.approx(radius, rel=1e-5)
+    assert found[0, 0] > 0.5 and found[0, 2] == 0.7
+
+
 @pytest.mark.parametrize("norm", [1, np.inf])
 def test_least_steps_are_those_of_a_linear_program(norm: float) -> None:
     """Within the box, on the plane, and as short as the exact optimum."""
