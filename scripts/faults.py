@@ -162,7 +162,9 @@ def worker(args: argparse.Namespace, folder: Path, counts: Counter[str]) -> None
     print(f"{problem.verdict}, {problem.seconds:.1f} s with two processes and nothing killed", flush=True)
     for _, rng in runs(args, counts):
         child = Child(folder, lambda: hypersplit.verify(problem.network, problem.prop, **problem.options))
-        for _ in range(2):
+        for moment in range(2):
+            while moment and child.process.is_alive() and not children(child.process.pid or 0):
+                time.sleep(0.01)  # the second time there is one, however slowly all starts
             child.process.join(rng.uniform(0.0, 0.5 * problem.seconds))
             if pids := children(child.process.pid or 0):
                 counts["kills"] += killed(int(rng.choice(pids)))
