@@ -157,7 +157,8 @@ class RootRowsEffort(NamedTuple):
     hidden: AscentEffort = AscentEffort(20, worth=0.0)
     octahedra: AscentEffort = AscentEffort(10, worth=0.0)
     margins: AscentEffort = AscentEffort(60)
-    least_open: float = 0.25  # share of a tree that is open below which it is left to close by itself
+    # share of a tree that is open below which its root is not branched unasked: where it paid, 0.5 to 1 were open
+    least_open: float = 0.25
     leaves: tuple[int, int] = (16, 16)  # of the trees behind hidden bounds, in the second ReLU layer and in later ones
     rows_share: float = 0.6  # of the time, for all but the margins
     kept: int = 512  # rows that the search's nodes inherit: those with the largest multipliers

@@ -386,7 +386,7 @@ def main() -> int:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     counts, cut = Counter[str](), ""
     try:
-        with tempfile.TemporaryDirectory(prefix="hypersplit-faults-") as folder:
+        with tempfile.TemporaryDirectory(prefix="hypersplit-faults-", ignore_cleanup_errors=True) as folder:
             KINDS[args.kind](args, Path(folder), counts)
     except KeyboardInterrupt:
         cut = ", cut off"

@@ -38,8 +38,8 @@ FORMAT, VERSION = "hypersplit jobs", 2
 HEADER, SEAL, PIECE = "header", "seal", ".job"
 BEFORE, NEW = ".before", ".new"  # behind a file's name: the one that it replaces, the one that is being written
 MOST_HEADER = 2**30  # bytes
-# what reading a damaged file may raise on the way; RuntimeError is zipfile's word for encrypted members, and its child
-# NotImplementedError for patched ones and later versions of the format, which a flipped bit may claim
+# what reading a damaged file may raise on the way; RuntimeError is zipfile's word for encrypted members, and a
+# child of it that for patched ones and later versions of the format, which a flipped bit may claim
 DAMAGE = (
     zipfile.BadZipFile, zlib.error, struct.error, RuntimeError, ValueError, TypeError, LookupError, EOFError,
     OverflowError,

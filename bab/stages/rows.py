@@ -37,7 +37,7 @@ def rows(work: Work, stage: Stage, budget: Budget) -> None:
     else:
         effort = efforts.root_rows._replace(wanted=wanted)
         evidence = Evidence.BRANCHED if branches(query, effort) else Evidence.GROUPS
-        if work.tree.open_share < effort.least_open:
+        if evidence is Evidence.BRANCHED and options.rows == "auto" and work.tree.open_share < effort.least_open:
             LOG.info("rows: %.3g of the tree is open, which closes by itself", work.tree.open_share)
             return
         outcome = refine_root(query, root, bounds, budget.left, effort)

@@ -61,7 +61,7 @@ PAPER = {
 }
 WIDTH, QUICK_WIDTH = 1024, 32
 RANDOM, QUICK_RANDOM = 5000, 20
-ATTACKED = 800  # of the random networks; attacks take ten times as long as walks, which say all that these may say
+ATTACKED = 800  # of the random networks: attacks take twelve times as long as walks, which find the distortion itself
 MOST_NEURONS = 5  # a layer of a small random network
 PATIENCE = 120.0  # seconds of a walk there, which takes a fraction of one on a machine that is not busy
 AROUND = 2.0  # the range of a small network's inputs reaches so far around its point

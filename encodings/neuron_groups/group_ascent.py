@@ -16,7 +16,7 @@ import numpy as np
 from ...instances.batch import Batch, Node
 from ...instances.network import Array
 from ...instances.query import Query
-from ..slopes.branched_bounds import Branching, tighten_by_branching
+from ..slopes.branched_bounds import Branching, branch_layer
 from ..slopes.group_rows import GroupRows
 from ..slopes.optimised_bounds import OptimiseOptions
 from ..slopes.phase_bounds import hidden_minima
@@ -47,8 +47,10 @@ def refine_by_ascent(
         unstable = np.flatnonzero((batch.pre_lower[0, part] < 0.0) & (batch.pre_upper[0, part] > 0.0))
         if k > 1 and not _tighten(query, batch, k, unstable, options, pool):
             break
-        if branching and not _branch(query, batch, k, branching, deadline, pool):
-            break
+        if branching:
+            branch_layer(query, batch, k, branching, deadline, pool)
+            if (batch.pre_lower > batch.pre_upper).any():
+                break
         chosen = [members for members in groups(k, batch.node(0)) if len(members)]
         if k > 1 and chosen:  # how far a stable member reaches is a direction of its group, too
             inside = np.unique(np.concatenate([members.ravel() for members in chosen]))
@@ -65,18 +67,8 @@ def refine_by_ascent(
     return batch, pool
 
 
-def _branch(query: Query, batch: Batch, k: int, branching: Branching, deadline: float, pool: RowPool) -> bool:
-    """Bound layer k's unstable neurons by branching, in place; False where the node turns out to hold no input."""
-    lower, upper = batch.pre_lower[0, query.slices[k - 1]], batch.pre_upper[0, query.slices[k - 1]]  # views
-    unstable, leaves = np.flatnonzero((lower < 0.0) & (upper > 0.0)), branching.of_layer(query, k)
-    if leaves > 1 and len(unstable):
-        options = replace(branching.options, deadline=deadline)
-        lower[unstable], upper[unstable] = tighten_by_branching(query, batch, k, unstable, leaves, options, pool)
-    return bool((batch.pre_lower <= batch.pre_upper).all())
-
-
 def _tighten(query: Query, batch: Batch, k: int, rows: Array, options: OptimiseOptions, pool: RowPool) -> bool:
-    """The same for these neurons, by ascents."""
+    """Bound these neurons of layer k anew, in place; False where the node turns out to hold no input."""
     if len(rows):
         twice, part = np.repeat(rows, 2), query.slices[k - 1]
         found = hidden_minima(query, batch, k, np.zeros_like(twice), twice, options, pool)

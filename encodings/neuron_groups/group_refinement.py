@@ -24,7 +24,7 @@ from ...instances.sparse import sp
 from ..programs.lp import tighten_layer
 from ..programs.scip import failed
 from ..programs.triangles import Triangles
-from ..slopes.branched_bounds import LEAF, tighten_by_branching
+from ..slopes.branched_bounds import Branching, branch_layer
 from ..slopes.group_rows import GroupRows
 from ..slopes.optimised_bounds import OptimiseOptions
 from .group_lp import (
@@ -63,8 +63,7 @@ def refine_by_groups(
         unstable = np.flatnonzero((node.pre_lower[part] < 0.0) & (node.pre_upper[part] > 0.0))
         if kind == "relu" and k > 1 and len(unstable) and time.monotonic() < deadline:
             tighten_layer(triangles, k, unstable, node, deadline)
-            if leaves and query.kinds[:k].count("relu") == 2:
-                _branch(query, node, k, deadline, leaves)
+            branch_layer(query, node.batch, k, Branching(leaves), deadline)
         if (node.pre_lower > node.pre_upper).any():
             break
         chosen = [_alive(query, node, groups) for groups in members(k, node)] if kind == "relu" else []
@@ -92,14 +91,6 @@ def refine_by_groups(
             add_group_rows(triangles, node, columns, rows)
         parts += mine
     return node, GroupRows.concatenate(parts)
-
-
-def _branch(query: Query, node: Node, k: int, deadline: float, leaves: int) -> None:
-    """Bounds of layer k's unstable neurons by branching, in place."""
-    low, high = node.pre_lower[query.slices[k - 1]], node.pre_upper[query.slices[k - 1]]  # views
-    unstable = np.flatnonzero((low < 0.0) & (high > 0.0))
-    options = replace(LEAF, deadline=deadline)
-    low[unstable], high[unstable] = tighten_by_branching(query, node.batch, k, unstable, leaves, options)
 
 
 def _alive(query: Query, node: Node, groups: Array) -> Array:

@@ -30,7 +30,7 @@ from .phase_bounds import skeleton_of
 from .row_multipliers import RowPool
 from .slope_ascent import Ascent, Pairs, Single
 
-__all__ = ["LEAF", "Branching", "tighten_by_branching"]
+__all__ = ["LEAF", "Branching", "branch_layer", "tighten_by_branching"]
 
 WORTH = 0.01  # share of a neuron's width that must be left to win
 LEAF_BYTES = 2 * (4 + 1)  # per neuron before: a float32 number and a phase, and a copy of both while leaves are joined
@@ -50,6 +50,20 @@ class Branching:
         """Leaves of the trees of layer k's neurons."""
         depth = query.kinds[:k].count("relu")
         return 0 if depth < 2 or query.kinds[k - 1] != "relu" else self.second if depth == 2 else self.later
+
+
+def branch_layer(
+    query: Query, batch: Batch, k: int, branching: Branching, deadline: float, pool: RowPool | None = None
+) -> None:
+    """Bound layer k's unstable neurons by branching, in the batch's own arrays; they cross where it holds no input.
+
+    batch, pool: as in `tighten_by_branching`; deadline: time.monotonic().
+    """
+    lower, upper = (ends[0, query.slices[k - 1]] for ends in (batch.pre_lower, batch.pre_upper))  # views
+    unstable, leaves = np.flatnonzero((lower < 0.0) & (upper > 0.0)), branching.of_layer(query, k)
+    if leaves > 1 and len(unstable):
+        options = replace(branching.options, deadline=deadline)
+        lower[unstable], upper[unstable] = tighten_by_branching(query, batch, k, unstable, leaves, options, pool)
 
 
 class _Ascent(Ascent):

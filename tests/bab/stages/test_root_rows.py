@@ -9,12 +9,14 @@ import numpy as np
 import pytest
 
 import hypersplit
+from hypersplit.bab.stages import answer
 from hypersplit.bab.stages.root_rows import branches, refine_root
 from hypersplit.bab.tree.tree import Tree
 from hypersplit.encodings.linear.bounds import LinearBoundOptions
 from hypersplit.encodings.linear.linear_bounds import bound
 from hypersplit.encodings.slopes.optimised_bounds import OptimiseOptions, tighten
 from hypersplit.heuristics.efforts import RootRowsEffort
+from hypersplit.heuristics.policy import Stage
 from hypersplit.instances.batch import root
 from hypersplit.instances.families.random_networks import random_network
 from hypersplit.instances.network import Array, Network
@@ -66,15 +68,19 @@ def test_the_verdict_names_them() -> None:
     assert (result.verdict, result.reason) == ("unsat", "branched hidden bounds")
 
 
-@pytest.mark.parametrize(("share", "there"), [(0.2, False), (0.3, True)])
+@pytest.mark.parametrize(
+    ("share", "rows", "there"), [(0.2, "auto", False), (0.3, "auto", True), (0.2, "always", True)]
+)
 def test_a_tree_that_is_nearly_closed_is_left_alone(
-    share: float, there: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    share: float, rows: str, there: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The root gets no bounds by branching for what little is open."""
+    """Unless rows are asked for, the root gets no bounds by branching for what little is open."""
+    stages = [Stage("slopes", 0.15), Stage("groups", 0.5), Stage("split", 1.0, "phases")]
+    monkeypatch.setattr(answer, "plan", lambda *facts: stages)
     monkeypatch.setattr(Tree, "open_share", share)
     network, prop, _ = asked()
     log = tmp_path / "log.txt"
-    result = hypersplit.verify(network, prop, timeout=LONG, jobs=1, method="split", rows="always", log=str(log))
+    result = hypersplit.verify(network, prop, timeout=LONG, jobs=1, rows=rows, log=str(log))
     assert result.verdict == "unsat"
     assert ("branched hidden bounds" in result.reason) is there
     assert ("closes by itself" in log.read_text()) is not there
