@@ -4,7 +4,8 @@
                and what is lost is what was done since the file was written last
     worker     a process that helps is killed at random moments: the verdict is right
     cluster    the same of Dask workers
-    scheduler  that of Dask is killed: the run ends, and `resume` goes on without it
+    scheduler  that of Dask is killed: the run ends, and `resume` goes on without it; where it was killed before the
+               run had reached it, the run is refused
     disk       checkpoint and nodes on a disk that is too small (a tmpfs of 64 kB; without the right to mount one,
                files are limited by RLIMIT_FSIZE): the verdict is right, and nothing half-written stays
     damage     a checkpoint that is cut or has a flipped bit, anywhere: refused, or it holds the same all the same
@@ -221,6 +222,9 @@ def scheduler(args: argparse.Namespace, folder: Path, counts: Counter[str]) -> N
         if told["verdict"] == "unknown" and "scheduler is gone" in told["reason"]:
             counts["gone on with"] += 1
             told = Child(folder, lambda path=path: hypersplit.resume(path, jobs=1)).told()
+        elif told["verdict"] == "raised" and "cannot be reached" in told["reason"]:  # before the search had it
+            counts["refused"] += 1
+            continue
         _hold(counts, told, problem)
         path.unlink(missing_ok=True)
 

@@ -62,6 +62,7 @@ MODULES = {
     "node-bounds": "..node_study.node_bounds",
 }  # fmt: skip
 LIMITED = ("barrier-robust-error", "barrier-eps")  # studies that ask as many inputs as are wanted
+STEPPED = ("kpoly",)  # studies whose steps can be chosen
 SIDE_BY_SIDE = (*LIMITED, "partition-rules", "subproblems")  # that ask several questions at a time
 HOW = ("jobs", "limit")  # settings that no row depends on
 QUESTIONS = {  # name: what the page begins with
@@ -112,6 +113,7 @@ class Settings:
     jobs: int = 1  # questions at a time
     limit: int | None = None  # inputs of a network; None for the study's own number
     limited: bool = False  # the user gave the time limit, it is not the study's own
+    steps: tuple[str, ...] = ()  # these alone, each for what the ones before it leave open; () for each of all
 
     @property
     def lasting(self) -> dict[str, Any]:
@@ -158,12 +160,14 @@ def study(args: argparse.Namespace) -> int:
     for option in ("instances", "only"):
         if getattr(args, option) and name not in LISTED:
             raise InputError(f"study {name}: takes no --{option}; {', '.join(LISTED)} do")
-    for option, wanted, takers in (("jobs", args.processes > 1, SIDE_BY_SIDE), ("limit", args.limit, LIMITED)):
+    for option, wanted, takers in (
+        ("jobs", args.processes > 1, SIDE_BY_SIDE), ("limit", args.limit, LIMITED), ("steps", args.steps, STEPPED),
+    ):  # fmt: skip
         if wanted and name not in takers:
             raise InputError(f"study {name}: takes no --{option}; {', '.join(takers)} do")
     timeout, limited, given = args.timeout or chosen.timeout, args.timeout is not None, str(args.instances or "")
     only, jobs = tuple(args.only), args.processes
-    settings = Settings(timeout, args.quick, args.seed, given, only, jobs, args.limit, limited)
+    settings = Settings(timeout, args.quick, args.seed, given, only, jobs, args.limit, limited, args.steps)
     folder = args.out or Path(f"hypersplit-study-{name}")
     rows = run(chosen, settings, folder / f"{name}.csv", args.resume)
     findings = chosen.findings(settings, rows)
@@ -228,6 +232,7 @@ def _command(name: str, settings: Settings) -> str:
     words += ["--jobs", str(settings.jobs)] if settings.jobs > 1 else []
     words += ["--limit", str(settings.limit)] if settings.limit else []
     words += ["--instances", settings.instances] if settings.instances else []
+    words += ["--steps", ",".join(settings.steps)] if settings.steps else []
     return shlex.join([*words, *(word for glob in settings.only for word in ("--only", glob))])
 
 

@@ -21,12 +21,13 @@ After Singh, Ganvir, Pueschel and Vechev (2019). Table 3, regions verified, step
 Table 1, the volume of the output's bounding box, for the first instance of each network (`VOLUMES`): k = 0 is that of
 linear bounds; for k = 1, 2, 3 every hidden bound comes from an LP over the layers before, with the rows of groups of up
 to k ReLUs, and every end of an output from another one. Boxes: the same with multipliers in place of LPs.
+With `--steps` these steps one after another, each for the regions that the ones before it leave open, and no volumes.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -44,6 +45,7 @@ from ...encodings.slopes.phase_bounds import disjunct_minima
 from ...heuristics.efforts import ROWS_ALONE, GroupEffort, RootRowsEffort
 from ...heuristics.neuron_groups import Grouping, Wanted, groups_of_layer
 from ...instances.batch import Batch, Node, root
+from ...instances.errors import InputError
 from ...instances.network import Array, Network
 from ...instances.property import Case, InputSet, Polyhedron, Property
 from ...instances.query import Query, queries
@@ -51,7 +53,7 @@ from ..closers.regions import open_disjuncts
 from ..stages.root_rows import refine_root
 from ..steps.ascents import ascent
 from .formulations import Problem, problems
-from .frame import Findings, Row, Settings, Study, decide, new_figure
+from .frame import DECIDED, Findings, Row, Settings, Study, decide, new_figure
 
 __all__ = ["STEPS", "STUDY"]
 
@@ -82,12 +84,18 @@ VOLUME_SHARE = 20.0  # time limits that a volume may take
 
 def _rows(settings: Settings, former: Sequence[Row]) -> Iterator[Row]:
     """One row an instance and step, and one a volume, that `former` does not have."""
-    done = {(row["instance"], row["step"]) for row in former}
+    unknown = set(settings.steps) - {*STEPS}
+    if unknown:
+        raise InputError(f"study kpoly: --steps {', '.join(sorted(unknown))}: expected some of {', '.join(STEPS)}")
+    done = {(row["instance"], row["step"]): row for row in former}
     seen: dict[str, int] = {}
     for problem in problems(settings):
         network, prop = problem.load()
         family = Path(network.source).stem if network.source else problem.family
         seen[family] = seen.get(family, 0) + 1
+        if settings.steps:
+            yield from _in_turn(problem, network, prop, family, settings, done)
+            continue
         for step in STEPS:
             if (problem.name, step) not in done and (seen[family] <= LPS or step not in BY_LPS):
                 yield _verified(problem, network, prop, family, step, settings)
@@ -96,6 +104,19 @@ def _rows(settings: Settings, former: Sequence[Row]) -> Iterator[Row]:
                 yield _of_volume(problem, network, prop, family, k)
             if k and (problem.name, f"box {k}") not in done:
                 yield _of_box(problem, network, prop, family, k)
+
+
+def _in_turn(
+    problem: Problem, network: Network, prop: Property, family: str, settings: Settings, done: Mapping[Any, Row]
+) -> Iterator[Row]:
+    """The rows of the asked steps that `done` does not have, up to the one that decides the region."""
+    for step in settings.steps:
+        row = done.get((problem.name, step))
+        if row is None:
+            row = _verified(problem, network, prop, family, step, settings)
+            yield row
+        if row["verdict"] in DECIDED:
+            break
 
 
 def _row(problem: Problem, family: str, step: str, began: tuple[float, float], **values: Any) -> Row:
@@ -231,7 +252,8 @@ def _outputs(network: Network, prop: Property) -> tuple[Query, Batch]:
 
 def _findings(settings: Settings, rows: Sequence[Row]) -> Findings:
     families = list(dict.fromkeys(row["family"] for row in rows))
-    table = [_of_step(step, family, rows) for family in families for step in STEPS]
+    steps = settings.steps or STEPS
+    table = [_of_step(step, family, rows) for family in families for step in steps]
     volumes = [
         {"family": row["family"], "instance": row["instance"], "k": int(row["step"][-1]),
          "by": "LPs" if row["step"].startswith("volume") else "multipliers", "volume": row["volume"],
@@ -243,9 +265,9 @@ def _findings(settings: Settings, rows: Sequence[Row]) -> Findings:
     ] + [
         f"{v['family']}: output box of {v['k']}-ReLU by {v['by']} {v['volume']:.4g} ({v['seconds']:.3g} s)"
         for v in volumes
-    ]
+    ] + ([_all_steps(family, rows) for family in families] if settings.steps else [])
     tables = {"Regions verified": table, "Volume of the output's bounding box": volumes}
-    return Findings(_text(settings, rows), summary, tables, {"verified": _bars(table, families)})
+    return Findings(_text(settings, rows), summary, tables, {"verified": _bars(table, families, steps)})
 
 
 def _of_step(step: str, family: str, rows: Sequence[Row]) -> Row:
@@ -258,10 +280,21 @@ def _of_step(step: str, family: str, rows: Sequence[Row]) -> Row:
     }  # fmt: skip
 
 
-def _bars(table: Sequence[Row], families: Sequence[str]) -> Any:
+def _all_steps(family: str, rows: Sequence[Row]) -> str:
+    """What steps in turn come to."""
+    mine = [row for row in rows if row["family"] == family]
+    regions, verified = len({row["instance"] for row in mine}), sum(row["verdict"] == "unsat" for row in mine)
+    seconds, processor = (sum(row[name] for row in mine) / regions for name in ("seconds", "processor"))
+    return (
+        f"{family}, these in turn: {verified} of {regions} verified ({verified / regions:.0%}), {seconds:.3g} s "
+        f"a region, {processor:.3g} of processor time"
+    )
+
+
+def _bars(table: Sequence[Row], families: Sequence[str], steps: Sequence[str]) -> Any:
     figure, (axes,) = new_figure(1)
-    width = 0.8 / len(STEPS)
-    for j, step in enumerate(STEPS):
+    width = 0.8 / len(steps)
+    for j, step in enumerate(steps):
         shares = [row["verified"] / max(1, row["regions"]) for row in table if row["step"] == step]
         axes.bar(np.arange(len(families)) + j * width, shares, width, label=step)
     axes.set_xticks(np.arange(len(families)) + 0.4, families, rotation=20, fontsize="x-small")
@@ -272,10 +305,12 @@ def _bars(table: Sequence[Row], families: Sequence[str]) -> Any:
 
 def _text(settings: Settings, rows: Sequence[Row]) -> list[str]:
     source = f"the list {Path(settings.instances).name}" if settings.instances else "carried and random networks"
+    how = "in turn, each for what the ones before it leave open" if settings.steps else "each for all regions"
     return [
         f"{len({row['instance'] for row in rows})} regions ({source}), one core, {settings.timeout:g} s a region and "
-        "step at most. A step stops at the first disjunct that resists. Groups: correlated neurons of a layer, up to "
-        f"{GROUPS} of each size, rows by exact hulls (pairs) and wrapping (triples), separated by violation.",
+        f"step at most. Steps {how}; one stops at the first disjunct that resists. Groups: correlated neurons of a "
+        f"layer, up to {GROUPS} of each size, rows by exact hulls (pairs) and wrapping (triples), separated by "
+        "violation.",
     ]
 
 

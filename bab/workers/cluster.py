@@ -14,6 +14,7 @@ import logging
 import os
 import queue
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -65,7 +66,8 @@ class Place:
         question = Question(
             _bytes(read_model_bytes(network.source)), _bytes(prop.text.encode()), digest(network), digest(prop), options
         )  # fmt: skip
-        logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what is lost is told by its errands
+        for name in ("distributed", "distributed.client"):  # what is lost is told by its errands, in one line
+            logging.getLogger(name).setLevel(logging.CRITICAL)
         try:
             return Cluster(self.asked, sent("question", question), self.where)
         except (OSError, RuntimeError, ValueError, TypeError, ImportError) as error:
@@ -146,9 +148,11 @@ class Cluster:
         future.add_done_callback(lambda done: self._heard.put((key, done)))
 
     def ask(self, key: int) -> None:
-        """See `Team`."""
+        """See `Team`; a scheduler that is gone is not waited for."""
         import distributed
 
+        if not self._there():
+            return
         with suppress(OSError, RuntimeError, ValueError):
             distributed.Event(self._name(key), client=self._client).set()
 
@@ -182,17 +186,28 @@ class Cluster:
     def _ended(self, key: int, future: Any) -> Event:
         self._tasks.pop(key, None)
         if future.status == "finished":
-            told = future.result(timeout=COMING)
+            told = self._answered(future.result)
             if isinstance(told, bytes):
                 return Event(key, told)
             return Event(key, failure=f"a worker sent a {type(told).__name__}")
         self._reached()
         if future.status != "error":
             return Event(key, failure=f"its task is {future.status}")
-        error = future.exception(timeout=COMING)
+        error = self._answered(future.exception)
         return Event(key, failure=f"a worker failed: {type(error).__name__}: {error}")
+
+    def _answered(self, ask: Callable[..., Any]) -> Any:
+        """What the scheduler answers. Raises TeamError where the connection breaks over it."""
+        try:
+            return ask(timeout=COMING)
+        except OSError as error:
+            raise TeamError(f"cluster {self.where}: the scheduler is gone: {error}") from error
 
     def _reached(self) -> None:
         """Raises TeamError where the scheduler is gone."""
-        if self._client.status != "running":
+        if not self._there():
             raise TeamError(f"cluster {self.where}: the scheduler is gone ({self._client.status})")
+
+    def _there(self) -> bool:
+        """Whether the scheduler answers, as far as is known."""
+        return str(self._client.status) == "running"

@@ -39,3 +39,35 @@ def test_quick_kpoly(tmp_path: Path) -> None:
         assert all(0.0 <= float(row["processor"]) for row in mine.values())
         proved += rows_at_root
         assert not (mine["complete"]["verdict"] == "sat" and any(proved))
+
+
+def test_steps_in_turn(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Those that are asked for alone, each for what is open yet; a cut-off run goes on; other names are refused."""
+    pytest.importorskip("matplotlib")
+    words = ["study", "kpoly", "--quick", "--steps", "DeepPoly,slopes,pairs", "--out", str(tmp_path)]
+    assert 0 == main(words)
+    said, rows = capsys.readouterr().out, read(tmp_path / "kpoly.csv")
+    names = list(dict.fromkeys(row["instance"] for row in rows))
+    for name in names:
+        mine = [row for row in rows if row["instance"] == name]
+        assert [row["step"] for row in mine] == ["DeepPoly", "slopes", "pairs"][: len(mine)]
+        assert {row["verdict"] for row in mine[:-1]} <= {"unknown"} and (
+            len(mine) == 3 or mine[-1]["verdict"] == "unsat"
+        )
+    for family in {row["family"] for row in rows}:
+        mine = [row for row in rows if row["family"] == family]
+        verified, regions = sum(row["verdict"] == "unsat" for row in mine), len({row["instance"] for row in mine})
+        assert f"{family}, these in turn: {verified} of {regions} verified" in said
+    text = (tmp_path / "kpoly.csv").read_text().splitlines(keepends=True)
+    (tmp_path / "kpoly.csv").write_text("".join(text[:3]))
+    assert 0 == main([*words, "--resume"])
+    again = read(tmp_path / "kpoly.csv")
+    assert [(r["instance"], r["step"], r["verdict"]) for r in again] == [
+        (r["instance"], r["step"], r["verdict"]) for r in rows
+    ]
+    for asked, why in (
+        (["kpoly", "--steps", "slopes,all"], "expected some of"),
+        (["ladder", "--steps", "a"], "takes no"),
+    ):
+        assert 2 == main(["study", *asked, "--quick", "--out", str(tmp_path / "other")])
+        assert why in capsys.readouterr().err

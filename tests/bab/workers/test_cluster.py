@@ -21,6 +21,7 @@ from hypersplit.bab.run.options import Options
 from hypersplit.bab.workers.cluster import Cluster, Place
 from hypersplit.bab.workers.cluster_file import read_cluster_file
 from hypersplit.bab.workers.gather import options_of_workers
+from hypersplit.bab.workers.team import TeamError
 from hypersplit.instances.errors import InputError
 from hypersplit.instances.network import Network
 from hypersplit.instances.onnx.reader import read_network
@@ -118,6 +119,15 @@ def test_a_scheduler_that_runs_already(read: tuple[Network, Property], scheduler
                 programs[0].wait()
             cluster.send(key, frame, errand)
 
+        def close(self) -> None:
+            """Who is gone is asked nothing more, as an answer would be waited for."""
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(cluster, "_tasks", {1: None})  # an errand that is still out
+                patch.setattr("distributed.Event", lambda *words, **named: pytest.fail("a lost scheduler was asked"))
+                cluster.close()
+            closed.append(True)
+
+    closed: list[bool] = []
     from hypersplit.bab.workers import gather
     from hypersplit.bab.workers.sharing import Sharing
 
@@ -127,10 +137,25 @@ def test_a_scheduler_that_runs_already(read: tuple[Network, Property], scheduler
         words: dict[str, Any] = PLAIN | {"rule": "axes", "checkpoint": tmp_path / "run.job"}
         result = hypersplit.verify(tmp_path / "net.onnx", tmp_path / "prop.vnnlib", **words)
     assert result.verdict == "unknown" and "the scheduler is gone" in result.reason
-    assert result.statistics["open_nodes"] > 0
+    assert result.statistics["open_nodes"] > 0 and closed
     again = hypersplit.resume(tmp_path / "run.job", jobs=1)
     alone = hypersplit.verify(tmp_path / "net.onnx", tmp_path / "prop.vnnlib", **(PLAIN | {"rule": "axes"}))
     assert again.verdict == alone.verdict == "unsat" and again.statistics["nodes"] == alone.statistics["nodes"]
+
+
+def test_a_report_that_breaks_off() -> None:
+    """A scheduler that is killed while it hands a report over is gone, as one that is killed at any other moment."""
+
+    class Future:
+        status = "finished"
+
+        def result(self, timeout: float) -> bytes:
+            raise OSError(f"Stream is closed, after less than {timeout:g} s")
+
+    cluster = Cluster.__new__(Cluster)
+    cluster.where, cluster._tasks = "tcp://a:1", {1: None}
+    with pytest.raises(TeamError, match="the scheduler is gone: Stream is closed"):
+        cluster._ended(1, Future())
 
 
 def test_what_is_asked_of_a_cluster(tmp_path: Path) -> None:
