@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
+from collections.abc import Iterator
 from collections.abc import Sequence as Listed
 from pathlib import Path
 from typing import Any
@@ -78,7 +79,7 @@ def network_from_bytes(
 
 def _network(model: Any, source: str, inputs: Listed[str], outputs: Listed[str], probabilities: bool) -> Network:
     """The network of a model; what is found to be no last softmax is computed in a pass of its own."""
-    inside = frozenset(_name(node) for node in model.graph.node if probabilities)
+    inside = frozenset(_names(model.graph) if probabilities else ())
     while True:
         try:
             return _Reader(model, source, inside).network(inputs, outputs)
@@ -247,6 +248,15 @@ class _Reader:
                 sparse_constant(tensor, self.source) if sparse else constant(tensor, name, self.source)
             )
         return self.tensors.get(name)
+
+
+def _names(graph: Any) -> Iterator[str]:
+    """Of all nodes, those of branches among them."""
+    for node in graph.node:
+        yield _name(node)
+        for part in node.attribute:
+            if part.HasField("g"):
+                yield from _names(part.g)
 
 
 def _name(proto: Any) -> str:

@@ -191,6 +191,18 @@ def test_a_constant_condition_chooses_a_branch() -> None:
         read(branching([node("Not", ["true"], ["c"])]))
 
 
+def test_a_last_softmax_inside_a_branch() -> None:
+    """Compared by its logits' order, and computed where a property needs its values, as one outside of a branch."""
+    yes = helper.make_graph([node("Softmax", ["x"], ["out1"], name="soft")], "yes", [], [info("out1", FLOAT, None)])
+    no = helper.make_graph([node("Identity", ["x"], ["out2"])], "no", [], [info("out2", FLOAT, None)])
+    choice = node("If", ["true"], ["y"], name="choice", then_branch=yes, else_branch=no)
+    data = model([choice], [1, 2], {"true": np.array(True)}).SerializeToString()
+    box = "".join(f"(declare-const {v}_{i} Real)" for v in "XY" for i in (0, 1))
+    box += "(assert (<= 0 X_0)) (assert (<= X_0 1)) (assert (<= 2 X_1)) (assert (<= X_1 3))"
+    for row, verdict in (("(>= Y_0 Y_1)", "unsat"), ("(>= Y_0 0.3)", "unsat"), ("(>= Y_0 0.2)", "sat")):
+        assert verify(data, f"{box} (assert {row})", timeout=60).verdict == verdict
+
+
 def test_a_condition_on_the_input_is_refused() -> None:
     """A branch that the network's input takes is no affine map."""
     proto = branching([node("ReduceSum", ["x"], ["t"], keepdims=0), node("Cast", ["t"], ["c"], to=TensorProto.BOOL)])
