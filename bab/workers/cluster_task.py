@@ -35,10 +35,13 @@ def do(question: bytes, frame: bytes, errand: bytes, name: str) -> bytes:
 
 
 def _desk(question: bytes) -> Desk:
+    from distributed import get_worker
+
     told = opened("question", Question, question, "question")
     options = dict(told.options)
     names = [named(options[side]) for side in ("input", "output")]
-    _here.folder = tempfile.TemporaryDirectory(prefix="hypersplit-")  # as long as the thread asks the file
+    place = get_worker().local_directory  # of a worker that was killed the next one there removes it
+    _here.folder = tempfile.TemporaryDirectory(prefix="hypersplit-", dir=place)  # as long as the thread asks the file
     folder = Path(_here.folder.name)
     (folder / "network.onnx").write_bytes(told.network.tobytes())
     (folder / "property.vnnlib").write_bytes(told.property.tobytes())

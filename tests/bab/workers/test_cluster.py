@@ -64,10 +64,19 @@ def same_as_alone(read: tuple[Network, Property], shared: Any) -> None:
     assert shared.answer.statistics["nodes"] == alone.answer.statistics["nodes"]
 
 
-def test_a_cluster_of_this_machine(read: tuple[Network, Property]) -> None:
-    """The same tree; it listens at the loopback only; workers that are killed cost their errands; nobody is left."""
+def test_a_cluster_of_this_machine(
+    read: tuple[Network, Property], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same tree; it listens at the loopback only; workers that are killed cost their errands; nobody is left.
+
+    Nor is anything that they wrote, outside of the folders that Dask's next workers remove.
+    """
     import psutil
 
+    place = tmp_path / "temporary"
+    place.mkdir()
+    monkeypatch.setenv("TMPDIR", str(place))
+    monkeypatch.setattr("tempfile.tempdir", None)
     cluster = gathered(read)
     until = time.monotonic() + LONG
     while cluster.free() < 2 and time.monotonic() < until:
@@ -79,14 +88,14 @@ def test_a_cluster_of_this_machine(read: tuple[Network, Property]) -> None:
     pids = list(cluster._client.run(os.getpid).values())
 
     class Killed:
-        """The team, whose workers are killed when the first errand is sent."""
+        """The team, whose workers are killed when the fourth errand is sent."""
 
         def __getattr__(self, name: str) -> Any:
             return getattr(cluster, name)
 
         def send(self, key: int, frame: bytes, errand: bytes) -> None:
             cluster.send(key, frame, errand)
-            if key == 1:
+            if key == 3:
                 for pid in pids:
                     os.kill(pid, signal.SIGKILL)
 
@@ -95,6 +104,7 @@ def test_a_cluster_of_this_machine(read: tuple[Network, Property]) -> None:
     # but Python's own helper, which ends with this process
     workers = [p for p in children if p.is_running() and "resource_tracker" not in " ".join(p.cmdline())]
     assert psutil.wait_procs(workers, LONG)[1] == []
+    assert [path.name for path in place.iterdir() if path.name.startswith("hypersplit")] == []
 
 
 def test_a_scheduler_that_runs_already(read: tuple[Network, Property], scheduler: Any, tmp_path: Path) -> None:
