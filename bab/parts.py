@@ -53,7 +53,7 @@ def export(
     with under(searched):
         net, prop, content = read(network, property, options)
         keeper = Keeper(Saved.fresh(net, prop, options, True), limits)
-        keeper.wanted = True
+        keeper.wanted = keeper.broad = True  # the deepest nodes first would hardly leave as many open at a time
         keeper.stop = lambda tree: ENOUGH if tree.count_open >= EACH * parts else ""
         result = decide(net, prop, keeper, content)
         if result.verdict in ("sat", "unsat"):

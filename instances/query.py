@@ -53,6 +53,7 @@ class Query:
     case: Case  # what was asked, for the replay
     strict: Array = field(default=_CLOSED)  # [rows] bool: a counterexample has this margin < 0, not only <= 0
     lift: Lift | None = None  # from inputs of this network to those of the case, where these are more
+    lean: bool = False  # the ReLUs that are 0 on the whole tree have been left out, see `linear.reduction`
 
     def __post_init__(self) -> None:
         if self.strict is None:

@@ -20,12 +20,9 @@ from hypersplit.bab.workers.desk import Desk
 from hypersplit.bab.workers.gather import options_of_workers
 from hypersplit.bab.workers.sharing import Sharing
 from hypersplit.bab.workers.team import Event, Team
-from hypersplit.encodings.slopes import phase_bounds
-from hypersplit.encodings.slopes.skeleton import Skeleton
 from hypersplit.instances.judges.replay import Replay
 from hypersplit.instances.network import Network
 from hypersplit.instances.property import Property
-from hypersplit.instances.query import Query
 
 __all__ = ["AtOnce", "searched", "steady"]
 
@@ -84,17 +81,8 @@ class AtOnce:
         self.closed = True
 
 
-class _Forgetful(dict[Query, Skeleton]):
-    """Every batch has a skeleton of its own."""
-
-    def __setitem__(self, query: Query, known: Skeleton) -> None:
-        """Nothing is kept."""
-
-
 def steady(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Trees do not depend on how long the root took, nor on which nodes a process saw first, and whoever is free gets
-    something from the first split on.
-    """
+    """Trees do not depend on how long the root took, and whoever is free gets something from the first split on."""
     bound_root = answer._bound_root
 
     def quick(work: Work) -> None:
@@ -103,7 +91,6 @@ def steady(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(answer, "_bound_root", quick)
     monkeypatch.setattr(sharing, "PARTS", 1)
-    monkeypatch.setattr(phase_bounds, "_SKELETONS", _Forgetful())
 
 
 def searched(

@@ -47,6 +47,7 @@ class Keeper:
         self.dropped = 0  # nodes of queries that are over and open, and whose jobs nobody needs
         self.shelf = Shelf(limits.options.spill)  # for all queries of the run
         self.stop: Callable[[Tree], str] = lambda tree: ""  # see `stages.work.Work`
+        self.broad = False  # see `tree.tree.Tree`
         self.wanted = path is not None  # whether jobs are needed; else their nodes' memory is
         self._work: Work | None = None
         self._query: Query | None = None  # as asked
@@ -59,6 +60,7 @@ class Keeper:
     def watch(self, work: Work, case: int, query: Query) -> None:
         """A query is begun, or gone on with. query: as it was asked."""
         self._work, self._case, self._query = work, case, query
+        work.tree.broad = self.broad
 
     def watch_sets(self, settled: Callable[[], tuple[list[int], Counter[Evidence], Counter[str]]]) -> None:
         """Many input sets are asked at once; settled(): those that hold, by what, and counts."""

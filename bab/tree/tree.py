@@ -63,6 +63,8 @@ class Tree:
     nodes go when memory gets short.
     """
 
+    broad = False  # the largest shares of the tree are taken first, and not the deepest nodes: for open nodes to grow
+
     def __init__(self, roots: Batch, listeners: Iterable[Recorder] = (), shelf: Shelf | None = None) -> None:
         roots.number = np.arange(len(roots))
         self.root = roots  # with all that is proved of them
@@ -145,7 +147,7 @@ class Tree:
 
     def take(self, count: int) -> Batch:
         """Up to `count` open nodes into somebody's hands; they come back by `give` or `put_back`."""
-        batch = self.open.pop(count)
+        batch = self.open.pop_largest(count) if self.broad else self.open.pop(count)
         self.hands.append(batch)
         return batch
 

@@ -38,7 +38,7 @@ def reduced(query: Query, kept: Array) -> Query:
     layers = [_reduced(layer, rows, keeps) for layer, rows in zip(query.network.layers[:-1], keeps[1:], strict=True)]
     last = query.network.layers[-1]
     layers.append(_reduced(last, np.arange(last.size), keeps))
-    return replace(query, network=replace(query.network, layers=tuple(layers), differences=()))
+    return replace(query, network=replace(query.network, layers=tuple(layers), differences=()), lean=True)
 
 
 def restrict(batch: Batch, kept: Array) -> Batch:

@@ -33,7 +33,11 @@ class _Layer:
 
 
 class Skeleton(OfQuery):
-    """The layers below layer `last` in float32, without the ReLUs that are 0 on all nodes of a batch."""
+    """The layers below layer `last` in float32, without the ReLUs that are 0 on all nodes of a batch.
+
+    Of a query that is lean already all of them: else the sums of a product would be rounded as those neurons have it
+    that the first nodes of a process need, and an ascent makes so much of roundings that trees would differ by them.
+    """
 
     def __init__(self, query: Query, batch: Batch, last: int) -> None:
         super().__init__(query)
@@ -78,7 +82,7 @@ class Skeleton(OfQuery):
 def _alive(query: Query, batch: Batch, k: int) -> Array:
     """[size] bool: layer k's neurons that are not 0 on every node, and those whose phase has a multiplier."""
     part = query.slices[k - 1]
-    if query.kinds[k - 1] != "relu":
+    if query.lean or query.kinds[k - 1] != "relu":
         return np.ones(part.stop - part.start, dtype=bool)
     return np.asarray(((batch.pre_upper[:, part] > 0.0) | (batch.phases[:, part] != 0)).any(axis=0))
 

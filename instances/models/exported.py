@@ -13,8 +13,9 @@ import numpy as np
 from ..checks import whole_number
 from ..errors import NetworkError
 from ..network import Array, Network
+from ..onnx.messages import model_class
 
-__all__ = ["Exported", "agreeing", "given_shape", "quiet", "why"]
+__all__ = ["Exported", "agreeing", "alone", "given_shape", "quiet", "why"]
 
 POINTS = 4  # random inputs that both are run on
 RELATIVE, ABSOLUTE = 1e-3, 1e-4  # far above float32's rounding in sums of thousands, far below another function
@@ -42,6 +43,21 @@ def agreeing(network: Network, exported: Exported) -> None:
                 f"(outputs {_shown(read)} in the place of {_shown(given)}); does it branch on its input, or draw at "
                 "random?"
             )
+
+
+def alone(content: bytes, name: str) -> bytes:
+    """The same export. Raises NetworkError where it has other inputs than the model's one: values of the model that
+    the exporter left out, as tf2onnx does with constants of Keras's Normalization.
+    """
+    graph = model_class().FromString(content).graph
+    names = [port.name for port in graph.input if port.name not in {tensor.name for tensor in graph.initializer}]
+    if len(names) != 1:
+        told = ", ".join(map(repr, names))
+        raise NetworkError(
+            f"{name}: its ONNX export has {len(names)} inputs, expected one: {told}; the exporter has left values of "
+            "the model out"
+        )
+    return content
 
 
 def given_shape(given: object) -> tuple[int, ...]:

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..errors import NetworkError
 from ..network import Array
-from .exported import Exported, given_shape, quiet, why
+from .exported import Exported, alone, given_shape, quiet, why
 
 __all__ = ["onnx_of_keras"]
 
@@ -37,7 +37,7 @@ def onnx_of_keras(model: Any, input_shape: tuple[int, ...] | None = None) -> Exp
                 model.export(str(path), format="onnx", verbose=False, **_signature(shape, input_shape is not None))
         except Exception as error:  # of Keras, of its backend, or of the exporter
             raise NetworkError(f"{name}: Keras cannot export it as ONNX ({why(error)})") from error
-        return Exported(path.read_bytes(), run)
+        return Exported(alone(path.read_bytes(), name), run)
 
 
 def _shape(model: Any, name: str) -> tuple[int, ...]:

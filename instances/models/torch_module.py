@@ -11,7 +11,7 @@ import numpy as np
 
 from ..errors import NetworkError
 from ..network import Array
-from .exported import Exported, given_shape, quiet, why
+from .exported import Exported, alone, given_shape, quiet, why
 
 __all__ = ["onnx_of_module"]
 
@@ -48,7 +48,7 @@ def onnx_of_module(module: Any, input_shape: tuple[int, ...] | None = None) -> E
             _export(model, example, file)
     except Exception as error:  # the exporter's errors share no base class
         raise NetworkError(f"{name}: PyTorch cannot export it as ONNX ({why(error)})") from error
-    return Exported(file.getvalue(), run)
+    return Exported(alone(file.getvalue(), name), run)
 
 
 def _export(model: Any, example: Any, file: io.BytesIO) -> None:

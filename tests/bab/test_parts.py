@@ -52,6 +52,20 @@ def test_the_parts_together_are_the_run(sets: int, tmp_path: Path) -> None:
         assert merged.evidence == whole.evidence
 
 
+def test_an_export_grows_wide(tmp_path: Path) -> None:
+    """Where one node is taken at a time the deepest one would go on, and few were open at any time until the end."""
+    network, prop = files(tmp_path, wide=16)
+    words: dict[str, Any] = PLAIN | {"batch": 1}
+    whole = hypersplit.verify(network, prop, **words)
+    result = export(network, prop, tmp_path / "run", 8, **words)
+    assert result.reason == "enough open nodes" and result.statistics["open_nodes"] == 16
+    assert 5 * result.statistics["nodes"] < whole.statistics["nodes"]
+    for path in sorted((tmp_path / "run").glob("part-*.job")):
+        run_job(path, jobs=1)
+    merged = merge(tmp_path / "run")
+    assert merged.verdict == "unsat" and merged.evidence == whole.evidence
+
+
 def test_what_is_missing_is_unknown(tmp_path: Path) -> None:
     """No outcome, or one that is open: the parts are named."""
     parts = exported(tmp_path, parts=4)

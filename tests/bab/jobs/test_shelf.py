@@ -126,7 +126,7 @@ def test_checkpoints_hold_them(short: None, tmp_path: Path) -> None:
 
 def test_parts_hold_them(short: None, tmp_path: Path) -> None:
     """What is exported are all open nodes, those on the disk too."""
-    network, prop = files(tmp_path)
+    network, prop = files(tmp_path, wide=16)
     parts = tmp_path / "parts"
     assert export(network, prop, parts, 3, **(PLAIN | {"batch": 8})).verdict == "unknown"
     for part in sorted(parts.glob("part-*.job")):

@@ -17,7 +17,7 @@ import hypersplit
 from hypersplit import NetworkError, PropertyError
 from hypersplit.instances.carried import carried
 from hypersplit.instances.judges.replay import Replay
-from hypersplit.instances.models.exported import Exported, agreeing
+from hypersplit.instances.models.exported import Exported, agreeing, alone
 from hypersplit.instances.onnx.reader import network_from_bytes
 
 # looked for, not imported: importing PyTorch takes seconds
@@ -299,6 +299,16 @@ def test_exports_are_held_against_the_model() -> None:
     agreeing(network, Exported(b"", network.evaluate))
     with pytest.raises(NetworkError, match="computes something else"):
         agreeing(network, Exported(b"", lambda x: network.evaluate(x) + 0.01))
+
+
+def test_an_export_that_leaves_values_out_is_refused() -> None:
+    """Further inputs of the export are none of the model: constants that the exporter has not written."""
+    content = onnx_models.model([onnx.helper.make_node("Relu", ["x"], ["y"])], [1, 3]).SerializeToString()
+    assert alone(content, "a model") == content
+    proto = onnx.load_from_string(content)
+    proto.graph.input.append(onnx.helper.make_tensor_value_info("mean", onnx.TensorProto.FLOAT, [1, 2]))
+    with pytest.raises(NetworkError, match="a model: its ONNX export has 2 inputs, expected one: '.*', 'mean'"):
+        alone(proto.SerializeToString(), "a model")
 
 
 def test_checkpoints_of_models_as_objects(tmp_path: Path) -> None:
