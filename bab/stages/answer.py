@@ -77,7 +77,8 @@ def _decide(work: Work) -> None:
         if work.limits.exceeded():
             break
         started, work.stage = time.monotonic(), number
-        stage_of(stage, known)(work, stage, Budget(work.limits).part(stage.share, stage.most))
+        most = stage.seconds(work.limits.elapsed)
+        stage_of(stage, known)(work, stage, Budget(work.limits).part(stage.share, most))
         if work.only_stuck and asks_scip(options.closing, options.method):
             from .stuck import close_stuck
 

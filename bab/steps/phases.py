@@ -71,7 +71,8 @@ class PhaseSteps:
     def _refresh(self, batch: Batch, bounds: Bounds, due: Array, options: OptimiseOptions) -> None:
         """Bound the hidden neurons of the nodes `due` anew, and their margins with these."""
         query, some = self.query, batch[due]
-        fresh = refresh_phases(query, some, ascent(self.effort.hidden, options.deadline))
+        kernel = self.candidates.limits.options.kernel
+        fresh = refresh_phases(query, some, ascent(self.effort.hidden, options.deadline), kernel)
         some.pre_lower, some.pre_upper = fresh.pre_lower, fresh.pre_upper
         better, numbers = bound_phases(query, some, options, pool=self.rows)
         better.margins = np.fmax(better.margins, fresh.margins)

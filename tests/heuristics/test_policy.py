@@ -62,6 +62,16 @@ def test_multi_neuron_rows(rows: str, unstable: int, there: bool) -> None:
     assert there == any(stage.name == "groups" for stage in plan(known(unstable=unstable, hidden=2), rows=rows))
 
 
+def test_rows_are_tried_for_a_moment_first() -> None:
+    """Where few inputs are split: half of the time so far, at least a moment; where a tree stalls later, all of it."""
+    stages = plan(known(5, FEW_UNSTABLE, hidden=2))
+    assert [stage.name for stage in stages] == ["attack", "split", "groups", "split", "groups", "split"]
+    first, again = (stage for stage in stages if stage.name == "groups")
+    assert [first.seconds(t) for t in (0.1, 2.0, 1000.0)] == [policy.FIRST_SECONDS, 1.0, policy.ROWS_SECONDS]
+    assert again.seconds(0.1) == again.most == policy.ROWS_SECONDS
+    assert [stage.trial for stage in stages if stage.name == "split"] == [policy.TRIAL, policy.SECOND_TRIAL, 0]
+
+
 def test_hidden_bounds_are_refined_by_branching_after_a_short_search() -> None:
     """On three hidden layers and more, of networks whose ascents take seconds, unless rows are unwanted."""
     names = [stage.name for stage in plan(known(hidden=3))]
