@@ -33,12 +33,13 @@ FEW_INPUTS = 20  # open inputs up to which the input set itself is split
 SOME_INPUTS = 50  # open inputs up to which rows' hyperplanes are tried on one hidden layer
 # Nodes after which safenlp's trees are half closed, and sat_relu's formulas not at all
 TRIAL = 100
-SECOND_TRIAL = 20_000  # the same behind a first try of rows: a second's nodes of networks with few inputs
+SECOND_TRIAL = 20_000  # the same where rows of all unstable ReLUs take longer: a second's nodes of few inputs
+VERY_FEW = 16  # unstable ReLUs up to which that is a moment
 PHASE_TRIAL = 24  # the same for phases of one hidden layer with many inputs: few suffice, or SCIP is faster
 SMALL = 50_000  # weights of a network whose tree is searched as fast as an attack runs
 QUICK_SLOPES = 1_000_000  # weights up to which hidden bounds are optimised before the first attack
 ROWS_SECONDS = 20.0  # that multi-neuron rows may take at most
-FIRST_ROWS, FIRST_SECONDS = 0.5, 0.3  # parts of the time so far that a first try may take, and seconds if that is less
+ROWS_TIMES, ROWS_LEAST = 0.5, 0.3  # parts of the time so far that these rows may take, seconds if those are less
 COPIES = 3  # of a round's bounds: parts, their concatenation, and what is left open
 LONG = 0.5  # share of the time from which on a stage is worth another try with new time
 LARGEST_MILP = 6000  # unstable neurons beyond which a MILP's root relaxation alone exceeds the usual limits
@@ -72,12 +73,12 @@ class Stage:
     rule: str = ""  # split rule of a "split" stage
     why: str = ""  # for the log
     most: float = float("inf")  # seconds that it may take at most
-    times: float = float("inf")  # parts of what the run has taken by then that it may take, FIRST_SECONDS at least
+    times: float = float("inf")  # parts of what the run has taken by then that it may take, ROWS_LEAST at least
     trial: int = 0  # nodes from which on a search ends once its tree hardly closes; 0: it lasts as long as it may
 
     def seconds(self, elapsed: float) -> float:
         """That it may take at most, begun so many seconds after the run."""
-        return min(self.most, max(FIRST_SECONDS, self.times * elapsed))
+        return min(self.most, max(ROWS_LEAST, self.times * elapsed))
 
     def __post_init__(self) -> None:
         if self.name not in STAGES:
@@ -128,7 +129,7 @@ def _plan(known: Facts, method: str, rule: str, rows: str) -> list[Stage]:
     tied = known.piecewise_linear and known.hidden_layers > 1 and known.unstable <= FEW_UNSTABLE and rows != "never"
     if few or not known.piecewise_linear:
         rest = Stage("split", 1.0, split, f"{known.open_inputs} open inputs")
-        return [attack, *(_tied(split, groups, rows) if tied else []), rest]
+        return [attack, *(_tied(known, split, groups, rows) if tied else []), rest]
     slopes = Stage("slopes", 0.15, why="hidden bounds by optimised slopes: a root often closes, a tree shrinks")
     # on small networks the ascent takes a tenth of a second, less than an attack
     first = [slopes, attack] if known.weights <= QUICK_SLOPES else [attack, slopes]
@@ -149,15 +150,18 @@ def _plan(known: Facts, method: str, rule: str, rows: str) -> list[Stage]:
     ]
 
 
-def _tied(split: str, groups: Stage, rows: str) -> list[Stage]:
-    """Few inputs and few unstable ReLUs: rows of several neurons where splits hardly close the tree, tried for a moment
-    first, unless they are asked for: many trees close within a second once they have some thousand nodes.
+def _tied(known: Facts, split: str, groups: Stage, rows: str) -> list[Stage]:
+    """Few inputs and few unstable ReLUs: rows of several neurons where splits hardly close the tree.
+
+    Where rows take but a moment they are tried early; many a tree closes within a second, once it has some thousand
+    nodes.
     """
     easy = Stage("split", 0.05, split, "the easy ones", trial=TRIAL)
     if rows == "always":
         return [easy, groups]
     more = Stage("split", 0.2, split, "as long as they close the tree", trial=SECOND_TRIAL)
-    return [easy, replace(groups, times=FIRST_ROWS), more, groups]
+    groups = replace(groups, times=ROWS_TIMES)
+    return [*([easy, groups] if known.unstable <= VERY_FEW else []), more, groups]
 
 
 def _shallow(known: Facts, attack: Stage, split: str, rest: Stage) -> list[Stage]:

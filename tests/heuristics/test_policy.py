@@ -16,7 +16,7 @@ from hypersplit.encodings.slopes.phase_bounds import bound_phases
 from hypersplit.encodings.slopes.row_multipliers import RowPool
 from hypersplit.heuristics import policy
 from hypersplit.heuristics.efforts import FEW_UNSTABLE
-from hypersplit.heuristics.policy import QUICK_SLOPES, SOME_INPUTS, Facts, Stage, plan
+from hypersplit.heuristics.policy import QUICK_SLOPES, SOME_INPUTS, VERY_FEW, Facts, Stage, plan
 from hypersplit.instances.families.random_networks import random_network, random_property
 
 
@@ -62,14 +62,15 @@ def test_multi_neuron_rows(rows: str, unstable: int, there: bool) -> None:
     assert there == any(stage.name == "groups" for stage in plan(known(unstable=unstable, hidden=2), rows=rows))
 
 
-def test_rows_are_tried_for_a_moment_first() -> None:
-    """Where few inputs are split: half of the time so far, at least a moment; where a tree stalls later, all of it."""
-    stages = plan(known(5, FEW_UNSTABLE, hidden=2))
+def test_rows_are_tried_where_splits_hardly_close_the_tree() -> None:
+    """On few inputs, for half of the time so far, at least a moment; early where they take no more than that."""
+    stages = plan(known(5, VERY_FEW, hidden=2))
     assert [stage.name for stage in stages] == ["attack", "split", "groups", "split", "groups", "split"]
-    first, again = (stage for stage in stages if stage.name == "groups")
-    assert [first.seconds(t) for t in (0.1, 2.0, 1000.0)] == [policy.FIRST_SECONDS, 1.0, policy.ROWS_SECONDS]
-    assert again.seconds(0.1) == again.most == policy.ROWS_SECONDS
+    assert stages[2] == stages[4]
+    assert [stages[2].seconds(t) for t in (0.1, 2.0, 1000.0)] == [policy.ROWS_LEAST, 1.0, policy.ROWS_SECONDS]
     assert [stage.trial for stage in stages if stage.name == "split"] == [policy.TRIAL, policy.SECOND_TRIAL, 0]
+    more = plan(known(5, VERY_FEW + 1, hidden=2))
+    assert more == [stages[0], *stages[3:]]
 
 
 def test_hidden_bounds_are_refined_by_branching_after_a_short_search() -> None:
