@@ -17,12 +17,12 @@ Row = tuple[str, Callable[[], Any]]  # layer, model
 IMAGE, VECTOR, SEQUENCE = (6, 6, 2), (4,), (3, 4)
 NEEDS = {"torch": ("torch", "onnxscript"), "tensorflow": ("tensorflow", "tf2onnx")}
 # (column, layer) -> part of the line that refuses it
-REFUSED: dict[tuple[str, str], str] = {  # operators of TensorFlow's own, which tf2onnx leaves in the file
-    (column, layer): operator
-    for column in ("tf2onnx", "Keras on TensorFlow")
-    for layer, operator in (
+REFUSED: dict[tuple[str, str], str] = {  # operators of TensorFlow's own, which tf2onnx leaves in the file, and loops
+    ("tf2onnx", "activation gelu"): "Erfc", ("tf2onnx", "activation celu"): "Expm1",
+    **{("Keras on TensorFlow", layer): operator for layer, operator in (
         ("activation gelu", "Erfc"), ("activation celu", "Expm1"), ("Conv2D, groups", "StatefulPartitionedCall"),
-    )
+        ("LSTM", "LSTM"), ("GRU", "Loop"),
+    )},
 }  # fmt: skip
 
 

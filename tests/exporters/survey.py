@@ -67,12 +67,14 @@ def _outcome(line: str) -> Outcome:
 
 def one(exporter: str, words: list[str]) -> None:
     """Go through a column in this process, a line of JSON a case."""
+    os.environ["KERAS_BACKEND"] = BACKENDS.get(exporter, "tensorflow")  # read when Keras is imported
     from answers import outcome
     from keras_cases import keras_cases, tensorflow_cases
     from scikit_cases import scikit_cases
     from torch_cases import torch_cases
 
-    for case in (*torch_cases(), *keras_cases(exporter), *tensorflow_cases(), *scikit_cases()):
+    keras = keras_cases(exporter) if exporter in BACKENDS else []
+    for case in (*torch_cases(), *keras, *tensorflow_cases(), *scikit_cases()):
         if case.exporter == exporter and (not words or any(word in case.layer for word in words)):
             how, fault = outcome(case)
             print(json.dumps(asdict(Outcome(exporter, case.layer, how, fault))), flush=True)
