@@ -4,8 +4,7 @@
                and what is lost is what was done since the file was written last
     worker     a process that helps is killed at random moments: the verdict is right
     cluster    the same of Dask workers
-    scheduler  that of Dask is killed: the run ends, and `resume` goes on without it; where it was killed before the
-               run had reached it, the run is refused
+    scheduler  that of Dask is killed: the run ends, and `resume` goes on without it, or it is refused
     disk       checkpoint and nodes on a disk that is too small (a tmpfs of 64 kB; without the right to mount one,
                files are limited by RLIMIT_FSIZE): the verdict is right, and nothing half-written stays
     damage     a checkpoint that is cut or has a flipped bit, anywhere: refused, or it holds the same all the same
@@ -16,9 +15,8 @@
     python scripts/faults.py damage --cuts 1000 --flips 10000
     python scripts/faults.py worker --first 120 --count 80       goes on where a run was cut off
 
-Says after every run what has been counted so far; what is cut off by Ctrl-C or SIGTERM says it once more. The moments
-of a run are drawn from the seed and its number. Runs in a checkout whose package is installed; questions are those of
-`tests/job_problems.py`.
+Says after every run what has been counted, and once more when cut off by Ctrl-C or SIGTERM. The moments of a run are
+drawn from the seed and its number. Runs in a checkout with the package installed; questions of `tests/job_problems.py`.
 """
 
 from __future__ import annotations
@@ -222,10 +220,10 @@ def scheduler(args: argparse.Namespace, folder: Path, counts: Counter[str]) -> N
         if told["verdict"] == "unknown" and "scheduler is gone" in told["reason"]:
             counts["gone on with"] += 1
             told = Child(folder, lambda path=path: hypersplit.resume(path, jobs=1)).told()
-        elif told["verdict"] == "raised" and "cannot be reached" in told["reason"]:  # before the search had it
+        if told["verdict"] == "raised" and "cannot be reached" in told["reason"]:  # killed before the run had it
             counts["refused"] += 1
-            continue
-        _hold(counts, told, problem)
+        else:
+            _hold(counts, told, problem)
         path.unlink(missing_ok=True)
 
 
