@@ -218,10 +218,18 @@ class Simplex:
     def solve(self, seconds: float, dual: bool = True) -> str:
         """Solve by the dual or primal simplex: "optimal", "infeasible", "stopped" or an error's words.
 
-        In slices that go on from each other's basis, so that other threads hear of it when the time is over.
+        In slices that go on from each other's basis, so that other threads hear of it when the time is over. Where one
+        simplex breaks down over its basis the other one is asked once.
         """
         if self.failure:
             return self.failure
+        began = time.monotonic()
+        status, broken = self._solved(seconds, dual)
+        left = seconds - (time.monotonic() - began)
+        return self._solved(left, not dual)[0] if broken and left > 0.0 else status
+
+    def _solved(self, seconds: float, dual: bool) -> tuple[str, bool]:
+        """(see `solve`, whether the solver broke down)."""
         status = "stopped"
         with attempt() as outcome:
             self._run(seconds, dual)
@@ -229,7 +237,7 @@ class Simplex:
                 status = "optimal"
             elif self.lp.isDualFeasible() or self.lp.getDualRay() is not None:
                 status = "infeasible"
-        return outcome.failure or status
+        return outcome.failure or status, bool(outcome.failure)
 
     def _run(self, seconds: float, dual: bool) -> None:
         end, length, setup = time.monotonic() + seconds, SLICE, 0.0

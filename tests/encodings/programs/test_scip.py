@@ -246,6 +246,24 @@ def test_a_solve_that_fails_may_be_tried_again() -> None:
     assert simplex.solve(10.0) == "optimal"
 
 
+@pytest.mark.parametrize("dual", [True, False])
+def test_the_other_simplex_is_asked_where_one_breaks_down(dual: bool) -> None:
+    """Once, and it goes on from the same basis."""
+    simplex = small()
+    good, asked = simplex.lp, list[bool]()
+
+    class Half(Broken):
+        def solve(self, by_dual: bool) -> None:
+            asked.append(by_dual)
+            if by_dual == dual:
+                raise Exception("SCIP: error in LP solver!")
+            good.solve(by_dual)
+
+    simplex.lp = Half(good)
+    assert simplex.solve(10.0, dual) == "optimal" and asked == [dual, not dual]
+    assert simplex.point() == pytest.approx([0.0, 1.0])
+
+
 def test_a_broken_solver_proves_what_no_multipliers_prove() -> None:
     """A safe bound asks nothing of SoPlex but multipliers, and 0 are as valid as any."""
     lp = SafeLP()
