@@ -39,7 +39,7 @@ PHASE_TRIAL = 24  # the same for phases of one hidden layer with many inputs: fe
 SMALL = 50_000  # weights of a network whose tree is searched as fast as an attack runs
 QUICK_SLOPES = 1_000_000  # weights up to which hidden bounds are optimised before the first attack
 ROWS_SECONDS = 20.0  # that multi-neuron rows may take at most
-ROWS_TIMES, ROWS_LEAST = 0.5, 0.3  # parts of the time so far that these rows may take, seconds if those are less
+ROWS_TIMES, ROWS_LEAST = 0.5, 0.3  # of the run's time so far, that rows on few inputs may take; seconds at least
 COPIES = 3  # of a round's bounds: parts, their concatenation, and what is left open
 LONG = 0.5  # share of the time from which on a stage is worth another try with new time
 LARGEST_MILP = 6000  # unstable neurons beyond which a MILP's root relaxation alone exceeds the usual limits
@@ -73,12 +73,12 @@ class Stage:
     rule: str = ""  # split rule of a "split" stage
     why: str = ""  # for the log
     most: float = float("inf")  # seconds that it may take at most
-    times: float = float("inf")  # parts of what the run has taken by then that it may take, ROWS_LEAST at least
+    times: float = 0.0  # of the run's time so far, that it may take (ROWS_LEAST seconds at least); 0: no such limit
     trial: int = 0  # nodes from which on a search ends once its tree hardly closes; 0: it lasts as long as it may
 
     def seconds(self, elapsed: float) -> float:
         """That it may take at most, begun so many seconds after the run."""
-        return min(self.most, max(ROWS_LEAST, self.times * elapsed))
+        return min(self.most, max(ROWS_LEAST, self.times * elapsed)) if self.times else self.most
 
     def __post_init__(self) -> None:
         if self.name not in STAGES:

@@ -106,8 +106,9 @@ def search(tree: Tree, steps: Steps, pace: Pace) -> Outcome:
 
     When interrupted it returns at once: what others still work on is open again. With several workers each takes a
     batch of its own. A node's children depend on the node alone, but for what an ascent on slopes makes of roundings:
-    sums are rounded otherwise beside other nodes. So the tree is the same in whatever order its nodes are taken, or, by
-    slopes of several nodes at a time, another one that proves the same.
+    sums are rounded otherwise beside other nodes, and, where the input set is split, in a `Skeleton` that other nodes
+    were the first to need. So the tree is the same in whatever order its nodes are taken, or by slopes another one that
+    proves the same; over phases, one node at a time, it is the same by slopes, too.
     """
     source = _Nodes(tree, steps, pace)
     try:

@@ -210,4 +210,4 @@ class Cluster:
 
     def _there(self) -> bool:
         """Whether the scheduler answers, as far as is known."""
-        return str(self._client.status) == "running"
+        return bool(self._client.status == "running")

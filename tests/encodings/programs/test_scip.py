@@ -248,7 +248,7 @@ def test_a_solve_that_fails_may_be_tried_again() -> None:
 
 @pytest.mark.parametrize("dual", [True, False])
 def test_the_other_simplex_is_asked_where_one_breaks_down(dual: bool) -> None:
-    """Once, and it goes on from the same basis."""
+    """Once."""
     simplex = small()
     good, asked = simplex.lp, list[bool]()
 
