@@ -92,6 +92,14 @@ def test_there_are_commands() -> None:
     assert len(commands()) >= 15
 
 
+@pytest.mark.parametrize("name", [*COMMANDS, "--cluster", "--export", "--checkpoint", "--workers", "--spill"])
+def test_what_there_is_is_shown(name: str) -> None:
+    """Each command, and what large runs are made of, in a call or a sentence of a page that somebody wrote."""
+    pages = [text for page, text in TEXTS.items() if page not in ("docs/options.md", "CHANGELOG.md")]
+    shown = re.escape(name) if name.startswith("-") else rf"hypersplit {re.escape(name)}"
+    assert any(re.search(rf"{shown}\b", text) for text in pages)
+
+
 @pytest.mark.parametrize(("page", "words"), commands(), ids=lambda given: given if isinstance(given, str) else "")
 def test_commands_of_the_documents_are_understood(page: str, words: list[str]) -> None:
     """Options and names of studies are those of the program, wherever a call is quoted."""
