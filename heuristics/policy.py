@@ -35,6 +35,7 @@ SOME_INPUTS = 50  # open inputs up to which rows' hyperplanes are tried on one h
 TRIAL = 100
 SECOND_TRIAL = 20_000  # the same where rows of all unstable ReLUs take longer: a second's nodes of few inputs
 VERY_FEW = 16  # unstable ReLUs up to which that is a moment
+FEW_TRIAL = 8  # nodes after which they are tried: nested maxima need them, and no more
 PHASE_TRIAL = 24  # the same for phases of one hidden layer with many inputs: few suffice, or SCIP is faster
 SMALL = 50_000  # weights of a network whose tree is searched as fast as an attack runs
 QUICK_SLOPES = 1_000_000  # weights up to which hidden bounds are optimised before the first attack
@@ -156,7 +157,7 @@ def _tied(known: Facts, split: str, groups: Stage, rows: str) -> list[Stage]:
     Where rows take but a moment they are tried early; many a tree closes within a second, once it has some thousand
     nodes.
     """
-    easy = Stage("split", 0.05, split, "the easy ones", trial=TRIAL)
+    easy = Stage("split", 0.05, split, "the easy ones", trial=FEW_TRIAL)
     if rows == "always":
         return [easy, groups]
     more = Stage("split", 0.2, split, "as long as they close the tree", trial=SECOND_TRIAL)

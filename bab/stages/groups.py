@@ -49,43 +49,45 @@ class GroupOutcome:
 def close_by_groups(
     query: Query, node: Node, bounds: Bounds, seconds: float, effort: GroupEffort | None = None
 ) -> GroupOutcome:
-    """Ask about the disjuncts that `bounds` [1 node] leave open, most suspicious first, until one resists."""
+    """Ask about the disjuncts that `bounds` [1 node] leave open, most suspicious first, until one resists.
+
+    Where every layer may have LPs of its own, rows that need none are asked first: they cost a fraction, and on nested
+    maxima they suffice.
+    """
     effort, deadline = effort or GroupEffort(), time.monotonic() + seconds
     multipliers = np.maximum(bounds.multipliers[0], 0.0).max(axis=0)
-    refined, pool = rows_for(query, node, multipliers, time.monotonic() + effort.rows_share * seconds, effort)
-    outcome = GroupOutcome(refined)
-    if (refined.pre_lower > refined.pre_upper).any():
-        outcome.empty = True
-        return outcome
-    lp = GroupLP(query, refined, pool)
-    for k in open_disjuncts(query, bounds.margins[0]):
-        if time.monotonic() > deadline:
+    outcome, open_still = GroupOutcome(node), open_disjuncts(query, bounds.margins[0])
+    for layerwise in (False, True):
+        if layerwise and not _few(query, outcome.node, effort):
             break
-        answer = lp.minimise(k, deadline)
-        outcome.bounds[k] = answer.bound
-        if answer.bound > 0.0:
-            outcome.closed.append(k)
-            continue
-        if answer.point is not None:
-            outcome.points.append(answer.point)
-        break
-    outcome.rows = int(lp.used.sum())
-    LOG.info("groups: %d rows, %d of them used; bounds %s", len(pool), outcome.rows,
-             ", ".join(f"{k}: {v:.4g}" for k, v in outcome.bounds.items()))  # fmt: skip
+        end = time.monotonic() + effort.rows_share * (deadline - time.monotonic())
+        refined, pool = rows_for(query, outcome.node, multipliers, end, effort, layerwise)
+        outcome.node = refined
+        if (refined.pre_lower > refined.pre_upper).any():
+            outcome.empty = True
+            return outcome
+        open_still = _ask(query, GroupLP(query, refined, pool), open_still, outcome, deadline)
+        LOG.info("groups: %d rows, %d of them used; bounds %s", len(pool), outcome.rows,
+                 ", ".join(f"{k}: {v:.4g}" for k, v in outcome.bounds.items()))  # fmt: skip
+        if not open_still:
+            break
     return outcome
 
 
 def rows_for(
-    query: Query, node: Node, multipliers: Array | None, deadline: float, effort: GroupEffort | None = None
-) -> tuple[Node, GroupRows]:
-    """(the node, perhaps with tighter hidden bounds; rows of groups chosen by multipliers and correlation)."""
+    query: Query, node: Node, multipliers: Array | None, deadline: float, effort: GroupEffort | None = None,
+    layerwise: bool | None = None,
+) -> tuple[Node, GroupRows]:  # fmt: skip
+    """(the node, perhaps with tighter hidden bounds; rows of groups chosen by multipliers and correlation).
+
+    layerwise: with LPs of every layer's own; None: where that is quick.
+    """
     effort = effort or GroupEffort()
-    unstable = (node.pre_lower < 0.0) & (node.pre_upper > 0.0) & query.relu
 
     def within(k: int, known: Node, most: int, variants: int = 1) -> list[Array]:
         return effort.wanted.of_layer(query, known, k, effort.sizes, most, multipliers, variants)
 
-    if unstable.sum() <= effort.layerwise:
+    if _few(query, node, effort) if layerwise is None else layerwise:
 
         def members(k: int, known: Node) -> Iterable[Array]:
             start = query.slices[k - 1].start
@@ -96,3 +98,27 @@ def rows_for(
     options, node = ascent(effort.ascent), window_bounds(query, node)
     found = group_rows(query, node, lambda k: within(k, node, effort.most_large), options, deadline=deadline)
     return node, GroupRows.concatenate([found, window_rows(query, node)])
+
+
+def _ask(query: Query, lp: GroupLP, asked: list[int], outcome: GroupOutcome, deadline: float) -> list[int]:
+    """The disjuncts that are still open; what the LP says of each is told in the outcome."""
+    left = list(asked)
+    for k in asked:
+        if time.monotonic() > deadline:
+            break
+        answer = lp.minimise(k, deadline)
+        outcome.bounds[k] = answer.bound
+        if not answer.bound > 0.0:
+            if answer.point is not None:
+                outcome.points.append(answer.point)
+            break
+        outcome.closed.append(k)
+        left.remove(k)
+    outcome.rows = int(lp.used.sum())
+    return left
+
+
+def _few(query: Query, node: Node, effort: GroupEffort) -> bool:
+    """Whether there are so few unstable ReLUs that LPs of every layer's own are quick."""
+    unstable = (node.pre_lower < 0.0) & (node.pre_upper > 0.0) & query.relu
+    return bool(unstable.sum() <= effort.layerwise)

@@ -68,7 +68,7 @@ def test_rows_are_tried_where_splits_hardly_close_the_tree() -> None:
     assert [stage.name for stage in stages] == ["attack", "split", "groups", "split", "groups", "split"]
     assert stages[2] == stages[4]
     assert [stages[2].seconds(t) for t in (0.1, 2.0, 1000.0)] == [policy.ROWS_LEAST, 1.0, policy.ROWS_SECONDS]
-    assert [stage.trial for stage in stages if stage.name == "split"] == [policy.TRIAL, policy.SECOND_TRIAL, 0]
+    assert [stage.trial for stage in stages if stage.name == "split"] == [policy.FEW_TRIAL, policy.SECOND_TRIAL, 0]
     more = plan(known(5, VERY_FEW + 1, hidden=2))
     assert more == [stages[0], *stages[3:]]
 

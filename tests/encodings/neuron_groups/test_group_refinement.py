@@ -11,6 +11,7 @@ import oracle
 import pytest
 from random_instances import random_instance, random_points
 
+from hypersplit.bab.stages import groups
 from hypersplit.bab.stages.groups import close_by_groups
 from hypersplit.encodings.linear.bounds import LinearBoundOptions
 from hypersplit.encodings.linear.linear_bounds import bound
@@ -174,14 +175,23 @@ def test_milps_with_rows_agree_with_the_oracle(seed: int) -> None:
             assert {plain.status, helped.status} != {"refuted", "candidate"}
 
 
-def test_the_stage_closes_and_stays_rigorous() -> None:
-    """Closed disjuncts are told with their bounds; a violated property is not closed and gives a candidate."""
+def test_the_stage_closes_and_stays_rigorous(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Closed disjuncts are told with their bounds; a violated property is not closed and gives a candidate.
+
+    Layers get LPs of their own only where rows that need none leave something open.
+    """
+    used: list[float] = []
     for threshold, closed in ((1.01, [0]), (0.95, [])):
         query = nested(5, threshold)
         batch = root(query)
         found = bound(query, batch, PLAIN)
         batch.pre_lower, batch.pre_upper = found.pre_lower, found.pre_upper
-        outcome = close_by_groups(query, batch.node(0), found, 20.0)
+        with monkeypatch.context() as context:
+            context.setattr(
+                groups, "refine_by_groups", lambda *a, t=threshold, **k: used.append(t) or refine_by_groups(*a, **k)
+            )
+            outcome = close_by_groups(query, batch.node(0), found, 20.0)
         assert outcome.closed == closed
         assert outcome.bounds[0] == pytest.approx(threshold - 1.0, abs=1e-6)
         assert bool(outcome.points) == (not closed)
+    assert used == [0.95]
