@@ -18,6 +18,7 @@ no input satisfies the text: it has no cases, and `contradiction` tells why.
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Iterable
 from fractions import Fraction
 from itertools import chain
@@ -131,10 +132,10 @@ class Normaliser:
                 at = int(is_upper), variable
                 if value == ends[variable]:
                     masks[variable] |= open_end
-                    derived[at], open_by[at] = derived[at] | (not _plain(atom)), open_by[at] | atom.strict
+                    derived[at], open_by[at] = derived[at] | _derived(atom, value), open_by[at] | atom.strict
                 elif (value < ends[variable]) == is_upper:
                     ends[variable], masks[variable] = value, open_end
-                    derived[at], open_by[at] = not _plain(atom), atom.strict
+                    derived[at], open_by[at] = _derived(atom, value), atom.strict
             else:
                 row, rhs, open_row = self.row(atom, self.inputs)
                 rows.append(0.0 - row)  # not -row: that would make zeros negative
@@ -332,6 +333,11 @@ def on_inputs_only(atom: Atom) -> bool:
 def _plain(atom: Atom) -> bool:
     """Whether a comparison of one variable is with a literal, its bound: `plain_atom`'s coefficients are 1 and -1."""
     return isinstance(atom.terms[0][1], int)
+
+
+def _derived(atom: Atom, value: float) -> bool:
+    """Whether a bound is no literal, and its float64 value near it in digits, not by underflow (1e-400 is above 0)."""
+    return not _plain(atom) and abs(value) >= sys.float_info.min
 
 
 def _exact(number: Number) -> bool:
