@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from exports import Case, Export, NotExported, installed
 
-from hypersplit.instances.models.exported import why
+from hypersplit.instances.models.exported import alone, why
 
 __all__ = ["keras_cases", "tensorflow_cases"]
 
@@ -18,11 +18,11 @@ IMAGE, VECTOR, SEQUENCE = (6, 6, 2), (4,), (3, 4)
 NEEDS = {"torch": ("torch", "onnxscript"), "tensorflow": ("tensorflow", "tf2onnx")}
 # (column, layer) -> part of the line that refuses it
 REFUSED: dict[tuple[str, str], str] = {  # operators of TensorFlow's own, which tf2onnx leaves in the file, and loops
-    ("tf2onnx", "activation gelu"): "Erfc", ("tf2onnx", "activation celu"): "Expm1",
-    **{("Keras on TensorFlow", layer): operator for layer, operator in (
+    **{(exporter, layer): operator for exporter in ("Keras on TensorFlow", "tf2onnx") for layer, operator in (
         ("activation gelu", "Erfc"), ("activation celu", "Expm1"), ("Conv2D, groups", "StatefulPartitionedCall"),
-        ("LSTM", "LSTM"), ("GRU", "Loop"),
+        ("GRU", "Loop"),
     )},
+    ("Keras on TensorFlow", "LSTM"): "LSTM", ("tf2onnx", "LSTM"): "Loop",
 }  # fmt: skip
 
 
@@ -79,14 +79,15 @@ def _by_tf2onnx(make: Callable[[], Any]) -> Callable[[], Export]:
         function = tf.function(lambda x: model(x, training=False))
         try:
             given = (tf.TensorSpec(shape, tf.float32, name="x"),)
-            content, _ = tf2onnx.convert.from_function(function, input_signature=given, opset=17)
+            model_proto, _ = tf2onnx.convert.from_function(function, input_signature=given, opset=17)
+            content = alone(model_proto.SerializeToString(), "tf2onnx")
         except Exception as error:  # of any of the exporter's own kinds
             raise NotExported(why(error)) from error
 
         def run(x: np.ndarray) -> np.ndarray:
             return np.asarray(function(tf.constant(x.reshape(shape), tf.float32)), dtype=np.float64).ravel()
 
-        return Export(content.SerializeToString(), run)
+        return Export(content, run)
 
     return export
 
