@@ -282,6 +282,10 @@ CASES = [
     Case("LpNormalization", (2, 5), (), {"p": 1}, (7,)),
     Case("LRN", (1, 5, 2, 2), (), {"size": 3, "alpha": 0.7}, (7, 13)),
     Case("LRN", (2, 4, 3, 1), (), {"size": 5, "beta": 0.5, "bias": 2.0, "alpha": 0.3}, (13,)),
+    Case("RNN", (3, 1, 2), (weight(1, 3, 2), weight(1, 3, 3), weight(1, 6)), {"hidden_size": 3}, (7, 14, 22)),
+    Case("GRU", (2, 2, 2), (weight(1, 6, 2), weight(1, 6, 2)), {"hidden_size": 2}, (7, 14, 22)),
+    Case("LSTM", (2, 1, 2), (weight(2, 8, 2), weight(2, 8, 2), weight(2, 16)),
+         {"hidden_size": 2, "direction": "bidirectional"}, (7, 14, 22)),
     Case("Sigmoid", (1, 6)),
     Case("Tanh", (1, 6)),
 ]  # fmt: skip

@@ -98,6 +98,7 @@ BY_ANOTHER_DOOR = {
     "instances/nonlinear/products.py",
     "instances/onnx/written.py",
     "instances/operators/learned.py",
+    "instances/operators/recurrent.py",
     "instances/operators/softmax.py",
     "instances/operators/sequences.py",
     "instances/onnx/ports.py",

@@ -42,6 +42,7 @@ from .normalised import (
     p_normalization,
 )
 from .quantised import dequantize, quantize
+from .recurrent import gru, lstm, rnn
 from .resize import depth_to_space, resize, space_to_depth
 from .softmax import softmax
 from .transposed import conv_transpose
@@ -112,6 +113,7 @@ OPERATORS: dict[str, Operator] = {
     "Gather": gather,
     "GatherElements": gather_elements,
     "GatherND": gather_nd,
+    "GRU": gru,
     "Gelu": gelu,
     "Gemm": gemm,
     "GlobalAveragePool": global_average_pool,
@@ -124,6 +126,7 @@ OPERATORS: dict[str, Operator] = {
     "Identity": identity,
     "InstanceNormalization": instance_normalization,
     "LRN": local_response,
+    "LSTM": lstm,
     "LayerNormalization": layer_normalization,
     "LeakyRelu": leaky_relu,
     "Less": compare,
@@ -146,6 +149,7 @@ OPERATORS: dict[str, Operator] = {
     "Pad": pad,
     "Pow": power,
     "RMSNormalization": layer_normalization,
+    "RNN": rnn,
     "Reciprocal": curve_layer,
     "ReduceL1": reduce,
     "ReduceL2": reduce,
@@ -204,7 +208,6 @@ OPERATORS: dict[str, Operator] = {
 
 _JUMPS = "it jumps, and no sum of ReLUs does"
 _CURVED = "no relaxation of this function is known here"
-_PRODUCT = "it multiplies numbers that depend on the network's input with each other, again and again"
 _STEPS = "trees are steps of the input, and no sum of ReLUs is"
 _LOOPS = "loops are not followed; export the model with its loops written out"
 REFUSED: dict[str, str] = {
@@ -212,7 +215,6 @@ REFUSED: dict[str, str] = {
     "Equal": "what holds at single numbers only is not bounded",
     **dict.fromkeys(("DynamicQuantizeLinear", "MatMulInteger", "QLinearConv", "QuantizeLinear"), _JUMPS),
     "Tan": _CURVED,
-    **dict.fromkeys(("GRU", "LSTM", "RNN"), _PRODUCT),
     **dict.fromkeys(("Loop", "Scan"), _LOOPS),
     **dict.fromkeys((f"ai.onnx.ml.TreeEnsemble{kind}" for kind in ("", "Classifier", "Regressor")), _STEPS),
 }  # fmt: skip

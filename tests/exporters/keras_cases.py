@@ -22,7 +22,7 @@ REFUSED: dict[tuple[str, str], str] = {  # operators of TensorFlow's own, which 
         ("activation gelu", "Erfc"), ("activation celu", "Expm1"), ("Conv2D, groups", "StatefulPartitionedCall"),
         ("GRU", "Loop"),
     )},
-    ("Keras on TensorFlow", "LSTM"): "LSTM", ("tf2onnx", "LSTM"): "Loop",
+    ("tf2onnx", "LSTM"): "Loop",
 }  # fmt: skip
 
 
