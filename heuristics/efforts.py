@@ -257,6 +257,7 @@ class NodeLPEffort(NamedTuple):
     every: int = 4  # levels
     worth: float = 0.2  # share of LPs that close a node from which they are always solved
     share: float = 0.1  # of the time since the search began that other LPs may take
+    least: float = 0.5  # seconds of one of these
     seconds: float = LP_SECONDS
     descent_share: float = 0.05  # of the time since the search began that descents on infeasibilities may take
     flips: int = 4  # of a descent's walk

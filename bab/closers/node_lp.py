@@ -45,7 +45,7 @@ class NodeLP:
     def close(self, batch: Batch, margins: Array, check: Check, closing: Closing) -> None:
         """LPs of nodes that are due, as long as they pay; `closing` is told what they refute."""
         for b in np.flatnonzero((batch.depth % self.effort.every == 0) & (batch.depth > 0)).tolist():
-            if not self._pays():
+            if not self._seconds() > 0.0:
                 break
             if not bounded(batch.node(b)):
                 continue
@@ -57,10 +57,17 @@ class NodeLP:
                 if closing.witness:
                     return
 
-    def _pays(self) -> bool:
-        now = time.monotonic()
-        cheap = self.seconds < self.effort.share * (now - self.started)
-        return now < self.deadline and (cheap or self.closed > self.effort.worth * self.solved)
+    def _seconds(self) -> float:
+        """That the next LP may take, 0 where none is worth it.
+
+        As long as LPs do not pay, that is what is left of their share of the time, or a little more: on some networks
+        one of them takes as long as a hundred nodes, and closes nothing.
+        """
+        now, effort = time.monotonic(), self.effort
+        left, most = effort.share * (now - self.started) - self.seconds, min(effort.seconds, self.deadline - now)
+        if self.closed > effort.worth * self.solved:
+            return most
+        return min(most, max(left, effort.least)) if left > 0.0 else 0.0
 
     def _descend(self, node: Node, disjunct: int, point: Array, check: Check) -> Witness | None:
         """From the network's own phases at the LP's point, on the model that the LP has left."""
@@ -81,13 +88,13 @@ class NodeLP:
 
         duty: [disjuncts] bool, of which those refuted are taken off.
         """
-        began, node, query = time.monotonic(), batch.node(b), self.query
+        began, node, query, most = time.monotonic(), batch.node(b), self.query, self._seconds()
         duties = np.flatnonzero(batch.duty[b])
         duties = duties[np.argsort(query.per_disjunct(margins[None])[0, duties], kind="stable")]
         model = self.models.at(node)
         least, point, k = np.inf, None, -1
         for k in duties.tolist():
-            answer = model.minimise(k, min(self.effort.seconds, max(self.deadline - time.monotonic(), 0.01)))
+            answer = model.minimise(k, max(min(most, self.deadline - time.monotonic()), 0.01))
             least, point = min(least, answer.bound), answer.point
             if answer.bound == np.inf:  # the region is empty
                 least = np.inf

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 import numpy as np
 import oracle
+import pytest
 
 from hypersplit.bab.closers.node_lp import NodeLP
 from hypersplit.bab.tree.evidence import Evidence, State
 from hypersplit.bab.tree.search import Closing
 from hypersplit.encodings.linear.bounds import LinearBoundOptions
 from hypersplit.encodings.linear.linear_bounds import bound
+from hypersplit.encodings.programs.lp import TriangleLP
+from hypersplit.heuristics.efforts import NodeLPEffort
 from hypersplit.instances.batch import Batch, root
 from hypersplit.instances.families.random_networks import random_network
 from hypersplit.instances.property import Case, InputSet, Polyhedron, Property
@@ -80,3 +84,26 @@ def test_shallow_nodes_and_late_ones_get_no_lp() -> None:
     odd = NodeLP(query, time.monotonic() + 60.0, np.random.default_rng(0))
     assert told(odd, batch, margins) == State.OPEN
     assert (late.solved, odd.solved) == (0, 0)
+
+
+def test_an_lp_that_has_not_paid_yet_takes_what_is_left_of_its_share(monkeypatch: pytest.MonkeyPatch) -> None:
+    """At first a moment, later a share of the time, and as much as it wants where LPs close nodes."""
+    query = four_rows(1)
+    batch = bounded(query, root(query))
+    given: list[float] = []
+
+    def minimise(lp: TriangleLP, disjunct: int, seconds: float) -> Any:
+        given.append(seconds)
+        return solve(lp, disjunct, seconds)
+
+    solve = TriangleLP.minimise
+    monkeypatch.setattr(TriangleLP, "minimise", minimise)
+    effort = NodeLPEffort()
+    for elapsed, closed, expected in (
+        (0.0, 0, effort.least), (20.0, 0, 20.0 * effort.share), (20.0, 1, effort.seconds)
+    ):  # fmt: skip
+        lp = NodeLP(query, time.monotonic() + 60.0, np.random.default_rng(0), effort)
+        lp.started, lp.closed, lp.solved = lp.started - elapsed, closed, closed
+        told(lp, batch, np.full((1, query.rows), -1.0))
+        assert given.pop() == pytest.approx(expected, rel=0.05)
+        assert not given
