@@ -15,7 +15,7 @@ import numpy as np
 from ...instances.network import Array
 from ..pages.figures import new_figure
 from .ranks import Ranking, diagram, ranked
-from .winner import FACTS, grown, held_out
+from .winner import FACTS, grown, held_out, trusted_depth
 
 __all__ = ["Row", "missing_share", "of_fixed", "of_search"]
 
@@ -122,7 +122,8 @@ def _predicted(
         }
         for name, one, row, least, a, b in zip(names, known, costs, best, named, single, strict=True)
     ]  # fmt: skip
-    lines = [f"the tree of all {len(names)} instances: {grown(known, costs, rules).words()}"]
+    tree = grown(known, costs, rules, trusted_depth(known, costs, rules, groups))
+    lines = [f"the tree of all {len(names)} instances: {tree.words()}"]
     if len(set(groups)) > 1:
         means = {key: np.exp(np.log([row[key] for row in table]).mean()) for key in ("named / best", "single / best")}
         lines.append(

@@ -1,8 +1,9 @@
 """Which facts of a network predict the rule that wins: a small tree of thresholds, made of some instances for others.
 
-A tree asks at most two questions "is the fact below t?" and names a rule at each leaf. Of all such trees the one with
-the least sum of log costs on the training instances is taken, every fact, threshold and rule tried; a question has to
-earn its keep by LEAST_GAIN on every instance's average, so that noise makes no leaves.
+A tree asks at most two questions one after another, "is the fact below t?", and names a rule at each leaf. Of all such
+trees the one with the least sum of log costs on the training instances is taken, every fact, threshold and rule tried;
+a question has to earn its keep by LEAST_GAIN on every instance's average, so that noise makes no leaves. How deep a
+tree is trusted is found out among the training families themselves, a fifth of which is left out in turns.
 """
 
 from __future__ import annotations
@@ -18,11 +19,13 @@ from ...instances.query import Query
 from ...instances.sparse import is_sparse
 from .fixed_splits import Part
 
-__all__ = ["FACTS", "Tree", "facts", "grown", "held_out"]
+__all__ = ["FACTS", "Tree", "facts", "grown", "held_out", "trusted_depth"]
 
 FACTS = ("inputs", "hidden layers", "neurons", "unstable share", "aligned rows", "first-layer share")
 LEAST_GAIN = 0.02  # of the mean log cost, for every question
 FEWEST = 3  # training instances at a leaf
+MOST_DEPTH = 2  # questions one after another
+FOLDS = 5  # of the families that a depth is chosen by
 
 
 @dataclass(frozen=True)
@@ -80,7 +83,7 @@ def _aligned(query: Query, rows: Array) -> float:
     return float(np.mean(found)) if found else 1.0
 
 
-def grown(known: Sequence[Mapping[str, float]], costs: Array, rules: Sequence[str], depth: int = 2) -> Tree:
+def grown(known: Sequence[Mapping[str, float]], costs: Array, rules: Sequence[str], depth: int = MOST_DEPTH) -> Tree:
     """The best tree for instances with these facts; costs: [instances, rules] > 0."""
     table = np.array([[one[fact] for fact in FACTS] for one in known])
     return _grown(table, np.log(costs), rules, depth, LEAST_GAIN * len(costs))[0]
@@ -111,6 +114,25 @@ def _questions(table: Array, logs: Array, most: float, depth: int) -> Iterator[t
         yield from ((k, float(0.5 * values[i] + 0.5 * values[i + 1])) for i in ends)
 
 
+def trusted_depth(
+    known: Sequence[Mapping[str, float]], costs: Array, rules: Sequence[str], groups: Sequence[str]
+) -> int:
+    """The least depth that costs no more than a standard error above the best one, on families left out in turns.
+
+    A fifth of the families is left out at a time; the error is that of the mean difference between the two depths'
+    log costs, instance by instance (the rule of Breiman, Friedman, Olshen and Stone 1984, on pairs).
+    """
+    names, losses = list(dict.fromkeys(groups)), np.zeros((MOST_DEPTH + 1, len(known)))
+    fold = np.array([names.index(group) % FOLDS for group in groups])
+    for left in range(min(FOLDS, len(names))):
+        train, test = np.flatnonzero(fold != left), np.flatnonzero(fold == left)
+        for depth in range(MOST_DEPTH + 1) if len(train) else ():
+            tree = grown([known[i] for i in train], costs[train], rules, depth)
+            losses[depth, test] = [np.log(costs[i, rules.index(tree.choose(known[i]))]) for i in test]
+    more = losses - losses[int(losses.sum(axis=1).argmin())]
+    return int((more.mean(axis=1) <= more.std(axis=1) / np.sqrt(len(known))).argmax())
+
+
 def held_out(
     known: Sequence[Mapping[str, float]], costs: Array, rules: Sequence[str], groups: Sequence[str]
 ) -> tuple[list[str], list[str]]:
@@ -118,7 +140,8 @@ def held_out(
     named, single = [""] * len(known), [""] * len(known)
     for group in dict.fromkeys(groups):
         train = [i for i, other in enumerate(groups) if other != group] or list(range(len(groups)))
-        tree = grown([known[i] for i in train], costs[train], rules)
+        some, mine = [known[i] for i in train], [groups[i] for i in train]
+        tree = grown(some, costs[train], rules, trusted_depth(some, costs[train], rules, mine))
         best = rules[int(np.log(costs[train]).sum(axis=0).argmin())]
         for i in (i for i, other in enumerate(groups) if other == group):
             named[i], single[i] = tree.choose(known[i]), best

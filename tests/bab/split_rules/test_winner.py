@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from hypersplit.bab.split_rules.fixed_splits import first_bounds
-from hypersplit.bab.split_rules.winner import FACTS, facts, grown, held_out
+from hypersplit.bab.split_rules.winner import FACTS, facts, grown, held_out, trusted_depth
 from hypersplit.instances.network import sequential
 from hypersplit.instances.property import Case, InputSet, Polyhedron, Property
 from hypersplit.instances.query import queries
@@ -57,6 +57,16 @@ def test_held_out_families_are_named_by_the_others() -> None:
     assert [single[i] for i in np.flatnonzero(mine)] == [same[i] for i in np.flatnonzero(mine)]
     price = [row[RULES.index(rule)] for row, rule in zip(costs, named, strict=True)]
     assert np.mean(price) < 2.0 < costs.mean()
+
+
+def test_a_tree_is_trusted_as_far_as_families_that_it_has_not_seen_bear_it_out() -> None:
+    """Two questions where two decide; none where costs are noise, though a tree of all instances would ask some."""
+    some, costs = world()
+    groups = [str(i % 12) for i in range(len(some))]
+    assert trusted_depth(some, costs, RULES, groups) == 2
+    noise = np.exp(np.random.default_rng(1).normal(size=costs.shape))
+    assert grown(some, noise, RULES).fact
+    assert trusted_depth(some, noise, RULES, groups) == 0
 
 
 @pytest.mark.parametrize(("weights", "aligned"), [(np.eye(2), 1.0), (np.array([[1.0, 1.0], [1.0, -1.0]]), 0.5)])
