@@ -127,8 +127,8 @@ def trusted_depth(
     for left in range(min(FOLDS, len(names))):
         train, test = np.flatnonzero(fold != left), np.flatnonzero(fold == left)
         for depth in range(MOST_DEPTH + 1) if len(train) else ():
-            tree = grown([known[i] for i in train], costs[train], rules, depth)
-            losses[depth, test] = [np.log(costs[i, rules.index(tree.choose(known[i]))]) for i in test]
+            tree = grown([known[i] for i in train.tolist()], costs[train], rules, depth)
+            losses[depth, test] = [np.log(costs[i, rules.index(tree.choose(known[i]))]) for i in test.tolist()]
     more = losses - losses[int(losses.sum(axis=1).argmin())]
     return int((more.mean(axis=1) <= more.std(axis=1) / np.sqrt(len(known))).argmax())
 
