@@ -42,6 +42,8 @@ QUICK_SLOPES = 1_000_000  # weights up to which hidden bounds are optimised befo
 ROWS_SECONDS = 20.0  # that multi-neuron rows may take at most
 ROWS_TIMES, ROWS_LEAST = 0.5, 0.3  # of the run's time so far, that rows on few inputs may take; seconds at least
 COPIES = 3  # of a round's bounds: parts, their concatenation, and what is left open
+LEAST_SHARE = 0.3  # of what is left, for a stage that takes seconds to show what it is worth
+SHORT_SEARCH = 3.0  # seconds in which many a tree of phases closes, before anything dearer is done
 LONG = 0.5  # share of the time from which on a stage is worth another try with new time
 LARGEST_MILP = 6000  # unstable neurons beyond which a MILP's root relaxation alone exceeds the usual limits
 CURVED_MILP = 0.5  # share of the time for SCIP where there are curves, and its word is for the tree to prove
@@ -76,6 +78,11 @@ class Stage:
     most: float = float("inf")  # seconds that it may take at most
     times: float = 0.0  # of the run's time so far, that it may take (ROWS_LEAST seconds at least); 0: no such limit
     trial: int = 0  # nodes from which on a search ends once its tree hardly closes; 0: it lasts as long as it may
+    least: float = 0.0  # seconds that it may take where the run is short, up to LEAST_SHARE of what is left
+
+    def part(self, left: float) -> float:
+        """The share that it may take of so many seconds that are left."""
+        return max(self.share, min(self.least / max(left, 1e-9), LEAST_SHARE)) if self.least else self.share
 
     def seconds(self, elapsed: float) -> float:
         """That it may take at most, begun so many seconds after the run."""
@@ -142,7 +149,7 @@ def _plan(known: Facts, method: str, rule: str, rows: str) -> list[Stage]:
         tied, groups = True, Stage("groups", 0.2, why="hidden bounds by branching: trees shrink", most=ROWS_SECONDS)
     return [
         *first,
-        Stage("split", 0.1, split, "cheap where the bounds are nearly good enough", most),
+        Stage("split", 0.1, split, "cheap where the bounds are nearly good enough", most, least=SHORT_SEARCH),
         *([groups] if tied else []),
         attack_again,
         Stage("split", 1.0, split, "hidden bounds anew in every node: few nodes suffice"),

@@ -16,7 +16,20 @@ from ..nonlinear.curves import celu, curve_layer, elu, gelu, selu, swish
 from ..nonlinear.jumps import compare, logic, shrink, sign, thresholded, whole
 from . import sequences
 from .activations import absolute, activation, clip, hard_sigmoid, leaky_relu, parametric_relu
-from .arithmetic import add, cast, divide, dropout, identity, mean, multiply, negate, power, subtract
+from .arithmetic import (
+    add,
+    cast,
+    dequantize,
+    divide,
+    dropout,
+    identity,
+    mean,
+    multiply,
+    negate,
+    power,
+    quantize,
+    subtract,
+)
 from .einsum import cumulative_sum, einsum
 from .indices import (
     compress,
@@ -41,7 +54,6 @@ from .normalised import (
     mean_variance,
     p_normalization,
 )
-from .quantised import dequantize, quantize
 from .recurrent import gru, lstm, rnn
 from .resize import depth_to_space, resize, space_to_depth
 from .softmax import softmax

@@ -18,7 +18,6 @@ no input satisfies the text: it has no cases, and `contradiction` tells why.
 from __future__ import annotations
 
 import math
-import sys
 from collections.abc import Iterable
 from fractions import Fraction
 from itertools import chain
@@ -29,7 +28,7 @@ import numpy as np
 from ..errors import PropertyError
 from ..network import Array
 from ..property import Case, Equality, InputSet, Polyhedron
-from ..rounding import LITERALS
+from ..rounding import LEAST_PRODUCT, LITERALS
 from .formula import MAX_CONJUNCTIONS, Atom, Bound, Conjunction, Formula, Number, conjoin
 from .implied_bounds import bound_the_unbounded
 from .table_cases import table_cases
@@ -337,7 +336,7 @@ def _plain(atom: Atom) -> bool:
 
 def _derived(atom: Atom, value: float) -> bool:
     """Whether a bound is no literal, and its float64 value near it in digits, not by underflow (1e-400 is above 0)."""
-    return not _plain(atom) and abs(value) >= sys.float_info.min
+    return not _plain(atom) and abs(value) >= LEAST_PRODUCT
 
 
 def _exact(number: Number) -> bool:
