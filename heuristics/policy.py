@@ -72,7 +72,7 @@ class Stage:
     """One step of the plan. Raises ValueError for a name that is none."""
 
     name: str  # one of STAGES
-    share: float  # of the time that is left when the stage begins
+    share: float  # of the time that is left when the stage begins; see `share_of`
     rule: str = ""  # split rule of a "split" stage
     why: str = ""  # for the log
     most: float = float("inf")  # seconds that it may take at most
@@ -80,9 +80,9 @@ class Stage:
     trial: int = 0  # nodes from which on a search ends once its tree hardly closes; 0: it lasts as long as it may
     least: float = 0.0  # seconds that it may take where the run is short, up to LEAST_SHARE of what is left
 
-    def part(self, left: float) -> float:
+    def share_of(self, left: float) -> float:
         """The share that it may take of so many seconds that are left."""
-        return max(self.share, min(self.least / max(left, 1e-9), LEAST_SHARE)) if self.least else self.share
+        return max(self.share, min(self.least / left, LEAST_SHARE)) if self.least and left > 0.0 else self.share
 
     def seconds(self, elapsed: float) -> float:
         """That it may take at most, begun so many seconds after the run."""

@@ -45,11 +45,11 @@ class NodeLP:
     def close(self, batch: Batch, margins: Array, check: Check, closing: Closing) -> None:
         """LPs of nodes that are due, as long as they pay; `closing` is told what they refute."""
         for b in np.flatnonzero((batch.depth % self.effort.every == 0) & (batch.depth > 0)).tolist():
-            if not self._seconds() > 0.0:
+            if not (seconds := self._seconds()) > 0.0:
                 break
             if not bounded(batch.node(b)):
                 continue
-            least, disjunct, point = self._node(batch, b, margins[b], closing.duty[b])
+            least, disjunct, point = self._node(batch, b, margins[b], closing.duty[b], seconds)
             if least > 0.0:
                 closing.kinds[b] = Evidence.LP
             elif point is not None:
@@ -83,18 +83,20 @@ class NodeLP:
         found: Witness | None = outcome.found
         return found
 
-    def _node(self, batch: Batch, b: int, margins: Array, duty: Array) -> tuple[float, int, Array | None]:
+    def _node(
+        self, batch: Batch, b: int, margins: Array, duty: Array, seconds: float
+    ) -> tuple[float, int, Array | None]:  # fmt: skip
         """The worst duty's LP; the other duties' too as long as they are refuted. (Bound, last duty, LP's point.)
 
-        duty: [disjuncts] bool, of which those refuted are taken off.
+        duty: [disjuncts] bool, of which those refuted are taken off; seconds: of one LP at most.
         """
-        began, node, query, most = time.monotonic(), batch.node(b), self.query, self._seconds()
+        began, node, query = time.monotonic(), batch.node(b), self.query
         duties = np.flatnonzero(batch.duty[b])
         duties = duties[np.argsort(query.per_disjunct(margins[None])[0, duties], kind="stable")]
         model = self.models.at(node)
         least, point, k = np.inf, None, -1
         for k in duties.tolist():
-            answer = model.minimise(k, max(min(most, self.deadline - time.monotonic()), 0.01))
+            answer = model.minimise(k, min(seconds, max(self.deadline - time.monotonic(), 0.01)))
             least, point = min(least, answer.bound), answer.point
             if answer.bound == np.inf:  # the region is empty
                 least = np.inf

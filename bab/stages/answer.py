@@ -78,7 +78,7 @@ def _decide(work: Work) -> None:
             break
         started, work.stage = time.monotonic(), number
         most = stage.seconds(work.limits.elapsed)
-        stage_of(stage, known)(work, stage, Budget(work.limits).part(stage.part(work.limits.remaining), most))
+        stage_of(stage, known)(work, stage, Budget(work.limits).part(stage.share_of(work.limits.remaining), most))
         if work.only_stuck and asks_scip(options.closing, options.method):
             from .stuck import close_stuck
 

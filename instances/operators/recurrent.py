@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from operator import itemgetter
 
 import numpy as np
 
@@ -116,11 +117,12 @@ def lstm(node: Node) -> list[Value]:
 
 def _unrolled(node: Node, gates: int, usual: tuple[str, ...], count: int, step: Step) -> list[Value]:
     """Outputs of a layer: the states of all steps, then each of its `count` states after the last step."""
-    if float(node.attributes.get("clip", 0.0)):
+    if "clip" in node.attributes:
         raise UnsupportedOperatorError("clip; supported are sums as they are")
     batch_first = node.flag("layout")
     x = node.affine(moved(node, node.tensor(0), lambda a: np.swapaxes(a, 0, 1)) if batch_first else node.tensor(0))
-    orders, size = _directions(node), _size(node, gates, x)
+    orders = _directions(node)
+    size = _size(node, gates, len(orders), x)
     steps, batch = x.shape[:2]
     _whole(node, steps)
     names = _activations(node, usual, len(orders))
@@ -130,7 +132,7 @@ def _unrolled(node: Node, gates: int, usual: tuple[str, ...], count: int, step: 
         cell = _Cell(node, d, gates, size, names[d])
         states = [_start(node, 5 + i, d, (batch, size), batch_first) for i in range(count)]
         for t in range(steps)[::order]:
-            states = step(cell, node.builder.move(x, lambda a, t=t: a[t]), states)  # type: ignore[misc]
+            states = step(cell, node.builder.move(x, itemgetter(t)), states)
             written[t].append(states[0])
         last.append(states)
     every = [state for states in written for state in states]
@@ -156,9 +158,9 @@ def _directions(node: Node) -> tuple[int, ...]:
     return DIRECTIONS[told]
 
 
-def _size(node: Node, gates: int, x: Expression) -> int:
-    """Numbers of a state. Raises NetworkError where shapes do not fit each other."""
-    w, r, count = node.weights(1).shape, node.weights(2).shape, len(_directions(node))
+def _size(node: Node, gates: int, count: int, x: Expression) -> int:
+    """Numbers of a state, count directions. Raises NetworkError where shapes do not fit each other."""
+    w, r = node.weights(1).shape, node.weights(2).shape
     size = r[-1] if r else 0
     fits = len(x.shape) == 3 and w == (count, gates * size, x.shape[-1]) and r == (count, gates * size, size)
     fits = fits and (not node.has(3) or node.weights(3).shape == (count, 2 * gates * size))

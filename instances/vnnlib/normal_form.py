@@ -28,7 +28,7 @@ import numpy as np
 from ..errors import PropertyError
 from ..network import Array
 from ..property import Case, Equality, InputSet, Polyhedron
-from ..rounding import LEAST_PRODUCT, LITERALS
+from ..rounding import LITERALS
 from .formula import MAX_CONJUNCTIONS, Atom, Bound, Conjunction, Formula, Number, conjoin
 from .implied_bounds import bound_the_unbounded
 from .table_cases import table_cases
@@ -122,19 +122,19 @@ class Normaliser:
         """The input set of plain bounds and of one conjunction of atoms on inputs."""
         lower, upper, above, below = (a.copy() for a in self.base)
         rows, offsets, strict = [], [], []
-        derived = np.zeros((2, len(lower)), dtype=bool)  # lower and upper ends that are no literal by itself
-        open_by = np.array([above, below])  # ends that an assertion excludes, not their rounding alone
+        derived = np.zeros((2, len(lower)), dtype=bool)  # lower and upper ends that are no literal, but next to a float
+        open_by = np.array([above, below])  # ends that are excluded, and not by the rounding of their last digits alone
         for atom in sorted(atoms, key=_position) if len(atoms) > 1 else atoms:
             if len(atom.terms) == 1:
-                variable, is_upper, value, open_end = self.bound(atom)
+                variable, is_upper, value, open_end, near = self.bound(atom)
                 ends, masks = (upper, below) if is_upper else (lower, above)
-                at = int(is_upper), variable
+                at, excluded = (int(is_upper), variable), atom.strict or (open_end and not near)
                 if value == ends[variable]:
                     masks[variable] |= open_end
-                    derived[at], open_by[at] = derived[at] | _derived(atom, value), open_by[at] | atom.strict
+                    derived[at], open_by[at] = derived[at] | near, open_by[at] | excluded
                 elif (value < ends[variable]) == is_upper:
                     ends[variable], masks[variable] = value, open_end
-                    derived[at], open_by[at] = _derived(atom, value), atom.strict
+                    derived[at], open_by[at] = near, excluded
             else:
                 row, rhs, open_row = self.row(atom, self.inputs)
                 rows.append(0.0 - row)  # not -row: that would make zeros negative
@@ -154,19 +154,26 @@ class Normaliser:
         rest = np.array(offsets, dtype=np.float64), above, below, np.array(strict, dtype=bool)
         return lower + 0.0, upper + 0.0, matrix, *rest, equalities_of(atoms)
 
-    def bound(self, atom: Atom) -> tuple[int, bool, float, bool]:
-        """An atom in one variable as (variable, is an upper bound, value rounded outward, strict)."""
+    def bound(self, atom: Atom) -> tuple[int, bool, float, bool, bool]:
+        """An atom in one variable as (variable, is an upper bound, value rounded outward, strict, derived).
+
+        derived: it is no literal by itself, and the value is its own in all digits but the last ones, which 0 is not
+        where the bound is 1e-400.
+        """
         ((variable, coefficient),) = atom.terms
         is_upper = coefficient > 0
-        if _plain(atom) or (self.as_written and abs(coefficient) == 1):  # a literal that stands alone is its float64
-            return variable, is_upper, float(-coefficient * atom.constant), atom.strict
+        if _plain(atom):  # a literal that stands alone is its float64
+            return variable, is_upper, float(-coefficient * atom.constant), atom.strict, False
         exact = -Fraction(atom.constant) / Fraction(coefficient)
+        if self.as_written and abs(coefficient) == 1:
+            value = float(exact)
+            return variable, is_upper, value, atom.strict, _next_to(value, exact)
         value = _upward(exact) if is_upper else -_upward(-exact)
         if math.isinf(value):
             self.formula.text.fail(
                 atom.position, f"the bound of {self.formula.spelled(variable)} that follows is beyond float64"
             )
-        return variable, is_upper, value, atom.strict or value != exact
+        return variable, is_upper, value, atom.strict or value != exact, _next_to(value, exact)
 
     def polyhedron(self, atoms: Conjunction) -> Polyhedron:
         """The output polyhedron of atoms, over (y, x) if the property is joint."""
@@ -334,9 +341,9 @@ def _plain(atom: Atom) -> bool:
     return isinstance(atom.terms[0][1], int)
 
 
-def _derived(atom: Atom, value: float) -> bool:
-    """Whether a bound is no literal, and its float64 value near it in digits, not by underflow (1e-400 is above 0)."""
-    return not _plain(atom) and abs(value) >= LEAST_PRODUCT
+def _next_to(value: float, exact: Fraction) -> bool:
+    """Whether a float64 is a number up to its last digits."""
+    return abs(Fraction(value) - exact) <= Fraction(LITERALS) * abs(Fraction(value))
 
 
 def _exact(number: Number) -> bool:

@@ -162,8 +162,8 @@ def test_efforts_reach_the_steps(most: int, there: bool, monkeypatch: pytest.Mon
 def test_a_short_run_gives_the_first_search_seconds_in_place_of_a_share() -> None:
     """Up to LEAST_SHARE of what is left; where a tenth is more, a tenth."""
     short = next(stage for stage in plan(known(hidden=3)) if stage.name == "split")
-    parts = [short.part(left) * left for left in (1.0, 10.0, 20.0, 30.0, 300.0)]
+    parts = [short.share_of(left) * left for left in (1.0, 10.0, 20.0, 30.0, 300.0)]
     assert parts == pytest.approx([policy.LEAST_SHARE, 3.0, policy.SHORT_SEARCH, policy.SHORT_SEARCH, 30.0])
-    assert [stage.part(10.0) for stage in plan(known()) if not stage.least] == [
+    assert [stage.share_of(10.0) for stage in plan(known()) if not stage.least] == [
         stage.share for stage in plan(known()) if not stage.least
     ]

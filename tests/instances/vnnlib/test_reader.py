@@ -268,12 +268,14 @@ def test_contradictory_bounds_leave_no_case(text: str, line: int, words: str) ->
     assert prop.contradiction.startswith(f"some.vnnlib, line {line}: ") and words in prop.contradiction
 
 
+@pytest.mark.parametrize("top", ["0", "(* 2 0)"])
 @pytest.mark.parametrize("least", ["(/ 1 (* 1e200 1e200))", "(* 1e-200 1e-200)"])
-def test_what_is_too_small_for_a_float64_is_not_zero(least: str) -> None:
-    """X_0 >= 1e-400 contradicts X_0 <= 0, though the float64 next to it is 0."""
-    case = "(assert (or (>= X_0 {}) (<= Y_0 -7)))"
-    sets = [parse_property(ONE + "(assert (<= -2 X_0 0))" + case.format(c)).cases for c in (least, "(* 1e-200 0)")]
-    assert [len(cases) for cases in sets] == [1, 2]
+def test_what_is_too_small_for_a_float64_is_not_zero(least: str, top: str) -> None:
+    """X_0 >= 1e-400 contradicts X_0 <= 0, though the float64 next to it is 0; two bounds of 1e-305 are one number."""
+    case = "(assert (or (and (>= X_0 {}) (<= X_0 {})) (<= Y_0 -7)))"
+    asked = ((least, top), ("(* 1e-200 0)", top), ("(* 1e-5 1e-300)", "(* 1e-4 1e-301)"))
+    sets = [parse_property(ONE + "(assert (<= -2 X_0 2))" + case.format(*ends)).cases for ends in asked]
+    assert [len(cases) for cases in sets] == [1, 2, 2]
 
 
 @pytest.mark.parametrize("own", ["(assert (<= X_1 0))\n", ""])
