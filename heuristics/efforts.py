@@ -109,6 +109,7 @@ class PhaseEffort(NamedTuple):
     quick_ascent: float = 1.3
     margins: AscentEffort = AscentEffort(8)  # of every node
     hidden: AscentEffort = SHORT_ASCENT  # of hidden neurons, in nodes that the margins leave open
+    most_supposed: int = 2  # hidden layers
     most_numbers: int = 131072  # of a waiting node's multipliers, 256 kB; beyond that its children begin without them
 
     def plain(self) -> PhaseEffort:
@@ -121,6 +122,10 @@ class PhaseEffort(NamedTuple):
         Bounds of a single hidden layer are the box's, whatever the phases; its slopes' optimum is the LP's.
         """
         return ascent_seconds < self.quick_ascent and hidden_layers != 1
+
+    def supposes(self, hidden_layers: int) -> bool:
+        """Whether open nodes are supposed to hold a counterexample. Deeper ones' bounds hardly depend on the input."""
+        return 1 <= hidden_layers <= self.most_supposed
 
     def wants_lps(self, refreshed: bool, hidden_layers: int) -> bool:
         """Whether open nodes get LPs, which know what refreshed bounds know already."""

@@ -1,13 +1,16 @@
-"""`sp` is scipy.sparse, imported when it is first used: small dense networks never need it, and it loads like numpy."""
+"""`sp` is scipy.sparse, imported when it is first used: small dense networks never need it, and it loads like numpy.
+
+`Rows` is the flat layout in which compiled code and its numpy twin read a network.
+"""
 
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-__all__ = ["absolute", "is_sparse", "places", "sp"]
+__all__ = ["Rows", "absolute", "is_sparse", "places", "sp"]
 
 
 class _Late:
@@ -49,3 +52,18 @@ def places(matrix: Any) -> tuple[Any, Any, Any]:
     matrix = sp.csr_array(matrix)
     row, kept = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr)), matrix.data != 0.0
     return row[kept], matrix.indices[kept].astype(np.intp), matrix.data[kept]
+
+
+class Rows(NamedTuple):
+    """All rows of a query's network and of one disjunct, sparse, in topological order: see `kernels.contraction`."""
+
+    inputs: int
+    neurons: int
+    ends: Any  # [rows + 1] int: row i has the entries ends[i]:ends[i + 1]
+    columns: Any  # [entries] int: input v for v < inputs, else the value of neuron v - inputs
+    weights: Any  # [entries]
+    bias: Any  # [rows]
+    error: Any  # [rows] bias errors
+    relative: Any  # [rows] relative error of a sum over the row, outward
+    relu: Any  # [neurons] bool
+    back: float  # relative error of a margin's function

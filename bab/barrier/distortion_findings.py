@@ -30,17 +30,16 @@ def findings(settings: Settings, rows: Sequence[Row]) -> Findings:
     """What the study says about its rows."""
     means, gaps, beside, times = [], [], [], []
     for trial in chosen(distortion_trials(settings), settings):
-        for name in dict.fromkeys(row["range"] for row in rows):
-            mine = [row for row in rows if (row["network"], row["range"]) == (trial.network, name)]
-            if mine:
-                means.append(_means(trial, name, mine))
-                gaps.append(_gaps(trial, name, mine))
-                times += _times(trial, name, mine)
-                beside += _beside(trial, name, mine)
+        mine = [row for row in rows if (row["network"], row["range"]) == (trial.network, trial.range)]
+        if mine:
+            means.append(_means(trial, mine))
+            gaps.append(_gaps(trial, mine))
+            times += _times(trial, mine)
+            beside += _beside(trial, mine)
     summary = [
         f"{m['network']}, {m['range']}, {m['inputs']} inputs: mean distortion "
-        + ", ".join(f"{name} {m[name]:.4g}" for name in (*CERTIFIED, "search, attacked", "PGD"))
-        + "; median gap " + ", ".join(f"{name} {g[name]:.3g} %" for name in CERTIFIED)
+        + ", ".join(f"{name} {m[name]:.4g}" for name in (*CERTIFIED, "search, attacked", "PGD") if np.isfinite(m[name]))
+        + "; median gap " + ", ".join(f"{name} {g[name]:.3g} %" for name in CERTIFIED if np.isfinite(g[name]))
         + (f"; {m['stopped']} stopped by time" if m["stopped"] else "")
         for m, g in zip(means, gaps, strict=True)
     ] + [
@@ -63,19 +62,19 @@ def _mean(values: Sequence[float]) -> float:
     return MILLI * float(np.mean(values)) if values else np.nan
 
 
-def _means(trial: Trial, name: str, rows: Sequence[Row]) -> Row:
+def _means(trial: Trial, rows: Sequence[Row]) -> Row:
     return {
-        "network": trial.network, "range": name, "inputs": len(_of(rows, "PGD")),
+        "network": trial.network, "range": trial.range, "inputs": len(_of(rows, "PGD")),
         **{method: _mean(_of(rows, method)) for method in CERTIFIED},
         "search, attacked": _mean(_of(rows, "search", "above")), "PGD": _mean(_of(rows, "PGD", "above")),
         "stopped": sum(row["stopped"] == 1 for row in rows),
     }  # fmt: skip
 
 
-def _gaps(trial: Trial, name: str, rows: Sequence[Row]) -> Row:
+def _gaps(trial: Trial, rows: Sequence[Row]) -> Row:
     """Ours, then those that were printed."""
     above = {row["input"]: row["above"] for row in rows if row["method"] == "PGD"}
-    found: Row = {"network": trial.network, "range": name}
+    found: Row = {"network": trial.network, "range": trial.range}
     for method in CERTIFIED:
         gaps = [
             100.0 * (above[row["input"]] - row["epsilon"]) / above[row["input"]]
@@ -85,7 +84,7 @@ def _gaps(trial: Trial, name: str, rows: Sequence[Row]) -> Row:
     return found | {f"{method}, printed": trial.printed.get(key, np.nan) for method, key in GAPS.items()}
 
 
-def _beside(trial: Trial, name: str, rows: Sequence[Row]) -> list[Row]:
+def _beside(trial: Trial, rows: Sequence[Row]) -> list[Row]:
     """Means next to printed ones; on the grid of those the last multiple that is proved, and the one behind it."""
     found = []
     for method, key in MEANS.items():
@@ -94,20 +93,21 @@ def _beside(trial: Trial, name: str, rows: Sequence[Row]) -> list[Row]:
         if trial.printed and np.isfinite(mean):
             printed = trial.printed.get(key, np.nan)
             found.append({
-                "network": trial.network, "range": name, "method": method, "mean": mean, "printed": printed,
+                "network": trial.network, "range": trial.range, "method": method, "mean": mean, "printed": printed,
                 "difference, per cent": 100.0 * (mean / printed - 1.0), "on the grid": last,
                 "next there": last + (step if method in ("LP-LAST", "LP-ALL") else 0.0),
             })  # fmt: skip
     return found
 
 
-def _times(trial: Trial, name: str, rows: Sequence[Row]) -> list[Row]:
+def _times(trial: Trial, rows: Sequence[Row]) -> list[Row]:
     found = []
     for layer in sorted({row["layer"] for row in rows if row["method"] == "times"}):
         mine = [row for row in rows if row["method"] == "times" and row["layer"] == layer]
         neurons, seconds = sum(row["neurons"] for row in mine), sum(row["seconds"] for row in mine)
         found.append({
-            "network": trial.network, "range": name, "layer": layer, "inputs": len(mine), "unstable neurons": neurons,
+            "network": trial.network, "range": trial.range, "layer": layer, "inputs": len(mine),
+            "unstable neurons": neurons,
             "milliseconds": MILLI * seconds / neurons if neurons else np.nan,
         })  # fmt: skip
     return found

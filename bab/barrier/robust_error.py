@@ -30,7 +30,7 @@ from ..studies.contest import Contradiction
 from ..studies.frame import Findings, Row, Settings, Study, new_figure
 from .descents import descend
 from .relaxations import RELAXATIONS, Relaxations
-from .trials import Trial, chosen, error_trials
+from .trials import Trial, asked_steps, chosen, error_trials
 
 __all__ = ["PROVED", "STUDY", "agreed"]
 
@@ -40,6 +40,7 @@ COLUMNS: dict[str, Callable[[str], Any]] = {
     **{f"{name} seconds": float for name in ("descent", *RELAXATIONS, "search")},
 }  # fmt: skip
 PROVED, OPEN, LATE = "proved", "open", "time"  # of a relaxation
+STEPS = (*RELAXATIONS, "search")  # behind descents, which every input is asked
 WRONG, ATTACKED, HELD = "wrong", "attacked", "held"  # of descents
 INPUTS, QUICK_INPUTS = 100, 4
 QUICK_SECONDS = 5.0  # of a search or a relaxation
@@ -57,6 +58,7 @@ class _Input:
     number: int
     point: Array
     label: int
+    steps: tuple[str, ...]
     seconds: float  # of each step
     seed: int
     kernel: Kernel
@@ -64,6 +66,7 @@ class _Input:
 
 def _rows(settings: Settings, former: Sequence[Row]) -> Iterator[Row]:
     """The rows that `former` does not have; raises Contradiction."""
+    steps = asked_steps(settings, STEPS)
     done = {(row["network"], row["epsilon"], row["input"]) for row in former}
     count = settings.limit or (QUICK_INPUTS if settings.quick else INPUTS)
     seconds = min(settings.timeout, QUICK_SECONDS) if settings.quick else settings.timeout
@@ -72,7 +75,7 @@ def _rows(settings: Settings, former: Sequence[Row]) -> Iterator[Row]:
         trial.load()  # what is missing is said before the work
         inputs = trial.inputs(count)
         tasks += [
-            _Input(trial, i, x, int(label), seconds, settings.seed, "plain" if settings.quick else "auto")
+            _Input(trial, i, x, int(label), steps, seconds, settings.seed, "plain" if settings.quick else "auto")
             for i, x, label in zip(inputs.numbers, inputs.points, inputs.labels, strict=True)
             if (trial.network, trial.epsilon, i) not in done
         ]
@@ -90,23 +93,26 @@ def _asked(task: _Input) -> Row:
     output = classifier_output(replay, x, f"input {task.number}")
     others = [j for j in range(len(output)) if j != label]
     if output[others].max() >= output[label]:
-        return row | dict.fromkeys(RELAXATIONS, OPEN) | {"descent": WRONG, "search": WRONG}
+        wrong = {name: WRONG if name == "search" else OPEN for name in task.steps}
+        return row | {"descent": WRONG} | wrong
     began = time.monotonic()
     upper = UpperSide(replay, x, label, np.inf, limits, np.random.default_rng(task.seed))
     row["descent"] = ATTACKED if descend(upper, others, epsilon) else HELD
     row["descent seconds"] = round(time.monotonic() - began, 4)
     query = queries(network, question(x, epsilon, np.inf, label, others, len(output), limits))[0]
-    row |= _relaxed(query, task.seconds)
+    row |= _relaxed(query, [name for name in RELAXATIONS if name in task.steps], task.seconds)
+    if "search" not in task.steps:
+        return row
     options = Options(jobs=1, timeout=task.seconds, seed=task.seed, kernel=task.kernel)
     (answer,) = Samples(network, np.inf, limits, (epsilon,), options).answers(task.number, x, label)
     return row | {"search": answer.status, "reason": answer.reason, "search seconds": round(answer.seconds, 4)}
 
 
-def _relaxed(query: Query, seconds: float) -> Row:
-    """What each relaxation says; those behind one that proves the input prove it, too, and are not asked."""
+def _relaxed(query: Query, names: Sequence[str], seconds: float) -> Row:
+    """What each of these relaxations says; those behind one that proves the input prove it, too, and are not asked."""
     row: Row = {}
     relaxations = Relaxations(query)
-    for name in RELAXATIONS:
+    for name in names:
         if PROVED in row.values():
             row[name] = PROVED
             continue
@@ -142,6 +148,8 @@ def _findings(settings: Settings, rows: Sequence[Row]) -> Findings:
 
 def _of_trial(trial: Trial, rows: Sequence[Row]) -> Row:
     def share(name: str, *said: str) -> float:
+        if not any(row[name] for row in rows):
+            return np.nan  # no step that was asked
         return 100.0 * sum(row[name] in said for row in rows) / len(rows)
 
     return {
@@ -165,12 +173,12 @@ def _printed(trial: Trial) -> list[Row]:
 
 
 def _sentence(found: Row) -> str:
-    above = ", ".join(f"{name} {found[name]:.1f}" for name in reversed(RELAXATIONS))
-    sides = f"{found['search, attacked']:.1f} to {found['search, not robust']:.1f} %"
-    return (
-        f"{found['network']}, {found['inputs']} inputs: descents {found['descent']:.1f} %, complete search {sides} "
-        f"({found['undecided']} undecided), {above}"
-    )
+    said = [f"descents {found['descent']:.1f} %"]
+    if np.isfinite(found["search, attacked"]):
+        sides = f"{found['search, attacked']:.1f} to {found['search, not robust']:.1f} %"
+        said.append(f"complete search {sides} ({found['undecided']} undecided)")
+    said += [f"{name} {found[name]:.1f}" for name in reversed(RELAXATIONS) if np.isfinite(found[name])]
+    return f"{found['network']}, {found['inputs']} inputs: {', '.join(said)}"
 
 
 def _seconds(name: tuple[str, float], rows: Sequence[Row]) -> Row:

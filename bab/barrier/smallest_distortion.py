@@ -37,7 +37,7 @@ from .descents import least_attacked
 from .distances import Distances
 from .distortion_findings import findings
 from .relaxations import GAIN, RELAXATIONS
-from .trials import Trial, chosen, distortion_trials
+from .trials import RANGES, Trial, asked_steps, chosen, distortion_trials
 
 __all__ = ["COLUMNS", "STUDY"]
 
@@ -45,8 +45,9 @@ COLUMNS: dict[str, Callable[[str], Any]] = {
     "network": str, "range": str, "input": int, "label": int, "method": str, "epsilon": float, "grid": float,
     "above": float, "questions": int, "stopped": int, "layer": int, "neurons": int, "seconds": float,
 }  # fmt: skip
-RANGES = {"whole space": (-np.inf, np.inf), "[0, 1]": (0.0, 1.0)}
+STEPS = (*RELAXATIONS, "times", "search")  # behind PGD and LP-GREEDY, which every input is asked
 INPUTS, QUICK_INPUTS = 10, 2
+DONE = "PGD"  # the last row of an input
 QUICK_SECONDS = 10.0  # of a relaxation or the search
 FIRST, TOLERANCE, MOST = 0.01, 1e-5, 16.0  # of descents and of LP-GREEDY: first distance, of bisections, farthest
 SEARCH_TOLERANCE = 0.01  # share of the attacked radius that the search may leave open
@@ -55,12 +56,12 @@ ROUNDED = 1.0 + 1e-4  # by which a certificate of the real-valued network may ex
 
 @dataclass(frozen=True, eq=False)
 class _Input:
-    """One input in one range, as a process gets it."""
+    """One input of one trial, as a process gets it."""
 
     trial: Trial
-    range: str
     number: int
     point: Array
+    steps: tuple[str, ...]
     seconds: float  # of each step
     seed: int
     kernel: Kernel
@@ -68,8 +69,9 @@ class _Input:
 
 def _rows(settings: Settings, former: Sequence[Row]) -> Iterator[Row]:
     """The rows of inputs that `former` does not have whole; raises Contradiction."""
-    done = {(row["network"], row["range"], row["input"]) for row in former if row["method"] == "search"}
+    steps = asked_steps(settings, STEPS)
     written = {_key(row) for row in former}
+    done = {key[:3] for key in written if key[3] == DONE}
     count = settings.limit or (QUICK_INPUTS if settings.quick else INPUTS)
     seconds = min(settings.timeout, QUICK_SECONDS) if settings.quick else settings.timeout
     tasks = []
@@ -77,10 +79,10 @@ def _rows(settings: Settings, former: Sequence[Row]) -> Iterator[Row]:
         trial.load()  # what is missing is said before the work
         inputs = trial.inputs(count)
         tasks += [
-            _Input(trial, name, i, x, seconds, settings.seed, "plain" if settings.quick else "auto")
-            for name in RANGES for i, x in zip(inputs.numbers, inputs.points, strict=True)
-            if (trial.network, name, i) not in done
-        ]  # fmt: skip
+            _Input(trial, i, x, steps, seconds, settings.seed, "plain" if settings.quick else "auto")
+            for i, x in zip(inputs.numbers, inputs.points, strict=True)
+            if (trial.network, trial.range, i) not in done
+        ]
     for rows in side_by_side(_asked, tasks, settings.jobs):
         agreed(rows)
         yield from (row for row in rows if _key(row) not in written)
@@ -91,38 +93,48 @@ def _key(row: Row) -> tuple[Any, ...]:
 
 
 def _asked(task: _Input) -> list[Row]:
-    """The rows of one input, the search's last."""
+    """The rows of one input, PGD's last."""
     network, x = task.trial.load(), task.point
-    limits = whole_range(len(x), *RANGES[task.range])
+    low, high = RANGES[task.trial.range]
+    limits = whole_range(len(x), low, high)
     output = network.evaluate(x[None])[0]
     label = int(output.argmax())
     others = [j for j in range(len(output)) if j != label]
     empty: Row = {name: np.nan if kind is float else "" if kind is str else -1 for name, kind in COLUMNS.items()}
-    empty |= {"network": task.trial.network, "range": task.range, "input": task.number, "label": label}
+    empty |= {"network": task.trial.network, "range": task.trial.range, "input": task.number, "label": label}
+    distances = Distances(network, x, label, limits)
+    rows = [
+        empty | {"method": name, **distances.largest(name, time.monotonic() + task.seconds)}
+        for name in RELAXATIONS if name == RELAXATIONS[0] or name in task.steps
+    ]  # fmt: skip
+    if "times" in task.steps:
+        rows += [empty | row for row in _times(distances, task.seconds)]
+    if "search" in task.steps:
+        both = radius(
+            network, x, np.inf, label, low, high, SEARCH_TOLERANCE, timeout=task.seconds, jobs=1, seed=task.seed,
+            kernel=task.kernel,
+        )  # fmt: skip
+        rows.append(empty | {
+            "method": "search", "epsilon": both.certified, "above": both.attacked, "questions": both.questions,
+            "stopped": int(not both.closed), "seconds": both.seconds,
+        })  # fmt: skip
     began = time.monotonic()
     upper = UpperSide(Replay(network), x, label, np.inf, limits, np.random.default_rng(task.seed))
     above = least_attacked(upper, others, FIRST, TOLERANCE, MOST)
-    rows = [empty | {"method": "PGD", "above": above, "seconds": time.monotonic() - began}]
-    distances = Distances(network, x, label, limits)
-    for name in RELAXATIONS:
-        found = distances.largest(name, time.monotonic() + task.seconds)
-        rows.append(empty | {"method": name, **found})
+    rows.append(empty | {"method": DONE, "above": above, "seconds": time.monotonic() - began})
+    return [row | {"seconds": round(row["seconds"], 4)} for row in rows]
+
+
+def _times(distances: Distances, seconds: float) -> list[Row]:
+    """What LP-ALL's layers take at LP-GREEDY's distance."""
     query, node = distances.at(distances.greedy)
-    for layer in lp_all_node(query, node, time.monotonic() + task.seconds, GAIN)[1]:
-        rows.append(empty | {
+    return [
+        {
             "method": "times", "epsilon": distances.greedy, "layer": layer.layer, "neurons": layer.neurons,
             "seconds": layer.seconds,
-        })  # fmt: skip
-    low, high = RANGES[task.range]
-    both = radius(
-        network, x, np.inf, label, low, high, SEARCH_TOLERANCE, timeout=task.seconds, jobs=1, seed=task.seed,
-        kernel=task.kernel,
-    )  # fmt: skip
-    rows.append(empty | {
-        "method": "search", "epsilon": both.certified, "above": both.attacked, "questions": both.questions,
-        "stopped": int(not both.closed), "seconds": both.seconds,
-    })  # fmt: skip
-    return [row | {"seconds": round(row["seconds"], 4)} for row in rows]
+        }
+        for layer in lp_all_node(query, node, time.monotonic() + seconds, GAIN)[1]
+    ]  # fmt: skip
 
 
 def agreed(rows: Sequence[Row]) -> None:

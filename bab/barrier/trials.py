@@ -31,7 +31,7 @@ from ...instances.onnx.reader import read_network
 from ..robustness.inputs import load_array, read_table
 from ..studies.frame import Settings
 
-__all__ = ["Inputs", "Trial", "chosen", "distortion_trials", "error_trials"]
+__all__ = ["RANGES", "Inputs", "Trial", "asked_steps", "chosen", "distortion_trials", "error_trials"]
 
 OWN = ("digits_mlp_24x2", "digits_mlp_32")
 OWN_EPSILONS = (0.03, 0.06)
@@ -39,6 +39,7 @@ OWN_DATA, NOISE = "digits_nominal.csv", 0.1
 PIXEL = 255.0
 TABLE_1, TABLE_2, TEN = "barrier/paper_table1.csv", "barrier/paper_table2.csv", "barrier/ten_test_images.csv"
 IMAGES = "images/mnist_test.npz"
+RANGES = {"whole space": (-np.inf, np.inf), "[0, 1]": (0.0, 1.0)}  # of the perturbed inputs, in the second table
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,12 +59,13 @@ class Trial:
     load: Callable[[], Network]
     inputs: Callable[[int], Inputs]  # the first so many
     epsilon: float = float("nan")
+    range: str = ""  # one of RANGES
     printed: dict[str, float] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
         """As --only takes it."""
-        return self.network if np.isnan(self.epsilon) else f"{self.network} {self.epsilon:g}"
+        return f"{self.network} {self.range or format(self.epsilon, 'g')}"
 
 
 def error_trials(settings: Settings) -> list[Trial]:
@@ -75,24 +77,25 @@ def error_trials(settings: Settings) -> list[Trial]:
         name = row.pop("network")
         numbers = _numbers(row, folder / TABLE_1)
         epsilon = numbers.pop("eps")
-        found.append(Trial(name, partial(_read, folder, name), partial(_first, folder), epsilon, numbers))
+        found.append(Trial(name, partial(_read, folder, name), partial(_first, folder), epsilon, printed=numbers))
     return found
 
 
 def distortion_trials(settings: Settings) -> list[Trial]:
-    """The networks of the second table. Raises InputError for a file that is missing or no such file."""
+    """The networks of the second table, each in both ranges. Raises InputError as `error_trials`."""
     if not settings.instances:
-        return [_own(name, settings.seed) for name in OWN]
+        return [_own(name, settings.seed, range=known) for name in OWN for known in RANGES]
     folder, found = _folder(settings), []
     for row in _table(folder / TABLE_2, ("network",)):
         name = row.pop("network")
         numbers = _numbers(row, folder / TABLE_2)
-        found.append(Trial(name, partial(_read, folder, name), partial(_ten, folder), printed=numbers))
+        load, ten = partial(_read, folder, name), partial(_ten, folder)
+        found += [Trial(name, load, ten, range=known, printed=numbers) for known in RANGES]
     return found
 
 
 def chosen(trials: Sequence[Trial], settings: Settings) -> list[Trial]:
-    """Those whose network, or network and distance, --only matches. Raises InputError where there is none."""
+    """Those whose network, or network and distance or range, --only matches. Raises InputError where there is none."""
     globs = settings.only
     kept = [t for t in trials if not globs or any(fnmatch(s, g) for s in (t.name, t.network) for g in globs)]
     if not kept:
@@ -100,8 +103,16 @@ def chosen(trials: Sequence[Trial], settings: Settings) -> list[Trial]:
     return kept
 
 
-def _own(name: str, seed: int, epsilon: float = float("nan")) -> Trial:
-    return Trial(name, partial(_carried_network, name), partial(_digits, seed), epsilon)
+def asked_steps(settings: Settings, known: Sequence[str]) -> tuple[str, ...]:
+    """Those of the known steps that --steps names, all where it names none. Raises InputError for one that is none."""
+    unknown = sorted(set(settings.steps) - {*known})
+    if unknown:
+        raise InputError(f"--steps {','.join(unknown)}: expected some of {', '.join(known)}")
+    return tuple(step for step in known if not settings.steps or step in settings.steps)
+
+
+def _own(name: str, seed: int, epsilon: float = float("nan"), range: str = "") -> Trial:
+    return Trial(name, partial(_carried_network, name), partial(_digits, seed), epsilon, range)
 
 
 def _carried_network(name: str) -> Network:

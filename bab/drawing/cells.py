@@ -17,6 +17,7 @@ import numpy as np
 from ...heuristics.splits.hyperplanes import first_layer_row, first_layers
 from ...instances.network import Array
 from ...instances.query import Query
+from ..tree.evidence import State
 from ..tree.trace import SplitTree
 
 __all__ = ["Plane", "areas", "choose_inputs", "inside", "locate", "plane_through", "polygons", "sampled"]
@@ -153,7 +154,11 @@ def areas(corners: Array) -> Array:
 
 
 def locate(query: Query, tree: SplitTree, points: Array) -> Array:
-    """[P] the leaf that each point [P, n] lies in, by the real network's phases; upper children first on ties."""
+    """[P] the leaf that each point [P, n] lies in, by the real network's phases; upper children first on ties.
+
+    Where a node's disjuncts are refuted apart, both children hold all of its points: they go to one with open leaves,
+    else to the one with more leaves.
+    """
     step = max(1, int(CHUNK / max(1, query.neurons, points.shape[1])))
     parts = [_locate(query, tree, points[i : i + step]) for i in range(0, len(points), step)]
     return np.concatenate(parts) if parts else np.zeros(0, dtype=np.int64)
@@ -161,7 +166,7 @@ def locate(query: Query, tree: SplitTree, points: Array) -> Array:
 
 def _locate(query: Query, tree: SplitTree, points: Array) -> Array:
     at, moving = np.zeros(len(points), dtype=np.int64), np.arange(len(points))
-    pre = np.zeros((len(points), 0))
+    pre, upper = np.zeros((len(points), 0)), _heavier(tree)
     if (tree.neuron >= 0).any():
         pre = np.concatenate(query.network.values(points)[1][:-1], axis=1)
     while len(moving := moving[~tree.leaf[at[moving]]]):
@@ -171,8 +176,21 @@ def _locate(query: Query, tree: SplitTree, points: Array) -> Array:
         value[phase] = pre[moving[phase], tree.neuron[node[phase]]]
         rows = tree.rows[tree.row[node[cut]]] if cut.any() else np.zeros((0, points.shape[1] + 1))
         value[cut] = np.einsum("pn,pn->p", points[moving[cut]], rows[:, :-1]) + rows[:, -1]
+        duty = tree.disjunct[node] >= 0
+        value[duty] = np.where(upper[node[duty]], 1.0, -1.0)
         at[moving] = tree.children[node, np.where(value >= 0.0, 0, 1)]
     return at
+
+
+def _heavier(tree: SplitTree) -> Array:
+    """[N] bool: the upper child of a node is the one that stands for both."""
+    waiting = (tree.leaf & np.isin(tree.ended, (State.OPEN, State.WITNESS))).astype(np.int64)
+    for level in tree.levels[::-1]:
+        inner = level[~tree.leaf[level]]
+        waiting[inner] = waiting[tree.children[inner]].max(axis=1)
+    first, second = tree.children.T  # -1 for a leaf, which is asked about no children
+    weight = tree.leaves + len(tree) * waiting
+    return np.asarray(weight[first] >= weight[second])
 
 
 def inside(query: Query, points: Array) -> Array:

@@ -159,6 +159,8 @@ def draw(path: str | os.PathLike[str], drawing: Drawing, inputs: tuple[int, int]
     right = figure.add_axes((0.535, 0.2, 0.445, 0.63))
     colours = node_colours(tree)
     shares, note = _draw_cells(left, drawing, plane, colours)
+    if (tree.disjunct >= 0).any():
+        note += "; of disjuncts that are refuted apart, the one with open or else with more leaves"
     shows_forbidden = _draw_forbidden(left, query, plane)
     if x is not None:
         _mark(left, plane, x)

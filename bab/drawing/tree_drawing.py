@@ -16,7 +16,7 @@ from ..tree.trace import SplitTree
 
 __all__ = ["SPLIT_COLOURS", "draw_tree", "spans", "split_kinds"]
 
-SPLIT_COLOURS = {"input halved": "#dde3ea", "hyperplane": "#b9c4d0", "ReLU phase": "#8f9dac"}
+SPLIT_COLOURS = {"input halved": "#dde3ea", "hyperplane": "#b9c4d0", "ReLU phase": "#8f9dac", "disjuncts": "#c9bfd6"}
 FEW, WORDS = 48, 12  # leaves up to which the tree has nodes and edges; inner nodes up to which splits are in words
 MANY = 300  # leaves from which the icicle is an image
 COLUMNS, SAMPLES = 1200, 8  # of that image, and leaves looked at per column
@@ -25,15 +25,12 @@ WIDE = 0.008  # share of the leaves from which a bar of that image has a border
 
 def split_kinds(tree: SplitTree) -> Array:
     """[N] index into SPLIT_COLOURS of every node's split; -1 for a leaf."""
-    return np.select([tree.leaf, tree.axis >= 0, tree.row >= 0], [-1, 0, 1], 2)
+    return np.select([tree.leaf, tree.axis >= 0, tree.row >= 0, tree.disjunct >= 0], [-1, 0, 1, 3], 2)
 
 
 def spans(tree: SplitTree) -> tuple[Array, Array]:
     """Where each node begins and how many leaves are below it, both [N], counted in leaves from the left."""
-    count = tree.leaf.astype(np.int64)
-    for level in tree.levels[::-1]:
-        inner = level[~tree.leaf[level]]
-        count[inner] = count[tree.children[inner]].sum(axis=1)
+    count = tree.leaves
     start = np.zeros(len(tree), dtype=np.int64)
     for level in tree.levels:
         inner = level[~tree.leaf[level]]
@@ -83,6 +80,8 @@ def _draw_graph(ax: Any, tree: SplitTree, colours: Array, names: list[str], x: A
 def _words(tree: SplitTree, node: int, names: list[str]) -> str:
     if tree.axis[node] >= 0:
         return f"{names[tree.axis[node]]} at {tree.at[node]:.3g}"
+    if tree.disjunct[node] >= 0:
+        return f"disjuncts to {tree.disjunct[node]}"
     return f"ReLU {tree.neuron[node]}" if tree.neuron[node] >= 0 else "hyperplane"
 
 

@@ -233,7 +233,7 @@ def _study(add: Callable[..., object]) -> None:
     help_list = "a list onnx,vnnlib,timeout, for barrier studies the folder of the paper's networks, in place of the "
     add("--instances", type=_path, metavar="PATH", help=f"{help_list}study's own instances (of {listed})")
     add("--only", type=_name, action="append", default=[], metavar="GLOB", help="instances to run (same studies)")
-    text = "of kpoly: these steps alone, each for what the ones before it leave open"
+    text = "of kpoly and barrier studies: these steps alone; of kpoly each for what the ones before it leave open"
     add("--steps", type=lambda told: tuple(told.split(",")), default=(), metavar="A,B", help=text)
     help_jobs = "questions at a time (default: 1; of barrier studies, partition-rules, subproblems)"
     add("--jobs", dest="processes", type=_typed(JOBS), default=1, metavar="N", help=help_jobs)

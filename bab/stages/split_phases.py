@@ -11,6 +11,8 @@ from __future__ import annotations
 import logging
 import time
 
+import numpy as np
+
 from ...encodings.slopes.implications import Implications, implications
 from ...encodings.slopes.phase_bounds import phase_node_mb
 from ...encodings.slopes.row_multipliers import RowPool
@@ -66,12 +68,15 @@ def _steps(work: Work, implied: Implications, rule: str) -> PhaseSteps:
     query, efforts = work.query, work.efforts
     hidden = sum(kind != "identity" for kind in query.kinds)
     refresh = efforts.phases.refreshes(work.ascent_seconds, hidden) and work.options.node_bounds != "linear"
+    supposed = efforts.phases.supposes(hidden) and work.options.node_bounds != "linear"
     closers = closers_of(work, phases=True, refreshed=refresh)
     effort, evidence = efforts.phases, Evidence.SLOPES
     if work.options.node_bounds == "linear":
         effort, evidence = effort.plain(), Evidence.LINEAR
+    root = work.tree.root
+    open_at_root = np.any((root.pre_lower < 0.0) & (root.pre_upper > 0.0) & query.relu, axis=0)
     return PhaseSteps(
-        query, work.candidates, work.exact, rule, refresh, implied,
+        query, work.candidates, work.exact, rule, refresh, supposed, open_at_root, implied,
         RowPool(query, work.rows) if work.rows is not None else None,
         PhaseBranching(query, rule, efforts.branching) if rule in EVALUATED else None, closers, evidence, effort,
     )  # fmt: skip

@@ -62,7 +62,7 @@ MODULES = {
     "node-bounds": "..node_study.node_bounds",
 }  # fmt: skip
 LIMITED = ("barrier-robust-error", "barrier-eps")  # studies that ask as many inputs as are wanted
-STEPPED = ("kpoly",)  # studies whose steps can be chosen
+STEPPED = ("kpoly", *LIMITED)  # studies whose steps can be chosen
 SIDE_BY_SIDE = (*LIMITED, "partition-rules", "subproblems")  # that ask several questions at a time
 HOW = ("jobs", "limit")  # settings that no row depends on
 QUESTIONS = {  # name: what the page begins with
@@ -113,7 +113,7 @@ class Settings:
     jobs: int = 1  # questions at a time
     limit: int | None = None  # inputs of a network; None for the study's own number
     limited: bool = False  # the user gave the time limit, it is not the study's own
-    steps: tuple[str, ...] = ()  # these alone, each for what the ones before it leave open; () for each of all
+    steps: tuple[str, ...] = ()  # these alone; () for all
 
     @property
     def lasting(self) -> dict[str, Any]:

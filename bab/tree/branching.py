@@ -30,6 +30,7 @@ def children(query: Query, batch: Batch, splits: Splits, half_spaces: bool = Tru
     both.changed = np.ones(len(both), dtype=np.int64)
     both.last = np.where(twice.neuron >= 0, side * (1 + twice.neuron), 0.0).astype(np.int64)
     _split_axes(both, twice, side)
+    _split_duty(both, twice.disjunct, side)
     rows = side[:, None] * twice.row
     rows[:, -1] += twice.slack
     _split_neurons(query, both, twice.neuron, side, rows)
@@ -42,6 +43,12 @@ def _split_axes(both: Batch, splits: Splits, side: Array) -> None:
     up, down = np.flatnonzero((splits.axis >= 0) & (side > 0)), np.flatnonzero((splits.axis >= 0) & (side < 0))
     both.lower[up, splits.axis[up]] = splits.at[up]
     both.upper[down, splits.axis[down]] = splits.at[down]
+
+
+def _split_duty(both: Batch, disjunct: Array, side: Array) -> None:
+    index = np.flatnonzero(disjunct >= 0)
+    first = np.arange(both.duty.shape[1])[None, :] <= disjunct[index, None]
+    both.duty[index] &= np.where(side[index, None] > 0, first, ~first)
 
 
 def _split_neurons(query: Query, both: Batch, neuron: Array, side: Array, rows: Array) -> None:

@@ -25,6 +25,7 @@ class _Split(NamedTuple):
     axis: Array  # [B], as in `SplitTree`
     at: Array  # [B]
     neuron: Array  # [B]
+    disjunct: Array  # [B]
     cut: Array  # [R] numbers
     rows: Array  # [R, inputs + 1]
 
@@ -60,7 +61,9 @@ class Trace(Recorder):
         cuts = (neuron < 0) & np.any(splits.row != 0.0, axis=1)  # with a neuron, its phase is the split
         numbers = parents.number
         self._splits.append(
-            _Split(numbers, self.size, splits.axis, splits.at, neuron, numbers[cuts], splits.row[cuts])
+            _Split(
+                numbers, self.size, splits.axis, splits.at, neuron, splits.disjunct, numbers[cuts], splits.row[cuts]
+            )
         )
         self.size += len(children)
 
@@ -74,7 +77,7 @@ class Trace(Recorder):
         rows = [split.rows for split in self._splits if len(split.rows)]
         tree = SplitTree(
             np.full(size, -1), np.full((size, 2), -1), np.full(size, -1), np.zeros(size), np.full(size, -1),
-            np.full(size, -1), np.concatenate(rows) if rows else np.zeros((0, 0)),
+            np.full(size, -1), np.full(size, -1), np.concatenate(rows) if rows else np.zeros((0, 0)),
             np.full(size, State.OPEN, dtype=np.int8),
         )  # fmt: skip
         for numbers, codes in self._ends:
@@ -86,6 +89,7 @@ class Trace(Recorder):
             tree.children[parents] = np.stack([upper, lower], axis=1)
             tree.parent[upper] = tree.parent[lower] = parents
             tree.axis[parents], tree.at[parents], tree.neuron[parents] = split.axis, split.at, split.neuron
+            tree.disjunct[parents] = split.disjunct
             tree.row[split.cut] = first + np.arange(len(split.cut))
             first += len(split.cut)
             tree.ended[parents] = State.SPLIT
@@ -96,7 +100,8 @@ class Trace(Recorder):
 class SplitTree:
     """The split tree of one search, node 0 its root; a child's number is larger than its parent's.
 
-    The upper child of a node demands x_axis >= at, z_neuron >= 0 or row >= 0, the lower one <=.
+    The upper child of a node demands x_axis >= at, z_neuron >= 0 or row >= 0, the lower one <=; or it has the first
+    disjuncts to refute, and the lower one the others, both on all of the node.
     """
 
     parent: Array  # [N] int, -1 for the root
@@ -104,6 +109,7 @@ class SplitTree:
     axis: Array  # [N] int, the input that was halved at `at`; -1 for none
     at: Array  # [N]
     neuron: Array  # [N] int, flat index of the ReLU whose phase was split; -1 for none
+    disjunct: Array  # [N] int, the last one that the upper child has to refute; -1 where the duty was not divided
     row: Array  # [N] int, index into `rows`; -1 for none
     rows: Array  # [R, inputs + 1] hyperplanes g'x + h = 0
     ended: Array  # [N] int8, an `Evidence` or a `State`
@@ -131,6 +137,15 @@ class SplitTree:
         while len(below := self.children[levels[-1]][~self.leaf[levels[-1]]]):
             levels.append(below.ravel())
         return levels
+
+    @cached_property
+    def leaves(self) -> Array:
+        """[N] int: how many leaves are below each node, itself for a leaf."""
+        count = self.leaf.astype(np.int64)
+        for level in self.levels[::-1]:
+            inner = level[~self.leaf[level]]
+            count[inner] = count[self.children[inner]].sum(axis=1)
+        return count
 
     @cached_property
     def depth(self) -> Array:

@@ -10,8 +10,8 @@ from numba import njit
 
 from ...instances.network import Array
 from ...instances.rounding import EPS, FEW_ROUNDINGS, SPARE, TINY
+from ...instances.sparse import Rows
 from .narrow_layout import PLAIN
-from .sparse_rows import Rows
 
 __all__ = ["contract_node"]
 

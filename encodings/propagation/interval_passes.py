@@ -12,7 +12,7 @@ from ...instances.rounding import FEW_ROUNDINGS, TINY
 from ..linear.clipping import shrink_box
 
 if TYPE_CHECKING:
-    from ..kernels.sparse_rows import Rows
+    from ...instances.sparse import Rows
     from .state import Nogoods, State
 
 __all__ = ["contract_plain"]

@@ -6,8 +6,7 @@ import numpy as np
 
 from ...instances.query import Query
 from ...instances.rounding import gamma
-from ...instances.sparse import sp
-from ..kernels.sparse_rows import Rows
+from ...instances.sparse import Rows, sp
 from ..linear.prepared_layers import product_terms
 
 __all__ = ["rows_of"]

@@ -21,6 +21,7 @@ from ..propagation.contraction import Propagation, contraction_kernel
 from ..propagation.state import Nogoods, State
 from .phase_bounds import largest_magnitudes
 from .refreshed_bounds import refresh_wide
+from .rows_behind import bounds_behind
 from .slope_ascent import Steps
 
 __all__ = ["FAMILIES", "compile_family", "compile_kernels"]
@@ -60,6 +61,8 @@ def _wide() -> None:
     batch = _bounded(query)
     batch.duty = np.ones((1, query.disjuncts), dtype=bool)
     refresh_wide(query, batch, largest_magnitudes(query, batch), Steps(1, 0.5, 1.0, 0.0, math.inf))
+    layer, inputs = query.network.layers[0], query.network.input_size
+    bounds_behind(layer, np.arange(3), batch.lower[0], batch.upper[0], np.ones(inputs), 0.0, compiled=True)
 
 
 # what is wanted most, and compiles in least time, first

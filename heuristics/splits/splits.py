@@ -25,7 +25,7 @@ from .rules import PHASE_RULES, RULES
 if TYPE_CHECKING:
     from ...encodings.linear.bounds import Bounds, MeanFunctions
 
-__all__ = ["Splits", "choose_splits", "focus_rows"]
+__all__ = ["Splits", "choose_splits", "focus_rows", "halved_duty"]
 
 PARALLEL = 1.0 - 1e-9  # cosine from which two hyperplanes count as one
 LEAST_SIDE = 0.02  # share of a hyperplane's range over the box below which it cuts nothing off worth a child
@@ -35,7 +35,7 @@ TIES = 1e-9  # share of the best score within which scores count as equal: far a
 
 @dataclass(eq=False)
 class Splits:
-    """One split a node: an axis, or a ReLU's phase, or a hyperplane; none of them where nothing can be split.
+    """One split a node: an axis, a ReLU's phase, a hyperplane, or its duty; none of them where nothing can be split.
 
     A phase of a deeper layer may come with a hyperplane: its pre-activation z is within `slack` of g'x + h, so that the
     inputs of z >= 0 lie in one half-space and those of z <= 0 in the other; the two overlap.
@@ -46,12 +46,14 @@ class Splits:
     neuron: Array  # [B] int, flat index of the ReLU whose phase is split; -1 for none
     row: Array  # [B, inputs + 1] hyperplane g'x + h = 0 that cuts the input set; all zero for none
     slack: Array  # [B] how far either child reaches across the hyperplane: g'x + h >= -slack, or <= slack
+    disjunct: Array  # [B] int, the last that is the upper child's to refute, the others are the lower's; -1 for none
 
     @staticmethod
     def none(count: int, inputs: int) -> Splits:
         """No split chosen yet."""
         nothing = np.full(count, -1)
-        return Splits(nothing, np.zeros(count), nothing.copy(), np.zeros((count, inputs + 1)), np.zeros(count))
+        row = np.zeros((count, inputs + 1))
+        return Splits(nothing, np.zeros(count), nothing.copy(), row, np.zeros(count), nothing.copy())
 
     def __getitem__(self, index: Array) -> Splits:
         """Rows `index` (bool mask or int array)."""
@@ -70,7 +72,7 @@ class Splits:
     @property
     def missing(self) -> Array:
         """[B] bool: nodes without a split."""
-        return (self.axis < 0) & (self.neuron < 0) & ~np.any(self.row != 0.0, axis=1)
+        return (self.axis < 0) & (self.neuron < 0) & (self.disjunct < 0) & ~np.any(self.row != 0.0, axis=1)
 
 
 def focus_rows(query: Query, bounds: Bounds) -> Array:
@@ -125,6 +127,13 @@ def choose_splits(
     splits.axis[~use_neuron] = axis[~use_neuron]
     index = np.flatnonzero(~use_neuron & (axis >= 0))
     splits.at[index] = 0.5 * batch.lower[index, axis[index]] + 0.5 * batch.upper[index, axis[index]]
+    return splits
+
+
+def halved_duty(duty: Array, inputs: int) -> Splits:
+    """Splits by which each child has half of its parent's disjuncts to refute. duty: [B, disjuncts] bool, 2 or more."""
+    splits, rank = Splits.none(len(duty), inputs), np.cumsum(duty, axis=1)
+    splits.disjunct[:] = (rank >= (rank[:, -1:] + 1) // 2).argmax(axis=1)
     return splits
 
 

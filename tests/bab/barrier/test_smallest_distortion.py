@@ -27,10 +27,9 @@ def test_certified_below_attacked(
     """LP-GREEDY <= LP-LAST <= LP-ALL <= rows <= search <= PGD; the printed stands beside; resuming adds none."""
     pytest.importorskip("matplotlib")
     monkeypatch.setattr(module, "QUICK_SECONDS", 600.0)
-    monkeypatch.setattr(module, "RANGES", {"[0, 1]": (0.0, 1.0)})
     monkeypatch.setattr(module, "SEARCH_TOLERANCE", 0.1)
     words = ["study", "barrier-eps", "--instances", str(pack(tmp_path)), "--out", str(tmp_path / "out")]
-    words += ["--only", "DEEP", "--limit", "1", "--quick", "--timeout", "600"]
+    words += ["--only", "DEEP *0*1*", "--limit", "1", "--quick", "--timeout", "600"]
     assert 0 == main(words)
     rows, said = read(tmp_path / "out"), capsys.readouterr().out
     mine = {row["method"]: row for row in rows}

@@ -9,7 +9,7 @@ from hypersplit.bab.tree.frontier import Frontier
 from hypersplit.encodings.linear.clipping import clip_batch
 from hypersplit.encodings.linear.linear_bounds import LinearBoundOptions, bound
 from hypersplit.heuristics.splits.rules import RULES
-from hypersplit.heuristics.splits.splits import Splits, choose_splits
+from hypersplit.heuristics.splits.splits import Splits, choose_splits, halved_duty
 from hypersplit.instances.batch import Batch, root
 from hypersplit.instances.network import sequential
 from hypersplit.instances.property import Case, InputSet, Polyhedron, Property
@@ -37,6 +37,21 @@ def inside(query: Query, batch: Batch, b: int, points: np.ndarray) -> np.ndarray
         & ((pre >= 0.0) | (node.phases <= 0)).all(axis=1)
         & ((pre <= 0.0) | (node.phases >= 0)).all(axis=1)
     )
+
+
+def test_duties_are_divided() -> None:
+    """Each disjunct of the parent's is one child's to refute, each child has some, on all of the parent's region."""
+    batch = root(random_query(0))
+    batch.duty = np.array([[True, False, True, True, False, True, True]])
+    both = children(random_query(0), batch, halved_duty(batch.duty, 3))
+    assert [[0, 2, 3], [5, 6]] == [np.flatnonzero(duty).tolist() for duty in both.duty]
+    assert both.depth.tolist() == [1, 1] and both.last.tolist() == [0, 0]
+    for name in ("lower", "upper", "phases", "pre_lower", "pre_upper"):
+        assert (getattr(both, name) == getattr(batch, name)).all()
+    pair = batch[np.array([0])]
+    pair.duty = np.array([[False, True, False, False, False, False, True]])
+    both = children(random_query(0), pair, halved_duty(pair.duty, 3))
+    assert [[1], [6]] == [np.flatnonzero(duty).tolist() for duty in both.duty]
 
 
 def test_children_cover_their_parent_for_every_rule() -> None:
@@ -67,7 +82,7 @@ def test_a_node_keeps_the_propertys_half_spaces_and_the_newest_cuts() -> None:
     for _ in range(MOST_CUTS + 5):
         row = rng.normal(size=(1, 4))
         nothing = np.array([-1])
-        batch = children(query, batch, Splits(nothing, np.zeros(1), nothing, row, np.zeros(1)))[np.array([0])]
+        batch = children(query, batch, Splits(nothing, np.zeros(1), nothing, row, np.zeros(1), nothing))[np.array([0])]
 
     assert batch.cuts.shape[1] == query.reserved + MOST_CUTS
     assert np.array_equal(batch.cuts[:, : query.reserved], first)

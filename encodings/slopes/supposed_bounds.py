@@ -1,0 +1,90 @@
+"""Nodes bounded by supposing a counterexample: the first layer behind what the margins' bounds have not excluded.
+
+A counterexample of a disjunct has margins <= 0, so a linear function a'x + c that was proved to lie below the largest
+of them is <= 0 there: all counterexamples of a node lie behind that half-space of the input, or behind one of several
+where the node has several disjuncts to refute. The first layer's pre-activations are bounded anew behind it
+(`rows_behind`), in the second case by the hull of what each disjunct leaves. Where a proof is nearly done the
+half-space is a small corner of the box, in which few ReLUs are unstable. It goes no further than the first layer, so
+all bounds behind that are as cheap as in a node without it; in networks of one or two hidden layers they get much
+tighter, in deeper ones little, whose functions hardly depend on the input.
+
+Half-spaces of the output in hidden bounds are INVPROP (Kotha, Brix, Kolter, Dvijotham and Zhang 2023), linear functions
+that cut the input Clip-and-Verify (arXiv 2512.11087).
+"""
+
+from __future__ import annotations
+
+import time
+from weakref import WeakKeyDictionary
+
+import numpy as np
+
+from ...instances.batch import Batch
+from ...instances.multipliers import Multipliers
+from ...instances.network import Array
+from ...instances.query import Query
+from ..kernels.switch import Switch
+from ..linear.bounds import middle_and_radius
+from .disjunct_bounds import DisjunctPass
+from .row_multipliers import RowPool
+from .rows_behind import bounds_behind
+
+__all__ = ["suppose"]
+
+FAR = 0.5  # share of the function's range over the box, below 0, from which on its half-space says next to nothing
+KERNEL_AFTER = 0.5  # seconds that numpy spends on a query's rows before numba's import is worth it
+
+
+@np.errstate(over="ignore", invalid="ignore", divide="ignore")  # what is not finite proves nothing
+def suppose(
+    query: Query, batch: Batch, numbers: Multipliers, pool: RowPool | None = None, kernel: str = "auto"
+) -> tuple[Array, Array, Array]:
+    """Pre-activation bounds [B, neurons] of all counterexamples of a node's duty: (lower, upper, [B] bool: are new).
+
+    numbers: of the nodes' disjuncts, from `phase_bounds.bound_phases`; pool: the rows that these have multipliers of.
+    A node whose lower bounds exceed upper ones somewhere has no counterexample.
+    """
+    lower, upper, new = batch.pre_lower.copy(), batch.pre_upper.copy(), np.zeros(len(batch), dtype=bool)
+    node, disjunct = np.nonzero(batch.duty)
+    if not len(node):
+        return lower, upper, new
+    proving = DisjunctPass(query, batch, node, disjunct, numbers[node, disjunct], pool)
+    coefficients, constants, least, _ = proving.evaluate(len(query.kinds) + 1)
+    _, radius = middle_and_radius(batch.lower[node], batch.upper[node])
+    share = -least / (2.0 * np.abs(coefficients) * radius).sum(axis=1)
+    near = (share <= FAR) & np.isfinite(constants) & np.isfinite(coefficients).all(axis=1)
+    chosen = np.array(batch.duty.any(axis=1))
+    chosen[node[~near]] = False
+    switch = _SWITCHES.get(query) or _SWITCHES.setdefault(query, Switch("wide", True, KERNEL_AFTER))
+    compiled, started = switch.compiled(kernel), time.monotonic()
+    for b in np.flatnonzero(chosen).tolist():
+        own = np.flatnonzero(node == b)
+        new[b] = _behind(query, batch, b, -coefficients[own], -constants[own], lower[b], upper[b], compiled)
+    if not compiled:
+        switch.seconds += time.monotonic() - started
+    return lower, upper, new
+
+
+_SWITCHES: WeakKeyDictionary[Query, Switch] = WeakKeyDictionary()
+
+
+def _behind(
+    query: Query, batch: Batch, b: int, normals: Array, offsets: Array, lower: Array, upper: Array, compiled: bool
+) -> bool:
+    """Bound the unstable neurons of node b that read the input alone behind any of these half-spaces, in place.
+
+    normals: [D, inputs]; offsets: [D]; lower, upper: [neurons]. Whether there are such neurons.
+    """
+    found = False
+    for layer, part in zip(query.network.layers[:-1], query.slices, strict=True):
+        rows = np.flatnonzero((lower[part] < 0.0) & (upper[part] > 0.0))
+        if layer.sources != (0,) or layer.kind != "relu" or not len(rows):
+            continue
+        ends = [
+            bounds_behind(layer, rows, batch.lower[b], batch.upper[b], normal, offset, compiled)
+            for normal, offset in zip(normals, offsets.tolist(), strict=True)
+        ]
+        low, high = np.min([end[0] for end in ends], axis=0), np.max([end[1] for end in ends], axis=0)
+        at, found = part.start + rows, True
+        lower[at], upper[at] = np.fmax(lower[at], low), np.fmin(upper[at], high)
+    return found

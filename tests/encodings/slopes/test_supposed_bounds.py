@@ -1,0 +1,61 @@
+"""Supposing a counterexample: what is bounded then holds for every one, in exact arithmetic."""
+
+from __future__ import annotations
+
+import numpy as np
+import oracle
+import pytest
+from random_instances import Shape, random_instance
+
+from hypersplit.encodings.slopes.optimised_bounds import OptimiseOptions
+from hypersplit.encodings.slopes.phase_bounds import bound_phases
+from hypersplit.encodings.slopes.supposed_bounds import suppose
+from hypersplit.instances.property import InputSet
+from hypersplit.instances.query import queries
+
+from .test_phase_bounds import phase_nodes
+
+
+@pytest.mark.parametrize("kernel", ["plain", "compiled"])
+@pytest.mark.parametrize("shape", [Shape(), Shape(scale=1e3), Shape(rough=True), Shape(halfspaces=0.0, scale=1e-3)])
+def test_all_counterexamples_are_within(shape: Shape, kernel: str) -> None:
+    """For each piece of a node on which a disjunct of its duty is met: the first layer's pre-activations there."""
+    inside = tighter = 0
+    for seed in range(12):
+        instance = random_instance(seed, shape=shape)
+        for query in queries(instance.network, instance.prop):
+            batch = phase_nodes(query, seed, 5)
+            batch.duty = np.random.default_rng(seed).random(batch.duty.shape) < 0.7
+            _, numbers = bound_phases(query, batch, OptimiseOptions(iterations=6))
+            lower, upper, new = suppose(query, batch, numbers, kernel=kernel)
+            assert (lower >= batch.pre_lower).all() and (upper <= batch.pre_upper).all()
+            changed = ((lower > batch.pre_lower) | (upper < batch.pre_upper)).any(axis=1)
+            assert not (changed & ~new).any()
+            tighter += int(changed.sum())
+            for b in range(len(batch)):
+                node = batch.node(b)
+                region = InputSet(node.lower, node.upper, node.cuts[:, :-1], node.cuts[:, -1])
+                for leaf in oracle.leaves(query.network, region, node.phases):
+                    for k in np.flatnonzero(batch.duty[b]):
+                        part = leaf.polytope
+                        for r in range(int(query.starts[k]), int(query.starts[k + 1])):
+                            part = part.cut([-a for a in leaf.pre[-1].rows[r]])
+                        if not part.points():
+                            continue
+                        for layer, places, pre in zip(query.network.layers, query.slices, leaf.pre, strict=False):
+                            for i in range(layer.size):
+                                least, most = pre.range(part, i)
+                                assert lower[b, places.start + i] <= least and most <= upper[b, places.start + i]
+                                inside += 1
+    assert inside > 50 and tighter > 5
+
+
+def test_nothing_is_supposed_without_a_duty() -> None:
+    """A node that has nothing to refute keeps its bounds."""
+    instance = random_instance(1)
+    query = queries(instance.network, instance.prop)[0]
+    batch = phase_nodes(query, 1, 2)
+    _, numbers = bound_phases(query, batch, OptimiseOptions(iterations=2))
+    batch.duty[:] = False
+    lower, upper, new = suppose(query, batch, numbers)
+    assert np.array_equal(lower, batch.pre_lower) and np.array_equal(upper, batch.pre_upper) and not new.any()
