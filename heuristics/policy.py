@@ -3,13 +3,13 @@
 Here, and in the numbers of `efforts`, this is decided, and nowhere else.
 
 Measured grounds (two cores, 2026-11): with few open inputs, splitting the input set closes thousands of nodes a second
-and beats everything else. With many inputs, one big-M MILP on SCIP decides networks of one hidden layer with a few
-hundred unstable neurons in seconds, as advice that is then proved; deeper ones are worth hidden bounds by optimised
-slopes at the root, which close many a query there, and then a search over phases, which beats SCIP on all of them: SCIP
-gets nodes of it only as long as it refutes them faster. Where a short search was not enough on three hidden layers or
-more, hidden bounds by small trees of their own, and rows of pairs, make the tree two to four times smaller (kPoly's
-6x100). Bounds by LP win nearly nothing over optimised slopes. A short attack comes before all of them; a longer one
-follows where that was not enough.
+and beats everything else. With many inputs, phases behind supposed counterexamples close trees of one and two hidden
+layers with a tenth to a thirtieth of the nodes that phases alone take, and where SCIP's big-M MILP finds no end; deeper
+networks are worth hidden bounds by optimised slopes at the root, which close many a query there, and then a search over
+phases, which beats SCIP on all of them: SCIP gets nodes of it only as long as it refutes them faster. Where a short
+search was not enough on three hidden layers or more, hidden bounds by small trees of their own, and rows of pairs, make
+the tree two to four times smaller (kPoly's 6x100). Bounds by LP win nearly nothing over optimised slopes. A short
+attack comes before all of them; a longer one follows where that was not enough.
 """
 
 from __future__ import annotations
@@ -36,7 +36,6 @@ TRIAL = 100
 SECOND_TRIAL = 20_000  # the same where rows of all unstable ReLUs take longer: a second's nodes of few inputs
 VERY_FEW = 16  # unstable ReLUs up to which that is a moment
 FEW_TRIAL = 8  # nodes after which they are tried: nested maxima need them, and no more
-PHASE_TRIAL = 24  # the same for phases of one hidden layer with many inputs: few suffice, or SCIP is faster
 SMALL = 50_000  # weights of a network whose tree is searched as fast as an attack runs
 QUICK_SLOPES = 1_000_000  # weights up to which hidden bounds are optimised before the first attack
 ROWS_SECONDS = 20.0  # that multi-neuron rows may take at most
@@ -173,14 +172,14 @@ def _tied(known: Facts, split: str, groups: Stage, rows: str) -> list[Stage]:
 
 
 def _shallow(known: Facts, attack: Stage, split: str, rest: Stage) -> list[Stage]:
-    """One hidden layer: splits as long as they close the tree, and SCIP where they do not.
+    """One hidden layer: phases where there are many inputs, else splits as long as they close the tree; then SCIP.
 
     Splits are hyperplanes of its rows where the inputs are few enough.
     """
     milp = Stage("milp", 0.9, why=f"one hidden layer, {known.unstable} unstable ReLUs")
     if known.open_inputs > SOME_INPUTS:
-        few = Stage("split", 0.1, split, "few phases often suffice", trial=PHASE_TRIAL)
-        return [attack, few, milp, rest]
+        phases = Stage("split", 0.8, split, "phases behind supposed counterexamples")
+        return [attack, phases, milp, rest]
     rows = split if known.few_inputs else "rows"
     more = Stage("split", 0.6, rows, "hyperplanes, as long as they close the tree", trial=TRIAL)
     return [more, milp, rest]

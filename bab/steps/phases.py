@@ -74,17 +74,17 @@ class PhaseSteps:
         batch.duty = batch.duty & ~(query.per_disjunct(bounds.margins) > 0.0)
         due = np.flatnonzero(~(smallest_margins(query, bounds) > 0.0))
         if self.supposed and len(due):
-            due = self._suppose(batch, bounds, numbers, due)
+            due = self._suppose(batch, bounds, numbers, due, options.deadline)
         if len(due):
             self._again(batch, bounds, due, options)
         if self.branching:
             self.branching.learn(replace(batch, margin=parents), bounds)
         return batch, bounds
 
-    def _suppose(self, batch: Batch, bounds: Bounds, numbers: Multipliers, due: Array) -> Array:
+    def _suppose(self, batch: Batch, bounds: Bounds, numbers: Multipliers, due: Array, deadline: float) -> Array:
         """Bound the first layer of the nodes `due` behind their own half-spaces; those that are to be bounded again."""
         kernel = self.candidates.limits.options.kernel
-        lower, upper, new = suppose(self.query, batch[due], numbers[due], self.rows, kernel)
+        lower, upper, new = suppose(self.query, batch[due], numbers[due], self.rows, kernel, deadline)
         empty = (lower > upper).any(axis=1)
         batch.pre_lower, batch.pre_upper = batch.pre_lower.copy(), batch.pre_upper.copy()
         batch.pre_lower[due], batch.pre_upper[due] = np.minimum(lower, upper), upper
@@ -126,9 +126,9 @@ class PhaseSteps:
     def close(self, batch: Batch, bounds: Bounds) -> Closing:
         """Activation regions by LPs, then the closers, as far as nodes are left."""
         closing, check = Closing.nothing(batch), self.candidates.check
-        demanding = self._demanding(batch)
-        close_regions(self.query, demanding, bounds, check, self.exact, closing, half_spaces=False)
-        close_by(self.closers, demanding, bounds.margins, check, closing)
+        close_regions(self.query, self._demanding(batch), bounds, check, self.exact, closing, half_spaces=False)
+        # relaxations keep to a node's bounds anyway, and know its splits by its phases
+        close_by(self.closers, batch, bounds.margins, check, closing)
         return closing
 
     def settle(self, batch: Batch, bounds: Bounds) -> Closing:

@@ -62,7 +62,8 @@ def _wide() -> None:
     batch.duty = np.ones((1, query.disjuncts), dtype=bool)
     refresh_wide(query, batch, largest_magnitudes(query, batch), Steps(1, 0.5, 1.0, 0.0, math.inf))
     layer, inputs = query.network.layers[0], query.network.input_size
-    bounds_behind(layer, np.arange(3), batch.lower[0], batch.upper[0], np.ones(inputs), 0.0, compiled=True)
+    w = np.asarray(layer.weights[0])
+    bounds_behind(w, layer.bias, batch.lower[0], batch.upper[0], np.ones(inputs), 0.0, compiled=True)
 
 
 # what is wanted most, and compiles in least time, first

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...instances.network import Array, Layer
+from ...instances.network import Array
 from ...instances.rounding import TINY, UP, gamma
 from ..linear.bounds import at_least, at_most, middle_and_radius
 
@@ -19,29 +19,22 @@ __all__ = ["bounds_behind"]
 
 BRACKETS, HALVINGS, GROWTH = 3, 6, 4.0  # of the search for a multiplier
 SLACK = 4.0  # of the first-order error: differences, products and sums, and radii that are rounded
-CHUNK = 2**20  # weights of rows at a time
 
 
 @np.errstate(over="ignore", invalid="ignore", divide="ignore")  # what is not finite proves nothing
 def bounds_behind(
-    layer: Layer, rows: Array, lower: Array, upper: Array, normal: Array, offset: float, compiled: bool = False
+    w: Array, bias: Array, lower: Array, upper: Array, normal: Array, offset: float, compiled: bool = False
 ) -> tuple[Array, Array]:
-    """Rigorous bounds [R] of these pre-activations where lower <= x <= upper [n] and normal @ x + offset >= 0.
+    """Rigorous bounds [R] of w @ x + bias where lower <= x <= upper [n] and normal @ x + offset >= 0.
 
-    layer: reads the input alone. Where no x is left a lower bound may exceed its upper one.
+    w: [R, n], row by row in memory. Where no x is left a lower bound may exceed its upper one.
     """
     middle, radius = middle_and_radius(lower, upper)
     reach = np.maximum(np.abs(lower), np.abs(upper))
     relative = SLACK * gamma(len(lower) + 8) * UP
-    steps, low, high = (BRACKETS, HALVINGS, GROWTH), np.empty(len(rows)), np.empty(len(rows))
-    step = max(1, CHUNK // max(1, len(lower)))
-    for i in range(0, len(rows), step):
-        part = slice(i, i + step)
-        w = layer.weights[0][rows[part]]
-        w = np.ascontiguousarray(w) if isinstance(w, np.ndarray) else w.toarray()
-        low[part], high[part] = _extremes(compiled)(w, middle, radius, reach, normal, float(offset), steps, relative)
-    bias, rest = layer.bias[rows], layer.bias_error + TINY
-    slack = rest + 2.0 * gamma(2) * (np.abs(bias) + np.fmax(np.abs(low), np.abs(high)))
+    steps = BRACKETS, HALVINGS, GROWTH
+    low, high = _extremes(compiled)(w, middle, radius, reach, normal, float(offset), steps, relative)
+    slack = 2.0 * gamma(2) * (np.abs(bias) + np.fmax(np.abs(low), np.abs(high))) + TINY
     return at_least(low + bias - slack), at_most(high + bias + slack)
 
 

@@ -14,6 +14,7 @@ that cut the input Clip-and-Verify (arXiv 2512.11087).
 
 from __future__ import annotations
 
+import math
 import time
 from weakref import WeakKeyDictionary
 
@@ -32,16 +33,19 @@ from .rows_behind import bounds_behind
 __all__ = ["suppose"]
 
 FAR = 0.5  # share of the function's range over the box, below 0, from which on its half-space says next to nothing
+CHUNK = 2**20  # weights of rows at a time
 KERNEL_AFTER = 0.5  # seconds that numpy spends on a query's rows before numba's import is worth it
 
 
 @np.errstate(over="ignore", invalid="ignore", divide="ignore")  # what is not finite proves nothing
 def suppose(
-    query: Query, batch: Batch, numbers: Multipliers, pool: RowPool | None = None, kernel: str = "auto"
-) -> tuple[Array, Array, Array]:
+    query: Query, batch: Batch, numbers: Multipliers, pool: RowPool | None = None, kernel: str = "auto",
+    deadline: float = math.inf,
+) -> tuple[Array, Array, Array]:  # fmt: skip
     """Pre-activation bounds [B, neurons] of all counterexamples of a node's duty: (lower, upper, [B] bool: are new).
 
-    numbers: of the nodes' disjuncts, from `phase_bounds.bound_phases`; pool: the rows that these have multipliers of.
+    numbers: of the nodes' disjuncts, from `phase_bounds.bound_phases`; pool: the rows that these have multipliers of;
+    deadline: time.monotonic() at which the other nodes keep their bounds.
     A node whose lower bounds exceed upper ones somewhere has no counterexample.
     """
     lower, upper, new = batch.pre_lower.copy(), batch.pre_upper.copy(), np.zeros(len(batch), dtype=bool)
@@ -56,12 +60,15 @@ def suppose(
     chosen = np.array(batch.duty.any(axis=1))
     chosen[node[~near]] = False
     switch = _SWITCHES.get(query) or _SWITCHES.setdefault(query, Switch("wide", True, KERNEL_AFTER))
-    compiled, started = switch.compiled(kernel), time.monotonic()
     for b in np.flatnonzero(chosen).tolist():
+        compiled, started = switch.compiled(kernel), time.monotonic()
+        if started > deadline:
+            break
         own = np.flatnonzero(node == b)
-        new[b] = _behind(query, batch, b, -coefficients[own], -constants[own], lower[b], upper[b], compiled)
-    if not compiled:
-        switch.seconds += time.monotonic() - started
+        box = batch.lower[b], batch.upper[b]
+        new[b] = _behind(query, box, -coefficients[own], -constants[own], lower[b], upper[b], compiled)
+        if not compiled:
+            switch.seconds += time.monotonic() - started
     return lower, upper, new
 
 
@@ -69,22 +76,27 @@ _SWITCHES: WeakKeyDictionary[Query, Switch] = WeakKeyDictionary()
 
 
 def _behind(
-    query: Query, batch: Batch, b: int, normals: Array, offsets: Array, lower: Array, upper: Array, compiled: bool
+    query: Query, box: tuple[Array, Array], normals: Array, offsets: Array, lower: Array, upper: Array, compiled: bool
 ) -> bool:
-    """Bound the unstable neurons of node b that read the input alone behind any of these half-spaces, in place.
+    """Bound the unstable neurons of a node that read the input alone behind any of these half-spaces, in place.
 
     normals: [D, inputs]; offsets: [D]; lower, upper: [neurons]. Whether there are such neurons.
     """
     found = False
     for layer, part in zip(query.network.layers[:-1], query.slices, strict=True):
-        rows = np.flatnonzero((lower[part] < 0.0) & (upper[part] > 0.0))
-        if layer.sources != (0,) or layer.kind != "relu" or not len(rows):
+        unstable = np.flatnonzero((lower[part] < 0.0) & (upper[part] > 0.0))
+        if layer.sources != (0,) or layer.kind != "relu":
             continue
-        ends = [
-            bounds_behind(layer, rows, batch.lower[b], batch.upper[b], normal, offset, compiled)
-            for normal, offset in zip(normals, offsets.tolist(), strict=True)
-        ]
-        low, high = np.min([end[0] for end in ends], axis=0), np.max([end[1] for end in ends], axis=0)
-        at, found = part.start + rows, True
-        lower[at], upper[at] = np.fmax(lower[at], low), np.fmin(upper[at], high)
+        for i in range(0, len(unstable), step := max(1, CHUNK // query.network.input_size)):
+            rows, found = unstable[i : i + step], True
+            w = layer.weights[0][rows]
+            w = np.ascontiguousarray(w) if isinstance(w, np.ndarray) else w.toarray()
+            ends = [
+                bounds_behind(w, layer.bias[rows], *box, normal, offset, compiled)
+                for normal, offset in zip(normals, offsets.tolist(), strict=True)
+            ]
+            low, high = np.min([end[0] for end in ends], axis=0), np.max([end[1] for end in ends], axis=0)
+            at = part.start + rows
+            lower[at] = np.fmax(lower[at], low - layer.bias_error)
+            upper[at] = np.fmin(upper[at], high + layer.bias_error)
     return found

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import oracle
 import pytest
 from random_instances import Shape, random_instance
 
+from hypersplit.encodings.slopes import supposed_bounds as module
 from hypersplit.encodings.slopes.optimised_bounds import OptimiseOptions
 from hypersplit.encodings.slopes.phase_bounds import bound_phases
 from hypersplit.encodings.slopes.supposed_bounds import suppose
 from hypersplit.instances.property import InputSet
 from hypersplit.instances.query import queries
+from hypersplit.instances.sparse import sp
 
 from .test_phase_bounds import phase_nodes
 
@@ -58,4 +62,24 @@ def test_nothing_is_supposed_without_a_duty() -> None:
     _, numbers = bound_phases(query, batch, OptimiseOptions(iterations=2))
     batch.duty[:] = False
     lower, upper, new = suppose(query, batch, numbers)
+    assert np.array_equal(lower, batch.pre_lower) and np.array_equal(upper, batch.pre_upper) and not new.any()
+
+
+def test_sparse_layers_and_the_deadline() -> None:
+    """A sparse first layer is bounded as a dense one is, in blocks too; behind the deadline nothing is."""
+    instance = random_instance(4)
+    query = queries(instance.network, instance.prop)[0]
+    batch = phase_nodes(query, 4, 6)
+    _, numbers = bound_phases(query, batch, OptimiseOptions(iterations=6))
+    dense = suppose(query, batch, numbers)
+    assert (dense[0] > batch.pre_lower).any() or (dense[1] < batch.pre_upper).any()
+    first, *others = query.network.layers
+    layers = (replace(first, weights=tuple(sp.csr_array(w) for w in first.weights)), *others)
+    sparse = replace(query, network=replace(query.network, layers=layers))
+    for chunk in (module.CHUNK, 1):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(module, "CHUNK", chunk)
+            for found, wanted in zip(suppose(sparse, batch, numbers), dense, strict=True):
+                np.testing.assert_allclose(found, wanted, rtol=1e-9, atol=1e-9)
+    lower, upper, new = suppose(query, batch, numbers, deadline=-np.inf)
     assert np.array_equal(lower, batch.pre_lower) and np.array_equal(upper, batch.pre_upper) and not new.any()
