@@ -79,8 +79,8 @@ def draw_hulls() -> Any:
     panels[-1].remove()
     axes = figure.add_subplot(1, len(CURVES) + 1, len(CURVES) + 1, projection="3d")
     x, y = np.meshgrid(*(np.linspace(*ends, GRID) for ends in BOX))
-    axes.plot_surface(x, y, np.maximum(x, y), alpha=0.7)
-    axes.plot_surface(x, y, max_ceiling(x, y, BOX), alpha=0.35)
+    axes.plot_surface(x, y, np.maximum(x, y), alpha=0.7, rasterized=True)
+    axes.plot_surface(x, y, max_ceiling(x, y, BOX), alpha=0.35, rasterized=True)
     axes.set(title="max(x, y)", xlabel="x", ylabel="y")
     axes.view_init(18.0, -60.0)
     return figure

@@ -199,7 +199,10 @@ def _figure(table: Sequence[Row]) -> Any:
         fill = "none" if row["network"].endswith("printed") else "full"
         low, high = row["search, attacked"], row["search, not robust"]
         axes.plot([low, high], [place, place], linewidth=6, alpha=0.35, color="C7", solid_capstyle="butt")
+        axes.plot([low, high], [place, place], "|", markersize=9, color="C7")  # where they meet the bar has no width
         for i, (name, mark) in enumerate(marks.items()):
+            if not any(np.isfinite(one[name]) for one in table):
+                continue  # no step that was asked
             label = name if place == 0 else None
             axes.plot(row[name], place, mark, fillstyle=fill, color=f"C{i}", label=label, linestyle="none")
     axes.set_yticks(range(len(table)), [row["network"] for row in table], fontsize="x-small")
@@ -210,9 +213,9 @@ def _figure(table: Sequence[Row]) -> Any:
 
 
 def _text(settings: Settings) -> list[str]:
-    source = "the first images of the test set; printed lines are of all 10,000"
+    source = "The first images of the test set; printed lines are of all 10,000"
     if not settings.instances:
-        source = "carried networks and digits (--instances FOLDER takes the paper's own networks)"
+        source = "Carried networks and digits (--instances FOLDER takes the paper's own networks)"
     return [
         f"{source}. Maximum norm, inputs in [0, 1], one core an input, {settings.timeout:g} s a search or relaxation "
         f"(--quick: {QUICK_SECONDS:g}); an input that is not decided in that time counts as an error from above.",

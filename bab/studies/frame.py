@@ -215,7 +215,8 @@ def _counted(rows: Iterable[Row]) -> Iterator[Row]:
 
 def _page(name: str, chosen: Study, settings: Settings, findings: Findings, rows: Sequence[Row]) -> Page:
     """The study's page: its options and the machine belong to the setting, the csv to what is opened on demand."""
-    said = ", ".join(f"{k} {v}" for k, v in asdict(settings).items() if v not in ("", (), None))
+    given = {k: " ".join(v) if isinstance(v, tuple) else v for k, v in asdict(settings).items() if k != "limited"}
+    said = ", ".join(f"{name} {value}" for name, value in given.items() if value not in ("", None, False))
     setting = [*findings.text, f"Options: {said}. {_machine(settings.jobs)}"]
     how_many = "All" if len(rows) <= MOST_ROWS else f"The first {MOST_ROWS} of"
     rest = (f"{how_many} {len(rows)} rows of {name}.csv", rows[:MOST_ROWS])

@@ -364,7 +364,7 @@ def _figure(rows: Sequence[Row], part: str, names: Sequence[str]) -> Any:
         axes.axhline(0.0, color="gray", linewidth=0.8)
         axes.set(title=name, xlabel="flower", ylabel="largest c'f (below 0: certified)")
         axes.xaxis.get_major_locator().set_params(integer=True)
-        axes.legend(fontsize="x-small")
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper center", ncols=7, fontsize="x-small")
     return figure
 
 
