@@ -114,6 +114,8 @@ def _asked(task: _Input) -> list[Row]:
             network, x, np.inf, label, low, high, SEARCH_TOLERANCE, timeout=task.seconds, jobs=1, seed=task.seed,
             kernel=task.kernel,
         )  # fmt: skip
+        if both.reason == "interrupted":
+            raise KeyboardInterrupt
         rows.append(empty | {
             "method": "search", "epsilon": both.certified, "above": both.attacked, "questions": both.questions,
             "stopped": int(not both.closed), "seconds": both.seconds,

@@ -12,6 +12,7 @@ import numpy as np
 from numba import njit
 
 from ...instances.network import Array
+from ...instances.rounding import TINY_32
 from .wide_layout import LOOPS
 
 __all__ = ["extremes_behind"]
@@ -67,7 +68,7 @@ def _multiplier(s: Array, g: Array, h: float, sign: float, steps: tuple[int, int
     for j in range(len(s)):
         total += abs(s[j])
         whole += abs(g[j])
-    low, high = ZERO, total / max(whole, np.float32(1e-30))
+    low, high = ZERO, total / max(whole, np.float32(TINY_32))
     for _ in range(most + 1):
         found, at_high = _look(s, g, h, sign, high)
         if found > value:

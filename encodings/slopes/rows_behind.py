@@ -12,7 +12,7 @@ from __future__ import annotations
 import numpy as np
 
 from ...instances.network import Array
-from ...instances.rounding import TINY, UP, gamma
+from ...instances.rounding import TINY, TINY_32, UP, gamma
 from ..linear.bounds import at_least, at_most, middle_and_radius
 
 __all__ = ["bounds_behind"]
@@ -78,7 +78,7 @@ def _multipliers(s: Array, g: Array, h: float, steps: tuple[int, int, float]) ->
 
     low, at_low = np.zeros(len(s)), look(np.zeros(len(s)))
     idle = ~(at_low > 0.0)
-    high = np.where(idle, 0.0, np.abs(s).sum(axis=1) / max(float(np.abs(g).sum()), 1e-30))
+    high = np.where(idle, 0.0, np.abs(s).sum(axis=1) / max(float(np.abs(g).sum()), TINY_32))
     at_high = look(high)
     for _ in range(most):
         rising = at_high > 0.0
@@ -86,7 +86,7 @@ def _multipliers(s: Array, g: Array, h: float, steps: tuple[int, int, float]) ->
         high = np.where(rising, growth * high, high)
         at_high = look(high)
     for step in range(halvings):
-        chord = np.clip(at_low / np.maximum(at_low - at_high, 1e-30), 0.1, 0.9)
+        chord = np.clip(at_low / np.maximum(at_low - at_high, TINY_32), 0.1, 0.9)
         middle = low + (chord if step % 2 == 0 else 0.5) * (high - low)
         slope = look(middle)
         rising = slope > 0.0

@@ -59,6 +59,19 @@ def test_the_carried_digits(tmp_path: Path) -> None:
         agreed({**row, "epsilon": float(row["epsilon"])})
 
 
+def test_steps_that_are_asked(tmp_path: Path, capsys: Captured) -> None:
+    """What is not asked stays empty, and is not told."""
+    pytest.importorskip("matplotlib")
+    words = ["study", "barrier-robust-error", "--quick", "--instances", str(pack(tmp_path)), "--only", "DEEP"]
+    assert 0 == main([*words, "--limit", "2", "--steps", "search", "--out", str(tmp_path / "out")])
+    rows = read(tmp_path / "out")
+    assert 2 == len(rows) and all(row["search"] and not any(row[name] for name in RELAXATIONS) for row in rows)
+    said = capsys.readouterr().out
+    assert "complete search" in said and "LP-" not in said and "nan" not in said
+    assert 0 == main([*words, "--limit", "1", "--steps", "LP-GREEDY", "--out", str(tmp_path / "one")])
+    assert "complete search" not in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("changed", "words"),
     [

@@ -12,6 +12,7 @@ from hypersplit.bab.barrier import smallest_distortion as module
 from hypersplit.bab.barrier.relaxations import RELAXATIONS
 from hypersplit.bab.barrier.smallest_distortion import COLUMNS, agreed
 from hypersplit.bab.command.cli import main
+from hypersplit.bab.robustness.radius import Radius
 from hypersplit.bab.studies.contest import Contradiction
 
 
@@ -44,6 +45,33 @@ def test_certified_below_attacked(
     assert "LP-ALL by layers" in page
     assert 0 == main([*words, "--resume"])
     assert rows == read(tmp_path / "out")
+
+
+def test_an_interrupted_search_ends_the_study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing of the input is written, so that the study can be resumed with it."""
+    pytest.importorskip("matplotlib")
+    folder = pack(tmp_path)
+
+    def interrupted(*args: object, **options: object) -> Radius:
+        return Radius(0.0, 1.0, 0, 1, None, "interrupted", 1, 0.1)
+
+    monkeypatch.setattr(module, "radius", interrupted)
+    words = ["study", "barrier-eps", "--instances", str(folder), "--out", str(tmp_path / "out"), "--quick"]
+    words += ["--only", "DEEP *whole*", "--limit", "1", "--steps", "search"]
+    assert 3 == main(words)
+    assert [] == read(tmp_path / "out")
+
+
+def test_steps_that_are_asked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Those alone, with LP-GREEDY and PGD; a step that is none is told in a line."""
+    pytest.importorskip("matplotlib")
+    words = ["study", "barrier-eps", "--instances", str(pack(tmp_path)), "--quick", "--only", "DEEP *whole*"]
+    assert 0 == main([*words, "--limit", "1", "--steps", "LP-LAST", "--out", str(tmp_path / "out")])
+    assert ["LP-GREEDY", "LP-LAST", "PGD"] == [row["method"] for row in read(tmp_path / "out")]
+    said = capsys.readouterr().out
+    assert "LP-LAST" in said and "search" not in said and "nan" not in said.split("on the grid")[0]
+    assert 2 == main([*words, "--steps", "LP-SOME", "--out", str(tmp_path / "other")])
+    assert "--steps LP-SOME: expected some of LP-GREEDY" in capsys.readouterr().err
 
 
 def test_a_certificate_above_an_attack() -> None:

@@ -22,7 +22,7 @@ from hypersplit.instances.errors import InputError
 from hypersplit.instances.judges.replay import Replay
 from hypersplit.instances.query import queries
 
-GAPS = {"auto": 0.02, "axes": 0.02, "phases": 0.1}
+GAPS = {"auto": 0.02, "axes": 0.02, "phases": 0.01}
 
 
 def leaves(outcomes: list[Outcome]) -> dict[int, int]:

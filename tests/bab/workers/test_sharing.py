@@ -26,7 +26,7 @@ from hypersplit.instances.batch import root
 from hypersplit.instances.errors import InputError
 from hypersplit.instances.query import queries
 
-GAPS = {"axes": 0.02, "phases": 0.1}
+GAPS = {"axes": 0.02, "phases": 0.01}
 
 
 def account(outcome: Any) -> None:
