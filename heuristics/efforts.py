@@ -124,7 +124,7 @@ class PhaseEffort(NamedTuple):
         return ascent_seconds < self.quick_ascent and hidden_layers != 1
 
     def supposes(self, hidden_layers: int) -> bool:
-        """Whether open nodes are supposed to hold a counterexample. Deeper ones' bounds hardly depend on the input."""
+        """Whether open nodes are supposed to hold a counterexample: see `slopes.supposed_bounds`."""
         return 1 <= hidden_layers <= self.most_supposed
 
     def wants_lps(self, refreshed: bool, hidden_layers: int) -> bool:

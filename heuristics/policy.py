@@ -3,13 +3,14 @@
 Here, and in the numbers of `efforts`, this is decided, and nowhere else.
 
 Measured grounds (two cores, 2026-11): with few open inputs, splitting the input set closes thousands of nodes a second
-and beats everything else. With many inputs, phases behind supposed counterexamples close trees of one and two hidden
-layers with a tenth to a thirtieth of the nodes that phases alone take, and where SCIP's big-M MILP finds no end; deeper
-networks are worth hidden bounds by optimised slopes at the root, which close many a query there, and then a search over
-phases, which beats SCIP on all of them: SCIP gets nodes of it only as long as it refutes them faster. Where a short
-search was not enough on three hidden layers or more, hidden bounds by small trees of their own, and rows of pairs, make
-the tree two to four times smaller (kPoly's 6x100). Bounds by LP win nearly nothing over optimised slopes. A short
-attack comes before all of them; a longer one follows where that was not enough.
+and beats everything else. With many inputs, phases behind supposed counterexamples close trees of two hidden layers
+with a fourteenth to a thirty-fifth of the nodes that phases alone take (NOR-MLP-B, image 2), and of one in seconds
+where SCIP's big-M MILP found no end (ADV-MLP-A); deeper networks are worth hidden bounds by optimised slopes at the
+root, which close many a query there, and then a search over phases, which beats SCIP on all of them: SCIP gets nodes of
+it only as long as it refutes them faster. Where a short search was not enough on three hidden layers or more, hidden
+bounds by small trees of their own, and rows of pairs, make the tree two to four times smaller (kPoly's 6x100). Bounds
+by LP win nearly nothing over optimised slopes. A short attack comes before all of them; a longer one follows where that
+was not enough.
 """
 
 from __future__ import annotations

@@ -40,6 +40,7 @@ from .phase_branching import PhaseBranching
 
 __all__ = ["PhaseSteps"]
 
+
 @dataclass(eq=False)
 class PhaseSteps:
     """See `tree.search.Steps`."""

@@ -9,6 +9,9 @@ where it turns, by a growing bracket and then halving it. Any beta gives a bound
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import cast
+
 import numpy as np
 
 from ...instances.network import Array
@@ -38,14 +41,14 @@ def bounds_behind(
     return at_least(low + bias - slack), at_most(high + bias + slack)
 
 
-def _extremes(compiled: bool):  # type: ignore[no-untyped-def]
+def _extremes(compiled: bool) -> Callable[..., tuple[Array, Array]]:
     if not compiled:
         return _plain_extremes
     from ..kernels.cache import kernel_cache
 
     with kernel_cache():
         from ..kernels.half_space_rows import extremes_behind
-    return extremes_behind
+    return cast(Callable[..., tuple[Array, Array]], extremes_behind)
 
 
 def _plain_extremes(

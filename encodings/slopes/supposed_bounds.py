@@ -6,7 +6,7 @@ where the node has several disjuncts to refute. The first layer's pre-activation
 (`rows_behind`), in the second case by the hull of what each disjunct leaves. Where a proof is nearly done the
 half-space is a small corner of the box, in which few ReLUs are unstable. It goes no further than the first layer, so
 all bounds behind that are as cheap as in a node without it; in networks of one or two hidden layers they get much
-tighter, in deeper ones little, whose functions hardly depend on the input.
+tighter, in deeper ones little, whose functions depend less on the input.
 
 Half-spaces of the output in hidden bounds are INVPROP (Kotha, Brix, Kolter, Dvijotham and Zhang 2023), linear functions
 that cut the input Clip-and-Verify (arXiv 2512.11087).
@@ -24,6 +24,7 @@ from ...instances.batch import Batch
 from ...instances.multipliers import Multipliers
 from ...instances.network import Array
 from ...instances.query import Query
+from ...instances.rounding import UP
 from ..kernels.switch import Switch
 from ..linear.bounds import middle_and_radius
 from .disjunct_bounds import DisjunctPass
@@ -96,7 +97,6 @@ def _behind(
                 for normal, offset in zip(normals, offsets.tolist(), strict=True)
             ]
             low, high = np.min([end[0] for end in ends], axis=0), np.max([end[1] for end in ends], axis=0)
-            at = part.start + rows
-            lower[at] = np.fmax(lower[at], low - layer.bias_error)
-            upper[at] = np.fmin(upper[at], high + layer.bias_error)
+            at, error = part.start + rows, layer.bias_error * UP
+            lower[at], upper[at] = np.fmax(lower[at], low - error), np.fmin(upper[at], high + error)
     return found

@@ -7,7 +7,11 @@ import pytest
 from hard_searches import BOX, hard_query, searched
 
 from hypersplit.bab.drawing.cells import areas, locate, plane_through, polygons, sampled
-from hypersplit.bab.tree.trace import SplitTree
+from hypersplit.bab.drawing.tree_drawing import split_kinds
+from hypersplit.bab.tree.evidence import Evidence
+from hypersplit.bab.tree.trace import SplitTree, Trace
+from hypersplit.heuristics.splits.splits import Splits, halved_duty
+from hypersplit.instances.batch import Batch, root
 from hypersplit.instances.network import Array, sequential
 from hypersplit.instances.property import Case, InputSet, Polyhedron, Property
 from hypersplit.instances.query import Query, queries
@@ -94,3 +98,24 @@ def test_a_slice_at_a_split_counts_to_the_upper_side() -> None:
 
     assert len(halved)
     assert abs(areas(polygons(query, tree, plane_through(query, np.zeros(3), (0, 1)))[1]).sum() - 1.0) < 1e-12
+
+
+@pytest.mark.parametrize("ended", [True, False])
+def test_disjuncts_that_are_refuted_apart(ended: bool) -> None:
+    """One child stands for both: the one with an open leaf, else the one with more leaves; the tree tells the split."""
+    query, trace = hard_query(3, CORNERLESS), Trace()
+    batch = root(query)
+    trace.planted(batch)
+    both = Batch.concatenate([batch, batch])
+    both.number = np.array([1, 2])
+    trace.split(batch, halved_duty(np.ones((1, 2), dtype=bool), 2), both)
+    axes = Splits.none(1, 2)
+    axes.axis[:], axes.at[:] = 0, 0.25
+    trace.split(both[np.array([1])], axes, both)
+    done = [1, 3, 4] if ended else [3, 4]
+    trace.ended(np.array(done), np.full(len(done), Evidence.LINEAR))
+    tree = trace.tree()
+    found = locate(query, tree, np.array([[0.5, 0.0], [-0.5, 0.0]]))
+    assert found.tolist() == ([3, 4] if ended else [1, 1])
+    assert tree.disjunct.tolist() == [0, -1, -1, -1, -1] and tree.leaves.tolist() == [3, 1, 2, 1, 1]
+    assert split_kinds(tree).tolist() == [3, -1, 0, -1, -1]

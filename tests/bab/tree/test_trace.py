@@ -20,7 +20,7 @@ def test_every_node_has_its_parent_its_split_and_its_end(rule: str) -> None:
     assert (tree.parent[tree.children[inner]] == inner[:, None]).all() and tree.parent[0] == -1
     assert (tree.side[tree.children[inner]] == [1, -1]).all() and tree.side[0] == 0
     assert (tree.depth[1:] == tree.depth[tree.parent[1:]] + 1).all() and tree.depth.max() >= known.deepest
-    made = np.stack([tree.axis >= 0, tree.neuron >= 0, tree.row >= 0]).sum(axis=0)
+    made = np.stack([tree.axis >= 0, tree.neuron >= 0, tree.row >= 0, tree.disjunct >= 0]).sum(axis=0)
     assert (made == ~tree.leaf).all() and ((tree.ended == State.SPLIT) == ~tree.leaf).all()
     assert known.size == len(tree) and known.count_open == int((tree.ended == State.OPEN).sum())
 

@@ -18,6 +18,7 @@ from hypersplit.instances.query import queries
 from hypersplit.instances.sparse import sp
 
 from .test_phase_bounds import phase_nodes
+from .test_row_multipliers import bounded, pool_of, question
 
 
 @pytest.mark.parametrize("kernel", ["plain", "compiled"])
@@ -52,6 +53,24 @@ def test_all_counterexamples_are_within(shape: Shape, kernel: str) -> None:
                                 assert lower[b, places.start + i] <= least and most <= upper[b, places.start + i]
                                 inside += 1
     assert inside > 50 and tighter > 5
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2, 4, 5])
+def test_with_rows_of_several_neurons(seed: int) -> None:
+    """Half-spaces that rows of pairs and triples helped to prove: no counterexample among many points is outside."""
+    query = question(seed)
+    batch = bounded(query)
+    pool = pool_of(query, batch)
+    _, numbers = bound_phases(query, batch, OptimiseOptions(iterations=60), pool=pool)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "FAR", np.inf)
+        lower, upper, new = suppose(query, batch, numbers, pool)
+    points = np.random.default_rng(seed).uniform(query.region.lower, query.region.upper, (20_000, 3))
+    pre = query.network.values(points)[1]
+    bad = (query.per_disjunct(pre[-1]) <= 0.0).any(axis=1)
+    hidden = np.concatenate(pre[:-1], axis=1)[bad]
+    assert len(pool) and numbers.mus.any() and new.all() and len(hidden) > 100
+    assert (lower[0] - 1e-12 <= hidden).all() and (hidden <= upper[0] + 1e-12).all()
 
 
 def test_nothing_is_supposed_without_a_duty() -> None:
