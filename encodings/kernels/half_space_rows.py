@@ -57,10 +57,10 @@ def extremes_behind(
 
 
 @njit(**LOOPS)
-def _multiplier(s: Array, g: Array, h: float, sign: float, steps: tuple[int, int, float]) -> float:
+def _multiplier(s: Array, g: Array, h: Any, sign: Any, steps: tuple[int, int, float]) -> float:
     """The best beta >= 0 that is met of  -beta h - sum_j |sign s_j - beta g_j|."""
     most, halvings, growth = steps
-    best, value, at_low = ZERO, ZERO, ZERO
+    best, at_high = ZERO, ZERO
     value, at_low = _look(s, g, h, sign, ZERO)
     if not at_low > ZERO:
         return 0.0
@@ -92,7 +92,7 @@ def _multiplier(s: Array, g: Array, h: float, sign: float, steps: tuple[int, int
 
 
 @njit(**LOOPS)
-def _look(s: Array, g: Array, h: float, sign: float, beta: float) -> tuple[Any, Any]:
+def _look(s: Array, g: Array, h: Any, sign: Any, beta: Any) -> tuple[Any, Any]:
     """The function at beta, and its slope, in float32."""
     total, slope = ZERO, ZERO
     for j in range(len(s)):
