@@ -18,9 +18,11 @@ import numpy as np
 
 from ...encodings.linear.linear_bounds import Bounds, smallest_margins
 from ...encodings.slopes.implications import Implications
+from ...encodings.slopes.increasing_neurons import bounds_matter
 from ...encodings.slopes.optimised_bounds import OptimiseOptions
 from ...encodings.slopes.phase_bounds import bound_phases, refresh_phases
 from ...encodings.slopes.row_multipliers import RowPool
+from ...encodings.slopes.rows_behind import HalfSpaces
 from ...encodings.slopes.supposed_bounds import suppose
 from ...heuristics.efforts import PhaseEffort
 from ...heuristics.splits.splits import Splits, choose_splits, halved_duty
@@ -74,33 +76,41 @@ class PhaseSteps:
         batch.multipliers = numbers.halved() if numbers.width <= self.effort.most_numbers else None
         batch.duty = batch.duty & ~(query.per_disjunct(bounds.margins) > 0.0)
         due = np.flatnonzero(~(smallest_margins(query, bounds) > 0.0))
+        behind = None
         if self.supposed and len(due):
-            due = self._suppose(batch, bounds, numbers, due, options.deadline)
+            due, behind = self._suppose(batch, bounds, numbers, due, options.deadline)
         if len(due):
-            self._again(batch, bounds, due, options)
+            self._again(batch, bounds, due, options, behind)
         if self.branching:
             self.branching.learn(replace(batch, margin=parents), bounds)
         return batch, bounds
 
-    def _suppose(self, batch: Batch, bounds: Bounds, numbers: Multipliers, due: Array, deadline: float) -> Array:
+    def _suppose(
+        self, batch: Batch, bounds: Bounds, numbers: Multipliers, due: Array, deadline: float
+    ) -> tuple[Array, HalfSpaces]:
         """Bound the first layer of the nodes `due` behind their own half-spaces; those that are to be bounded again."""
         kernel = self.candidates.limits.options.kernel
-        lower, upper, new = suppose(self.query, batch[due], numbers[due], self.rows, kernel, deadline)
+        lower, upper, new, behind = suppose(self.query, batch[due], numbers[due], self.rows, kernel, deadline)
         empty = (lower > upper).any(axis=1)
         batch.pre_lower, batch.pre_upper = batch.pre_lower.copy(), batch.pre_upper.copy()
         batch.pre_lower[due], batch.pre_upper[due] = np.minimum(lower, upper), upper
         bounds.pre_lower, bounds.pre_upper = batch.pre_lower, batch.pre_upper
         bounds.infeasible[due] |= empty
         bounds.margins[due[empty]] = np.inf
-        return due[~empty & (new | self.refresh)]
+        again = ~empty & (new | self.refresh)
+        return due[again], behind.of(again)
 
-    def _again(self, batch: Batch, bounds: Bounds, due: Array, options: OptimiseOptions) -> None:
+    def _again(
+        self, batch: Batch, bounds: Bounds, due: Array, options: OptimiseOptions, behind: HalfSpaces | None
+    ) -> None:
         """Bound the margins of the nodes `due` once more, behind hidden neurons that are bounded anew."""
         query, some = self.query, batch[due]
         fresh = None
         if self.refresh:
             kernel = self.candidates.limits.options.kernel
-            fresh = refresh_phases(query, some, ascent(self.effort.hidden, options.deadline), kernel)
+            matter = None if self.rows else bounds_matter(query, some.duty)
+            hidden = ascent(self.effort.hidden, options.deadline)
+            fresh = refresh_phases(query, some, hidden, kernel, behind, matter)
             some.pre_lower, some.pre_upper = fresh.pre_lower, fresh.pre_upper
         better, numbers = bound_phases(query, some, options, plain=not self.refresh, pool=self.rows)
         if fresh is not None:

@@ -15,21 +15,24 @@ from ...instances.network import Array
 from ...instances.rounding import TINY_32
 from .wide_layout import LOOPS
 
-__all__ = ["extremes_behind"]
+__all__ = ["column_multipliers", "extremes_behind"]
 
+FIRST, GROWTH = 0.25, 4.0  # a bracket's first end, in units of the column's size over the normal's, and its growth
+LOOKS = 6
 ZERO, ONE = np.float32(0.0), np.float32(1.0)
 
 
 @njit(**LOOPS)
 def extremes_behind(
-    w: Array, middle: Array, radius: Array, reach: Array, normal: Array, offset: float, steps: tuple[int, int, float],
-    relative: float,
+    w: Array, rows: Array, middle: Array, radius: Array, reach: Array, normal: Array, offset: float,
+    steps: tuple[int, int, float], relative: float,
 ) -> tuple[Array, Array]:  # fmt: skip
-    """Lower and upper bounds [R] of w @ x where |x - middle| <= radius and normal @ x + offset >= 0.
+    """Lower and upper bounds [R] of w[rows] @ x where |x - middle| <= radius and normal @ x + offset >= 0.
 
-    w: [R, n]; reach: [n] largest |x|; steps: growths of the bracket at most, halvings, and the factor of a growth.
+    w: [m, n]; rows: [R]; reach: [n] largest |x|; steps: growths of the bracket at most, halvings, and the factor of a
+    growth.
     """
-    count, n = w.shape
+    count, n = len(rows), w.shape[1]
     low, high = np.empty(count), np.empty(count)
     s, g, h = np.empty(n, np.float32), np.empty(n, np.float32), offset
     size = abs(offset)
@@ -38,16 +41,17 @@ def extremes_behind(
         h += normal[j] * middle[j]
         size += abs(normal[j]) * reach[j]
     for r in range(count):
+        row = w[rows[r]]
         for j in range(n):
-            s[j] = w[r, j] * radius[j]
+            s[j] = row[j] * radius[j]
         for side in range(2):
             sign = 1.0 - 2.0 * side
             beta = _multiplier(s, g, np.float32(h), np.float32(sign), steps)
             value, own = -beta * offset, 0.0
             for j in range(n):
-                a = sign * w[r, j] - beta * normal[j]
+                a = sign * row[j] - beta * normal[j]
                 value += a * middle[j] - abs(a) * radius[j]
-                own += abs(w[r, j]) * reach[j]
+                own += abs(row[j]) * reach[j]
             value -= relative * (own + beta * size)
             if side == 0:
                 low[r] = value
@@ -100,3 +104,56 @@ def _look(s: Array, g: Array, h: Any, sign: Any, beta: Any) -> tuple[Any, Any]:
         total += abs(t)
         slope += g[j] * (ONE if t > ZERO else -ONE)
     return -total - beta * h, slope - h
+
+
+@njit(**LOOPS)
+def column_multipliers(columns: Array, normal: Array, offset: Any, beta: Array) -> None:
+    """Nearly best beta >= 0 [P] of  -beta offset - sum_j |c_jp - beta g_j|  for columns c [n, P], in float32.
+
+    As `_multiplier`, all columns at a time: what belongs to an input is one number in the inner loops.
+    """
+    count, h, whole = columns.shape[1], np.float32(offset), np.float32(TINY_32)
+    low, high, place = np.zeros(count, np.float32), np.zeros(count, np.float32), np.zeros(count, np.float32)
+    at_low, at_high, slope = np.empty(count, np.float32), np.zeros(count, np.float32), np.empty(count, np.float32)
+    best, value = np.empty(count, np.float32), np.empty(count, np.float32)
+    for j in range(len(normal)):
+        whole += abs(normal[j])
+    beta[:] = ZERO
+    _look_at(columns, normal, h, beta, best, at_low)
+    for p in range(count):
+        high[p] = -np.float32(FIRST) * best[p] / whole
+    if not at_low.max() > ZERO:
+        return
+    for step in range(LOOKS):
+        for p in range(count):
+            if not at_low[p] > ZERO:  # 0 is best
+                continue
+            share = np.float32(0.5)
+            if not at_high[p] < ZERO:  # no end yet
+                share = ONE
+            elif step % 2 == 0:  # where the slope's chord is 0
+                share = min(max(at_low[p] / (at_low[p] - at_high[p]), np.float32(0.1)), np.float32(0.9))
+            place[p] = low[p] + share * (high[p] - low[p])
+        _look_at(columns, normal, h, place, value, slope)
+        for p in range(count):
+            if value[p] > best[p]:
+                best[p], beta[p] = value[p], place[p]
+            if not slope[p] > ZERO:
+                high[p], at_high[p] = place[p], slope[p]
+            elif at_high[p] < ZERO:
+                low[p], at_low[p] = place[p], slope[p]
+            else:
+                low[p], at_low[p], high[p] = place[p], slope[p], high[p] * np.float32(GROWTH)
+
+
+@njit(**LOOPS)
+def _look_at(columns: Array, normal: Array, h: Any, beta: Array, value: Array, slope: Array) -> None:
+    """The functions at beta, and their slopes."""
+    for p in range(len(beta)):
+        value[p], slope[p] = -beta[p] * h, -h
+    for j in range(len(normal)):
+        g = normal[j]
+        for p in range(len(beta)):
+            t = columns[j, p] - beta[p] * g
+            value[p] -= abs(t)
+            slope[p] += g if t > ZERO else -g

@@ -1,7 +1,8 @@
 """Compiled: ascent on slopes and phases' multipliers for some neurons of one node, the twin of `slope_ascent`.
 
 The formulas are explained there; steps are by the supergradient's sign. All in float32, as nothing here has to be
-rigorous: `wide_evaluation` makes a bound of what is found. An iteration is a walk back and a walk forward.
+rigorous: `wide_evaluation` makes a bound of what is found. An iteration is a walk back and a walk forward, through
+some of the inputs (`slopes.sampled_inputs`) where they are many.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import numpy as np
 from numba import njit
 
 from ...instances.network import Array
+from .half_space_rows import column_multipliers
 from .wide_layout import LOOPS, Wide, WideNode, add_back, add_forward, depart
 
 __all__ = ["AscentRoom", "ascend", "ascent_room", "plain_numbers"]
@@ -31,6 +33,7 @@ class AscentRoom(NamedTuple):
     waits: Array  # [L + 1] bool: value v has coefficients pending
     units: Array  # [L + 1, P] a multiplier's step
     highest: Array  # [P] best bounds
+    betas: Array  # [P] multipliers of the half-space, as the plain walk has them best
 
 
 def ascent_room(net: Wide, columns: int) -> AscentRoom:
@@ -40,7 +43,7 @@ def ascent_room(net: Wide, columns: int) -> AscentRoom:
     return AscentRoom(
         np.empty(flat, np.float32), np.empty(flat, np.float32), np.empty(flat, np.float32), np.empty(flat, np.float32),
         np.empty(flat, np.float32), np.empty(layers, np.bool_), np.empty((layers, columns), np.float32),
-        np.empty(columns, np.float32),
+        np.empty(columns, np.float32), np.zeros(columns, np.float32),
     )  # fmt: skip
 
 
@@ -49,6 +52,12 @@ def _part(net: Wide, node: WideNode, flat: Array, v: int, columns: int) -> Array
     """[kept, P] of value v."""
     begin = net.starts[v] * columns
     return flat[begin : begin + node.kept[v] * columns].reshape(node.kept[v], columns)
+
+
+@njit(**LOOPS)
+def _weights(net: Wide, node: WideNode, s: int) -> Array:
+    """Dense weights behind value s: of the input, those of the sample."""
+    return node.sampled if s == 0 and net.sample < net.starts[1] else node.single
 
 
 @njit(**LOOPS)
@@ -72,7 +81,8 @@ def ascend(
 
     kept: [alive neurons before k, P]: receives max(-coefficient, 0) of the plain walk, or is empty.
     """
-    columns = 2 * len(rows)
+    columns, inputs = 2 * len(rows), node.kept[0]
+    node.kept[0] = net.sample  # until the walks are done
     plain_numbers(net, node, k, room.numbers, columns)
     plain_numbers(net, node, k, room.best, columns)
     room.highest[:columns] = -np.inf
@@ -81,9 +91,9 @@ def ascend(
         _keep(net, node, room, k, columns)
         if t == 0 and kept.size:
             _keep_coefficients(net, node, room, k, kept)
-        if t == steps:
-            return
-        _forward(net, node, room, k, columns, rate * decay**t)
+        if t < steps:
+            _forward(net, node, room, k, columns, rate * decay**t)
+    node.kept[0] = inputs
 
 
 @njit(**LOOPS)
@@ -113,13 +123,27 @@ def _back(net: Wide, node: WideNode, room: AscentRoom, k: int, rows: Array, firs
             if not room.waits[s]:
                 to[:] = ZERO
                 room.waits[s] = True
-            add_back(net, node, v, e, node.single, net.single_entries, through, to, room.product)
+            add_back(net, node, v, e, _weights(net, node, s), net.single_entries, through, to, room.product)
+    _minimise(net, node, room, constants, first)
+
+
+@njit(**LOOPS)
+def _minimise(net: Wide, node: WideNode, room: AscentRoom, constants: Array, first: bool) -> None:
+    """Minima over the box behind the half-space, whose multipliers are those that the first walk has best."""
+    columns, factor = len(constants), np.float32(net.factor)
     coefficients, x = _part(net, node, room.pending, 0, columns), _part(net, node, room.through, 0, columns)
+    beta = room.betas[:columns]
+    if first:
+        beta[:] = ZERO
+        if node.behind[2] > 0.0:
+            column_multipliers(coefficients, node.sampled_normal, node.behind[0] / net.factor, beta)
+    for p in range(columns):
+        constants[p] -= beta[p] * np.float32(node.behind[0])
     for j in range(coefficients.shape[0]):
         for p in range(columns):
-            c = coefficients[j, p]
-            constants[p] -= abs(c)
-            x[j, p] = -ONE if c > ZERO else (ONE if c < ZERO else ZERO)
+            c = coefficients[j, p] - beta[p] * node.sampled_normal[j]
+            constants[p] -= factor * abs(c)
+            x[j, p] = -factor if c > ZERO else (factor if c < ZERO else ZERO)
     room.product[:columns] = constants
 
 
@@ -198,7 +222,7 @@ def _forward(net: Wide, node: WideNode, room: AscentRoom, k: int, columns: int, 
                 values[i, p] = bias
         for e in range(net.edges[v], net.edges[v + 1]):
             source = _part(net, node, room.through, net.sources[e], columns)
-            add_forward(net, node, v, e, source, values, room.product)
+            add_forward(net, node, v, e, _weights(net, node, net.sources[e]), source, values, room.product)
         if room.waits[v]:
             _step(net, node, room, v, values, length)
         else:  # nothing above reads it

@@ -12,10 +12,13 @@ import numpy as np
 from numba import njit
 
 from ...instances.network import Array
-from ...instances.rounding import EPS, LAST_ROUNDINGS, SPARE, TINY_SQUARE, UP
+from ...instances.rounding import EPS, EPS_32, LAST_ROUNDINGS, SPARE, TINY_SQUARE, UP
+from .half_space_rows import column_multipliers
 from .wide_layout import LOOPS, Wide, WideNode, add_back, depart
 
 __all__ = ["EvaluationRoom", "evaluate", "evaluation_room"]
+
+HALF_SPACE = 4.0  # roundings of a half-space's coefficient: to float32, in the product, in the difference
 
 
 class EvaluationRoom(NamedTuple):
@@ -169,7 +172,10 @@ def _multiply(net: Wide, node: WideNode, room: EvaluationRoom, v: int, pending: 
 
 @njit(**LOOPS)
 def _minimise(net: Wide, node: WideNode, room: EvaluationRoom, pending: Array) -> None:
-    """Minima over the box of functions of the first layer's pre-activations, as `first_layer_ball` does."""
+    """Minima over the box of functions of the first layer's pre-activations, as `first_layer_ball` does.
+
+    Behind a half-space beta times it is taken from them first: float32's errors are those of its coefficients, too.
+    """
     count, columns = pending.shape
     single = room.first[: count * columns].reshape(count, columns)
     inputs = room.inputs[: net.starts[1] * columns].reshape(net.starts[1], columns)
@@ -188,9 +194,16 @@ def _minimise(net: Wide, node: WideNode, room: EvaluationRoom, pending: Array) -
     product = np.empty(inputs.size, np.float32)
     for e in range(net.edges[1], net.edges[2]):
         add_back(net, node, 1, e, node.single, net.single_entries, single, inputs, product)
+    beta = np.zeros(columns, np.float32)
+    if node.behind[2] > 0.0:
+        column_multipliers(inputs, node.normal, node.behind[0], beta)
     for j in range(inputs.shape[0]):
         for p in range(columns):
-            spread[p] += abs(inputs[j, p])
+            spread[p] += abs(inputs[j, p] - beta[p] * node.normal[j])
     for p in range(columns):
         total = spread[p] * (1.0 + net.spread_error) + net.underflow + rounding[p] * UP
+        times = float(beta[p])
+        if times > 0.0:
+            value[p] -= times * node.behind[0]
+            total += times * (node.behind[1] + HALF_SPACE * EPS_32 * node.behind[2]) + (1.0 + times) * net.underflow
         value[p] -= total + room.errors[p] * UP * UP + LAST_ROUNDINGS * (abs(room.constants[p]) + total)

@@ -50,6 +50,9 @@ class Wide(NamedTuple):
     rounding: Array  # [n_1] and what |a| is multiplied by
     spread_error: float  # relative error of the sum over inputs
     underflow: float  # what its terms may have lost below float32's smallest number
+    order: Array  # [inputs] int: which input a dense layer 1 has in each column of `single`
+    sample: int  # columns that ascents look at, the first ones
+    factor: float  # what these stand for, see `slopes.sampled_inputs`
 
 
 class WideNode(NamedTuple):
@@ -65,6 +68,10 @@ class WideNode(NamedTuple):
     split: Array  # +-1 where the phase was split
     weights: Array  # flat as in Wide: dense weights between alive neurons
     single: Array
+    sampled: Array  # float32: layer 1's columns of the sample, where that is not all of them
+    normal: Array  # [inputs] float32: a half-space normal @ s + behind[0] >= 0 of the scaled input; 0: there is none
+    sampled_normal: Array  # [sample] float32: the same for ascents
+    behind: Array  # [3] its value in the middle of the box, the error of that, and the sum of |normal|
 
 
 def node_room(net: Wide) -> WideNode:
@@ -77,6 +84,8 @@ def node_room(net: Wide) -> WideNode:
     return WideNode(
         alive, alive.copy(), kept, np.empty(values), np.empty(values), np.empty(values), np.empty(values, np.bool_),
         np.empty(values), np.empty_like(net.weights), np.empty_like(net.single),
+        np.empty(int(net.starts[2] - net.starts[1]) * net.sample, np.float32), np.zeros(inputs, np.float32),
+        np.zeros(net.sample, np.float32), np.zeros(3),
     )  # fmt: skip
 
 
@@ -141,6 +150,9 @@ def _gather(net: Wide, node: WideNode, v: int, e: int) -> None:
         if s == 0:  # exact numbers of the first layer are never multiplied with the input
             for j in range(kept):
                 node.single[at + j] = net.single[first + j]
+            if net.sample < kept:
+                for j in range(net.sample):
+                    node.sampled[i * net.sample + j] = net.single[first + j]
         else:
             for j in range(kept):
                 w = net.weights[first + node.alive[columns + j]]
@@ -200,14 +212,16 @@ def add_back(
 
 
 @njit(**LOOPS)
-def add_forward(net: Wide, node: WideNode, v: int, e: int, given: Array, to: Array, product: Array) -> None:
+def add_forward(
+    net: Wide, node: WideNode, v: int, e: int, weights: Array, given: Array, to: Array, product: Array
+) -> None:  # fmt: skip
     """to [kept of layer v, P] += W given of one edge, in float32."""
     s, columns = net.sources[e], given.shape[1]
     begin, count, kept = net.starts[s], node.kept[v], node.kept[s]
     if count == 0 or kept == 0:
         return
     if net.dense[e]:
-        w = node.single[net.offsets[e] : net.offsets[e] + count * kept].reshape(count, kept)
+        w = weights[net.offsets[e] : net.offsets[e] + count * kept].reshape(count, kept)
         out = product[: count * columns].reshape(count, columns)
         np.dot(w, given, out)
         for i in range(count):

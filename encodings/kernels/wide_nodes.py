@@ -57,12 +57,12 @@ class Fresh(NamedTuple):
 
 @njit(**LOOPS)
 def refresh_nodes(
-    net: Wide, first: int, last: int, low: Array, high: Array, phases: Array, wanted: Array, sizes: Sizes,
-    steps: Steps, node: WideNode, ascent: AscentRoom, room: EvaluationRoom, hidden: Hidden, out: Fresh,
+    net: Wide, first: int, last: int, low: Array, high: Array, phases: Array, wanted: Array, matter: Array,
+    sizes: Sizes, steps: Steps, node: WideNode, ascent: AscentRoom, room: EvaluationRoom, hidden: Hidden, out: Fresh,
 ) -> None:  # fmt: skip
     """Bound nodes first..last - 1 of a batch; `low` and `high` [B, neurons] are improved in place.
 
-    wanted: [B, rows] bool, margins whose total multipliers are asked for.
+    wanted: [B, rows] bool, margins whose total multipliers are asked for; matter: [B, neurons] bool, whose bounds are.
     """
     layers = len(net.relu) - 1
     for b in range(first, last):
@@ -70,7 +70,7 @@ def refresh_nodes(
         for k in range(1, layers):
             if k > 1 and net.relu[k] and not out.infeasible[b]:
                 _narrow(net, k, low[b], high[b], sizes)
-                blocks = _layer(net, k, low[b], high[b], sizes, steps, node, ascent, room, hidden, blocks)
+                blocks = _layer(net, k, low[b], high[b], matter[b], sizes, steps, node, ascent, room, hidden, blocks)
             out.infeasible[b] |= _order(net, k, low[b], high[b])
             activate_wide(net, node, k, low[b], high[b], phases[b])
         if not out.infeasible[b]:
@@ -96,10 +96,10 @@ def _narrow(net: Wide, k: int, low: Array, high: Array, sizes: Sizes) -> None:
 
 @njit(**LOOPS)
 def _layer(
-    net: Wide, k: int, low: Array, high: Array, sizes: Sizes, steps: Steps, node: WideNode, ascent: AscentRoom,
-    room: EvaluationRoom, hidden: Hidden, blocks: int,
+    net: Wide, k: int, low: Array, high: Array, matter: Array, sizes: Sizes, steps: Steps, node: WideNode,
+    ascent: AscentRoom, room: EvaluationRoom, hidden: Hidden, blocks: int,
 ) -> int:  # fmt: skip
-    """Bounds of the unstable neurons of layer k; returns how many blocks of rows there are now."""
+    """Bounds of the unstable neurons of layer k that matter; returns how many blocks of rows there are now."""
     flat, before, nothing = net.starts[k] - net.starts[1], 0, np.empty((0, 0))
     for v in range(1, k):
         before += node.kept[v]
@@ -109,7 +109,7 @@ def _layer(
         row, at = last[1] + last[2], hidden.blocks[blocks, 3]
     begin = row
     for i in range(net.starts[k + 1] - net.starts[k]):
-        if low[flat + i] < 0.0 and high[flat + i] > 0.0:
+        if matter[flat + i] and low[flat + i] < 0.0 and high[flat + i] > 0.0:
             hidden.rows[row] = i
             row += 1
     for start in range(begin, row, HALF):

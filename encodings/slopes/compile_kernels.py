@@ -60,10 +60,11 @@ def _wide() -> None:
     query = _query((BALL, 3, 3, 2))
     batch = _bounded(query)
     batch.duty = np.ones((1, query.disjuncts), dtype=bool)
-    refresh_wide(query, batch, largest_magnitudes(query, batch), Steps(1, 0.5, 1.0, 0.0, math.inf))
-    layer, inputs = query.network.layers[0], query.network.input_size
-    w = np.asarray(layer.weights[0])
-    bounds_behind(w, layer.bias, batch.lower[0], batch.upper[0], np.ones(inputs), 0.0, compiled=True)
+    matter, steps = np.ones((1, query.neurons), dtype=bool), Steps(1, 0.5, 1.0, 0.0, math.inf)
+    refresh_wide(query, batch, matter, largest_magnitudes(query, batch), steps, None)
+    layer, box = query.network.layers[0], (batch.lower[0], batch.upper[0])
+    w, rows = np.asarray(layer.weights[0]), np.arange(layer.size)
+    bounds_behind(w, rows, layer.bias, box, np.ones(query.network.input_size), 0.0, compiled=True)
 
 
 # what is wanted most, and compiles in least time, first

@@ -28,6 +28,7 @@ from ..linear.prepared_layers import prepared_of
 from .disjunct_bounds import DisjunctAscent, DisjunctPass
 from .optimised_bounds import PAIR_FLOATS, OptimiseOptions, PairPass
 from .row_multipliers import RowPool
+from .rows_behind import HalfSpaces
 from .skeleton import Skeleton
 from .slope_ascent import Ascent, Pairs, Single
 
@@ -120,21 +121,28 @@ def _raised(
 
 
 @np.errstate(over="ignore", invalid="ignore")  # what is not finite in the end proves nothing
-def refresh_phases(query: Query, batch: Batch, options: OptimiseOptions, kernel: str = "auto") -> Bounds:
+def refresh_phases(
+    query: Query, batch: Batch, options: OptimiseOptions, kernel: str = "auto", behind: HalfSpaces | None = None,
+    matter: Array | None = None,
+) -> Bounds:  # fmt: skip
     """Bounds of the hidden neurons anew, by an ascent that knows the phases, then plain margins and total multipliers.
 
     A phase is a constraint on the input that a neuron's plain bound does not see; its multiplier brings it in. Deep in
     the tree that is what shows phases of other neurons to follow, and regions to be empty. Total multipliers are those
     of the rows that are the nodes' duty.
     kernel: "auto", or one of the twins: "plain" (numpy) or "compiled", which needs a common box of many inputs.
+    behind: half-spaces of the input that hold on the nodes; numpy leaves them out, which takes a skeleton a node.
+    matter: [B, neurons] bool, those that are to be bounded anew, see `increasing_neurons`; None: all.
     """
+    if matter is None:
+        matter = np.ones_like(batch.pre_lower, dtype=bool)
     switch = _SWITCHES.get(query) or _SWITCHES.setdefault(query, _switch(query, batch))
     if switch.compiled(kernel):
         from .refreshed_bounds import refresh_wide
 
-        return refresh_wide(query, batch, largest_magnitudes(query, batch), options.steps(warm=False))
+        return refresh_wide(query, batch, matter, largest_magnitudes(query, batch), options.steps(warm=False), behind)
     started = time.monotonic()
-    bounds = _refresh(query, batch, options)
+    bounds = _refresh(query, batch, matter, options)
     switch.seconds += time.monotonic() - started
     return bounds
 
@@ -152,13 +160,13 @@ def largest_magnitudes(query: Query, batch: Batch) -> list[Array]:
     return InheritedPass(query, batch).magnitudes
 
 
-def _refresh(query: Query, batch: Batch, options: OptimiseOptions) -> Bounds:
+def _refresh(query: Query, batch: Batch, matter: Array, options: OptimiseOptions) -> Bounds:
     """`refresh_phases` by numpy: all nodes of the batch layer by layer."""
     crossed = np.zeros(len(batch), dtype=bool)
     batch = replace(batch, pre_lower=batch.pre_lower.copy(), pre_upper=batch.pre_upper.copy())
     for k, (kind, part) in enumerate(zip(query.kinds, query.slices, strict=True), start=1):
         lower, upper = batch.pre_lower[:, part], batch.pre_upper[:, part]  # views
-        node, row = np.nonzero((lower < 0.0) & (upper > 0.0))
+        node, row = np.nonzero(matter[:, part] & (lower < 0.0) & (upper > 0.0))
         if kind != "relu" or k == 1 or not len(node) or time.monotonic() > options.deadline:
             continue
         found = hidden_minima(query, batch, k, np.repeat(node, 2), np.repeat(row, 2), options)

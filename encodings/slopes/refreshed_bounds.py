@@ -11,12 +11,14 @@ import numpy as np
 from ...instances.batch import Batch
 from ...instances.network import Array, Matrix
 from ...instances.query import Query
-from ...instances.rounding import gamma
+from ...instances.rounding import SPARE, UP, gamma
 from ...instances.sparse import sp
 from ..kernels.cache import kernel_cache
-from ..linear.bounds import Bounds, norm
+from ..linear.bounds import Bounds, middle_and_radius, norm
 from ..linear.first_layer_ball import Ball
 from ..linear.prepared_layers import prepared_of
+from .rows_behind import HalfSpaces
+from .sampled_inputs import sample_of
 from .slope_ascent import Steps
 
 with kernel_cache():
@@ -33,11 +35,13 @@ _Rows = tuple[Array, Array, Array, Array]  # see `_rows_of`
 _ROOMS = threading.local()  # a thread's working memory for the network that it worked on last
 
 
-def refresh_wide(query: Query, batch: Batch, magnitudes: list[Array], steps: Steps) -> Bounds:
+def refresh_wide(
+    query: Query, batch: Batch, matter: Array, magnitudes: list[Array], steps: Steps, behind: HalfSpaces | None
+) -> Bounds:
     """`phase_bounds.refresh_phases` by the kernel.
 
-    The nodes' box must be one that `prepared_layers.Prepared.ball` knows, activations ReLU or identity; magnitudes:
-    see `phase_bounds.largest_magnitudes`. Nodes that the deadline cuts off keep what they had.
+    The nodes' box must be one that `prepared_layers.Prepared.ball` knows, activations ReLU or identity; matter, behind:
+    see there, magnitudes: `phase_bounds.largest_magnitudes`. Nodes that the deadline cuts off keep what they had.
     """
     ball = prepared_of(query).ball(batch)
     assert ball is not None
@@ -59,7 +63,9 @@ def refresh_wide(query: Query, batch: Batch, magnitudes: list[Array], steps: Ste
     for b in range(count):  # a node may take a second: each looks at the clock
         if time.monotonic() > steps.deadline:
             break
-        refresh_nodes(net, b, b + 1, low, high, given, wanted, sizes, ascent, *_rooms(net), hidden, out)
+        rooms = _rooms(net)
+        _place(rooms[0], net, ball, behind, b)
+        refresh_nodes(net, b, b + 1, low, high, given, wanted, matter, sizes, ascent, *rooms, hidden, out)
     return Bounds(low, high, out.margins, out.sensitivities, out.infeasible, totals=out.totals)
 
 
@@ -69,6 +75,21 @@ def _rooms(net: Wide) -> tuple[WideNode, AscentRoom, EvaluationRoom]:
         _ROOMS.rooms = node_room(net), ascent_room(net, 2 * HALF), evaluation_room(net, 2 * HALF)
     rooms: tuple[WideNode, AscentRoom, EvaluationRoom] = _ROOMS.rooms
     return rooms
+
+
+def _place(node: WideNode, net: Wide, ball: Ball, behind: HalfSpaces | None, b: int) -> None:
+    """Write node b's half-space in terms of the scaled input, the error of its value in the middle with it."""
+    node.normal[:], node.sampled_normal[:], node.behind[:] = 0.0, 0.0, 0.0
+    if behind is None or not behind.normals[b].any():
+        return
+    normal, offset = behind.normals[b], float(behind.offsets[b])
+    middle, _ = middle_and_radius(ball.lower, ball.upper)
+    error = gamma(ball.inputs + SPARE) * (float(np.abs(normal) @ np.abs(middle)) + abs(offset)) * UP
+    node.normal[:] = scaled = (normal * ball.radius)[net.order]
+    whole, part = float(np.abs(scaled).sum()), net.factor * float(np.abs(scaled[: net.sample]).sum())
+    # near a corner of the box a half-space is what its size says: the sample's is made to be as large
+    node.sampled_normal[:] = scaled[: net.sample] * (whole / part if part > 0.0 else 1.0)
+    node.behind[:] = float(normal @ middle) + offset, error, whole * UP
 
 
 def _hidden_room(query: Query, low: Array, high: Array) -> Hidden:
@@ -94,7 +115,8 @@ def _wide(query: Query, ball: Ball) -> Wide:
 def _flatten(query: Query, ball: Ball) -> Wide:
     layers, sizes, prepared = query.network.layers, query.network.sizes, prepared_of(query)
     edges = [(k, s, w) for k, layer in enumerate(layers) for s, w in zip(layer.sources, layer.weights, strict=True)]
-    offsets, weights, sparse = _weights([(k, w) for k, _, w in edges], ball)
+    sample = sample_of(ball)
+    offsets, weights, sparse = _weights([(k, w) for k, _, w in edges], ball, sample.order)
     ends, columns, entries, single_entries = _joined(sparse)
     bias = np.concatenate([np.zeros(sizes[0]), *(layer.bias for layer in layers)])
     single_bias = bias.astype(np.float32)
@@ -121,19 +143,23 @@ def _flatten(query: Query, ball: Ball) -> Wide:
         rounding=ball.rounding,
         spread_error=ball.spread_error,
         underflow=ball.underflow,
+        order=sample.order, sample=sample.taken, factor=sample.factor,
     )  # fmt: skip
 
 
-def _weights(edges: list[tuple[int, Matrix]], ball: Ball) -> tuple[list[int], Array, list[_Rows]]:
+def _weights(
+    edges: list[tuple[int, Matrix]], ball: Ball, order: Array
+) -> tuple[list[int], Array, list[_Rows]]:
     """(where each edge's weights begin, dense ones with those of the scaled input beside them [N, 2], sparse ones).
 
-    edges: (layer from 0, weights).
+    edges: (layer from 0, weights); order: of the scaled input's columns, where they are dense.
     """
     dense, sparse, offsets = [np.zeros((0, 2))], [_rows_of(sp.csr_array((0, 1)), None)], []
     numbers = rows = 0
     for k, w in edges:
         scaled = ball.scaled if k == 0 else None
         if isinstance(w, np.ndarray) or isinstance(scaled, np.ndarray):
+            scaled = scaled[:, order] if isinstance(scaled, np.ndarray) else None
             w = w if isinstance(w, np.ndarray) else w.toarray()
             dense.append(np.stack([w.ravel(), (w if scaled is None else scaled).ravel()], axis=1))
             offsets.append(numbers)
@@ -158,3 +184,4 @@ def _joined(parts: list[_Rows]) -> _Rows:
     ends = np.concatenate([p[0] + b for p, b in zip(parts[1:], before[1:], strict=True)] or [np.zeros(0, np.int64)])
     columns, entries, single = (np.concatenate([p[i] for p in parts]) for i in (1, 2, 3))
     return ends, columns, entries, single
+

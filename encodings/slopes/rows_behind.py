@@ -10,7 +10,7 @@ where it turns, by a growing bracket and then halving it. Any beta gives a bound
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import cast
+from typing import NamedTuple, cast
 
 import numpy as np
 
@@ -18,27 +18,38 @@ from ...instances.network import Array
 from ...instances.rounding import TINY, TINY_32, UP, gamma
 from ..linear.bounds import at_least, at_most, middle_and_radius
 
-__all__ = ["bounds_behind"]
+__all__ = ["HalfSpaces", "bounds_behind"]
 
 BRACKETS, HALVINGS, GROWTH = 3, 6, 4.0  # of the search for a multiplier
 SLACK = 4.0  # of the first-order error: differences, products and sums, and radii that are rounded
 
 
+class HalfSpaces(NamedTuple):
+    """One half-space normal @ x + offset >= 0 of the input a node."""
+
+    normals: Array  # [B, n], 0 where a node has none
+    offsets: Array  # [B]
+
+    def of(self, nodes: Array) -> HalfSpaces:
+        """Those of some nodes."""
+        return HalfSpaces(self.normals[nodes], self.offsets[nodes])
+
+
 @np.errstate(over="ignore", invalid="ignore", divide="ignore")  # what is not finite proves nothing
 def bounds_behind(
-    w: Array, bias: Array, lower: Array, upper: Array, normal: Array, offset: float, compiled: bool = False
-) -> tuple[Array, Array]:
-    """Rigorous bounds [R] of w @ x + bias where lower <= x <= upper [n] and normal @ x + offset >= 0.
+    w: Array, rows: Array, bias: Array, box: tuple[Array, Array], normal: Array, offset: float, compiled: bool = False
+) -> tuple[Array, Array]:  # fmt: skip
+    """Rigorous bounds [R] of w[rows] @ x + bias[rows] where lower <= x <= upper [n] and normal @ x + offset >= 0.
 
-    w: [R, n], row by row in memory. Where no x is left a lower bound may exceed its upper one.
+    w: [m, n], row by row in memory; box: (lower, upper). Where no x is left a lower bound may exceed its upper one.
     """
-    middle, radius = middle_and_radius(lower, upper)
-    reach = np.maximum(np.abs(lower), np.abs(upper))
-    relative = SLACK * gamma(len(lower) + 8) * UP
-    steps = BRACKETS, HALVINGS, GROWTH
-    low, high = _extremes(compiled)(w, middle, radius, reach, normal, float(offset), steps, relative)
-    slack = 2.0 * gamma(2) * (np.abs(bias) + np.fmax(np.abs(low), np.abs(high))) + TINY
-    return at_least(low + bias - slack), at_most(high + bias + slack)
+    middle, radius = middle_and_radius(*box)
+    reach = np.maximum(np.abs(box[0]), np.abs(box[1]))
+    relative = SLACK * gamma(len(middle) + 8) * UP
+    steps, bias = (BRACKETS, HALVINGS, GROWTH), bias[rows]
+    found = _extremes(compiled)(w, rows, middle, radius, reach, normal, float(offset), steps, relative)
+    slack = 2.0 * gamma(2) * (np.abs(bias) + np.fmax(np.abs(found[0]), np.abs(found[1]))) + TINY
+    return at_least(found[0] + bias - slack), at_most(found[1] + bias + slack)
 
 
 def _extremes(compiled: bool) -> Callable[..., tuple[Array, Array]]:
@@ -52,14 +63,13 @@ def _extremes(compiled: bool) -> Callable[..., tuple[Array, Array]]:
 
 
 def _plain_extremes(
-    w: Array, middle: Array, radius: Array, reach: Array, normal: Array, offset: float, steps: tuple[int, int, float],
-    relative: float,
+    w: Array, rows: Array, middle: Array, radius: Array, reach: Array, normal: Array, offset: float,
+    steps: tuple[int, int, float], relative: float,
 ) -> tuple[Array, Array]:  # fmt: skip
     """`kernels.half_space_rows.extremes_behind` by numpy."""
-    both = np.concatenate([w, -w])
-    beta = _multipliers(
-        (both * radius).astype(np.float32), (normal * radius).astype(np.float32), float(normal @ middle + offset), steps
-    )
+    both = np.concatenate([w[rows], -w[rows]])
+    s, g = ((a * radius).astype(np.float32) for a in (both, normal))
+    beta = _multipliers(s, g, float(normal @ middle + offset), steps)
     a = both - beta[:, None] * normal
     value = a @ middle - np.abs(a) @ radius - beta * offset
     size = np.abs(both) @ reach + beta * (np.abs(normal) @ reach + abs(offset))

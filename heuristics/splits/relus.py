@@ -1,7 +1,8 @@
 """Scores for splitting the phase of an unstable ReLU.
 
 * "phases": the optimal-partition score (`hyperplanes`) with the *total multiplier* (`encodings.bounds.Bounds.totals`),
-  which counts the ways through the bounds of later neurons, too; without totals BaBSR.
+  which counts the ways through the bounds of later neurons, too. Where all neurons read the input alone there are no
+  such ways, and it is the neuron's own multiplier; in other networks without totals BaBSR.
 * "phases-direct": the same with the neuron's own multiplier in the margin's bound only.
 * "phases-babsr": BaBSR (Bunel et al. 2020), how much the margin's bound would gain to first order if the neuron were
   fixed,
@@ -21,7 +22,7 @@ import numpy as np
 
 from ...instances.network import Array
 from ...instances.query import Query
-from .hyperplanes import optimal_partition_scores
+from .hyperplanes import first_layers, optimal_partition_scores
 
 if TYPE_CHECKING:
     from ...encodings.linear.bounds import Bounds
@@ -34,8 +35,9 @@ WIDTH_SHARE = 1e-9  # of a neuron's width in its score
 def phase_scores(query: Query, bounds: Bounds, focus: Array, rule: str = "phases") -> Array:
     """[B, neurons] scores of unstable ReLUs, 0 elsewhere. focus: [B, rows] bool, the margins to raise."""
     lower, upper, wanted = bounds.pre_lower, bounds.pre_upper, focus.astype(float)
-    if rule == "phases-direct" or (rule != "phases-babsr" and bounds.totals is not None):
-        totals = None if rule == "phases-direct" else bounds.totals
+    totals = bounds.totals if rule not in ("phases-direct", "phases-babsr") else None
+    own = rule == "phases-direct" or (rule != "phases-babsr" and bool(first_layers(query)[query.relu].all()))
+    if own or totals is not None:
         multipliers = np.einsum("brn,br->bn", bounds.multipliers if totals is None else totals, wanted)
         return with_widths(query, optimal_partition_scores(multipliers, lower, upper), lower, upper)
     scores = sum(

@@ -54,7 +54,7 @@ def test_products_are_numpys(seed: int, monkeypatch: pytest.MonkeyPatch) -> None
             np.testing.assert_allclose(to, part.T @ given, rtol=1e-10, atol=1e-10)
             given32 = rng.normal(size=(len(theirs), columns)).astype(np.float32)
             to32 = np.zeros((len(mine), columns), np.float32)
-            add_forward(net, node, v, e, given32, to32, np.empty(len(room), np.float32))
+            add_forward(net, node, v, e, node.single, given32, to32, np.empty(len(room), np.float32))
             np.testing.assert_allclose(to32, part @ given32, rtol=1e-4, atol=1e-4)
             rows = np.arange(min(2, layer.size))
             own = np.zeros((len(theirs), 2 * len(rows)))

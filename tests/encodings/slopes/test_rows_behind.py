@@ -45,7 +45,7 @@ def test_bounds_are_true_and_near(scale: float, compiled: bool) -> None:
     for seed in range(40):
         layer, lower, upper, normal, offset = drawn(seed, scale)
         rows = np.array([4, 0, 2])
-        low, high = bounds_behind(layer.weights[0][rows], layer.bias[rows], lower, upper, normal, offset, compiled)
+        low, high = bounds_behind(layer.weights[0], rows, layer.bias, (lower, upper), normal, offset, compiled=compiled)
         w, bias = layer.weights[0], layer.bias
         for i, r in enumerate(rows.tolist()):
             least = exact_minimum(w[r], lower, upper, normal, offset)
@@ -54,7 +54,7 @@ def test_bounds_are_true_and_near(scale: float, compiled: bool) -> None:
                 continue
             exact = least + Fraction(float(bias[r])), Fraction(float(bias[r])) - most
             assert Fraction(float(low[i])) <= exact[0] <= exact[1] <= Fraction(float(high[i]))
-            plain = bounds_behind(w[[r]], bias[[r]], lower, upper, np.zeros_like(normal), 0.0, compiled)
+            plain = bounds_behind(w, rows[[i]], bias, (lower, upper), np.zeros_like(normal), 0.0, compiled=compiled)
             won = float(exact[0]) - plain[0][0] + plain[1][0] - float(exact[1])
             far += float(exact[0]) - low[i] + high[i] - float(exact[1]) > 0.1 * won + 1e-9 * max(scale, 1.0)
     assert far <= 4
@@ -64,7 +64,8 @@ def test_the_twins_agree() -> None:
     """They follow the same steps, in sums of another order."""
     for seed in range(20):
         layer, lower, upper, normal, offset = drawn(seed, 1.0, inputs=40)
-        ends = [bounds_behind(layer.weights[0], layer.bias, lower, upper, normal, offset, way) for way in (False, True)]
+        given = layer.weights[0], np.arange(layer.size), layer.bias, (lower, upper), normal, offset
+        ends = [bounds_behind(*given, compiled=way) for way in (False, True)]
         np.testing.assert_allclose(ends[0], ends[1], atol=1e-3 * np.abs(ends[0]).max())
 
 
@@ -76,7 +77,7 @@ def test_numbers_that_are_none() -> None:
     for compiled in (False, True):
         for bad in (np.nan, np.inf, -np.inf):
             normal[0] = bad
-            low, high = bounds_behind(w, bias, lower, upper, normal, offset, compiled)
+            low, high = bounds_behind(w, np.arange(len(w)), bias, (lower, upper), normal, offset, compiled=compiled)
             assert (low[:, None] <= values + 1e-9).all() and (values <= high[:, None] + 1e-9).all()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from fractions import Fraction
 
 import numpy as np
 import oracle
@@ -25,17 +26,20 @@ from .test_row_multipliers import bounded, pool_of, question
 @pytest.mark.parametrize("shape", [Shape(), Shape(scale=1e3), Shape(rough=True), Shape(halfspaces=0.0, scale=1e-3)])
 def test_all_counterexamples_are_within(shape: Shape, kernel: str) -> None:
     """For each piece of a node on which a disjunct of its duty is met: the first layer's pre-activations there."""
-    inside = tighter = 0
+    inside = tighter = halves = 0
     for seed in range(12):
         instance = random_instance(seed, shape=shape)
         for query in queries(instance.network, instance.prop):
             batch = phase_nodes(query, seed, 5)
             batch.duty = np.random.default_rng(seed).random(batch.duty.shape) < 0.7
             _, numbers = bound_phases(query, batch, OptimiseOptions(iterations=6))
-            lower, upper, new = suppose(query, batch, numbers, kernel=kernel)
+            lower, upper, new, behind = suppose(query, batch, numbers, kernel=kernel)
             assert (lower >= batch.pre_lower).all() and (upper <= batch.pre_upper).all()
             changed = ((lower > batch.pre_lower) | (upper < batch.pre_upper)).any(axis=1)
             assert not (changed & ~new).any()
+            given = behind.normals.any(axis=1)
+            assert (batch.duty.sum(axis=1)[given] == 1).all()
+            halves += int(given.sum())
             tighter += int(changed.sum())
             for b in range(len(batch)):
                 node = batch.node(b)
@@ -47,12 +51,15 @@ def test_all_counterexamples_are_within(shape: Shape, kernel: str) -> None:
                             part = part.cut([-a for a in leaf.pre[-1].rows[r]])
                         if not part.points():
                             continue
+                        if given[b]:
+                            a, h = behind.normals[b], Fraction(float(behind.offsets[b]))
+                            assert min(oracle.exact_dot(a, x) + h for x in part.points()) >= 0
                         for layer, places, pre in zip(query.network.layers, query.slices, leaf.pre, strict=False):
                             for i in range(layer.size):
                                 least, most = pre.range(part, i)
                                 assert lower[b, places.start + i] <= least and most <= upper[b, places.start + i]
                                 inside += 1
-    assert inside > 50 and tighter > 5
+    assert inside > 50 and tighter > 5 and halves > 5
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2, 4, 5])
@@ -64,12 +71,13 @@ def test_with_rows_of_several_neurons(seed: int) -> None:
     _, numbers = bound_phases(query, batch, OptimiseOptions(iterations=60), pool=pool)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "FAR", np.inf)
-        lower, upper, new = suppose(query, batch, numbers, pool)
+        lower, upper, new, behind = suppose(query, batch, numbers, pool)
     points = np.random.default_rng(seed).uniform(query.region.lower, query.region.upper, (20_000, 3))
     pre = query.network.values(points)[1]
     bad = (query.per_disjunct(pre[-1]) <= 0.0).any(axis=1)
     hidden = np.concatenate(pre[:-1], axis=1)[bad]
     assert len(pool) and numbers.mus.any() and new.all() and len(hidden) > 100
+    assert (points[bad] @ behind.normals[0] + behind.offsets[0] >= -1e-12).all()
     assert (lower[0] - 1e-12 <= hidden).all() and (hidden <= upper[0] + 1e-12).all()
 
 
@@ -80,8 +88,9 @@ def test_nothing_is_supposed_without_a_duty() -> None:
     batch = phase_nodes(query, 1, 2)
     _, numbers = bound_phases(query, batch, OptimiseOptions(iterations=2))
     batch.duty[:] = False
-    lower, upper, new = suppose(query, batch, numbers)
+    lower, upper, new, behind = suppose(query, batch, numbers)
     assert np.array_equal(lower, batch.pre_lower) and np.array_equal(upper, batch.pre_upper) and not new.any()
+    assert not behind.normals.any()
 
 
 def test_sparse_layers_and_the_deadline() -> None:
@@ -90,7 +99,7 @@ def test_sparse_layers_and_the_deadline() -> None:
     query = queries(instance.network, instance.prop)[0]
     batch = phase_nodes(query, 4, 6)
     _, numbers = bound_phases(query, batch, OptimiseOptions(iterations=6))
-    dense = suppose(query, batch, numbers)
+    dense = suppose(query, batch, numbers)[:3]
     assert (dense[0] > batch.pre_lower).any() or (dense[1] < batch.pre_upper).any()
     first, *others = query.network.layers
     layers = (replace(first, weights=tuple(sp.csr_array(w) for w in first.weights)), *others)
@@ -98,7 +107,7 @@ def test_sparse_layers_and_the_deadline() -> None:
     for chunk in (module.CHUNK, 1):
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(module, "CHUNK", chunk)
-            for found, wanted in zip(suppose(sparse, batch, numbers), dense, strict=True):
+            for found, wanted in zip(suppose(sparse, batch, numbers)[:3], dense, strict=True):
                 np.testing.assert_allclose(found, wanted, rtol=1e-9, atol=1e-9)
-    lower, upper, new = suppose(query, batch, numbers, deadline=-np.inf)
+    lower, upper, new, _ = suppose(query, batch, numbers, deadline=-np.inf)
     assert np.array_equal(lower, batch.pre_lower) and np.array_equal(upper, batch.pre_upper) and not new.any()
