@@ -179,7 +179,7 @@ def _shallow(known: Facts, attack: Stage, split: str, rest: Stage) -> list[Stage
     """
     milp = Stage("milp", 0.9, why=f"one hidden layer, {known.unstable} unstable ReLUs")
     if known.open_inputs > SOME_INPUTS:
-        phases = Stage("split", 0.8, split, "phases behind supposed counterexamples")
+        phases = Stage("split", 0.95, split, "phases behind supposed counterexamples")
         return [attack, phases, milp, rest]
     rows = split if known.few_inputs else "rows"
     more = Stage("split", 0.6, rows, "hyperplanes, as long as they close the tree", trial=TRIAL)

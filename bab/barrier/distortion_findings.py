@@ -44,7 +44,8 @@ def findings(settings: Settings, rows: Sequence[Row]) -> Findings:
         for m, g in zip(means, gaps, strict=True)
     ] + [
         f"{b['network']}, {b['range']}: {b['method']} {b['mean']:.4g}, printed {b['printed']:.4g} "
-        f"({b['difference, per cent']:+.1f} %); on the grid {b['on the grid']:.4g} to {b['next there']:.4g}"
+        f"({b['difference, per cent']:+.1f} %)"
+        + (f"; on the grid {b['on the grid']:.4g} to {b['next there']:.4g}" if np.isfinite(b["on the grid"]) else "")
         for b in beside
     ]  # fmt: skip
     tables = {"Mean distortions, thousandths": means, "Median gaps to PGD, per cent": gaps}

@@ -85,5 +85,5 @@ def test_a_half_space_that_misses_the_box() -> None:
     """Bounds that cross, or any others: there is nothing to be wrong about."""
     layer, lower, upper, normal, _ = drawn(5, 1.0)
     offset = float(-np.maximum(normal * lower, normal * upper).sum() - 10.0 * np.abs(normal).sum())
-    low, high = bounds_behind(layer.weights[0], layer.bias, lower, upper, normal, offset)
+    low, high = bounds_behind(layer.weights[0], np.arange(5), layer.bias, (lower, upper), normal, offset)
     assert not np.isnan(low).any() and not np.isnan(high).any()
