@@ -2,8 +2,8 @@
 
 Layer by layer the neurons still unstable are raised by the ascent (`wide_ascent`) and evaluated (`wide_evaluation`)
 in blocks of rows that fit the caches; then come the margins with plain slopes and the total multipliers of the rows
-that are wanted. Cost per node: for each layer k, 2 (unstable rows of k) x (weights between alive neurons of all earlier
-layers) x (2 x ascent steps + 2).
+that are wanted. Cost per node: for each layer k, 2 (unstable rows of k that matter) x (weights between alive neurons of
+all earlier layers) x (2 x ascent steps + 2), where an ascent's walks count a sample of the input's weights alone.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def refresh_nodes(
     """
     layers = len(net.relu) - 1
     for b in range(first, last):
-        blocks = 0
+        blocks, node.kept[0] = 0, net.starts[1]
         for k in range(1, layers):
             if k > 1 and net.relu[k] and not out.infeasible[b]:
                 _narrow(net, k, low[b], high[b], sizes)

@@ -65,9 +65,10 @@ class Prepared(OfQuery):
             return None
         if len(batch) > 1 and not ((batch.lower == lower).all() and (batch.upper == upper).all()):
             return None
-        if self._ball is None or not self._ball.of(lower, upper):
-            self._ball = Ball(self.query.network.layers[0], lower, upper)
-        return self._ball
+        known = self._ball  # another thread may put its own there meanwhile
+        if known is None or not known.of(lower, upper):
+            known = self._ball = Ball(self.query.network.layers[0], lower, upper)
+        return known
 
 
 class PreparedLayer:

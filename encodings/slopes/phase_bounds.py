@@ -130,14 +130,15 @@ def refresh_phases(
     A phase is a constraint on the input that a neuron's plain bound does not see; its multiplier brings it in. Deep in
     the tree that is what shows phases of other neurons to follow, and regions to be empty. Total multipliers are those
     of the rows that are the nodes' duty.
-    kernel: "auto", or one of the twins: "plain" (numpy) or "compiled", which needs a common box of many inputs.
+    kernel: "auto", or one of the twins: "plain" (numpy) or "compiled", where the nodes have one box of many inputs.
     behind: half-spaces of the input that hold on the nodes; numpy leaves them out, which takes a skeleton a node.
     matter: [B, neurons] bool, those that are to be bounded anew, see `increasing_neurons`; None: all.
     """
     if matter is None:
         matter = np.ones_like(batch.pre_lower, dtype=bool)
-    switch = _SWITCHES.get(query) or _SWITCHES.setdefault(query, _switch(query, batch))
-    if switch.compiled(kernel):
+    switch = _SWITCHES.get(query) or _SWITCHES.setdefault(query, _switch(query))
+    # splits of axes, where no ReLU is left to split, make boxes of several kinds
+    if prepared_of(query).ball(batch) is not None and switch.compiled(kernel):
         from .refreshed_bounds import refresh_wide
 
         return refresh_wide(query, batch, matter, largest_magnitudes(query, batch), options.steps(warm=False), behind)
@@ -150,9 +151,8 @@ def refresh_phases(
 _SWITCHES: WeakKeyDictionary[Query, Switch] = WeakKeyDictionary()
 
 
-def _switch(query: Query, batch: Batch) -> Switch:
-    kinds = all(kind in ("relu", "identity") for kind in query.kinds)
-    return Switch("wide", kinds and prepared_of(query).ball(batch) is not None, KERNEL_AFTER)
+def _switch(query: Query) -> Switch:
+    return Switch("wide", all(kind in ("relu", "identity") for kind in query.kinds), KERNEL_AFTER)
 
 
 def largest_magnitudes(query: Query, batch: Batch) -> list[Array]:

@@ -10,6 +10,7 @@ import scipy.sparse as sp
 from random_instances import Shape, random_points, random_query
 
 from hypersplit.encodings.linear import prepared_layers
+from hypersplit.encodings.linear.first_layer_ball import Ball
 from hypersplit.encodings.linear.prepared_layers import prepared_of, product_terms
 from hypersplit.instances.batch import Batch, root
 from hypersplit.instances.network import sequential
@@ -59,6 +60,28 @@ def test_a_ball_is_only_for_one_box_read_once(monkeypatch: pytest.MonkeyPatch) -
     assert prepared.ball(Batch.concatenate([node, other])) is None
     other.cuts[0, 0] = 1.0
     assert prepared.ball(other) is None
+
+
+def test_threads_get_the_ball_of_their_own_box(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever another thread puts into the place of the last one while a box is compared with it."""
+    monkeypatch.setattr(prepared_layers, "BALL", 5)
+    rng = np.random.default_rng(1)
+    network = sequential([rng.normal(size=(3, 5)), rng.normal(size=(1, 3))], [np.zeros(3), np.zeros(1)])
+    region = InputSet.box(-np.ones(5), np.ones(5))
+    query = queries(network, Property((Case(region, (Polyhedron(np.ones((1, 1)), np.zeros(1)),)),), 5, 1))[0]
+    prepared, mine, theirs = prepared_of(query), root(query), root(query)
+    theirs.upper[0, 0] = 0.5
+    ball, compare = prepared.ball(mine), Ball.of
+
+    def slowly(self: Ball, lower: np.ndarray, upper: np.ndarray) -> bool:
+        found = compare(self, lower, upper)
+        if found and self is ball:  # another thread is quicker
+            prepared._ball = Ball(network.layers[0], theirs.lower[0], theirs.upper[0])
+        return found
+
+    monkeypatch.setattr(Ball, "of", slowly)
+    found = prepared.ball(mine)
+    assert found is not None and found.upper[0] == 1.0
 
 
 def test_later_layers_hold_samples() -> None:

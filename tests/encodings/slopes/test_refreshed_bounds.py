@@ -98,3 +98,14 @@ def test_neurons_that_do_not_matter_are_left_alone(kernel: str) -> None:
             assert (found.pre_lower <= whole.pre_lower + scale)[both].all()
             spared += int((found.pre_lower < whole.pre_lower - scale)[both].sum())
     assert spared > 0
+
+
+def test_boxes_of_several_kinds_are_left_to_numpy() -> None:
+    """Axes are split where no ReLU is left to split: the kernel has one box, the bounds are its twin's there."""
+    query = wide_queries(0, sparse=False)[0]
+    nodes = phase_nodes(query, 0, 4)
+    one = refreshed(query, nodes, ASCENT, "compiled")
+    nodes.upper[1] = 0.5 * nodes.lower[1] + 0.5 * nodes.upper[1]
+    plain, found = (refreshed(query, nodes, ASCENT, kernel) for kernel in ("plain", "compiled"))
+    assert np.array_equal(found.pre_lower, plain.pre_lower) and np.array_equal(found.pre_upper, plain.pre_upper)
+    assert (found.pre_upper[1] < one.pre_upper[1]).any()
