@@ -131,7 +131,7 @@ def refresh_phases(
     the tree that is what shows phases of other neurons to follow, and regions to be empty. Total multipliers are those
     of the rows that are the nodes' duty.
     kernel: "auto", or one of the twins: "plain" (numpy) or "compiled", where the nodes have one box of many inputs.
-    behind: half-spaces of the input that hold on the nodes; numpy leaves them out, which takes a skeleton a node.
+    behind: half-spaces of the input that hold on the nodes; numpy leaves them out: a skeleton is of one box alone.
     matter: [B, neurons] bool, those that are to be bounded anew, see `increasing_neurons`; None: all.
     """
     if matter is None:

@@ -184,4 +184,3 @@ def _joined(parts: list[_Rows]) -> _Rows:
     ends = np.concatenate([p[0] + b for p, b in zip(parts[1:], before[1:], strict=True)] or [np.zeros(0, np.int64)])
     columns, entries, single = (np.concatenate([p[i] for p in parts]) for i in (1, 2, 3))
     return ends, columns, entries, single
-

@@ -18,7 +18,7 @@ from ..linear.first_layer_ball import Ball
 
 __all__ = ["Sample", "sample_of"]
 
-SHARE = 3  # one of so many inputs: a half and a quarter decide as much in more time, see docs/performance.md
+SHARE = 3  # one of so many inputs: half of them cost more time, fewer more nodes, see docs/performance.md
 LEAST = 64  # inputs of a sample
 
 

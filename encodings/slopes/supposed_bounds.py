@@ -46,7 +46,7 @@ def suppose(
 ) -> tuple[Array, Array, Array, HalfSpaces]:  # fmt: skip
     """Pre-activation bounds of all counterexamples of the nodes' duties, and half-spaces that these lie behind.
 
-    Returns (lower [B, neurons], upper, [B] bool: are new, half-spaces of those that are and have one disjunct left).
+    Returns (lower [B, neurons], upper, [B] bool: are new, half-spaces of nodes with one disjunct, near enough).
 
     numbers: of the nodes' disjuncts, from `phase_bounds.bound_phases`; pool: the rows that these have multipliers of;
     deadline: time.monotonic() at which the other nodes keep their bounds.
